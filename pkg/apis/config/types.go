@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package config holds the configuration of Harbinger as the program uses it: parsed, defaulted, validated and from
+// then on immutable. It has no JSON form of its own, reads no file and checks nothing: package v1alpha1 is the form in
+// files, package validation holds the rules and package scheme turns one into the other.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// HarbingerConfiguration is the whole configuration of one Harbinger. It is the same on every node of a cluster.
+type HarbingerConfiguration struct {
+	// VirtualAddresses are the one or two (one of each family) addresses that move together, with their prefix length.
+	VirtualAddresses []netip.Prefix
+	// Interface carries the virtual addresses. Empty: the one whose subnet holds the first of them.
+	Interface    string
+	ControlPlane ControlPlane
+	Election     Election
+	LoadBalancer LoadBalancer
+	HealthCheck  HealthCheck
+	Status       Status
+	Logging      Logging
+}
+
+// ControlPlane says where clients find the control plane and where its apiservers listen.
+type ControlPlane struct {
+	// Port is where clients reach the control plane on a virtual address.
+	Port uint16
+	// APIServerPort is where the apiserver of this node listens.
+	APIServerPort uint16
+	// ClusterName keeps two clusters on one network segment apart.
+	ClusterName string
+}
+
+// Mode says who elects the holder of the virtual addresses.
+type Mode string
+
+// The modes.
+const (
+	ModeHybrid Mode = "Hybrid"
+	ModeVRRP   Mode = "VRRP"
+	ModeLease  Mode = "Lease"
+)
+
+// Election is the election of the holder.
+type Election struct {
+	Mode  Mode
+	VRRP  VRRP
+	Lease Lease
+}
+
+// Checksum says how the checksum of VRRP version 3 over IPv4 is made.
+type Checksum string
+
+// The checksum forms. On receipt ChecksumAuto accepts both others.
+const (
+	ChecksumAuto    Checksum = "Auto"
+	ChecksumPseudo  Checksum = "Pseudo"
+	ChecksumRFC9568 Checksum = "RFC9568"
+)
+
+// VRRP is the election on the wire.
+type VRRP struct {
+	Version               uint8
+	VirtualRouterID       uint8
+	Priority              uint8
+	AdvertisementInterval time.Duration
+	Preempt               bool
+	PreemptDelay          time.Duration
+	// Peers are the node addresses for unicast adverts, with or without the own one. Nil: multicast.
+	Peers []netip.Addr
+	// SourceAddress is the own address that adverts come from. Invalid: found on the interface.
+	SourceAddress  netip.Addr
+	Checksum       Checksum
+	Authentication Authentication
+}
+
+// AuthenticationType is the authentication of VRRP version 2.
+type AuthenticationType string
+
+// The authentication types.
+const (
+	AuthenticationNone     AuthenticationType = "None"
+	AuthenticationPassword AuthenticationType = "Password"
+)
+
+// Authentication of VRRP version 2. The password crosses the wire in clear text: it keeps strangers apart, not attackers.
+type Authentication struct {
+	Type     AuthenticationType
+	Password string
+}
+
+// Lease is the arbitration of the election by a Kubernetes Lease.
+type Lease struct {
+	Kubeconfig    string
+	Namespace     string
+	Name          string
+	RenewInterval time.Duration
+	StaleAfter    time.Duration
+	Duration      time.Duration
+}
+
+// Policy says which backend gets the next connection.
+type Policy string
+
+// The policies.
+const (
+	PolicyRoundRobin       Policy = "RoundRobin"
+	PolicyLeastConnections Policy = "LeastConnections"
+	PolicySourceHash       Policy = "SourceHash"
+)
+
+// BackendDownAction says what happens to the sessions of a backend that fails hard.
+type BackendDownAction string
+
+// The actions.
+const (
+	CloseSessions BackendDownAction = "CloseSessions"
+	KeepSessions  BackendDownAction = "KeepSessions"
+)
+
+// LoadBalancer spreads the connections to the virtual addresses over the apiservers.
+type LoadBalancer struct {
+	Policy Policy
+	// Backends are the apiservers. Empty: the one of this node alone.
+	Backends         []Backend
+	Discovery        bool
+	Steering         Steering
+	ConnectionLimits ConnectionLimits
+	Timeouts         Timeouts
+	Drain            Drain
+	OnBackendDown    BackendDownAction
+	SlowStart        time.Duration
+}
+
+// Backend is one apiserver.
+type Backend struct {
+	Address netip.AddrPort
+	// Backup keeps the backend unused as long as one that is no backup is healthy.
+	Backup bool
+}
+
+// SteeringMode says how connections to the virtual address reach a listener beside an apiserver on the same port.
+type SteeringMode string
+
+// The steering modes.
+const (
+	SteeringAuto     SteeringMode = "Auto"
+	SteeringBPF      SteeringMode = "BPF"
+	SteeringNFTables SteeringMode = "NFTables"
+	SteeringNone     SteeringMode = "None"
+)
+
+// Steering is used only where the control plane port is the apiserver port.
+type Steering struct {
+	Mode SteeringMode
+	// Port is where the balancer listens when it cannot have the control plane port itself.
+	Port uint16
+}
+
+// ConnectionLimits bound the relayed connections.
+type ConnectionLimits struct {
+	Total int
+	// PerBackend of 0 is no limit.
+	PerBackend int
+}
+
+// Timeouts of relayed connections. There is no idle timeout: a watch may be silent for hours.
+type Timeouts struct {
+	Connect    time.Duration
+	KeepAlive  time.Duration
+	HalfClosed time.Duration
+}
+
+// Drain bounds how long a planned stop waits for open connections.
+type Drain struct {
+	Timeout time.Duration
+}
+
+// Scheme is the kind of a health check.
+type Scheme string
+
+// The schemes.
+const (
+	SchemeHTTPS Scheme = "HTTPS"
+	SchemeHTTP  Scheme = "HTTP"
+	SchemeTCP   Scheme = "TCP"
+)
+
+// HealthCheck is how each backend is checked.
+type HealthCheck struct {
+	Scheme Scheme
+	Path   string
+	// CAFile verifies the certificate of the backends (HTTPS).
+	CAFile             string
+	ServerName         string
+	InsecureSkipVerify bool
+	Interval           time.Duration
+	Timeout            time.Duration
+	SuccessThreshold   int
+	FailureThreshold   int
+}
+
+// Status says where Harbinger shows what it does.
+type Status struct {
+	// BindAddress serves the status, the metrics and the probes.
+	BindAddress netip.AddrPort
+	// IdentityPort answers, on the node address and the virtual addresses, who holds them.
+	IdentityPort uint16
+}
+
+// LogFormat is the form of the log lines.
+type LogFormat string
+
+// The log formats.
+const (
+	LogFormatJSON LogFormat = "JSON"
+	LogFormatText LogFormat = "Text"
+)
+
+// Logging of the process, to standard error.
+type Logging struct {
+	Format    LogFormat
+	Verbosity int
+}

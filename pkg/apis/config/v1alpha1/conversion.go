@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"net/netip"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+)
+
+// ToInternal converts a defaulted configuration. What cannot be expressed in the internal types (an address that is none, a
+// port above 65535) is in the list and left zero in the result, so that the rest can still be validated.
+func ToInternal(in *HarbingerConfiguration) (*config.HarbingerConfiguration, field.ErrorList) {
+	p := &parser{}
+	out := &config.HarbingerConfiguration{
+		VirtualAddresses: p.virtualAddresses(field.NewPath("virtualAddresses"), in.VirtualAddresses),
+		Interface:        in.Interface,
+		ControlPlane:     p.controlPlane(field.NewPath("controlPlane"), in.ControlPlane),
+		Election:         p.election(field.NewPath("election"), in.Election),
+		LoadBalancer:     p.loadBalancer(field.NewPath("loadBalancer"), in.LoadBalancer),
+		HealthCheck:      healthCheck(in.HealthCheck),
+		Status:           p.status(field.NewPath("status"), in.Status),
+		Logging: config.Logging{
+			Format:    config.LogFormat(in.Logging.Format),
+			Verbosity: int(in.Logging.Verbosity),
+		},
+	}
+	return out, p.errs
+}
+
+func (p *parser) virtualAddresses(path *field.Path, in []string) []netip.Prefix {
+	var out []netip.Prefix
+	for i, s := range in {
+		out = append(out, p.prefix(path.Index(i), s))
+	}
+	return out
+}
+
+func (p *parser) controlPlane(path *field.Path, in ControlPlane) config.ControlPlane {
+	return config.ControlPlane{
+		Port:          p.port(path.Child("port"), in.Port),
+		APIServerPort: p.port(path.Child("apiServerPort"), in.APIServerPort),
+		ClusterName:   in.ClusterName,
+	}
+}
+
+func (p *parser) election(path *field.Path, in Election) config.Election {
+	return config.Election{
+		Mode: config.Mode(in.Mode),
+		VRRP: p.vrrp(path.Child("vrrp"), in.VRRP),
+		Lease: config.Lease{
+			Kubeconfig:    in.Lease.Kubeconfig,
+			Namespace:     in.Lease.Namespace,
+			Name:          in.Lease.Name,
+			RenewInterval: in.Lease.RenewInterval.Duration,
+			StaleAfter:    in.Lease.StaleAfter.Duration,
+			Duration:      in.Lease.Duration.Duration,
+		},
+	}
+}
+
+func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
+	out := config.VRRP{
+		Version:               p.uint8(path.Child("version"), in.Version, "2 or 3"),
+		VirtualRouterID:       p.uint8(path.Child("virtualRouterID"), *in.VirtualRouterID, "1 to 255"),
+		Priority:              p.uint8(path.Child("priority"), *in.Priority, "1 to 254, in Hybrid mode 11 to 239"),
+		AdvertisementInterval: in.AdvertisementInterval.Duration,
+		Preempt:               *in.Preempt,
+		PreemptDelay:          in.PreemptDelay.Duration,
+		Checksum:              config.Checksum(in.Checksum),
+		Authentication: config.Authentication{
+			Type:     config.AuthenticationType(in.Authentication.Type),
+			Password: in.Authentication.Password,
+		},
+	}
+	if in.Peers != nil {
+		out.Peers = make([]netip.Addr, 0, len(in.Peers))
+	}
+	for i, s := range in.Peers {
+		out.Peers = append(out.Peers, p.addr(path.Child("peers").Index(i), s))
+	}
+	if in.SourceAddress != "" {
+		out.SourceAddress = p.addr(path.Child("sourceAddress"), in.SourceAddress)
+	}
+	return out
+}
+
+func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBalancer {
+	out := config.LoadBalancer{
+		Policy:    config.Policy(in.Policy),
+		Discovery: in.Discovery,
+		Steering: config.Steering{
+			Mode: config.SteeringMode(in.Steering.Mode),
+			Port: p.port(path.Child("steering", "port"), in.Steering.Port),
+		},
+		ConnectionLimits: config.ConnectionLimits{
+			Total:      int(in.ConnectionLimits.Total),
+			PerBackend: int(in.ConnectionLimits.PerBackend),
+		},
+		Timeouts: config.Timeouts{
+			Connect:    in.Timeouts.Connect.Duration,
+			KeepAlive:  in.Timeouts.KeepAlive.Duration,
+			HalfClosed: in.Timeouts.HalfClosed.Duration,
+		},
+		Drain:         config.Drain{Timeout: in.Drain.Timeout.Duration},
+		OnBackendDown: config.BackendDownAction(in.OnBackendDown),
+		SlowStart:     in.SlowStart.Duration,
+	}
+	for i, backend := range in.Backends {
+		out.Backends = append(out.Backends, config.Backend{
+			Address: p.addrPort(path.Child("backends").Index(i).Child("address"), backend.Address),
+			Backup:  backend.Backup,
+		})
+	}
+	return out
+}
+
+func healthCheck(in HealthCheck) config.HealthCheck {
+	return config.HealthCheck{
+		Scheme:             config.Scheme(in.Scheme),
+		Path:               in.Path,
+		CAFile:             in.CAFile,
+		ServerName:         in.ServerName,
+		InsecureSkipVerify: in.InsecureSkipVerify,
+		Interval:           in.Interval.Duration,
+		Timeout:            in.Timeout.Duration,
+		SuccessThreshold:   int(in.SuccessThreshold),
+		FailureThreshold:   int(in.FailureThreshold),
+	}
+}
+
+func (p *parser) status(path *field.Path, in Status) config.Status {
+	return config.Status{
+		BindAddress:  p.addrPort(path.Child("bindAddress"), in.BindAddress),
+		IdentityPort: p.port(path.Child("identityPort"), in.IdentityPort),
+	}
+}
+
+// FromInternal converts a configuration back, with every default spelled out.
+func FromInternal(in *config.HarbingerConfiguration) *HarbingerConfiguration {
+	out := &HarbingerConfiguration{
+		TypeMeta:  metav1.TypeMeta{APIVersion: GroupVersion, Kind: Kind},
+		Interface: in.Interface,
+		ControlPlane: ControlPlane{
+			Port:          int32(in.ControlPlane.Port),
+			APIServerPort: int32(in.ControlPlane.APIServerPort),
+			ClusterName:   in.ControlPlane.ClusterName,
+		},
+		Election: Election{
+			Mode:  string(in.Election.Mode),
+			VRRP:  fromVRRP(in.Election.VRRP),
+			Lease: fromLease(in.Election.Lease),
+		},
+		LoadBalancer: fromLoadBalancer(in.LoadBalancer),
+		HealthCheck:  fromHealthCheck(in.HealthCheck),
+		Status: Status{
+			BindAddress:  in.Status.BindAddress.String(),
+			IdentityPort: int32(in.Status.IdentityPort),
+		},
+		Logging: Logging{Format: string(in.Logging.Format), Verbosity: int32(in.Logging.Verbosity)},
+	}
+	for _, address := range in.VirtualAddresses {
+		out.VirtualAddresses = append(out.VirtualAddresses, address.String())
+	}
+	return out
+}
+
+func fromVRRP(in config.VRRP) VRRP {
+	out := VRRP{
+		Version:               int32(in.Version),
+		VirtualRouterID:       new(int32(in.VirtualRouterID)),
+		Priority:              new(int32(in.Priority)),
+		AdvertisementInterval: metav1.Duration{Duration: in.AdvertisementInterval},
+		Preempt:               new(in.Preempt),
+		PreemptDelay:          metav1.Duration{Duration: in.PreemptDelay},
+		Checksum:              string(in.Checksum),
+		Authentication: Authentication{
+			Type:     string(in.Authentication.Type),
+			Password: in.Authentication.Password,
+		},
+	}
+	for _, peer := range in.Peers {
+		out.Peers = append(out.Peers, peer.String())
+	}
+	if in.SourceAddress.IsValid() {
+		out.SourceAddress = in.SourceAddress.String()
+	}
+	return out
+}
+
+func fromLease(in config.Lease) Lease {
+	return Lease{
+		Kubeconfig:    in.Kubeconfig,
+		Namespace:     in.Namespace,
+		Name:          in.Name,
+		RenewInterval: metav1.Duration{Duration: in.RenewInterval},
+		StaleAfter:    metav1.Duration{Duration: in.StaleAfter},
+		Duration:      metav1.Duration{Duration: in.Duration},
+	}
+}
+
+func fromLoadBalancer(in config.LoadBalancer) LoadBalancer {
+	out := LoadBalancer{
+		Policy:    string(in.Policy),
+		Discovery: in.Discovery,
+		Steering:  Steering{Mode: string(in.Steering.Mode), Port: int32(in.Steering.Port)},
+		ConnectionLimits: ConnectionLimits{
+			Total:      int32(in.ConnectionLimits.Total),
+			PerBackend: int32(in.ConnectionLimits.PerBackend),
+		},
+		Timeouts: Timeouts{
+			Connect:    metav1.Duration{Duration: in.Timeouts.Connect},
+			KeepAlive:  metav1.Duration{Duration: in.Timeouts.KeepAlive},
+			HalfClosed: metav1.Duration{Duration: in.Timeouts.HalfClosed},
+		},
+		Drain:         Drain{Timeout: metav1.Duration{Duration: in.Drain.Timeout}},
+		OnBackendDown: string(in.OnBackendDown),
+		SlowStart:     metav1.Duration{Duration: in.SlowStart},
+	}
+	for _, backend := range in.Backends {
+		out.Backends = append(out.Backends, Backend{Address: backend.Address.String(), Backup: backend.Backup})
+	}
+	return out
+}
+
+func fromHealthCheck(in config.HealthCheck) HealthCheck {
+	return HealthCheck{
+		Scheme:             string(in.Scheme),
+		Path:               in.Path,
+		CAFile:             in.CAFile,
+		ServerName:         in.ServerName,
+		InsecureSkipVerify: in.InsecureSkipVerify,
+		Interval:           metav1.Duration{Duration: in.Interval},
+		Timeout:            metav1.Duration{Duration: in.Timeout},
+		SuccessThreshold:   int32(in.SuccessThreshold),
+		FailureThreshold:   int32(in.FailureThreshold),
+	}
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// GroupVersion and Kind identify a configuration document.
+const (
+	GroupVersion = "harbinger.dev/v1alpha1"
+	Kind         = "HarbingerConfiguration"
+)
+
+// HarbingerConfiguration is the configuration of Harbinger. The same document works on every node of a cluster.
+type HarbingerConfiguration struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// virtualAddresses are the addresses that clients use and that always move together: one, or one IPv4 and one IPv6.
+	// Each is an address of the interface's subnet with a prefix length (192.168.238.100/24); without one it is a /32 or /128.
+	// Required.
+	VirtualAddresses []string `json:"virtualAddresses,omitempty"`
+	// interface is the network interface that carries the virtual addresses. Default: the one whose subnet holds the first
+	// virtual address, found on each node by itself.
+	Interface string `json:"interface,omitempty"`
+	// controlPlane says where clients find the control plane and where the apiservers listen.
+	ControlPlane ControlPlane `json:"controlPlane,omitzero"`
+	// election decides which node holds the virtual addresses.
+	Election Election `json:"election,omitzero"`
+	// loadBalancer spreads connections over the apiservers.
+	LoadBalancer LoadBalancer `json:"loadBalancer,omitzero"`
+	// healthCheck decides which apiservers get connections.
+	HealthCheck HealthCheck `json:"healthCheck,omitzero"`
+	// status says where Harbinger shows what it does.
+	Status Status `json:"status,omitzero"`
+	// logging of the process, to standard error.
+	Logging Logging `json:"logging,omitzero"`
+}
+
+// ControlPlane says where clients find the control plane and where its apiservers listen.
+type ControlPlane struct {
+	// port is the TCP port of the virtual addresses, the one of kubeadm's controlPlaneEndpoint. It may be the apiserver's own.
+	Port int32 `json:"port,omitempty"`
+	// apiServerPort is the TCP port of the apiserver on every node, kubeadm's localAPIEndpoint.bindPort.
+	APIServerPort int32 `json:"apiServerPort,omitempty"`
+	// clusterName tells clusters on one network segment apart: a holder of another cluster is never taken for a peer.
+	ClusterName string `json:"clusterName,omitempty"`
+}
+
+// Election decides which node holds the virtual addresses.
+type Election struct {
+	// mode is Hybrid (VRRP, and a Kubernetes Lease as arbiter once the API can be read), VRRP (the RFC alone, for instance next
+	// to keepalived) or Lease (reserved, refused by this version).
+	Mode string `json:"mode,omitempty"`
+	// vrrp is the election on the wire (RFC 9568, RFC 3768).
+	VRRP VRRP `json:"vrrp,omitzero"`
+	// lease is the arbitration by the Kubernetes API; this version does not use it yet.
+	Lease Lease `json:"lease,omitzero"`
+}
+
+// VRRP is the election on the wire.
+type VRRP struct {
+	// version of the protocol: 3, or 2 for the company of routers that speak nothing else (IPv4 only, whole seconds).
+	Version int32 `json:"version,omitempty"`
+	// virtualRouterID, 1 to 255, must be the same on all nodes and not be used by anything else on the segment.
+	VirtualRouterID *int32 `json:"virtualRouterID,omitempty"`
+	// priority of a healthy node: 11 to 239 in Hybrid mode, 1 to 254 in VRRP mode. Equal priorities are settled by the higher
+	// node address, so all nodes may have the same.
+	Priority *int32 `json:"priority,omitempty"`
+	// advertisementInterval between two adverts of the holder; a silent holder is given up after three. Version 3: 10ms to
+	// 40.95s in steps of 10ms. Version 2: 1s to 255s in whole seconds, and the same on all nodes.
+	AdvertisementInterval metav1.Duration `json:"advertisementInterval,omitzero"`
+	// preempt lets a node of higher priority take the addresses from a healthy holder of lower priority.
+	Preempt *bool `json:"preempt,omitempty"`
+	// preemptDelay is how long a starting node waits before it preempts, 0s to 1000s.
+	PreemptDelay metav1.Duration `json:"preemptDelay,omitzero"`
+	// peers are the node addresses of the cluster, for unicast adverts. The node's own address is in the list too, so that it
+	// is the same on all nodes. Left out: multicast. An empty list is an error.
+	Peers []string `json:"peers,omitzero"`
+	// sourceAddress of the adverts. Default: the primary address of the interface, found on each node by itself.
+	SourceAddress string `json:"sourceAddress,omitempty"`
+	// checksum of version 3 over IPv4: Auto (sends as keepalived does by default, accepts both forms), Pseudo (with the
+	// pseudo-header, keepalived's default) or RFC9568 (without, keepalived's v3_checksum_as_v2).
+	Checksum string `json:"checksum,omitempty"`
+	// authentication of version 2, for the company of keepalived. It is no protection: the password is readable on the wire.
+	Authentication Authentication `json:"authentication,omitzero"`
+}
+
+// Authentication of VRRP version 2.
+type Authentication struct {
+	// type is None or Password (keepalived's auth_type PASS).
+	Type string `json:"type,omitempty"`
+	// password of at most 8 bytes.
+	Password string `json:"password,omitempty"`
+}
+
+// Lease is the arbitration by the Kubernetes API.
+type Lease struct {
+	// kubeconfig file for the Lease. It may appear after the start and is followed when it changes.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// namespace of the Lease.
+	Namespace string `json:"namespace,omitempty"`
+	// name of the Lease.
+	Name string `json:"name,omitempty"`
+	// renewInterval of the holder.
+	RenewInterval metav1.Duration `json:"renewInterval,omitzero"`
+	// staleAfter is how long the Lease must have been seen unchanged before another node may take it.
+	StaleAfter metav1.Duration `json:"staleAfter,omitzero"`
+	// duration written into the Lease, for those who read it.
+	Duration metav1.Duration `json:"duration,omitzero"`
+}
+
+// LoadBalancer spreads connections over the apiservers.
+type LoadBalancer struct {
+	// policy is RoundRobin, LeastConnections or SourceHash.
+	Policy string `json:"policy,omitempty"`
+	// backends are the apiservers. Default: the apiserver of the node itself, 127.0.0.1:apiServerPort.
+	Backends []Backend `json:"backends,omitempty"`
+	// discovery of backends from the Kubernetes API; reserved, true is refused by this version.
+	Discovery bool `json:"discovery,omitempty"`
+	// steering brings connections to the balancer when it has the port of the apiserver.
+	Steering Steering `json:"steering,omitzero"`
+	// connectionLimits bound the relayed connections.
+	ConnectionLimits ConnectionLimits `json:"connectionLimits,omitzero"`
+	// timeouts of relayed connections. There is no idle timeout: a watch may be silent for hours.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
+	// drain of a planned stop.
+	Drain Drain `json:"drain,omitzero"`
+	// onBackendDown is CloseSessions (sessions of a backend that fails hard are closed at once, so that clients reconnect) or
+	// KeepSessions.
+	OnBackendDown string `json:"onBackendDown,omitempty"`
+	// slowStart is how long the share of a backend that became healthy grows to its full size. Default: none.
+	SlowStart metav1.Duration `json:"slowStart,omitzero"`
+}
+
+// Backend is one apiserver.
+type Backend struct {
+	// address and port of the apiserver: 192.168.238.130:6443 or [fd00::130]:6443. Required.
+	Address string `json:"address,omitempty"`
+	// backup keeps the backend unused as long as one that is no backup is healthy.
+	Backup bool `json:"backup,omitempty"`
+}
+
+// Steering brings connections to the balancer when controlPlane.port is the port of the apiserver.
+type Steering struct {
+	// mode is Auto (BPF, else NFTables), BPF (a socket lookup program), NFTables (a redirect) or None (no balancer on a shared
+	// port: the virtual address then reaches the apiserver of the holder alone).
+	Mode string `json:"mode,omitempty"`
+	// port of the balancer's own listener on a shared port.
+	Port int32 `json:"port,omitempty"`
+}
+
+// ConnectionLimits bound the relayed connections.
+type ConnectionLimits struct {
+	// total of open connections; more of them wait in the listen queue.
+	Total int32 `json:"total,omitempty"`
+	// perBackend bounds the open connections of one backend. Default: no limit.
+	PerBackend int32 `json:"perBackend,omitempty"`
+}
+
+// Timeouts of relayed connections.
+type Timeouts struct {
+	// connect to a backend; then the next backend is tried.
+	Connect metav1.Duration `json:"connect,omitzero"`
+	// keepAlive is the silence after which TCP keepalive probes find out whether the other end still exists.
+	KeepAlive metav1.Duration `json:"keepAlive,omitzero"`
+	// halfClosed is how long a connection may stay open and silent after one side has finished sending.
+	HalfClosed metav1.Duration `json:"halfClosed,omitzero"`
+}
+
+// Drain of a planned stop.
+type Drain struct {
+	// timeout is how long open connections may go on after the virtual addresses have moved.
+	Timeout metav1.Duration `json:"timeout,omitzero"`
+}
+
+// HealthCheck decides which apiservers get connections. A dead one is found within failureThreshold x interval + timeout.
+type HealthCheck struct {
+	// scheme is HTTPS, HTTP (a GET of path answered by 200) or TCP (a connect).
+	Scheme string `json:"scheme,omitempty"`
+	// path of the GET.
+	Path string `json:"path,omitempty"`
+	// caFile verifies the certificates of the apiservers (HTTPS).
+	CAFile string `json:"caFile,omitempty"`
+	// serverName that the certificates of the apiservers must carry (HTTPS). The default is in each one that kubeadm makes.
+	ServerName string `json:"serverName,omitempty"`
+	// insecureSkipVerify takes any certificate (HTTPS).
+	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
+	// interval between two checks of a backend.
+	Interval metav1.Duration `json:"interval,omitzero"`
+	// timeout of one check, at most interval.
+	Timeout metav1.Duration `json:"timeout,omitzero"`
+	// successThreshold is the number of good checks in a row that make a backend healthy.
+	SuccessThreshold int32 `json:"successThreshold,omitempty"`
+	// failureThreshold is the number of bad checks in a row that make a backend unhealthy.
+	FailureThreshold int32 `json:"failureThreshold,omitempty"`
+}
+
+// Status says where Harbinger shows what it does.
+type Status struct {
+	// bindAddress of the HTTP endpoint with the status, the metrics and the probes of the pod.
+	BindAddress string `json:"bindAddress,omitempty"`
+	// identityPort is the TCP port, on the node address and the virtual addresses, that tells peers who holds the addresses.
+	IdentityPort int32 `json:"identityPort,omitempty"`
+}
+
+// Logging of the process.
+type Logging struct {
+	// format is JSON or Text.
+	Format string `json:"format,omitempty"`
+	// verbosity is 0 (what an operator needs) or 1 (each packet and connection).
+	Verbosity int32 `json:"verbosity,omitempty"`
+}
