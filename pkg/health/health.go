@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package health decides whether one backend is healthy, from the outcome of health checks and from what connections to
+// it show. It says when the next check is due, but does no I/O, makes no check itself and never reads a clock.
+package health
+
+import (
+	"fmt"
+	"time"
+)
+
+// A State is what is known about a backend.
+type State uint8
+
+// The states of a backend.
+const (
+	// Unknown is the state before the first verdict.
+	Unknown State = iota
+	// Healthy backends take connections.
+	Healthy
+	// Suspect backends were healthy until a connection to them failed. A check decides soon; until then they take
+	// connections only where no healthy backend is left.
+	Suspect
+	// NotReady backends answer, but not that they are ready: they take no new connections and keep those they have.
+	NotReady
+	// Down backends cannot be reached: connections to them lead nowhere.
+	Down
+)
+
+var stateNames = [...]string{Unknown: "Unknown", Healthy: "Healthy", Suspect: "Suspect", NotReady: "NotReady", Down: "Down"}
+
+// String returns the name of the state.
+func (s State) String() string {
+	if int(s) < len(stateNames) {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("State(%d)", uint8(s))
+}
+
+// MarshalText encodes the state as its name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText decodes the name of a state.
+func (s *State) UnmarshalText(text []byte) error {
+	for i, name := range stateNames {
+		if name == string(text) {
+			*s = State(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown health state %q", text)
+}
+
+// An Event is an input of Step: Tick, Passed, Failed or DialFailed.
+type Event interface {
+	fmt.Stringer
+	event()
+}
+
+// Tick says that time has passed.
+type Tick struct{}
+
+// Passed says that the check under way found the backend ready.
+type Passed struct{}
+
+// Failed says that the check under way did not find the backend ready.
+type Failed struct {
+	Unreachable bool // there was no answer at all
+	Reason      string
+}
+
+// DialFailed says that the backend refused or did not answer a connection of a client.
+type DialFailed struct {
+	Reason string
+}
+
+func (Tick) event()       {}
+func (Passed) event()     {}
+func (Failed) event()     {}
+func (DialFailed) event() {}
+
+func (Tick) String() string   { return "Tick" }
+func (Passed) String() string { return "Passed" }
+func (e Failed) String() string {
+	return fmt.Sprintf("Failed unreachable=%t %q", e.Unreachable, e.Reason)
+}
+func (e DialFailed) String() string { return fmt.Sprintf("DialFailed %q", e.Reason) }
+
+// An Action is an output of Step: Probe or Transition.
+type Action interface {
+	fmt.Stringer
+	action()
+}
+
+// Probe asks for one check, to be answered by Passed or Failed. No other is asked for until then.
+type Probe struct{}
+
+// Transition reports a change of state.
+type Transition struct {
+	From, To State
+	Reason   string
+}
+
+func (Probe) action()      {}
+func (Transition) action() {}
+
+func (Probe) String() string { return "Probe" }
+func (a Transition) String() string {
+	return fmt.Sprintf("Transition %v→%v %q", a.From, a.To, a.Reason)
+}
+
+// Config is the schedule and the thresholds of a Check.
+type Config struct {
+	SuccessThreshold int           // passes in a row that make a backend healthy again
+	FailureThreshold int           // failures in a row that take a healthy backend out
+	Interval         time.Duration // between the starts of two checks while the verdict is settled
+	FastInterval     time.Duration // the same while it is not
+}
+
+// A Check is the health of one backend.
+type Check struct {
+	cfg      Config
+	state    State
+	since    time.Time
+	reason   string
+	started  time.Time // of the newest probe
+	deadline time.Time // of the next probe; zero while one is under way
+
+	successes   int // in a row
+	failures    int // in a row, of any kind
+	unreachable int // failures in a row without an answer
+}
+
+// New returns a Check in state Unknown whose first probe is due now.
+func New(cfg Config, now time.Time) *Check {
+	return &Check{cfg: cfg, since: now, deadline: now}
+}
+
+// State returns what is known about the backend.
+func (c *Check) State() State { return c.state }
+
+// Since returns when the state was entered.
+func (c *Check) Since() time.Time { return c.since }
+
+// Reason returns why the state was entered.
+func (c *Check) Reason() string { return c.reason }
+
+// Deadline returns when Step wants a Tick at the latest; zero means not at all.
+func (c *Check) Deadline() time.Time { return c.deadline }
+
+// Step takes in one event and returns what is to be done about it, in order.
+func (c *Check) Step(now time.Time, ev Event) []Action {
+	before := c.state
+	reason := ""
+	switch ev := ev.(type) {
+	case Passed:
+		c.passed()
+		c.schedule()
+		reason = "check passed"
+	case Failed:
+		c.failed(ev.Unreachable)
+		c.schedule()
+		reason = ev.Reason
+	case DialFailed:
+		c.dialFailed(now)
+		reason = ev.Reason
+	}
+	var actions []Action
+	if c.state != before {
+		c.since, c.reason = now, reason
+		actions = append(actions, Transition{From: before, To: c.state, Reason: reason})
+	}
+	if !c.deadline.IsZero() && !now.Before(c.deadline) {
+		c.started, c.deadline = now, time.Time{}
+		actions = append(actions, Probe{})
+	}
+	return actions
+}
+
+// passed settles the first verdict at once; a backend that failed before has to pass several times.
+func (c *Check) passed() {
+	c.failures, c.unreachable = 0, 0
+	c.successes++
+	if c.state == Unknown || c.successes >= c.cfg.SuccessThreshold {
+		c.state = Healthy
+	}
+}
+
+// failed never takes a healthy backend out, nor declares one unreachable, on less than FailureThreshold failures.
+func (c *Check) failed(unreachable bool) {
+	c.successes = 0
+	c.failures++
+	if unreachable {
+		c.unreachable++
+	} else {
+		c.unreachable = 0
+	}
+	first := c.state == Unknown
+	switch {
+	case first && unreachable, c.unreachable >= c.cfg.FailureThreshold:
+		c.state = Down
+	case first, c.failures >= c.cfg.FailureThreshold, c.state == Down && !unreachable:
+		c.state = NotReady
+	}
+}
+
+// dialFailed counts as one failure however many connections fail at once: they show the same event.
+func (c *Check) dialFailed(now time.Time) {
+	switch c.state {
+	case Healthy:
+		c.failed(true)
+		if c.state == Healthy {
+			c.state = Suspect
+		}
+		if !c.deadline.IsZero() {
+			c.deadline = now
+		}
+	case Suspect:
+		c.successes = 0
+	}
+}
+
+// schedule sets the time of the next probe after one has ended.
+func (c *Check) schedule() {
+	interval := c.cfg.Interval
+	if c.undecided() {
+		interval = c.cfg.FastInterval
+	}
+	c.deadline = c.started.Add(interval)
+}
+
+// undecided reports whether the next probe may change the state.
+func (c *Check) undecided() bool {
+	switch c.state {
+	case Healthy:
+		return c.failures > 0
+	case Suspect:
+		return true
+	case NotReady, Down:
+		return c.successes > 0
+	}
+	return false
+}

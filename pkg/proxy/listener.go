@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// backlog is capped by net.core.somaxconn.
+const backlog = 1<<16 - 1
+
+// A Listener is a listening TCP socket that is handed down to balancer processes. It accepts nothing itself, and stays
+// out of the runtime's poller: the process that holds it is not woken by the connections of another.
+type Listener struct {
+	file    *os.File
+	address netip.AddrPort
+}
+
+// Listen opens a listening socket, also on an address that the host does not have yet. The port is kept while the
+// socket refuses connections, so it has to be a real one: port 0 is replaced by a free port first.
+func Listen(address netip.AddrPort) (*Listener, error) {
+	if address.Port() == 0 {
+		free, err := freePort(address)
+		if err != nil {
+			return nil, listenError(address, err)
+		}
+		address = free
+	}
+	fd, err := listenSocket(address)
+	if err != nil {
+		return nil, listenError(address, err)
+	}
+	return &Listener{file: os.NewFile(uintptr(fd), "listener "+address.String()), address: address}, nil
+}
+
+func listenError(address netip.AddrPort, err error) error {
+	return &net.OpError{Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(address), Err: err}
+}
+
+// freePort asks the kernel for a port.
+func freePort(address netip.AddrPort) (netip.AddrPort, error) {
+	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	defer ln.Close()
+	return netip.AddrPortFrom(address.Addr(), ln.Addr().(*net.TCPAddr).AddrPort().Port()), nil
+}
+
+// listenSocket makes the socket by hand: net.Listen makes multipath TCP sockets, which steering by BPF refuses.
+func listenSocket(address netip.AddrPort) (fd int, err error) {
+	family := unix.AF_INET
+	if address.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	if err := os.NewSyscallError("setsockopt", setListenOptions(fd, family)); err != nil {
+		return -1, err
+	}
+	if err := os.NewSyscallError("bind", unix.Bind(fd, sockaddr(address))); err != nil {
+		return -1, err
+	}
+	return fd, os.NewSyscallError("listen", unix.Listen(fd, backlog))
+}
+
+func setListenOptions(fd, family int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	if family == unix.AF_INET {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+		return err
+	}
+	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1)
+}
+
+func sockaddr(address netip.AddrPort) unix.Sockaddr {
+	if address.Addr().Is6() {
+		return &unix.SockaddrInet6{Port: int(address.Port()), Addr: address.Addr().As16()}
+	}
+	return &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}
+}
+
+// Address returns the address that the socket is bound to.
+func (l *Listener) Address() netip.AddrPort { return l.address }
+
+// SyscallConn gives access to the socket, as steering needs it.
+func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.file.SyscallConn() }
+
+// Close closes the socket in this process.
+func (l *Listener) Close() error { return l.file.Close() }
+
+// refuse makes the kernel refuse connections to a listening socket, in whatever process it is open, and resets those
+// in its queue. The port stays taken: without SO_REUSEADDR nobody else can bind to it.
+func refuse(socket syscall.Conn) error {
+	return control(socket, func(fd int) error {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+		if err := unix.Shutdown(fd, unix.SHUT_RDWR); err != nil && err != unix.ENOTCONN {
+			return os.NewSyscallError("shutdown", err)
+		}
+		return nil
+	})
+}
+
+// listen undoes refuse, and does no harm to a socket that listens already.
+func listen(socket syscall.Conn) error {
+	return control(socket, func(fd int) error {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return os.NewSyscallError("setsockopt", err)
+		}
+		return os.NewSyscallError("listen", unix.Listen(fd, backlog))
+	})
+}
+
+// control runs f on the file descriptor of a socket.
+func control(socket syscall.Conn, f func(fd int) error) error {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("get file descriptor: %w", err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = f(int(fd)) }); err != nil {
+		return err
+	}
+	return failed
+}
