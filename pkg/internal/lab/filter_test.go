@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package lab
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// An ear hears raw packets of protocol 112 in one host.
+type ear struct{ conn *net.IPConn }
+
+func newEar(t *testing.T, h *Host) ear {
+	t.Helper()
+	var conn *net.IPConn
+	must(t, h.Do(func() (err error) {
+		conn, err = net.ListenIP("ip4:112", &net.IPAddr{IP: net.IPv4zero})
+		return err
+	}))
+	t.Cleanup(func() { conn.Close() })
+	return ear{conn}
+}
+
+// hears reports whether a packet that another host sends arrives.
+func (e ear) hears(t *testing.T, from, to *Host) bool {
+	t.Helper()
+	must(t, from.Do(func() error {
+		conn, err := net.Dial("ip4:112", to.Address.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("advert"))
+		return err
+	}))
+	e.conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	_, err := e.conn.Read(make([]byte, 64))
+	return err == nil
+}
+
+func TestDropOfVRRPLeavesTheRest(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	serve(t, b, "6443")
+	earA, earB := newEar(t, a), newEar(t, b)
+	if !earB.hears(t, a, b) {
+		t.Fatal("protocol 112 does not pass without a filter")
+	}
+	must(t, l.Drop(Drop{Traffic: VRRP, From: a, To: b}))
+	if earB.hears(t, a, b) {
+		t.Error("protocol 112 passes the filter")
+	}
+	if !earA.hears(t, b, a) {
+		t.Error("the filter drops the other direction too")
+	}
+	if !reaches(a, b, "6443") {
+		t.Error("the filter drops TCP")
+	}
+	must(t, l.Pass())
+	if !earB.hears(t, a, b) {
+		t.Error("the filter stays after Pass")
+	}
+}
+
+func TestDropOfOneTCPPort(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	serve(t, b, "6443")
+	serve(t, b, "4300")
+	must(t, l.Drop(Drop{Traffic: TCP(6443)}))
+	if reaches(a, b, "6443") {
+		t.Error("the port passes the filter")
+	}
+	if !reaches(a, b, "4300") {
+		t.Error("the filter drops another port")
+	}
+}
+
+func TestDropOfARP(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	serve(t, b, "6443")
+	must(t, l.Drop(Drop{Traffic: ARP, To: b}))
+	if reaches(a, b, "6443") {
+		t.Error("a host is found without ARP")
+	}
+}
+
+func TestDropOfAShare(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	e := newEar(t, b)
+	e.hears(t, a, b) // fills the ARP caches
+	must(t, l.Drop(Drop{Traffic: VRRP, Percent: 50}))
+	const packets = 400
+	must(t, a.Do(func() error {
+		conn, err := net.Dial("ip4:112", b.Address.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		for range packets {
+			if _, err := conn.Write([]byte("advert")); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	heard := 0
+	e.conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	for {
+		if _, err := e.conn.Read(make([]byte, 64)); err != nil {
+			break
+		}
+		heard++
+	}
+	if heard < packets/4 || heard > packets*3/4 {
+		t.Errorf("heard %d of %d packets, want about half", heard, packets)
+	}
+}

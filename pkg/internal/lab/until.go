@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package lab
+
+import (
+	"fmt"
+	"time"
+)
+
+// pollInterval is small beside every time that the lab measures.
+const pollInterval = 5 * time.Millisecond
+
+// Until waits for a condition. The error says that it did not come to be:
+// "what" completes "waited 5s until …".
+func Until(timeout time.Duration, what string, condition func() bool) error {
+	deadline := time.Now().Add(timeout)
+	for !condition() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("waited %v until %s", timeout, what)
+		}
+		time.Sleep(pollInterval)
+	}
+	return nil
+}
