@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+)
+
+// The priorities of a healthy node. In Hybrid mode 1 to 10 say that a node has no healthy backend and 240 to 254 that it
+// holds the Lease.
+const (
+	minPriorityHybrid = 11
+	maxPriorityHybrid = 239
+	minPriorityVRRP   = 1
+	maxPriorityVRRP   = 254
+)
+
+// The field on the wire is 8 bits of seconds in version 2, 12 bits of centiseconds in version 3.
+const (
+	minInterval2 = time.Second
+	maxInterval2 = 255 * time.Second
+	minInterval3 = 10 * time.Millisecond
+	maxInterval3 = 4095 * 10 * time.Millisecond
+)
+
+// maxPreemptDelay is keepalived's.
+const maxPreemptDelay = 1000 * time.Second
+
+// maxPassword is the size of the field on the wire (RFC 2338, section 5.3.10).
+const maxPassword = 8
+
+func validateElection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	election := &cfg.Election
+	errs := validateMode(fldPath.Child("mode"), election.Mode)
+	vrrp := fldPath.Child("vrrp")
+	errs = append(errs, validateVRRP(vrrp, election)...)
+	errs = append(errs, validateVersion(vrrp, cfg)...)
+	errs = append(errs, validateAuthentication(vrrp.Child("authentication"), &election.VRRP)...)
+	errs = append(errs, validatePeers(vrrp.Child("peers"), cfg)...)
+	errs = append(errs, validateSourceAddress(vrrp.Child("sourceAddress"), cfg)...)
+	return append(errs, validateLease(fldPath.Child("lease"), &election.Lease)...)
+}
+
+func validateMode(fldPath *field.Path, mode config.Mode) field.ErrorList {
+	if mode == config.ModeLease {
+		return field.ErrorList{field.Invalid(fldPath, mode, "is reserved and not available in this version: use Hybrid or VRRP")}
+	}
+	return oneOf(fldPath, mode, config.ModeHybrid, config.ModeVRRP)
+}
+
+func validateVRRP(fldPath *field.Path, election *config.Election) field.ErrorList {
+	vrrp := &election.VRRP
+	errs := oneOf(fldPath.Child("checksum"), vrrp.Checksum, config.ChecksumAuto, config.ChecksumPseudo, config.ChecksumRFC9568)
+	if vrrp.VirtualRouterID == 0 {
+		errs = append(errs, field.Invalid(fldPath.Child("virtualRouterID"), vrrp.VirtualRouterID, "must be 1 to 255"))
+	}
+	lowest, highest := uint8(minPriorityVRRP), uint8(maxPriorityVRRP)
+	if election.Mode == config.ModeHybrid {
+		lowest, highest = minPriorityHybrid, maxPriorityHybrid
+	}
+	if vrrp.Priority < lowest || vrrp.Priority > highest {
+		errs = append(errs, field.Invalid(fldPath.Child("priority"), vrrp.Priority, fmt.Sprintf("must be %d to %d in %s mode", lowest, highest, election.Mode)))
+	}
+	errs = append(errs, within(fldPath.Child("preemptDelay"), vrrp.PreemptDelay, 0, maxPreemptDelay)...)
+	if vrrp.PreemptDelay > 0 && !vrrp.Preempt {
+		errs = append(errs, field.Invalid(fldPath.Child("preemptDelay"), vrrp.PreemptDelay.String(), "must be 0s where preempt is false"))
+	}
+	return errs
+}
+
+// validateVersion checks what differs between the versions of the protocol.
+func validateVersion(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	vrrp := &cfg.Election.VRRP
+	interval := fldPath.Child("advertisementInterval")
+	switch vrrp.Version {
+	case 2:
+		var errs field.ErrorList
+		if vrrp.AdvertisementInterval%time.Second != 0 {
+			errs = append(errs, field.Invalid(interval, vrrp.AdvertisementInterval.String(), "must be whole seconds in version 2: use version 3 for faster adverts"))
+		} else {
+			errs = append(errs, within(interval, vrrp.AdvertisementInterval, minInterval2, maxInterval2)...)
+		}
+		for i, prefix := range cfg.VirtualAddresses {
+			if prefix.IsValid() && !prefix.Addr().Is4() {
+				errs = append(errs, field.Invalid(field.NewPath("virtualAddresses").Index(i), prefix.String(), "must be IPv4 in version 2: use version 3 for IPv6"))
+			}
+		}
+		return errs
+	case 3:
+		if vrrp.AdvertisementInterval%(10*time.Millisecond) != 0 {
+			return field.ErrorList{field.Invalid(interval, vrrp.AdvertisementInterval.String(), "must be a multiple of 10ms")}
+		}
+		return within(interval, vrrp.AdvertisementInterval, minInterval3, maxInterval3)
+	default:
+		return field.ErrorList{field.Invalid(fldPath.Child("version"), vrrp.Version, "must be 2 or 3")}
+	}
+}
+
+func validateAuthentication(fldPath *field.Path, vrrp *config.VRRP) field.ErrorList {
+	auth := &vrrp.Authentication
+	password := fldPath.Child("password")
+	switch auth.Type {
+	case config.AuthenticationNone:
+		if auth.Password != "" {
+			return field.ErrorList{field.Forbidden(password, "needs type Password")}
+		}
+	case config.AuthenticationPassword:
+		if vrrp.Version != 2 {
+			return field.ErrorList{field.Invalid(fldPath.Child("type"), auth.Type, "must be None in version 3, which has no authentication")}
+		}
+		if auth.Password == "" {
+			return field.ErrorList{field.Required(password, "type Password needs one")}
+		}
+		if len(auth.Password) > maxPassword {
+			return field.ErrorList{field.TooLong(password, "", maxPassword)}
+		}
+	default:
+		return oneOf(fldPath.Child("type"), auth.Type, config.AuthenticationNone, config.AuthenticationPassword)
+	}
+	return nil
+}
+
+func validatePeers(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	peers := cfg.Election.VRRP.Peers
+	if peers == nil {
+		return nil
+	}
+	if len(peers) == 0 {
+		return field.ErrorList{field.Invalid(fldPath, "[]", "must name the nodes: leave it out for multicast")}
+	}
+	var errs field.ErrorList
+	for i, peer := range peers {
+		errs = append(errs, validateNode(fldPath.Index(i), peer, cfg.VirtualAddresses)...)
+		if slices.Contains(peers[:i], peer) {
+			errs = append(errs, field.Duplicate(fldPath.Index(i), peer.String()))
+		}
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	for _, vip := range cfg.VirtualAddresses {
+		if vip.IsValid() && !slices.ContainsFunc(peers, func(peer netip.Addr) bool { return peer.Is4() == vip.Addr().Is4() }) {
+			errs = append(errs, field.Invalid(fldPath, texts(peers), fmt.Sprintf("must have addresses of the family of %s too", vip)))
+		}
+	}
+	return errs
+}
+
+// validateNode checks an address that belongs to a node and is used beside the virtual addresses.
+func validateNode(fldPath *field.Path, addr netip.Addr, vips []netip.Prefix) field.ErrorList {
+	if errs := validateUnicast(fldPath, addr, addr.String()); len(errs) > 0 {
+		return errs
+	}
+	if isVirtual(addr, vips) {
+		return field.ErrorList{field.Invalid(fldPath, addr.String(), "must be the address of a node, not a virtual address")}
+	}
+	if len(vips) > 0 && !slices.ContainsFunc(vips, func(vip netip.Prefix) bool { return !vip.IsValid() || vip.Addr().Is4() == addr.Is4() }) {
+		return field.ErrorList{field.Invalid(fldPath, addr.String(), "must be of the family of a virtual address")}
+	}
+	return nil
+}
+
+func isVirtual(addr netip.Addr, vips []netip.Prefix) bool {
+	return slices.ContainsFunc(vips, func(vip netip.Prefix) bool { return vip.Addr() == addr })
+}
+
+func validateSourceAddress(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	source := cfg.Election.VRRP.SourceAddress
+	if !source.IsValid() {
+		return nil
+	}
+	return validateNode(fldPath, source, cfg.VirtualAddresses)
+}
+
+func validateLease(fldPath *field.Path, lease *config.Lease) field.ErrorList {
+	errs := absoluteFile(fldPath.Child("kubeconfig"), lease.Kubeconfig)
+	for _, detail := range validation.IsDNS1123Label(lease.Namespace) {
+		errs = append(errs, field.Invalid(fldPath.Child("namespace"), lease.Namespace, detail))
+	}
+	for _, detail := range validation.IsDNS1123Subdomain(lease.Name) {
+		errs = append(errs, field.Invalid(fldPath.Child("name"), lease.Name, detail))
+	}
+	if lease.RenewInterval <= 0 {
+		errs = append(errs, field.Invalid(fldPath.Child("renewInterval"), lease.RenewInterval.String(), "must be positive"))
+	}
+	if lease.StaleAfter < 2*lease.RenewInterval {
+		errs = append(errs, field.Invalid(fldPath.Child("staleAfter"), lease.StaleAfter.String(), "must be at least twice renewInterval"))
+	}
+	if lease.Duration%time.Second != 0 || lease.Duration <= lease.StaleAfter {
+		errs = append(errs, field.Invalid(fldPath.Child("duration"), lease.Duration.String(), "must be whole seconds and more than staleAfter"))
+	}
+	return errs
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package validation
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+)
+
+// missedAdverts is the silence, in advertisement intervals, after which a holder is given up (RFC 9568, section 6.1).
+const missedAdverts = 3
+
+// slowestDetection is how long the balancer may take to notice a dead apiserver whatever the advertisement interval is.
+const slowestDetection = 3 * time.Second
+
+func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	lb := &cfg.LoadBalancer
+	errs := oneOf(fldPath.Child("policy"), lb.Policy, config.PolicyRoundRobin, config.PolicyLeastConnections, config.PolicySourceHash)
+	errs = append(errs, oneOf(fldPath.Child("onBackendDown"), lb.OnBackendDown, config.CloseSessions, config.KeepSessions)...)
+	errs = append(errs, oneOf(fldPath.Child("steering", "mode"), lb.Steering.Mode,
+		config.SteeringAuto, config.SteeringBPF, config.SteeringNFTables, config.SteeringNone)...)
+	if lb.Discovery {
+		errs = append(errs, field.Forbidden(fldPath.Child("discovery"), "is reserved and not available in this version: list the backends"))
+	}
+	errs = append(errs, validateBackends(fldPath.Child("backends"), cfg)...)
+	errs = append(errs, validateConnectionLimits(fldPath.Child("connectionLimits"), &lb.ConnectionLimits)...)
+	timeouts := fldPath.Child("timeouts")
+	errs = append(errs, within(timeouts.Child("connect"), lb.Timeouts.Connect, 10*time.Millisecond, time.Minute)...)
+	errs = append(errs, within(timeouts.Child("keepAlive"), lb.Timeouts.KeepAlive, time.Second, 2*time.Hour)...)
+	errs = append(errs, within(timeouts.Child("halfClosed"), lb.Timeouts.HalfClosed, time.Second, 2*time.Hour)...)
+	errs = append(errs, within(fldPath.Child("drain", "timeout"), lb.Drain.Timeout, time.Second, time.Hour)...)
+	return append(errs, within(fldPath.Child("slowStart"), lb.SlowStart, 0, time.Hour)...)
+}
+
+func validateBackends(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[netip.AddrPort]bool{}
+	for i, backend := range cfg.LoadBalancer.Backends {
+		address := fldPath.Index(i).Child("address")
+		addr := backend.Address.Addr()
+		switch {
+		case !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() || backend.Address.Port() == 0:
+			errs = append(errs, field.Invalid(address, backend.Address.String(), "must be the address and port of an apiserver"))
+		case isVirtual(addr, cfg.VirtualAddresses):
+			errs = append(errs, field.Invalid(address, backend.Address.String(), "must be the address of a node: through a virtual address the balancer would reach itself"))
+		case seen[backend.Address]:
+			errs = append(errs, field.Duplicate(address, backend.Address.String()))
+		}
+		seen[backend.Address] = true
+	}
+	return errs
+}
+
+func validateConnectionLimits(fldPath *field.Path, limits *config.ConnectionLimits) field.ErrorList {
+	var errs field.ErrorList
+	if limits.Total < 1 {
+		errs = append(errs, field.Invalid(fldPath.Child("total"), limits.Total, "must be at least 1"))
+	}
+	if limits.PerBackend < 0 {
+		errs = append(errs, field.Invalid(fldPath.Child("perBackend"), limits.PerBackend, "must be at least 1, or left out for no limit"))
+	}
+	return errs
+}
+
+func validateHealthCheck(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	check := &cfg.HealthCheck
+	errs := oneOf(fldPath.Child("scheme"), check.Scheme, config.SchemeHTTPS, config.SchemeHTTP, config.SchemeTCP)
+	errs = append(errs, validateRequest(fldPath, check)...)
+	errs = append(errs, within(fldPath.Child("interval"), check.Interval, 50*time.Millisecond, time.Minute)...)
+	errs = append(errs, within(fldPath.Child("timeout"), check.Timeout, 10*time.Millisecond, check.Interval)...)
+	if check.SuccessThreshold < 1 {
+		errs = append(errs, field.Invalid(fldPath.Child("successThreshold"), check.SuccessThreshold, "must be at least 1"))
+	}
+	if check.FailureThreshold < 1 {
+		errs = append(errs, field.Invalid(fldPath.Child("failureThreshold"), check.FailureThreshold, "must be at least 1"))
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	return validateDetection(fldPath, cfg)
+}
+
+// validateDetection makes the balancer notice a dead apiserver before the election notices a dead node. An apiserver that
+// dies right after a good check is found at the end of the failureThreshold-th bad one, at the latest failureThreshold
+// intervals and one timeout later. A node that dies is given up after three advertisement intervals: were the balancer
+// slower, the next holder would begin by sending clients to the dead node's apiserver.
+//
+// Adverts faster than 1 s do not ask for faster checks, which would make a busy apiserver look dead: there the successor
+// relies on the connect timeout and the next backend for the rest of slowestDetection. The health of the apiservers as such
+// needs no rule against the election: a node is in distress only 0.5 s after its balancer has lost the last healthy backend.
+func validateDetection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	check := &cfg.HealthCheck
+	detection := time.Duration(check.FailureThreshold)*check.Interval + check.Timeout
+	limit := max(missedAdverts*cfg.Election.VRRP.AdvertisementInterval, slowestDetection)
+	if detection <= limit {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(fldPath, detection.String(), fmt.Sprintf(
+		"failureThreshold x interval + timeout must be at most %v, so that the balancer notices a dead apiserver before the election notices a dead node", limit))}
+}
+
+func validateRequest(fldPath *field.Path, check *config.HealthCheck) field.ErrorList {
+	var errs field.ErrorList
+	switch {
+	case check.Scheme == config.SchemeTCP && check.Path != "":
+		errs = append(errs, field.Forbidden(fldPath.Child("path"), "a TCP check asks for nothing"))
+	case check.Scheme != config.SchemeTCP && (!strings.HasPrefix(check.Path, "/") || strings.ContainsAny(check.Path, " \t\r\n")):
+		errs = append(errs, field.Invalid(fldPath.Child("path"), check.Path, "must be the path of a URL, such as /readyz"))
+	}
+	if check.Scheme == config.SchemeHTTPS {
+		if check.CAFile != "" || !check.InsecureSkipVerify {
+			errs = append(errs, absoluteFile(fldPath.Child("caFile"), check.CAFile)...)
+		}
+		if check.CAFile != "" && check.InsecureSkipVerify {
+			errs = append(errs, field.Forbidden(fldPath.Child("insecureSkipVerify"), "needs caFile to be left out"))
+		}
+		return errs
+	}
+	for _, option := range []struct {
+		name string
+		set  bool
+	}{
+		{"caFile", check.CAFile != ""},
+		{"serverName", check.ServerName != ""},
+		{"insecureSkipVerify", check.InsecureSkipVerify},
+	} {
+		if option.set {
+			errs = append(errs, field.Forbidden(fldPath.Child(option.name), "needs scheme HTTPS"))
+		}
+	}
+	return errs
+}
