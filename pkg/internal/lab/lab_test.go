@@ -129,7 +129,7 @@ func TestProcessSeesItsHost(t *testing.T) {
 	}
 }
 
-func TestSixthVersionWithoutDetection(t *testing.T) {
+func TestLinkLocalAddressIsReadyAtOnce(t *testing.T) {
 	l := newLab(t, Config{Nodes: 1})
 	must(t, l.Hosts()[0].Do(func() error {
 		link, err := netlink.LinkByName(Interface)

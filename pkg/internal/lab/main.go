@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
 
@@ -50,6 +51,7 @@ func Main(run func() int, roles ...Role) int {
 
 // rerunAsRoot runs this program in a user namespace in which it is root.
 func rerunAsRoot() int {
+	runtime.LockOSThread() // the child dies with the thread that started it
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package observe
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
+)
+
+// ClientConfig says what a client asks, and how often.
+type ClientConfig struct {
+	Target   netip.AddrPort
+	Interval time.Duration // 5 ms if not set
+	Timeout  time.Duration // of one attempt; 60 ms if not set
+	// TLS makes each attempt a whole HTTPS request, which tells who answered.
+	// Without it an attempt asks in plain HTTP, which an API server refuses:
+	// as good a proof that it is reached, and ten times cheaper.
+	TLS *tls.Config
+}
+
+// A Client asks again and again, on a new connection each time.
+type Client struct {
+	cfg   ClientConfig
+	ticks chan struct{} // one per attempt
+	stop  chan struct{}
+	ended sync.WaitGroup
+
+	mu       sync.Mutex
+	attempts []attempt // in the order they ended
+}
+
+// An attempt is one connection of a client.
+type attempt struct {
+	start, end time.Time
+	node       string
+	err        error
+}
+
+// StartClient runs a client in a host.
+func StartClient(h *lab.Host, cfg ClientConfig) *Client {
+	cfg.Interval = cmp.Or(cfg.Interval, 5*time.Millisecond)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Millisecond)
+	c := &Client{cfg: cfg, ticks: make(chan struct{}), stop: make(chan struct{})}
+	// Enough that an attempt may start while all others time out.
+	for range int(cfg.Timeout/cfg.Interval) + 2 {
+		c.ended.Go(func() { h.Do(c.work) })
+	}
+	c.ended.Go(c.tick)
+	return c
+}
+
+// tick starts attempts until the client is stopped.
+func (c *Client) tick() {
+	defer close(c.ticks)
+	ticker := time.NewTicker(c.cfg.Interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-ticker.C:
+		}
+		select {
+		case c.ticks <- struct{}{}:
+		case <-c.stop:
+			return
+		}
+	}
+}
+
+func (c *Client) work() error {
+	for range c.ticks {
+		a := attempt{start: time.Now()}
+		a.node, a.err = c.try(a.start.Add(c.cfg.Timeout))
+		a.end = time.Now()
+		c.mu.Lock()
+		c.attempts = append(c.attempts, a)
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+// try makes one request, and returns the name of the node that answered if it
+// told.
+func (c *Client) try(deadline time.Time) (node string, err error) {
+	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1}
+	conn, err := dialer.Dial("tcp", c.cfg.Target.String())
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	conn.(*net.TCPConn).SetLinger(0) // leave no port in TIME_WAIT
+	conn.SetDeadline(deadline)
+	if c.cfg.TLS != nil {
+		conn = tls.Client(conn, c.cfg.TLS)
+	}
+	if _, err := conn.Write([]byte("GET / HTTP/1.0\r\n\r\n")); err != nil {
+		return "", err
+	}
+	if c.cfg.TLS == nil {
+		return "", expectHTTP(conn)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "", err
+	}
+	return response.Header.Get(guest.NodeHeader), nil
+}
+
+// expectHTTP reads the begin of an answer in HTTP.
+func expectHTTP(conn net.Conn) error {
+	begin := make([]byte, 16)
+	n, err := conn.Read(begin)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(string(begin[:n]), "HTTP/") {
+		return errors.New("the answer is no HTTP")
+	}
+	return nil
+}
+
+// An Outage is what a client suffered in a time.
+type Outage struct {
+	// Longest is the longest time from a failed attempt to the next success.
+	Longest time.Duration
+	// Total is the sum of all such times.
+	Total            time.Duration
+	Attempts, Failed int
+	LastError        error
+}
+
+// Outage returns what the client suffered since a time.
+func (c *Client) Outage(since time.Time) Outage {
+	var o Outage
+	var began time.Time // of the outage, zero outside of one
+	for _, a := range c.since(since) {
+		o.Attempts++
+		if a.err != nil {
+			o.Failed++
+			o.LastError = a.err
+			if began.IsZero() {
+				began = a.start
+			}
+			continue
+		}
+		if !began.IsZero() {
+			o.add(a.end.Sub(began))
+			began = time.Time{}
+		}
+	}
+	if !began.IsZero() {
+		o.add(time.Since(began))
+	}
+	return o
+}
+
+func (o *Outage) add(d time.Duration) {
+	o.Longest = max(o.Longest, d)
+	o.Total += d
+}
+
+// Served reports whether every attempt of the last time d succeeded.
+func (c *Client) Served(d time.Duration) bool {
+	o := c.Outage(time.Now().Add(-d))
+	return o.Attempts > 0 && o.Failed == 0
+}
+
+// Nodes returns how many requests each node has answered since a time.
+func (c *Client) Nodes(since time.Time) map[string]int {
+	nodes := make(map[string]int)
+	for _, a := range c.since(since) {
+		if a.err == nil {
+			nodes[a.node]++
+		}
+	}
+	return nodes
+}
+
+// since returns the attempts that began after a time, in the order they began.
+func (c *Client) since(since time.Time) []attempt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var attempts []attempt
+	for _, a := range c.attempts {
+		if a.start.After(since) {
+			attempts = append(attempts, a)
+		}
+	}
+	slices.SortFunc(attempts, func(a, b attempt) int { return a.start.Compare(b.start) })
+	return attempts
+}
+
+// Stop ends the client. What it suffered can still be read.
+func (c *Client) Stop() {
+	close(c.stop)
+	c.ended.Wait()
+}
