@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Copyright The Harbinger Authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds Kubernetes, etcd, CoreDNS and the small programs of the test from Go modules: the one source that a
+# machine which builds Harbinger can reach anyway. Prints the directory that holds the binaries.
+set -euo pipefail
+# shellcheck source=hack/e2e/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+export CGO_ENABLED=0
+export GOFLAGS="-mod=readonly -buildvcs=false ${GOFLAGS:-}" GOWORK=off
+
+kubernetes_version=$(cd "$E2E_DIR/modules/kubernetes" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
+
+# What `kubectl version` and kubeadm's version checks read; the release tooling stamps the same variables.
+version_flags() {
+	local package minor=${kubernetes_version#v1.}
+	for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+		printf -- '-X %s=%s ' \
+			"$package.gitVersion" "$kubernetes_version" \
+			"$package.gitMajor" 1 \
+			"$package.gitMinor" "${minor%%.*}" \
+			"$package.gitTreeState" clean \
+			"$package.buildDate" 1970-01-01T00:00:00Z
+	done
+}
+
+# build <module directory> <package> <name> [linker flags]: nothing to do where the cache has it.
+# The key holds the module's requirements and sums, its own sources where it has any, the toolchain and the architecture.
+build() {
+	local module=$1 package=$2 name=$3 flags="-s -w ${4:-}" key out
+	key=$(content_key "$E2E_DIR/$module" "$package" "$flags" "$(go env GOVERSION GOARCH)")
+	out=$HARBINGER_CACHE/bin/$name-$key
+	if [[ ! -x $out ]]; then
+		mkdir -p "${out%/*}"
+		say "cold: building $name"
+		(cd "$E2E_DIR/$module" && timed "built $name" nice -n 10 go build -trimpath -ldflags "$flags" -o "$out.partial" "$package")
+		mv "$out.partial" "$out" # a killed build never leaves a half-written binary under the final name
+	fi
+	ln -sf "$out" "$set_dir/$name"
+}
+
+# One directory of links per set of sources: what the other scripts take.
+set_dir=$HARBINGER_CACHE/set-$(content_key "$E2E_DIR/modules" "$E2E_DIR/tiny" "$(go env GOVERSION GOARCH)")
+mkdir -p "$set_dir"
+
+for name in kubeadm kubelet kube-apiserver kube-controller-manager kube-scheduler kubectl kube-proxy; do
+	build modules/kubernetes "k8s.io/kubernetes/cmd/$name" "$name" "$(version_flags)"
+done
+build modules/etcd go.etcd.io/etcd/server/v3 etcd
+build modules/etcd go.etcd.io/etcd/etcdctl/v3 etcdctl
+build modules/coredns github.com/coredns/coredns coredns
+for name in pause ociruntime outage; do
+	build tiny "./$name" "$name"
+done
+printf '%s' "$kubernetes_version" >"$set_dir/version"
+printf '%s\n' "$set_dir"
