@@ -10,6 +10,19 @@ import (
 	"time"
 )
 
+// The directories of a node that the pod sees.
+const (
+	// Directory has what an administrator gives to Harbinger: the configuration file, the kubeconfig. The pod only reads it.
+	Directory = "/etc/kubernetes/harbinger"
+	// StateDirectory has what Harbinger keeps for its next start.
+	StateDirectory = "/var/lib/harbinger"
+	// File is the configuration file that the pod reads where it is not given its configuration in EnvironmentVariable.
+	File = Directory + "/config.yaml"
+)
+
+// EnvironmentVariable of the pod carries the configuration document.
+const EnvironmentVariable = "HARBINGER_CONFIG"
+
 // HarbingerConfiguration is the whole configuration of one Harbinger. It is the same on every node of a cluster.
 type HarbingerConfiguration struct {
 	// VirtualAddresses are the one or two (one of each family) addresses that move together, with their prefix length.

@@ -100,7 +100,7 @@ election:
     sourceAddress: 192.168.238.130
     checksum: RFC9568
   lease:
-    kubeconfig: /etc/harbinger/kubeconfig
+    kubeconfig: /etc/kubernetes/harbinger/east.conf
     namespace: ha
     name: east
     renewInterval: 2s

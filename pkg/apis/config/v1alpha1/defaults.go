@@ -27,7 +27,7 @@ const (
 	DefaultChecksum              = string(config.ChecksumAuto)
 	DefaultAuthenticationType    = string(config.AuthenticationNone)
 
-	DefaultLeaseKubeconfig    = "/etc/kubernetes/harbinger/kubeconfig"
+	DefaultLeaseKubeconfig    = config.Directory + "/kubeconfig"
 	DefaultLeaseNamespace     = "kube-system"
 	DefaultLeaseName          = "harbinger"
 	DefaultLeaseRenewInterval = time.Second

@@ -94,7 +94,7 @@ type Authentication struct {
 
 // Lease is the arbitration by the Kubernetes API.
 type Lease struct {
-	// kubeconfig file for the Lease. It may appear after the start and is followed when it changes.
+	// kubeconfig file for the Lease, in /etc/kubernetes/harbinger, the directory that the pod sees. It may appear after the start and is followed when it changes.
 	Kubeconfig string `json:"kubeconfig,omitempty"`
 	// namespace of the Lease.
 	Namespace string `json:"namespace,omitempty"`

@@ -5,6 +5,7 @@ package validation
 import (
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"time"
 
@@ -182,6 +183,9 @@ func validateSourceAddress(fldPath *field.Path, cfg *config.HarbingerConfigurati
 
 func validateLease(fldPath *field.Path, lease *config.Lease) field.ErrorList {
 	errs := absoluteFile(fldPath.Child("kubeconfig"), lease.Kubeconfig)
+	if len(errs) == 0 && path.Dir(lease.Kubeconfig) != config.Directory {
+		errs = append(errs, field.Invalid(fldPath.Child("kubeconfig"), lease.Kubeconfig, "must be a file in "+config.Directory+", the directory that the pod sees"))
+	}
 	for _, detail := range validation.IsDNS1123Label(lease.Namespace) {
 		errs = append(errs, field.Invalid(fldPath.Child("namespace"), lease.Namespace, detail))
 	}

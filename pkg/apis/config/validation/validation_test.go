@@ -179,6 +179,10 @@ func TestValidate(t *testing.T) {
 			c.Election.Lease.Kubeconfig, c.Election.Lease.Namespace, c.Election.Lease.Name = "kubeconfig", "A", "-"
 		}, []string{"election.lease.kubeconfig", "election.lease.namespace", "election.lease.name"}},
 
+		{"kubeconfig that the pod does not see", func(c *config.HarbingerConfiguration) {
+			c.Election.Lease.Kubeconfig = "/etc/kubernetes/admin.conf"
+		}, []string{"election.lease.kubeconfig"}},
+
 		{"policy", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Policy = "Random" }, []string{"loadBalancer.policy"}},
 		{"on backend down", func(c *config.HarbingerConfiguration) { c.LoadBalancer.OnBackendDown = "" }, []string{"loadBalancer.onBackendDown"}},
 		{"steering mode", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Steering.Mode = "IPVS" }, []string{"loadBalancer.steering.mode"}},

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package manifest renders a configuration as the static pod that runs it. It is pure: the same configuration gives the same
+// bytes on every host and in every patch version. Package staticpod writes them.
+package manifest
+
+import (
+	"encoding/json"
+	"net/netip"
+	"path"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/yaml"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/version"
+)
+
+// DefaultImage is the image of this minor version, so that a patch version does not change the manifest. Give one with a
+// digest to pin it.
+const DefaultImage = "harbinger.dev/harbinger:" + version.Minor
+
+// DefaultPath is where the kubelet of a kubeadm node finds the manifest.
+const DefaultPath = "/etc/kubernetes/manifests/ha.yaml"
+
+const name = "harbinger"
+
+// systemNodeCritical is the priority of the class of that name, which no API is there to look up.
+const systemNodeCritical = 2000001000
+
+// Options are the choices that the configuration does not hold.
+type Options struct {
+	// Image of the pod.
+	Image string
+	// ConfigFile makes the pod read config.File instead of carrying the configuration in its environment.
+	ConfigFile bool
+}
+
+// Render returns the manifest of a configuration.
+func Render(cfg *config.HarbingerConfiguration, opts Options) ([]byte, error) {
+	pod, err := Pod(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	return marshal(pod)
+}
+
+// Pod returns the static pod that runs a configuration.
+func Pod(cfg *config.HarbingerConfiguration, opts Options) (*corev1.Pod, error) {
+	container, err := container(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	volumes, mounts := volumes(cfg)
+	container.VolumeMounts = mounts
+	return &corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      name,
+			Namespace: metav1.NamespaceSystem,
+			Labels:    map[string]string{"component": name, "tier": "control-plane"},
+		},
+		Spec: corev1.PodSpec{
+			Containers:                    []corev1.Container{container},
+			DNSPolicy:                     corev1.DNSDefault,
+			HostNetwork:                   true,
+			Priority:                      new(int32(systemNodeCritical)),
+			PriorityClassName:             "system-node-critical",
+			SecurityContext:               &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			TerminationGracePeriodSeconds: new(gracePeriodSeconds(cfg)),
+			Volumes:                       volumes,
+		},
+	}, nil
+}
+
+func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Container, error) {
+	c := corev1.Container{
+		Name:            name,
+		Image:           opts.Image,
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Command:         []string{"/harbinger"},
+		Args:            []string{"run"},
+		// No limit: throttling delays adverts, and a late holder gives its addresses up.
+		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("50m"),
+			corev1.ResourceMemory: resource.MustParse("64Mi"),
+		}},
+		SecurityContext: securityContext(cfg),
+		StartupProbe:    probe(cfg, "/livez", 1, 30),
+		LivenessProbe:   probe(cfg, "/livez", 5, 3),
+		ReadinessProbe:  probe(cfg, "/readyz", 5, 3),
+	}
+	if opts.ConfigFile {
+		c.Args = append(c.Args, "--config", config.File)
+	} else {
+		document, err := scheme.EncodeMinimal(cfg)
+		if err != nil {
+			return corev1.Container{}, err
+		}
+		c.Env = append(c.Env, corev1.EnvVar{Name: config.EnvironmentVariable, Value: string(document)})
+	}
+	c.Env = append(c.Env, corev1.EnvVar{Name: "NODE_NAME", ValueFrom: &corev1.EnvVarSource{
+		FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"},
+	}})
+	return c, nil
+}
+
+// securityContext leaves what the election, the address, the steering (BPF) and real-time scheduling (SYS_NICE) need. The
+// default seccomp profile of containerd and CRI-O lets bpf(2) through for those who have CAP_BPF.
+func securityContext(cfg *config.HarbingerConfiguration) *corev1.SecurityContext {
+	add := []corev1.Capability{"BPF", "NET_ADMIN"}
+	if lowPort(cfg) {
+		add = append(add, "NET_BIND_SERVICE")
+	}
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		Capabilities:             &corev1.Capabilities{Add: append(add, "NET_RAW", "SYS_NICE"), Drop: []corev1.Capability{"ALL"}},
+		ReadOnlyRootFilesystem:   new(true),
+		RunAsUser:                new(int64(0)),
+	}
+}
+
+func lowPort(cfg *config.HarbingerConfiguration) bool {
+	const unprivileged = 1024
+	return min(cfg.ControlPlane.Port, cfg.Status.BindAddress.Port(), cfg.Status.IdentityPort, cfg.LoadBalancer.Steering.Port) < unprivileged
+}
+
+func probe(cfg *config.HarbingerConfiguration, path string, period, failures int32) *corev1.Probe {
+	address := cfg.Status.BindAddress.Addr()
+	if address.IsUnspecified() {
+		address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+			Host:   address.String(),
+			Path:   path,
+			Port:   intstr.FromInt32(int32(cfg.Status.BindAddress.Port())),
+			Scheme: corev1.URISchemeHTTP,
+		}},
+		FailureThreshold: failures,
+		PeriodSeconds:    period,
+		TimeoutSeconds:   period,
+	}
+}
+
+// gracePeriodSeconds is how long a planned stop may take: at most until a successor of the lowest priority must have
+// spoken (three adverts, one of skew and half a second), then the drain of connections.
+func gracePeriodSeconds(cfg *config.HarbingerConfiguration) int64 {
+	const (
+		intervals = 4
+		grace     = 500 * time.Millisecond
+		margin    = 5 * time.Second
+	)
+	total := intervals*cfg.Election.VRRP.AdvertisementInterval + grace + cfg.LoadBalancer.Drain.Timeout + margin
+	return int64((total + time.Second - 1) / time.Second)
+}
+
+// volumes are the host paths of the pod, sorted by name. Each has a type: of a path without one that does not exist, the
+// runtime makes an empty directory.
+//
+// The CA certificate is the one file of the cluster's PKI that the pod sees. It need not exist when the manifest is written
+// before kubeadm init: the kubelet starts the pod only when it is there, and kubeadm makes (or, on joining, fetches) it
+// before it starts the kubelet.
+func volumes(cfg *config.HarbingerConfiguration) ([]corev1.Volume, []corev1.VolumeMount) {
+	var volumes []corev1.Volume
+	var mounts []corev1.VolumeMount
+	add := func(name, hostPath string, kind corev1.HostPathType, readOnly bool) {
+		volumes = append(volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+			HostPath: &corev1.HostPathVolumeSource{Path: hostPath, Type: &kind},
+		}})
+		mounts = append(mounts, corev1.VolumeMount{Name: name, MountPath: hostPath, ReadOnly: readOnly})
+	}
+	if file := cfg.HealthCheck.CAFile; file != "" && path.Dir(file) != config.Directory {
+		add("ca", file, corev1.HostPathFile, true)
+	}
+	add("config", config.Directory, corev1.HostPathDirectoryOrCreate, true)
+	add("state", config.StateDirectory, corev1.HostPathDirectoryOrCreate, false)
+	return volumes, mounts
+}
+
+// marshal returns the YAML of a pod without the fields that only a running one has.
+func marshal(pod *corev1.Pod) ([]byte, error) {
+	raw, err := json.Marshal(pod)
+	if err != nil {
+		return nil, err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	delete(fields, "status")
+	return yaml.Marshal(fields)
+}
