@@ -83,8 +83,11 @@ watch_strays() {
 # cni_up <node> gives the host a pod network: a veth pair per pod, addresses from the range that Kubernetes assigned to the
 # node, and a route to the range of every other node. That is all that the network plugins do which cannot be had as a
 # Go module.
+# It comes after kube-proxy, which needs no pod network: a pod that is there before service addresses are translated sends
+# its first packets for them to the default route, and repeats them for a minute.
 cni_up() {
 	local node=$1 range
+	wait_for 120 "$node: kube-proxy's rules" service_addresses_work "$node"
 	wait_for 60 "$node: a range of pod addresses" pod_range "$node"
 	range=$(pod_range "$node")
 	put "$node" /etc/cni/net.d/10-e2e.conflist <<-JSON
@@ -93,6 +96,8 @@ cni_up() {
 		  {"type": "portmap", "capabilities": {"portMappings": true}}]}
 	JSON
 }
+
+service_addresses_work() { on "$1" sh -c 'iptables-save -t nat | grep -q -- "-d 10.96.0.1/32"'; }
 
 pod_range() { kube get node "$1" -o 'jsonpath={.spec.podCIDR}' | grep .; }
 
