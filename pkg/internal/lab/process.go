@@ -11,6 +11,8 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -138,4 +140,19 @@ func (p *Process) Output() string {
 // Wrote reports whether the program has written that text.
 func (p *Process) Wrote(text string) bool {
 	return strings.Contains(p.Output(), text)
+}
+
+// Children returns the process IDs of the program's children.
+func (p *Process) Children() []int {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.PID()))
+	var children []int
+	for _, list := range lists {
+		content, _ := os.ReadFile(list) // the thread may have ended
+		for _, field := range strings.Fields(string(content)) {
+			if pid, err := strconv.Atoi(field); err == nil {
+				children = append(children, pid)
+			}
+		}
+	}
+	return children
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -76,6 +77,9 @@ func TestKillTakesTheChildren(t *testing.T) {
 	must(t, Until(5*time.Second, "the shell names its child", func() bool { return p.Wrote("\n") }))
 	child, err := strconv.Atoi(strings.TrimSpace(p.Output()))
 	must(t, err)
+	if got := p.Children(); !slices.Equal(got, []int{child}) {
+		t.Errorf("children = %v, want %d", got, child)
+	}
 	must(t, p.Kill())
 	must(t, Until(5*time.Second, "the child is gone", func() bool { return !alive(child) }))
 	if err := p.Wait(0); err == nil {

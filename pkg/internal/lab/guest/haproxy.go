@@ -22,7 +22,7 @@ type HAProxy struct {
 }
 
 // haproxyFile is where a host has the configuration.
-const haproxyFile = "/etc/haproxy/haproxy.cfg"
+const haproxyFile = "/run/haproxy.cfg"
 
 // Start runs haproxy in a host.
 func (p HAProxy) Start(h *lab.Host) (*lab.Process, error) {

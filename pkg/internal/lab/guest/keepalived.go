@@ -8,8 +8,10 @@
 package guest
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -31,8 +33,12 @@ type Keepalived struct {
 	TrackScript           string // path of a check; its failure is a fault
 }
 
-// keepalivedFile is where a host has the configuration.
-const keepalivedFile = "/etc/keepalived/keepalived.conf"
+// Where a host has the configuration, and the process IDs.
+const (
+	keepalivedFile = "/run/keepalived.conf"
+	pidFile        = "/run/keepalived.pid"
+	vrrpPIDFile    = "/run/keepalived-vrrp.pid"
+)
 
 // Start runs keepalived in a host.
 func (k Keepalived) Start(h *lab.Host) (*lab.Process, error) {
@@ -43,9 +49,16 @@ func (k Keepalived) Start(h *lab.Host) (*lab.Process, error) {
 	if err := h.WriteFile(keepalivedFile, k.config()); err != nil {
 		return nil, err
 	}
+	// A killed one leaves these behind, and while nobody has waited for its
+	// child, the next one takes that for a keepalived that runs.
+	if err := h.Do(func() error {
+		return errors.Join(os.RemoveAll(pidFile), os.RemoveAll(vrrpPIDFile))
+	}); err != nil {
+		return nil, err
+	}
 	return h.Start(lab.Command{Path: path, Args: []string{
 		"--dont-fork", "--log-console", "--no-syslog", "--vrrp", "--use-file", keepalivedFile,
-		"--pid", "/run/keepalived.pid", "--vrrp_pid", "/run/vrrp.pid",
+		"--pid", pidFile, "--vrrp_pid", vrrpPIDFile,
 	}})
 }
 

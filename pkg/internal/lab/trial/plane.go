@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package trial puts a control plane on the hosts of a lab, does faults to it,
+// and measures what a client suffers and which hosts have the virtual address.
+// The sidecar on the hosts may be Harbinger, or keepalived with haproxy: both
+// stand the same trial.
+package trial
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
+)
+
+// The numbers of the hosts that look on.
+const (
+	clientNumber  = 200
+	watcherNumber = 201
+)
+
+// APIServerPort is the port of every host's API server.
+const APIServerPort = 6443
+
+// Config describes a control plane.
+type Config struct {
+	System           System
+	Nodes            int            // 3 if not set
+	Prefix6          netip.Prefix   // IPv6 network of the hosts, if any
+	VirtualAddresses []netip.Prefix // 192.168.238.100/24 if not set
+	Port             uint16         // of the virtual address; 4300 if not set
+	Interval         time.Duration  // between advertisements; 1 s if not set
+}
+
+func (c *Config) setDefaults() {
+	if c.Nodes == 0 {
+		c.Nodes = 3
+	}
+	if c.VirtualAddresses == nil {
+		c.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")}
+	}
+	if c.Port == 0 {
+		c.Port = 4300
+	}
+	if c.Interval == 0 {
+		c.Interval = time.Second
+	}
+}
+
+// A System is a program, or a set of programs, that holds a virtual address
+// and balances what comes to it.
+type System interface {
+	Name() string
+	// Start runs the system on one node of the plane.
+	Start(p *Plane, n *Node) (*Sidecar, error)
+}
+
+// A Plane is a control plane on the hosts of a lab: an API server and a
+// sidecar on each node, and on two further hosts a client and an ARP watcher.
+type Plane struct {
+	Config
+	Lab     *lab.Lab
+	Nodes   []*Node
+	CA      *guest.Authority
+	Client  *observe.Client
+	Holders *observe.Holders // of the first virtual address
+	Answers *observe.Watcher // for the first virtual address
+}
+
+// A Node is a host of the control plane.
+type Node struct {
+	*lab.Host
+	APIServer *guest.APIServer
+	Sidecar   *Sidecar // nil while none runs
+}
+
+// New returns a plane whose API servers run, and whose sidecars do not yet.
+func New(cfg Config) (*Plane, error) {
+	cfg.setDefaults()
+	l, err := lab.New(lab.Config{Nodes: cfg.Nodes, Prefix6: cfg.Prefix6})
+	if err != nil {
+		return nil, err
+	}
+	p := &Plane{Config: cfg, Lab: l}
+	for _, h := range l.Hosts() {
+		p.Nodes = append(p.Nodes, &Node{Host: h})
+	}
+	if err := errors.Join(p.startAPIServers(), p.startObservers()); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *Plane) startAPIServers() (err error) {
+	if p.CA, err = guest.NewAuthority(); err != nil {
+		return err
+	}
+	for _, n := range p.Nodes {
+		if err := p.StartAPIServer(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartAPIServer runs the API server of a node, for the first time or again.
+func (p *Plane) StartAPIServer(n *Node) (err error) {
+	n.APIServer, err = guest.StartAPIServer(n.Host, p.CA, APIServerPort, p.VirtualAddress())
+	return err
+}
+
+func (p *Plane) startObservers() error {
+	client, err := p.Lab.AddHost("client", clientNumber)
+	if err != nil {
+		return err
+	}
+	watcher, err := p.Lab.AddHost("watcher", watcherNumber)
+	if err != nil {
+		return err
+	}
+	if p.Holders, err = observe.WatchHolders(p.VirtualAddress(), p.hosts()...); err != nil {
+		return err
+	}
+	if p.Answers, err = observe.Watch(p.Lab, watcher, p.VirtualAddress()); err != nil {
+		return err
+	}
+	p.Client = observe.StartClient(client, observe.ClientConfig{
+		Target: netip.AddrPortFrom(p.VirtualAddress(), p.Port),
+	})
+	return nil
+}
+
+// VirtualAddress returns the first of the virtual addresses.
+func (p *Plane) VirtualAddress() netip.Addr { return p.VirtualAddresses[0].Addr() }
+
+// Backends returns the addresses of the API servers.
+func (p *Plane) Backends() []netip.AddrPort {
+	var backends []netip.AddrPort
+	for _, n := range p.Nodes {
+		backends = append(backends, netip.AddrPortFrom(n.Address.Addr(), APIServerPort))
+	}
+	return backends
+}
+
+func (p *Plane) hosts() []*lab.Host {
+	var hosts []*lab.Host
+	for _, n := range p.Nodes {
+		hosts = append(hosts, n.Host)
+	}
+	return hosts
+}
+
+// Start runs the sidecar of every node and waits until the plane is settled.
+func (p *Plane) Start() error {
+	for _, n := range p.Nodes {
+		if err := p.StartSidecar(n); err != nil {
+			return err
+		}
+	}
+	return p.Settle()
+}
+
+// StartSidecar runs the sidecar of a node, for the first time or again.
+func (p *Plane) StartSidecar(n *Node) error {
+	sidecar, err := p.System.Start(p, n)
+	if err != nil {
+		return fmt.Errorf("start %s on %s: %w", p.System.Name(), n.Name, err)
+	}
+	n.Sidecar = sidecar
+	return nil
+}
+
+// settleTime is within what a plane must have recovered from everything.
+const settleTime = 20 * time.Second
+
+// Settle waits until one host has the virtual address and serves it. Hosts
+// that are named may have it too: they are dead, frozen or cut off.
+func (p *Plane) Settle(except ...string) error {
+	const calm = 500 * time.Millisecond
+	return lab.Until(settleTime, "one node holds the virtual address and serves it", func() bool {
+		start := time.Now().Add(-calm)
+		spans := p.Holders.Since(start, except...)
+		return len(spans) == 1 && len(spans[0].Hosts) == 1 && p.Client.Served(calm)
+	})
+}
+
+// Holder returns the node that has the virtual address, alone of those that
+// are not named.
+func (p *Plane) Holder(except ...string) (*Node, error) {
+	holders := slices.DeleteFunc(slices.Clone(p.Holders.Now()), func(name string) bool {
+		return slices.Contains(except, name)
+	})
+	if len(holders) != 1 {
+		return nil, fmt.Errorf("%d nodes hold the virtual address: %v", len(holders), holders)
+	}
+	return p.Node(holders[0]), nil
+}
+
+// Node returns the node of that name, or nil.
+func (p *Plane) Node(name string) *Node {
+	for _, n := range p.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// Close ends the plane and its lab.
+func (p *Plane) Close() error {
+	if p.Client != nil {
+		p.Client.Stop()
+	}
+	if p.Holders != nil {
+		p.Holders.Stop()
+	}
+	if p.Answers != nil {
+		p.Answers.Stop()
+	}
+	return p.Lab.Close()
+}

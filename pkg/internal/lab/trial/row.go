@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trial
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Row is what one fault did to one system, in one or more runs.
+type Row struct {
+	System   string
+	Fault    Fault
+	Interval time.Duration // between advertisements
+	Results  []Result
+	Err      error // of the run that ended the row
+}
+
+// Run does a fault to a plane as often as asked, or until something fails.
+func Run(p *Plane, f Fault, runs int) Row {
+	row := Row{System: p.System.Name(), Fault: f, Interval: p.Interval}
+	for range runs {
+		result, err := p.Do(f)
+		row.Results = append(row.Results, result)
+		if err != nil {
+			row.Err = err
+			break
+		}
+	}
+	return row
+}
+
+// Outage returns the median of the longest outages.
+func (r Row) Outage() time.Duration {
+	return r.median(func(r Result) time.Duration { return r.Outage.Longest })
+}
+
+// RepairOutage returns the median of the longest outages of the repair.
+func (r Row) RepairOutage() time.Duration {
+	return r.median(func(r Result) time.Duration { return r.RepairOutage.Longest })
+}
+
+func (r Row) median(of func(Result) time.Duration) time.Duration {
+	var times []time.Duration
+	for _, result := range r.Results {
+		times = append(times, of(result))
+	}
+	if len(times) == 0 {
+		return 0
+	}
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+// held and answered return the worst run.
+func (r Row) held() time.Duration {
+	return r.worst(func(r Result) time.Duration { return r.Held.Length() })
+}
+
+func (r Row) answered() time.Duration {
+	return r.worst(func(r Result) time.Duration { return r.Answered.Length() })
+}
+
+func (r Row) worst(of func(Result) time.Duration) time.Duration {
+	var worst time.Duration
+	for _, result := range r.Results {
+		worst = max(worst, of(result))
+	}
+	return worst
+}
+
+func (r Row) left() bool {
+	return slices.ContainsFunc(r.Results, func(r Result) bool { return r.Left })
+}
+
+// What two hosts may do at once: S1 and S3 of the election's invariants.
+const (
+	delay = 50 * time.Millisecond // on the wire, with the scheduling of a live process
+	drop  = 1100 * time.Millisecond
+)
+
+// lifetime is how long the kernel keeps an address that nobody refreshes.
+func lifetime(interval time.Duration) time.Duration {
+	if interval < time.Second {
+		return time.Second
+	}
+	return 2 * time.Second
+}
+
+// Check returns what of the row breaks the promises that Harbinger makes.
+func (r Row) Check() error {
+	errs := []error{r.Err}
+	exceeds := func(what string, got, bound time.Duration) {
+		if got > bound {
+			errs = append(errs, fmt.Errorf("%s: %s %s, bound %s", r.Fault.Name, what, seconds(got), seconds(bound)))
+		}
+	}
+	exceeds("outage", r.Outage(), r.Fault.BoundFor(r.Interval))
+	exceeds("two live hosts had the address for", r.held(), r.Interval+delay)
+	exceeds("two hosts answered ARP for", r.answered(), lifetime(r.Interval)+drop)
+	if r.left() {
+		errs = append(errs, fmt.Errorf("%s: the address was left on a host that does not serve it", r.Fault.Name))
+	}
+	return errors.Join(errs...)
+}
+
+// Columns are the titles of [Row.Cells].
+var Columns = []string{"fault", "system", "outage", "bound", "at repair", "holder", "two held", "two answered", "left behind"}
+
+// Cells returns the row as text.
+func (r Row) Cells() []string {
+	bound := "≤ " + seconds(r.Fault.BoundFor(r.Interval))
+	if r.System != (Harbinger{}).Name() {
+		bound = ""
+	}
+	left := "no"
+	if r.left() {
+		left = "YES"
+	}
+	return []string{
+		r.Fault.Name, r.System, seconds(r.Outage()), bound, seconds(r.RepairOutage()), r.moves(),
+		seconds(r.held()), seconds(r.answered()), left,
+	}
+}
+
+// moves tells the way of the address through the runs.
+func (r Row) moves() string {
+	var names []string
+	for i, result := range r.Results {
+		if i == 0 {
+			names = append(names, result.Before)
+		}
+		names = append(names, result.After)
+	}
+	return strings.Join(names, " → ")
+}
+
+// seconds returns a duration in the unit of the tables.
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }
