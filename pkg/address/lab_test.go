@@ -104,18 +104,6 @@ func entries(t *testing.T, h *lab.Host, addr netip.Addr) []netlink.Addr {
 
 func bound(t *testing.T, h *lab.Host, p netip.Prefix) bool { return len(entries(t, h, p.Addr())) > 0 }
 
-// deleteAddress takes an address away behind the back of its owner.
-func deleteAddress(t *testing.T, h *lab.Host, p netip.Prefix) {
-	t.Helper()
-	must(t, h.Do(func() error {
-		link, err := netlink.LinkByName(lab.Interface)
-		if err != nil {
-			return err
-		}
-		return netlink.AddrDel(link, plain(p))
-	}))
-}
-
 // add adds an address without lifetime to an interface.
 func add(t *testing.T, h *lab.Host, ifname string, p netip.Prefix) {
 	t.Helper()

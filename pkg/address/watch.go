@@ -51,14 +51,13 @@ type Event struct {
 // Messages of the kernel only say where to look: an event tells what is, so messages lost in an overflow of the socket
 // lose nothing but time.
 func (a *Addresses) Watch(ctx context.Context, events chan<- Event) error {
-	socket, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+	w, err := a.newWatcher(events)
 	if err != nil {
-		return fmt.Errorf("subscribe to netlink: %w", err)
+		return err
 	}
-	defer socket.Close()
-	defer context.AfterFunc(ctx, socket.Close)()
-	w := watcher{Addresses: a, own: a.own(), events: events}
-	for err = w.look(ctx); err == nil; err = w.next(ctx, socket) {
+	defer w.socket.Close()
+	defer context.AfterFunc(ctx, w.socket.Close)()
+	for err = w.look(ctx); err == nil; err = w.next(ctx) {
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -83,13 +82,23 @@ func (a *Addresses) own() []netip.Addr {
 type watcher struct {
 	*Addresses
 	own    []netip.Addr
+	socket *nl.NetlinkSocket
 	events chan<- Event
 	state  Event // last reported, one of LinkUp, LinkDown, PrimaryLost
 }
 
+// newWatcher returns a watcher that misses nothing from here on.
+func (a *Addresses) newWatcher(events chan<- Event) (*watcher, error) {
+	socket, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to netlink: %w", err)
+	}
+	return &watcher{Addresses: a, own: a.own(), socket: socket, events: events}, nil
+}
+
 // next waits for messages and looks if they are about this link.
-func (w *watcher) next(ctx context.Context, socket *nl.NetlinkSocket) error {
-	messages, _, err := socket.Receive()
+func (w *watcher) next(ctx context.Context) error {
+	messages, _, err := w.socket.Receive()
 	if errors.Is(err, unix.ENOBUFS) {
 		return w.look(ctx)
 	}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package address
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+)
+
+func prefixes(all ...string) []netip.Prefix {
+	var ps []netip.Prefix
+	for _, p := range all {
+		ps = append(ps, netip.MustParsePrefix(p))
+	}
+	return ps
+}
+
+func TestLinksOfAHost(t *testing.T) {
+	h := newHost(t)
+	must(t, newAddresses(t, h, Config{}).Acquire())
+	var links []Link
+	must(t, h.Do(func() (err error) {
+		links, err = Links()
+		return err
+	}))
+	i := slices.IndexFunc(links, func(l Link) bool { return l.Name == lab.Interface })
+	if i < 0 {
+		t.Fatalf("no %s in %v", lab.Interface, links)
+	}
+	l := links[i]
+	if !l.Up || !slices.Equal(l.MAC, h.MAC) {
+		t.Errorf("link %+v, want it up with the hardware address %s", l, h.MAC)
+	}
+	want := []netip.Prefix{h.Address, h.Address6, netip.PrefixFrom(l.LinkLocal(), 64)}
+	slices.SortFunc(l.Addresses, netip.Prefix.Compare)
+	slices.SortFunc(want, netip.Prefix.Compare)
+	if !slices.Equal(l.Addresses, want) {
+		t.Errorf("addresses %v, want %v without the virtual ones", l.Addresses, want)
+	}
+	if p4, p6 := l.Primary(vip4.Addr()), l.Primary(vip6.Addr()); p4 != h.Address.Addr() || p6 != h.Address6.Addr() {
+		t.Errorf("primary addresses %s and %s, want %s and %s", p4, p6, h.Address, h.Address6)
+	}
+}
+
+func TestOwnedAddresses(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		addr  string
+		flags int
+		want  bool
+	}{
+		{"permanent", "192.0.2.1/24", unix.IFA_F_PERMANENT, true},
+		{"secondary of IPv4", "192.0.2.1/24", unix.IFA_F_SECONDARY, true},
+		{"temporary of IPv6", "2001:db8::1/64", unix.IFA_F_TEMPORARY, false},
+		{"tentative", "2001:db8::1/64", unix.IFA_F_TENTATIVE, false},
+		{"optimistic", "2001:db8::1/64", unix.IFA_F_TENTATIVE | unix.IFA_F_OPTIMISTIC, true},
+		{"duplicate", "2001:db8::1/64", unix.IFA_F_DADFAILED | unix.IFA_F_PERMANENT, false},
+		{"deprecated", "192.0.2.1/24", unix.IFA_F_DEPRECATED, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := plain(netip.MustParsePrefix(tt.addr))
+			a.Flags = tt.flags
+			if got := owned(*a); got != tt.want {
+				t.Errorf("owned is %t, want %t", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestFind(t *testing.T) {
+	links := []Link{
+		{Name: "lo", Addresses: prefixes("127.0.0.1/8", "::1/128")},
+		{Name: "eth0", Addresses: prefixes("192.168.238.130/24", "fd00:99::1/64", "fe80::1/64")},
+		{Name: "eth1", Addresses: prefixes("10.0.0.1/24")},
+		{Name: "br0", Addresses: prefixes("10.0.0.2/24")},
+		{Name: "idle"},
+	}
+	for _, tt := range []struct {
+		name, link string
+		virtual    []netip.Prefix
+		want, err  string
+	}{
+		{"by subnet", "", prefixes("192.168.238.100/32"), "eth0", ""},
+		{"by subnet, two families", "", prefixes("192.168.238.100/24", "fd00:99::100/128"), "eth0", ""},
+		{"by name", "eth1", prefixes("10.0.0.100/24"), "eth1", ""},
+		{"no such name", "ens160", prefixes("10.0.0.100/24"), "", `"ens160" does not exist; the interfaces are lo, eth0, eth1, br0, idle`},
+		{"no such subnet", "", prefixes("172.16.0.1/24"), "", "no interface has an address in the subnet of 172.16.0.1"},
+		{"own address", "", prefixes("192.168.238.130/24"), "", "no interface has an address in the subnet of 192.168.238.130"},
+		{"two candidates", "", prefixes("10.0.0.100/24"), "", "eth1 and br0 both"},
+		{"subnet of another link", "eth1", prefixes("192.168.238.100/24"), "", "in no subnet of interface eth1, which has 10.0.0.1/24"},
+		{"second family missing", "", prefixes("192.168.238.100/24", "2001:db8::1/64"), "", "2001:db8::1 is in no subnet of interface eth0"},
+		{"no address", "idle", prefixes("10.0.0.100/24"), "", "which has no address"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Find(links, tt.link, tt.virtual)
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("error %v, want %q", err, tt.err)
+			}
+			if got.Name != tt.want {
+				t.Errorf("link %q, want %q", got.Name, tt.want)
+			}
+		})
+	}
+}
+
+func TestInterruptedDumpIsRepeated(t *testing.T) {
+	dumps := 0
+	got, err := list(func() ([]int, error) {
+		if dumps++; dumps < 3 {
+			return nil, netlink.ErrDumpInterrupted
+		}
+		return []int{1}, nil
+	})
+	if err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	got, err = list(func() ([]int, error) { return []int{2}, netlink.ErrDumpInterrupted })
+	if err != nil || len(got) != 1 {
+		t.Errorf("under constant change: got %v, %v, want the last answer", got, err)
+	}
+}
