@@ -8,12 +8,9 @@ import (
 	"os"
 	"testing"
 	"time"
-
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, guest.APIServerRole)) }
+func TestMain(m *testing.M) { os.Exit(Main(m.Run)) }
 
 func TestKeepalivedStandsTheTrial(t *testing.T) {
 	p, err := New(Config{System: Keepalived{}, Interval: 100 * time.Millisecond})

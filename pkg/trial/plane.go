@@ -29,6 +29,9 @@ const (
 // APIServerPort is the port of every host's API server.
 const APIServerPort = 6443
 
+// Main prepares the program for trials and runs it; see [lab.Main].
+func Main(run func() int) int { return lab.Main(run, guest.APIServerRole) }
+
 // Config describes a control plane.
 type Config struct {
 	System           System
