@@ -102,9 +102,9 @@ func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Contain
 		if err != nil {
 			return corev1.Container{}, err
 		}
-		c.Env = append(c.Env, corev1.EnvVar{Name: config.EnvironmentVariable, Value: string(document)})
+		c.Env = append(c.Env, corev1.EnvVar{Name: config.Variable, Value: string(document)})
 	}
-	c.Env = append(c.Env, corev1.EnvVar{Name: "NODE_NAME", ValueFrom: &corev1.EnvVarSource{
+	c.Env = append(c.Env, corev1.EnvVar{Name: config.NodeNameVariable, ValueFrom: &corev1.EnvVarSource{
 		FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"},
 	}})
 	return c, nil

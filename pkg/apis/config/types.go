@@ -16,12 +16,17 @@ const (
 	Directory = "/etc/kubernetes/harbinger"
 	// StateDirectory has what Harbinger keeps for its next start.
 	StateDirectory = "/var/lib/harbinger"
-	// File is the configuration file that the pod reads where it is not given its configuration in EnvironmentVariable.
+	// File is the configuration file that the pod reads where it is not given its configuration in Variable.
 	File = Directory + "/config.yaml"
 )
 
-// EnvironmentVariable of the pod carries the configuration document.
-const EnvironmentVariable = "HARBINGER_CONFIG"
+// The environment variables of the pod.
+const (
+	// Variable carries the configuration document.
+	Variable = "HARBINGER_CONFIG"
+	// NodeNameVariable carries the name of the node.
+	NodeNameVariable = "NODE_NAME"
+)
 
 // HarbingerConfiguration is the whole configuration of one Harbinger. It is the same on every node of a cluster.
 type HarbingerConfiguration struct {

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package preflight
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+)
+
+// answerTimeout bounds how long a listener of this host may take to say who it is.
+const answerTimeout = 2 * time.Second
+
+// listenState is TCP_LISTEN in the kernel's tables.
+const listenState = "0A"
+
+// Gather finds the facts about this host that matter to a configuration.
+func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, error) {
+	links, err := address.Links()
+	if err != nil {
+		return Facts{}, err
+	}
+	facts := Facts{Links: links}
+	for _, table := range []string{"tcp", "tcp6"} {
+		// The table of the network namespace of the calling thread.
+		f, err := os.ReadFile("/proc/thread-self/net/" + table)
+		if os.IsNotExist(err) {
+			continue // a kernel without IPv6
+		}
+		if err != nil {
+			return Facts{}, fmt.Errorf("list listening sockets: %w", err)
+		}
+		addresses, err := parseListeners(string(f))
+		if err != nil {
+			return Facts{}, fmt.Errorf("list listening sockets: %w", err)
+		}
+		for _, a := range addresses {
+			facts.add(ctx, cfg, a)
+		}
+	}
+	return facts, nil
+}
+
+func (f *Facts) add(ctx context.Context, cfg *config.HarbingerConfiguration, listener netip.AddrPort) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	l := Listener{Address: listener}
+	switch listener.Port() {
+	case cfg.ControlPlane.APIServerPort:
+		l.APIServer = isAPIServer(ctx, listener, &cfg.HealthCheck)
+	case cfg.Status.IdentityPort:
+		f.HarbingerRuns = f.HarbingerRuns || isHarbinger(ctx, listener)
+	}
+	f.Listeners = append(f.Listeners, l)
+}
+
+// parseListeners reads the sockets in state LISTEN from a table in the form of /proc/net/tcp, once each.
+func parseListeners(table string) ([]netip.AddrPort, error) {
+	var listeners []netip.AddrPort
+	seen := map[netip.AddrPort]bool{}
+	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
+		fields := strings.Fields(line)
+		if i == 0 || len(fields) < 4 || fields[3] != listenState {
+			continue
+		}
+		listener, err := parseAddress(fields[1])
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", i+1, err)
+		}
+		if !seen[listener] {
+			seen[listener] = true
+			listeners = append(listeners, listener)
+		}
+	}
+	return listeners, nil
+}
+
+// parseAddress reads an address as the kernel prints it: 32-bit words of the address in the order of this machine's bytes.
+func parseAddress(s string) (netip.AddrPort, error) {
+	host, port, _ := strings.Cut(s, ":")
+	raw, err := hex.DecodeString(host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	for word := raw; len(word) >= 4; word = word[4:] {
+		binary.NativeEndian.PutUint32(word, binary.BigEndian.Uint32(word))
+	}
+	addr, ok := netip.AddrFromSlice(raw)
+	if !ok {
+		return netip.AddrPort{}, fmt.Errorf("%q is no address", host)
+	}
+	n, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
+}
+
+// isAPIServer reports whether a listener has the certificate that the health checks will want. Whether it is ready, or
+// signed by the right authority, is not asked. A check without TLS leaves nothing to tell an apiserver by.
+func isAPIServer(ctx context.Context, listener netip.AddrPort, check *config.HealthCheck) bool {
+	if check.Scheme != config.SchemeHTTPS {
+		return true
+	}
+	conn, err := dial(ctx, listener)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	session := tls.Client(conn, &tls.Config{ServerName: check.ServerName, InsecureSkipVerify: true})
+	if err := session.Handshake(); err != nil {
+		return false
+	}
+	return check.ServerName == "" || session.ConnectionState().PeerCertificates[0].VerifyHostname(check.ServerName) == nil
+}
+
+// isHarbinger reports whether a listener answers as the identity endpoint of Harbinger does.
+func isHarbinger(ctx context.Context, listener netip.AddrPort) bool {
+	conn, err := dial(ctx, listener)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	const longestLine = 4096
+	line, err := bufio.NewReader(io.LimitReader(conn, longestLine)).ReadBytes('\n')
+	if err != nil {
+		return false
+	}
+	var identity struct{ Incarnation string }
+	return json.Unmarshal(line, &identity) == nil && identity.Incarnation != ""
+}
+
+// dial connects to a listener of this host; the deadline of the context bounds the whole conversation.
+func dial(ctx context.Context, listener netip.AddrPort) (net.Conn, error) {
+	addr := listener.Addr()
+	switch addr {
+	case netip.IPv4Unspecified(), netip.IPv6Unspecified():
+		// A listener on [::] takes IPv4 too, unless it was told not to: then it is no apiserver of kubeadm's.
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(addr, listener.Port()).String())
+	if err != nil {
+		return nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		err = conn.SetDeadline(deadline)
+	}
+	return conn, err
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package preflight_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
+	"github.com/harbinger-ha/harbinger/pkg/preflight"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, guest.APIServerRole)) }
+
+func decode(t *testing.T, document string) *config.HarbingerConfiguration {
+	t.Helper()
+	cfg, err := scheme.Decode([]byte("apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\n" + document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+var links = []address.Link{
+	{Name: "lo", Index: 1, Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
+	{Name: "ens160", Index: 2, Up: true, Addresses: []netip.Prefix{
+		netip.MustParsePrefix("192.168.238.130/24"), netip.MustParsePrefix("fd00::130/64"), netip.MustParsePrefix("fe80::1/64"),
+	}},
+	{Name: "ens192", Index: 3, Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.130/24")}},
+}
+
+func listener(address string) preflight.Listener {
+	return preflight.Listener{Address: netip.MustParseAddrPort(address)}
+}
+
+func TestCheck(t *testing.T) {
+	const vip = "virtualAddresses: [192.168.238.100/24]\n"
+	apiServer := preflight.Listener{Address: netip.MustParseAddrPort("[::]:6443"), APIServer: true}
+	tests := []struct {
+		name      string
+		document  string
+		listeners []preflight.Listener
+		harbinger bool
+		want      []string // paths of the errors
+	}{
+		{name: "found by subnet", document: vip},
+		{name: "by name", document: vip + "interface: ens160"},
+		{name: "single address", document: "virtualAddresses: [192.168.238.100]"},
+		{name: "dual stack", document: "virtualAddresses: [192.168.238.100/24, 'fd00::100/64']"},
+		{name: "unknown interface", document: vip + "interface: eth9", want: []string{"interface"}},
+		{name: "another interface", document: vip + "interface: ens192", want: []string{"virtualAddresses"}},
+		{name: "outside every subnet", document: "virtualAddresses: [192.168.239.100/24]", want: []string{"virtualAddresses"}},
+		{name: "second address outside", document: "virtualAddresses: [192.168.238.100/24, 'fd01::100/64']", want: []string{"virtualAddresses"}},
+		{name: "address of this node", document: "virtualAddresses: ['fd00::100/64', 192.168.238.130/24]", want: []string{"virtualAddresses[1]"}},
+		{name: "address of this node elsewhere", document: "virtualAddresses: [10.0.0.130/24]\ninterface: ens160", want: []string{"virtualAddresses[0]"}},
+		{name: "source address", document: vip + "election: {vrrp: {sourceAddress: 192.168.238.130}}"},
+		{name: "source address of another node", document: vip + "election: {vrrp: {sourceAddress: 192.168.238.131}}", want: []string{"election.vrrp.sourceAddress"}},
+		{name: "in the list of peers", document: vip + "election: {vrrp: {peers: [192.168.238.130, 192.168.238.131]}}"},
+		{name: "not in the list of peers", document: vip + "election: {vrrp: {peers: [192.168.238.131, 192.168.238.132]}}", want: []string{"election.vrrp.peers"}},
+		{name: "in the list of one family", document: "virtualAddresses: [192.168.238.100/24, 'fd00::100/64']\n" +
+			"election: {vrrp: {peers: [192.168.238.130, 'fd00::131']}}", want: []string{"election.vrrp.peers"}},
+		{name: "in the list by the link-local address", document: "virtualAddresses: ['fd00::100/64']\nelection: {vrrp: {peers: ['fe80::1', 'fe80::2']}}"},
+
+		{name: "apiserver at work", document: vip, listeners: []preflight.Listener{apiServer}},
+		{name: "something else at the apiserver's port", document: vip, listeners: []preflight.Listener{listener("127.0.0.1:6443")}, want: []string{"controlPlane.apiServerPort"}},
+		{name: "own port in use", document: vip + "controlPlane: {port: 4300}", listeners: []preflight.Listener{apiServer, listener("0.0.0.0:4300")}, want: []string{"controlPlane.port"}},
+		{name: "own port in use by an apiserver", document: vip + "controlPlane: {port: 6443, apiServerPort: 7443}", listeners: []preflight.Listener{apiServer}, want: []string{"controlPlane.port"}},
+		{name: "other ports in use", document: vip,
+			listeners: []preflight.Listener{listener("127.0.0.1:10443"), listener("192.168.238.130:10444"), listener("[::]:16443")},
+			want:      []string{"status.bindAddress", "status.identityPort", "loadBalancer.steering.port"}},
+		{name: "status port on another address", document: vip, listeners: []preflight.Listener{listener("192.168.238.130:10443")}},
+		{name: "Harbinger at work", document: vip + "controlPlane: {port: 4300}", harbinger: true,
+			listeners: []preflight.Listener{listener("[::]:4300"), listener("127.0.0.1:10443"), listener("192.168.238.130:10444"), apiServer}},
+		{name: "everything at once", document: vip + "interface: eth9", listeners: []preflight.Listener{listener("0.0.0.0:6443"), listener("0.0.0.0:16443")},
+			want: []string{"interface", "controlPlane.apiServerPort", "loadBalancer.steering.port"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			facts := preflight.Facts{Links: links, Listeners: tt.listeners, HarbingerRuns: tt.harbinger}
+			var got []string
+			for _, err := range preflight.Check(decode(t, tt.document), facts) {
+				got = append(got, err.Field)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("Check (-want +got):\n%s\n%v", diff, preflight.Check(decode(t, tt.document), facts))
+			}
+		})
+	}
+}
+
+func newHost(t *testing.T) *lab.Host {
+	t.Helper()
+	l, err := lab.New(lab.Config{Nodes: 1, Prefix6: netip.MustParsePrefix("fd00::/64")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Hosts()[0]
+}
+
+func gather(t *testing.T, host *lab.Host, cfg *config.HarbingerConfiguration) preflight.Facts {
+	t.Helper()
+	var facts preflight.Facts
+	err := host.Do(func() (err error) {
+		facts, err = preflight.Gather(context.Background(), cfg)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return facts
+}
+
+// serve answers each connection with one line until the test ends.
+func serve(t *testing.T, host *lab.Host, address, line string) {
+	t.Helper()
+	ln, err := host.Listen(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() { // ends with the listener
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintln(conn, line)
+			conn.Close()
+		}
+	}()
+}
+
+func find(t *testing.T, facts preflight.Facts, port uint16) preflight.Listener {
+	t.Helper()
+	i := slices.IndexFunc(facts.Listeners, func(l preflight.Listener) bool { return l.Address.Port() == port })
+	if i < 0 {
+		t.Fatalf("no listener on port %d among %v", port, facts.Listeners)
+	}
+	return facts.Listeners[i]
+}
+
+func TestGather(t *testing.T) {
+	host := newHost(t)
+	cfg := decode(t, "virtualAddresses: [192.168.238.100/24]")
+
+	facts := gather(t, host, cfg)
+	if len(facts.Listeners) > 0 || facts.HarbingerRuns {
+		t.Errorf("an idle host has %+v", facts)
+	}
+	if errs := preflight.Check(cfg, facts); len(errs) > 0 {
+		t.Errorf("an idle host is refused: %v", errs.ToAggregate())
+	}
+
+	ca, err := guest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	apiServer, err := guest.StartAPIServer(host, ca, 6443)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := find(t, gather(t, host, cfg), 6443); !l.APIServer {
+		t.Errorf("the apiserver is not seen as one: %+v", l)
+	}
+	if err := apiServer.Kill(); err != nil {
+		t.Fatal(err)
+	}
+
+	serve(t, host, "192.168.238.130:6443", "SSH-2.0-none")
+	if l := find(t, gather(t, host, cfg), 6443); l.APIServer || l.Address.Addr() != host.Address.Addr() {
+		t.Errorf("what is no apiserver is seen as %+v", l)
+	}
+	cfg.HealthCheck.Scheme = config.SchemeTCP
+	if l := find(t, gather(t, host, cfg), 6443); !l.APIServer {
+		t.Errorf("without TLS to tell by, the listener is seen as %+v", l)
+	}
+}
+
+func TestGatherFindsHarbinger(t *testing.T) {
+	cfg := decode(t, "virtualAddresses: ['fd00::100/64']")
+	identity, err := json.Marshal(map[string]any{"cluster": "kubernetes", "node": "node1", "incarnation": "boot/1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]bool{string(identity): true, "{}": false, "HTTP/1.1 400 Bad Request": false} {
+		host := newHost(t)
+		serve(t, host, netip.AddrPortFrom(host.Address6.Addr(), 10444).String(), line)
+		if got := gather(t, host, cfg).HarbingerRuns; got != want {
+			t.Errorf("HarbingerRuns is %v with %q, want %v", got, line, want)
+		}
+	}
+}
+
+// A virtual address that a Harbinger holds is deprecated, and so no address of the node.
+func TestGatherOnAHolder(t *testing.T) {
+	host := newHost(t)
+	cfg := decode(t, "virtualAddresses: [192.168.238.100/24]")
+	err := host.Do(func() error {
+		found, err := address.Links()
+		if err != nil {
+			return err
+		}
+		link, err := address.Find(found, "", cfg.VirtualAddresses)
+		if err != nil {
+			return err
+		}
+		held, err := address.New(address.Config{Link: link, Addresses: cfg.VirtualAddresses, Lifetime: time.Minute})
+		if err != nil {
+			return err
+		}
+		return held.Acquire()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if errs := preflight.Check(cfg, gather(t, host, cfg)); len(errs) > 0 {
+		t.Errorf("the holder is refused: %v", errs.ToAggregate())
+	}
+	if err := host.AddAddress(netip.MustParsePrefix("192.168.238.101/24")); err != nil {
+		t.Fatal(err)
+	}
+	cfg.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.238.101/24")}
+	if errs := preflight.Check(cfg, gather(t, host, cfg)); len(errs) == 0 {
+		t.Error("an address of the node is accepted")
+	}
+}
