@@ -241,3 +241,9 @@ func (c *Check) undecided() bool {
 	}
 	return false
 }
+
+// Reconfigure changes schedule and thresholds, keeps the state and makes a probe due. The outcome of a probe that is
+// under way must not come back.
+func (c *Check) Reconfigure(cfg Config, now time.Time) {
+	c.cfg, c.deadline = cfg, now
+}

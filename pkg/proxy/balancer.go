@@ -7,21 +7,223 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
+	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 )
 
-// A Balancer is the body of the balancer process.
-type Balancer struct{}
+// A Balancer is the body of the balancer process. While no backend can take connections, its listening sockets refuse
+// them.
+type Balancer struct {
+	conn       *net.UnixConn
+	frontends  []*frontend
+	dispatcher *dispatcher
+
+	commands chan command
+	results  chan result
+	statuses chan chan Status // asks for a status
+	changed  chan struct{}    // holds a signal when the status has something new
+	drained  chan struct{}    // closed when the last connection has ended after a drain
+
+	// The loop alone uses these.
+	monitor   *monitor
+	listening bool
+	draining  bool
+
+	accepting sync.WaitGroup // acceptors
+	sessions  sync.WaitGroup // connections
+}
 
 // NewBalancer returns a Balancer that is told what to do over conn.
 func NewBalancer(log logr.Logger, conn *net.UnixConn, listeners []*net.TCPListener, newChecker func(Backend, HealthCheck) Checker) *Balancer {
-	return &Balancer{}
+	b := &Balancer{
+		conn:       conn,
+		dispatcher: newDispatcher(log),
+		commands:   make(chan command),
+		results:    make(chan result),
+		statuses:   make(chan chan Status),
+		changed:    make(chan struct{}, 1), // one signal is as good as many
+		drained:    make(chan struct{}),
+		monitor:    newMonitor(log, newChecker),
+	}
+	for _, ln := range listeners {
+		b.frontends = append(b.frontends, newFrontend(log, ln))
+	}
+	return b
 }
 
-// Run serves until ctx is cancelled, the keeper is gone, or it asked to drain and the last connection has ended.
-func (b *Balancer) Run(ctx context.Context) error { return nil }
+// errDrained ends the goroutines of a balancer that has nothing left to do.
+var errDrained = errors.New("drained")
 
-// Inherited returns what a Supervisor hands down to its balancer process: the arguments of NewBalancer.
-func Inherited() (*net.UnixConn, []*net.TCPListener, error) { return nil, nil, nil }
+// Run serves until ctx is cancelled, the keeper is gone, or it asked to drain and the last connection has ended. The
+// connections that are left are reset.
+func (b *Balancer) Run(ctx context.Context) error {
+	defer b.close()
+	group, ctx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(ctx, func() {
+		_ = b.conn.SetDeadline(time.Unix(1, 0)) // fails only when it is closed, as wanted
+	})
+	defer stop()
+	group.Go(func() error { return receive(ctx, b.conn, b.commands) })
+	group.Go(func() error { return b.report(ctx) })
+	group.Go(func() error { return b.loop(ctx, group) })
+	if err := group.Wait(); !errors.Is(err, errDrained) && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// close waits for the last connections and closes everything else.
+func (b *Balancer) close() {
+	b.accepting.Wait()
+	b.sessions.Wait()
+	b.monitor.close()
+	for _, f := range b.frontends {
+		f.listener.Close()
+	}
+	b.conn.Close()
+}
+
+// report sends the status on every change and as a heartbeat. The loop makes the status: where it hangs, so does the
+// heartbeat.
+func (b *Balancer) report(ctx context.Context) error {
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
+	reply := make(chan Status, 1) // the loop does not wait for us
+	for {
+		if err := give(ctx, b.statuses, reply); err != nil {
+			return err
+		}
+		status := <-reply
+		if err := send(b.conn, report{protocolVersion, status}); err != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		select {
+		case <-ticker.C:
+		case <-b.changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// loop owns the monitor.
+func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
+	b.monitor.probe = func(p *prober, timeout time.Duration) {
+		group.Go(func() error { return b.probe(ctx, p, timeout) })
+	}
+	accept, stopAccepting := context.WithCancel(ctx)
+	defer stopAccepting()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		changed := false
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-b.drained:
+			return errDrained
+		case reply := <-b.statuses:
+			reply <- b.status()
+		case c := <-b.commands:
+			changed = true
+			b.monitor.apply(ctx, time.Now(), c.Settings)
+			if c.Drain && !b.draining {
+				b.draining = true
+				stopAccepting()
+				group.Go(b.awaitSessions)
+			}
+		case r := <-b.results:
+			changed = b.monitor.checked(time.Now(), r)
+		case f := <-b.dispatcher.failures:
+			changed = b.monitor.dialFailed(time.Now(), f)
+		case <-timer.C:
+		}
+		if changed {
+			if err := b.publish(ctx, accept); err != nil {
+				return err
+			}
+		}
+		b.monitor.tick(time.Now())
+		if d := b.monitor.deadline(); !d.IsZero() {
+			timer.Reset(time.Until(d))
+		}
+	}
+}
+
+// probe makes one check.
+func (b *Balancer) probe(ctx context.Context, p *prober, timeout time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	err := p.checker.Check(bounded)
+	return give(ctx, b.results, result{p, err})
+}
+
+// publish makes connections go where settings and health say. The first time, it begins to accept them.
+func (b *Balancer) publish(ctx, accept context.Context) error {
+	b.monitor.settle(ctx)
+	route := b.monitor.route()
+	first := b.dispatcher.route.Swap(route) == nil
+	if err := b.setListening(route.pool.Usable() && !b.draining, first); err != nil {
+		return err
+	}
+	if first {
+		for _, f := range b.frontends {
+			b.accepting.Go(func() { f.accept(accept, func(conn *net.TCPConn) { b.admit(ctx, conn) }) })
+		}
+	}
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// setListening makes the listening sockets accept or refuse. What the process before this one did to them is unknown.
+func (b *Balancer) setListening(on, first bool) error {
+	if on == b.listening && !first {
+		return nil
+	}
+	b.listening = on
+	for _, f := range b.frontends {
+		change := f.refuse
+		if on {
+			change = f.listen
+		}
+		if err := change(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admit starts the relaying of an accepted connection.
+func (b *Balancer) admit(ctx context.Context, conn *net.TCPConn) {
+	if b.dispatcher.admit(conn) {
+		b.sessions.Go(func() { b.dispatcher.serve(ctx, conn) })
+	}
+}
+
+// awaitSessions waits for the last connection once no more are accepted.
+func (b *Balancer) awaitSessions() error {
+	b.accepting.Wait()
+	b.sessions.Wait()
+	close(b.drained)
+	return nil
+}
+
+// status is what the keeper is told.
+func (b *Balancer) status() Status {
+	return Status{
+		PID:      os.Getpid(),
+		Backends: b.monitor.status(),
+		Accepted: b.dispatcher.accepted.Load(),
+		Refused:  b.dispatcher.refused.Load(),
+		Active:   int(b.dispatcher.active.Load()),
+	}
+}

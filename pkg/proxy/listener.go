@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -141,4 +142,21 @@ func control(socket syscall.Conn, f func(fd int) error) error {
 		return err
 	}
 	return failed
+}
+
+// ownDescriptors are those that a balancer needs beside its connections.
+const ownDescriptors = 100
+
+// descriptorLimit lowers a limit of connections, where 0 is none, to what this process has file descriptors for: two
+// each. A connection that is refused at once is better than one that waits for a descriptor.
+func descriptorLimit(limit int) int {
+	var rlimit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rlimit); err != nil || rlimit.Cur > math.MaxInt32 {
+		rlimit.Cur = math.MaxInt32
+	}
+	affordable := max(1, (int(rlimit.Cur)-ownDescriptors)/2)
+	if limit == 0 {
+		return affordable
+	}
+	return min(limit, affordable)
 }

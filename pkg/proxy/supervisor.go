@@ -4,8 +4,15 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 )
 
 // SupervisorConfig describes a Supervisor.
@@ -14,27 +21,219 @@ type SupervisorConfig struct {
 	Command   []string // starts a balancer process
 	Listeners []*Listener
 	Settings  Settings
-	// OnStatus is called on every change of process or health, one call at a time. It must not block.
+	// OnStatus is called when a balancer process came or went, or the state of a backend changed, by one goroutine. It
+	// must not block.
 	OnStatus func(Status)
 }
 
-// A Supervisor keeps one balancer process running.
+// A Supervisor keeps one balancer process running: it starts the next one when one ends, and ends one that falls silent.
+// The listening sockets stay open meanwhile, so that connections wait instead of being refused.
 type Supervisor struct {
-	cfg SupervisorConfig
+	cfg     SupervisorConfig
+	changed chan struct{} // holds a signal when there is something new to command
+	cut     chan struct{} // closed when a drain has taken too long
+	done    chan struct{} // closed when Run has returned
+
+	mu      sync.Mutex
+	command command
+	status  Status
+	heard   time.Time // when the newest report came
 }
 
 // NewSupervisor returns a Supervisor that has started nothing yet.
-func NewSupervisor(cfg SupervisorConfig) *Supervisor { return &Supervisor{cfg: cfg} }
-
-// Run keeps a balancer process running until ctx is cancelled or Drain has finished.
-func (s *Supervisor) Run(ctx context.Context) error { return nil }
+func NewSupervisor(cfg SupervisorConfig) *Supervisor {
+	return &Supervisor{
+		cfg:     cfg,
+		changed: make(chan struct{}, 1), // one signal is as good as many
+		cut:     make(chan struct{}),
+		done:    make(chan struct{}),
+		command: command{Version: protocolVersion, Settings: cfg.Settings},
+	}
+}
 
 // Apply changes the settings. Established connections stay.
-func (s *Supervisor) Apply(settings Settings) {}
+func (s *Supervisor) Apply(settings Settings) {
+	s.tell(func(c *command) { c.Settings = settings })
+}
 
-// Drain stops accepting connections for good, and returns when the last one has ended or ctx is done. Then Run returns
-// as well.
-func (s *Supervisor) Drain(ctx context.Context) error { return nil }
+// Drain stops accepting connections for good, and returns when the last one has ended, or ctx is done and they have been
+// cut. Then Run, which has to be running, returns as well. Drain may be called once.
+func (s *Supervisor) Drain(ctx context.Context) error {
+	err := s.refuse()
+	s.tell(func(c *command) { c.Drain = true })
+	select {
+	case <-s.done:
+		return err
+	case <-ctx.Done():
+		close(s.cut)
+	}
+	<-s.done
+	return errors.Join(err, ctx.Err())
+}
 
 // Status returns the newest status.
-func (s *Supervisor) Status() Status { return Status{} }
+func (s *Supervisor) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
+}
+
+// Limits of a balancer process that fails.
+const (
+	firstDelay   = 100 * time.Millisecond // before the second restart in a row; the first comes at once
+	longestDelay = time.Second
+	stableAfter  = 10 * time.Second // a process that lived so long has failed for a new reason
+	refuseAfter  = 5 * time.Second  // without a process that works, waiting connections are refused
+	silentAfter  = 2 * time.Second  // without a report, a process hangs
+	startTime    = 5 * time.Second  // for the first report of a process
+)
+
+// Run keeps a balancer process running until ctx is cancelled or Drain has finished.
+func (s *Supervisor) Run(ctx context.Context) error {
+	defer close(s.done)
+	s.mu.Lock()
+	s.heard = time.Now()
+	s.mu.Unlock()
+	for delay := time.Duration(0); ; {
+		started := time.Now()
+		err := s.runProcess(ctx)
+		if ctx.Err() != nil || s.wanted().Drain {
+			return nil
+		}
+		s.lost(err)
+		if time.Since(started) > stableAfter {
+			delay = 0
+		}
+		select {
+		case <-time.After(delay):
+		case <-s.changed: // a drain, or settings that may help
+		case <-ctx.Done():
+			return nil
+		}
+		delay = min(max(firstDelay, 2*delay), longestDelay)
+	}
+}
+
+// lost takes note that the balancer process is gone.
+func (s *Supervisor) lost(err error) {
+	s.cfg.Log.Info("Balancer lost", "reason", fmt.Sprint(err))
+	s.update(func(status *Status) {
+		status.PID = 0
+		status.Restarts++
+	})
+	s.mu.Lock()
+	silence := time.Since(s.heard)
+	s.mu.Unlock()
+	if silence > refuseAfter {
+		if err := s.refuse(); err != nil {
+			s.cfg.Log.Error(err, "Refusing connections failed")
+		}
+	}
+}
+
+// runProcess runs one balancer process until its end and returns why it ended.
+func (s *Supervisor) runProcess(ctx context.Context) error {
+	p, err := startProcess(s.cfg.Command, s.cfg.Listeners)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(ctx, func() {
+		_ = p.conn.SetDeadline(time.Unix(1, 0)) // fails only when it is closed, as wanted
+	})
+	defer stop()
+	reports := make(chan report)
+	group.Go(func() error { return receive(ctx, p.conn, reports) })
+	group.Go(func() error { return s.sendCommands(ctx, p.conn) })
+	group.Go(func() error { return s.watch(ctx, reports) })
+	err = group.Wait()
+	return fmt.Errorf("%w (%v)", err, p.kill())
+}
+
+// sendCommands tells the process what is wanted, at first and whenever that changes.
+func (s *Supervisor) sendCommands(ctx context.Context, conn *net.UnixConn) error {
+	for {
+		if err := send(conn, s.wanted()); err != nil {
+			return err
+		}
+		select {
+		case <-s.changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+var (
+	errSilent = errors.New("the balancer hangs")
+	errCut    = errors.New("draining took too long")
+)
+
+// watch takes the reports of the process, and fails when none come. It counts heartbeats instead of comparing times: a
+// keeper that was frozen itself finds the reports that came meanwhile.
+func (s *Supervisor) watch(ctx context.Context, reports <-chan report) error {
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
+	for patience := startTime / heartbeat; patience > 0; {
+		select {
+		case r := <-reports:
+			patience = silentAfter / heartbeat
+			s.update(func(status *Status) {
+				r.Status.Restarts = status.Restarts
+				*status = r.Status
+				s.heard = time.Now()
+			})
+		case <-ticker.C:
+			patience--
+		case <-s.cut:
+			return errCut
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return errSilent
+}
+
+// update changes the status, and reports it where it says something new.
+func (s *Supervisor) update(change func(*Status)) {
+	s.mu.Lock()
+	before := s.status
+	change(&s.status)
+	status := s.status
+	s.mu.Unlock()
+	if s.cfg.OnStatus != nil && differs(before, status) {
+		s.cfg.OnStatus(status)
+	}
+}
+
+// differs reports whether two statuses differ in more than numbers.
+func differs(a, b Status) bool {
+	return a.PID != b.PID || !slices.EqualFunc(a.Backends, b.Backends, func(a, b BackendStatus) bool {
+		return a.Address == b.Address && a.State == b.State && a.Draining == b.Draining && a.Backup == b.Backup
+	})
+}
+
+func (s *Supervisor) tell(change func(*command)) {
+	s.mu.Lock()
+	change(&s.command)
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Supervisor) wanted() command {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.command
+}
+
+// refuse makes the kernel refuse connections to all listeners.
+func (s *Supervisor) refuse() error {
+	var failed error
+	for _, l := range s.cfg.Listeners {
+		failed = errors.Join(failed, refuse(l))
+	}
+	return failed
+}

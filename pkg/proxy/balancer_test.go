@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var errNotReady = errors.New("status 500")
+
+// closedPort returns an address that nobody listens on, and nobody can take during the test.
+func closedPort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	ln := newListener(t)
+	must(t, refuse(ln))
+	return ln.Address()
+}
+
+// twoGreeters returns the backends a and b, found healthy, and settings that name them.
+func twoGreeters(t testing.TB) (a, b *greeter, v *verdicts, settings Settings) {
+	t.Helper()
+	a, b, v = newGreeter(t, "a"), newGreeter(t, "b"), &verdicts{}
+	v.set(a.address, nil)
+	v.set(b.address, nil)
+	return a, b, v, testSettings(Backend{Address: a.address}, Backend{Address: b.address})
+}
+
+func TestBalancerSpreadsConnections(t *testing.T) {
+	_, _, v, settings := twoGreeters(t)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	count := map[string]int{}
+	for range 10 {
+		count[greeting(t, dial(t, b.address))]++
+	}
+	if count["a"] != 5 || count["b"] != 5 {
+		t.Errorf("backends got %v", count)
+	}
+	until(t, "the status counts the connections", func() bool {
+		s := b.now()
+		return s.Active == 10 && s.Accepted == 10 && s.Backends[0].Connections == 5 && s.Backends[1].Total == 5
+	})
+}
+
+func TestBalancerServesBeforeTheFirstVerdict(t *testing.T) {
+	a := newGreeter(t, "a")
+	b := newBalancer(t, &verdicts{}, testSettings(Backend{Address: a.address}))
+	greeting(t, dial(t, b.address))
+	b.untilStates(t, "Unknown")
+}
+
+func TestBalancerTriesTheNextBackend(t *testing.T) {
+	a := newGreeter(t, "a")
+	v := &verdicts{}
+	dead := closedPort(t)
+	v.set(a.address, nil)
+	v.set(dead, nil)
+	settings := testSettings(Backend{Address: dead}, Backend{Address: a.address})
+	settings.HealthCheck.Interval = time.Hour // traffic alone finds out
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	for range 20 {
+		greeting(t, dial(t, b.address))
+	}
+	if s := b.now(); s.Refused != 0 {
+		t.Errorf("%d connections were refused", s.Refused)
+	}
+	v.set(dead, syscall.ECONNREFUSED)
+	until(t, "the failed dial shows", func() bool { return b.now().Backends[0].Failures > 0 })
+}
+
+func TestBalancerRefusesWithoutBackendAndComesBack(t *testing.T) {
+	a := newGreeter(t, "a")
+	v := &verdicts{}
+	v.set(a.address, nil)
+	b := newBalancer(t, v, testSettings(Backend{Address: a.address}))
+	b.untilStates(t, "Healthy")
+	for range 3 {
+		v.set(a.address, syscall.ECONNREFUSED)
+		b.untilStates(t, "Down")
+		start := time.Now()
+		if !refused(b.address) {
+			t.Fatal("connection was not refused")
+		}
+		if took := time.Since(start); took > 100*time.Millisecond {
+			t.Errorf("the refusal took %v", took)
+		}
+		v.set(a.address, nil)
+		b.untilStates(t, "Healthy")
+		greeting(t, dial(t, b.address))
+	}
+}
+
+func TestBalancerClosesSessionsOfADeadBackend(t *testing.T) {
+	a, c, v, settings := twoGreeters(t)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	conns := map[string]net.Conn{}
+	for range 2 {
+		conn := dial(t, b.address)
+		conns[greeting(t, conn)] = conn
+	}
+	v.set(a.address, syscall.ETIMEDOUT)
+	wantReset(t, conns["a"])
+	must(t, echoes(conns["b"]))
+	if name := greeting(t, dial(t, b.address)); name != "b" {
+		t.Errorf("new connection went to %q", name)
+	}
+
+	// The last healthy backend keeps its sessions: they have nowhere else to go.
+	v.set(c.address, syscall.ETIMEDOUT)
+	b.untilStates(t, "Down", "Down")
+	must(t, echoes(conns["b"]))
+	v.set(a.address, nil)
+	wantReset(t, conns["b"])
+	greeting(t, dial(t, b.address))
+}
+
+func TestBalancerKeepsSessionsWhenToldTo(t *testing.T) {
+	a, _, v, settings := twoGreeters(t)
+	settings.KeepSessions = true
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	conn := dial(t, b.address)
+	if greeting(t, conn) == "b" {
+		conn = dial(t, b.address)
+		greeting(t, conn)
+	}
+	v.set(a.address, syscall.ETIMEDOUT)
+	b.untilStates(t, "Down", "Healthy")
+	must(t, echoes(conn))
+}
+
+// TestBalancerKeepsSessionsOf has the ways in which a backend stops taking connections and keeps those it has.
+func TestBalancerKeepsSessionsOf(t *testing.T) {
+	for name, stop := range map[string]func(t *testing.T, b *testBalancer, v *verdicts, settings Settings){
+		"a backend that is not ready": func(t *testing.T, b *testBalancer, v *verdicts, settings Settings) {
+			v.set(settings.Backends[0].Address, errNotReady)
+			b.untilStates(t, "NotReady", "Healthy")
+		},
+		"a draining backend": func(t *testing.T, b *testBalancer, _ *verdicts, settings Settings) {
+			settings.Backends = append([]Backend(nil), settings.Backends...)
+			settings.Backends[0].Draining = true
+			b.command(t, command{Settings: settings})
+			until(t, "the backend drains", func() bool { return b.now().Backends[0].Draining })
+		},
+		"a removed backend": func(t *testing.T, b *testBalancer, _ *verdicts, settings Settings) {
+			settings.Backends = settings.Backends[1:]
+			b.command(t, command{Settings: settings})
+			b.untilStates(t, "Healthy")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, v, settings := twoGreeters(t)
+			b := newBalancer(t, v, settings)
+			b.untilStates(t, "Healthy", "Healthy")
+			conns := map[string]net.Conn{}
+			for range 2 {
+				conn := dial(t, b.address)
+				conns[greeting(t, conn)] = conn
+			}
+			stop(t, b, v, settings)
+			for range 4 {
+				if got := greeting(t, dial(t, b.address)); got != "b" {
+					t.Errorf("new connection went to %q", got)
+				}
+			}
+			must(t, echoes(conns["a"]))
+		})
+	}
+}
+
+func TestBalancerKeepsHealthOverNewSettings(t *testing.T) {
+	a, _, v, settings := twoGreeters(t)
+	v.set(a.address, syscall.ECONNREFUSED)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Down", "Healthy")
+	since := b.now().Backends[0].Since
+	settings.HealthCheck.Interval = 50 * time.Millisecond
+	settings.Backends = append(settings.Backends, Backend{Address: closedPort(t), Backup: true})
+	b.command(t, command{Settings: settings})
+	b.untilStates(t, "Down", "Healthy", "Unknown")
+	if !b.now().Backends[0].Since.Equal(since) {
+		t.Error("the health of a backend was forgotten")
+	}
+	v.set(a.address, nil)
+	b.untilStates(t, "Healthy", "Healthy", "Unknown")
+}
+
+func TestBalancerUsesBackupsLast(t *testing.T) {
+	_, c, v, settings := twoGreeters(t)
+	settings.Backends[0].Backup = true
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	for range 3 {
+		if got := greeting(t, dial(t, b.address)); got != "b" {
+			t.Errorf("connection went to %q", got)
+		}
+	}
+	v.set(c.address, errNotReady)
+	b.untilStates(t, "Healthy", "NotReady")
+	if got := greeting(t, dial(t, b.address)); got != "a" {
+		t.Errorf("connection went to %q", got)
+	}
+}
+
+func TestBalancerLimits(t *testing.T) {
+	for name, test := range map[string]struct {
+		limits Limits
+		want   int
+	}{
+		"total":       {Limits{Total: 3}, 3},
+		"per backend": {Limits{PerBackend: 2}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, v, settings := twoGreeters(t)
+			settings.Limits = test.limits
+			b := newBalancer(t, v, settings)
+			b.untilStates(t, "Healthy", "Healthy")
+			var conns []*net.TCPConn
+			for range test.want {
+				conn := dial(t, b.address)
+				greeting(t, conn)
+				conns = append(conns, conn)
+			}
+			wantTurnedAway(t, b.address)
+			must(t, conns[0].Close())
+			until(t, "a place is free", func() bool { return b.now().Active == test.want-1 })
+			greeting(t, dial(t, b.address))
+			if got := b.now().Refused; got != 1 {
+				t.Errorf("%d connections were refused, want 1", got)
+			}
+		})
+	}
+}
+
+func TestBalancerDrains(t *testing.T) {
+	_, _, v, settings := twoGreeters(t)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	conn := dial(t, b.address)
+	greeting(t, conn)
+	b.command(t, command{Settings: settings, Drain: true})
+	until(t, "connections are refused", func() bool { return refused(b.address) })
+	must(t, echoes(conn))
+	select {
+	case err := <-b.ended:
+		t.Fatalf("the balancer ended before its last connection: %v", err)
+	default:
+	}
+	must(t, conn.Close())
+	must(t, <-b.ended)
+}
+
+func TestBalancerEndsWithItsKeeper(t *testing.T) {
+	_, _, v, settings := twoGreeters(t)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	conn := dial(t, b.address)
+	greeting(t, conn)
+	must(t, b.keeper.Close())
+	if err := <-b.ended; !errors.Is(err, errHangUp) {
+		t.Errorf("it ended with %v", err)
+	}
+	wantReset(t, conn)
+}
+
+func TestBalancerRefusesAnotherProtocol(t *testing.T) {
+	_, _, v, settings := twoGreeters(t)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	io.WriteString(b.keeper, `{"version":99}`+"\n")
+	if err := <-b.ended; err == nil || err.Error() != "receive message: version 99 instead of 1" {
+		t.Errorf("it ended with %v", err)
+	}
+}

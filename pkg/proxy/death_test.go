@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+)
+
+// newHostGreeter starts a backend on port 6443 of a host.
+func newHostGreeter(t testing.TB, h *lab.Host, name string) *greeter {
+	t.Helper()
+	ln, err := h.Listen(netip.AddrPortFrom(h.Address.Addr(), 6443).String())
+	must(t, err)
+	g := &greeter{name: name, address: ln.Addr().(*net.TCPAddr).AddrPort(), listener: ln.(*net.TCPListener)}
+	g.wait.Go(g.serve)
+	t.Cleanup(g.close)
+	return g
+}
+
+// A tally is what a client found.
+type tally struct {
+	mu            sync.Mutex
+	total, failed int
+	slowest       time.Duration
+	errors        []string
+}
+
+func (c *tally) add(took time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total++
+	c.slowest = max(c.slowest, took)
+	if err != nil {
+		c.failed++
+		c.errors = append(c.errors, err.Error())
+	}
+}
+
+// load makes connections from a host until ctx is done: workers make one each every interval. It returns when all have
+// ended.
+func load(ctx context.Context, t testing.TB, h *lab.Host, to netip.AddrPort, workers int, interval time.Duration) *tally {
+	c := &tally{}
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			err := h.Do(func() error {
+				ticker := time.NewTicker(interval)
+				defer ticker.Stop()
+				for ctx.Err() == nil {
+					start := time.Now()
+					err := connectWithin(to, 2*time.Second)
+					c.add(time.Since(start), err)
+					<-ticker.C
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	return c
+}
+
+// connectWithin makes a connection that gets a greeting.
+func connectWithin(address netip.AddrPort, limit time.Duration) error {
+	conn, err := net.DialTimeout("tcp", address.String(), limit)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(limit))
+	_, err = io.ReadFull(conn, make([]byte, 1))
+	return err
+}
+
+// TestDeathOfABackend takes one of three backends away at 500 connections a second. At most 0.5 % of the connections may
+// fail, and the sessions of the dead backend end within the time of the health checks.
+func TestDeathOfABackend(t *testing.T) {
+	for name, kill := range map[string]func(g *greeter, h *lab.Host) error{
+		"process": func(g *greeter, _ *lab.Host) error { g.close(); return nil },
+		"host":    func(_ *greeter, h *lab.Host) error { return h.Blackhole() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, 4)
+			hosts := l.Hosts()
+			client, err := l.AddHost("client", 10)
+			must(t, err)
+			var settings Settings
+			var last *greeter
+			for i, h := range hosts[1:] {
+				last = newHostGreeter(t, h, string(rune('a'+i)))
+				settings = testSettings(append(settings.Backends, Backend{Address: last.address})...)
+			}
+			settings.HealthCheck.Interval = time.Second
+			settings.HealthCheck.Timeout = 500 * time.Millisecond
+			keeper := startKeeper(t, hosts[0], keeperConfig{netip.MustParseAddrPort("0.0.0.0:4300"), settings})
+			until(t, "the balancer runs", func() bool { return keeper.Wrote("Healthy,Healthy,Healthy") })
+			address := netip.AddrPortFrom(hosts[0].Address.Addr(), 4300)
+			held := hold(t, client, address, 6)
+
+			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
+			defer cancel()
+			var c *tally
+			var wait sync.WaitGroup
+			wait.Go(func() { c = load(ctx, t, client, address, 25, 50*time.Millisecond) })
+			<-time.After(time.Second) // of quiet
+			must(t, kill(last, hosts[3]))
+			killed := time.Now()
+			for _, conn := range held[last.name] {
+				conn.SetReadDeadline(killed.Add(patience))
+				io.Copy(io.Discard, conn)
+			}
+			// Two checks in a row, the second one soon after the first, and a second of grace.
+			if took := time.Since(killed); took > 3*time.Second {
+				t.Errorf("the sessions of the dead backend were closed after %v", took)
+			} else {
+				t.Logf("the sessions of the dead backend were closed after %v", took)
+			}
+			wait.Wait()
+			slices.Sort(c.errors)
+			t.Logf("%d of %d connections failed, the slowest took %v: %s", c.failed, c.total, c.slowest, strings.Join(slices.Compact(c.errors), "; "))
+			if c.failed*200 > c.total {
+				t.Error("more than 0.5 % failed")
+			}
+			for name, conns := range held {
+				for _, conn := range conns {
+					if name != last.name {
+						must(t, echoes(conn))
+					}
+				}
+			}
+		})
+	}
+}
+
+// hold makes connections from a host and returns them by the name of their backend.
+func hold(t testing.TB, h *lab.Host, to netip.AddrPort, count int) map[string][]net.Conn {
+	t.Helper()
+	held := map[string][]net.Conn{}
+	for range count {
+		conn, err := h.Dial(context.Background(), "tcp", to.String())
+		must(t, err)
+		t.Cleanup(func() { conn.Close() })
+		must(t, conn.SetDeadline(time.Now().Add(3*patience)))
+		name := greeting(t, conn)
+		held[name] = append(held[name], conn)
+	}
+	return held
+}

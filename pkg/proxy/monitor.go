@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+)
+
+// A monitor knows the health of all backends. One goroutine owns it.
+type monitor struct {
+	log        logr.Logger
+	newChecker func(Backend, HealthCheck) Checker
+	probe      func(*prober, time.Duration) // starts a check whose outcome comes back to checked
+
+	settings Settings
+	backends []*monitored
+	leaving  map[*prober]bool // their check is still under way, and nobody waits for its outcome
+}
+
+// monitored is a backend with its health.
+type monitored struct {
+	Backend
+	server    *server
+	prober    *prober
+	check     *health.Check
+	slowSince time.Time // when it came back after it had been out; zero when it never was
+}
+
+// A prober is a Checker and whether it is at work.
+type prober struct {
+	checker Checker
+	busy    bool
+}
+
+// result is the outcome of a check.
+type result struct {
+	prober *prober
+	err    error
+}
+
+func newMonitor(log logr.Logger, newChecker func(Backend, HealthCheck) Checker) *monitor {
+	return &monitor{log: log, newChecker: newChecker, leaving: make(map[*prober]bool)}
+}
+
+// apply takes over new settings. A backend that stays keeps its health and its connections; the connections of one that
+// goes last as long as they like.
+func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
+	before := m.backends
+	rechecked := settings.HealthCheck != m.settings.HealthCheck
+	m.settings, m.backends = settings, nil
+	for _, backend := range settings.Backends {
+		b := find(before, func(b *monitored) bool { return b.Address == backend.Address })
+		switch {
+		case b == nil:
+			b = &monitored{server: newServer(ctx, backend.Address), check: health.New(m.schedule(), now)}
+			b.prober = &prober{checker: m.newChecker(backend, settings.HealthCheck)}
+		case rechecked:
+			m.retire(b.prober)
+			b.prober = &prober{checker: m.newChecker(backend, settings.HealthCheck)}
+			b.check.Reconfigure(m.schedule(), now)
+		}
+		b.Backend = backend
+		m.backends = append(m.backends, b)
+	}
+	for _, b := range before {
+		if find(m.backends, func(kept *monitored) bool { return kept == b }) == nil {
+			m.retire(b.prober)
+		}
+	}
+}
+
+// fastShare is how much faster checks come while a verdict is pending.
+const fastShare = 10
+
+func (m *monitor) schedule() health.Config {
+	check := m.settings.HealthCheck
+	return health.Config{
+		SuccessThreshold: check.SuccessThreshold,
+		FailureThreshold: check.FailureThreshold,
+		Interval:         check.Interval,
+		FastInterval:     check.Interval / fastShare,
+	}
+}
+
+// retire closes the checker of a prober, at once or when its check has ended.
+func (m *monitor) retire(p *prober) {
+	if p.busy {
+		m.leaving[p] = true
+		return
+	}
+	m.closeChecker(p)
+}
+
+func (m *monitor) closeChecker(p *prober) {
+	if err := p.checker.Close(); err != nil {
+		m.log.Error(err, "Closing a health checker failed")
+	}
+}
+
+// close closes all checkers. No check may be under way any more.
+func (m *monitor) close() {
+	for _, b := range m.backends {
+		m.closeChecker(b.prober)
+	}
+	for p := range m.leaving {
+		m.closeChecker(p)
+	}
+}
+
+// find returns the first backend that matches, or nil.
+func find(backends []*monitored, matches func(*monitored) bool) *monitored {
+	for _, b := range backends {
+		if matches(b) {
+			return b
+		}
+	}
+	return nil
+}
+
+// deadline returns when tick has something to do; zero means never.
+func (m *monitor) deadline() time.Time {
+	var earliest time.Time
+	for _, b := range m.backends {
+		if d := b.check.Deadline(); !d.IsZero() && (earliest.IsZero() || d.Before(earliest)) {
+			earliest = d
+		}
+	}
+	return earliest
+}
+
+// tick starts the checks that are due.
+func (m *monitor) tick(now time.Time) {
+	for _, b := range m.backends {
+		m.step(now, b, health.Tick{})
+	}
+}
+
+// checked takes the outcome of a check and reports whether a state changed.
+func (m *monitor) checked(now time.Time, r result) bool {
+	r.prober.busy = false
+	if m.leaving[r.prober] {
+		delete(m.leaving, r.prober)
+		m.closeChecker(r.prober)
+		return false
+	}
+	b := find(m.backends, func(b *monitored) bool { return b.prober == r.prober })
+	if r.err == nil {
+		return m.step(now, b, health.Passed{})
+	}
+	return m.step(now, b, health.Failed{Unreachable: unreachable(r.err), Reason: r.err.Error()})
+}
+
+// dialFailed takes what a connection of a client showed and reports whether a state changed.
+func (m *monitor) dialFailed(now time.Time, f dialFailure) bool {
+	b := find(m.backends, func(b *monitored) bool { return b.server == f.server })
+	return b != nil && m.step(now, b, health.DialFailed{Reason: f.err.Error()})
+}
+
+// step performs what the health of one backend asks for and reports whether its state changed.
+func (m *monitor) step(now time.Time, b *monitored, ev health.Event) (changed bool) {
+	for _, action := range b.check.Step(now, ev) {
+		switch action := action.(type) {
+		case health.Probe:
+			b.prober.busy = true
+			m.probe(b.prober, m.settings.HealthCheck.Timeout)
+		case health.Transition:
+			changed = true
+			m.transition(now, b, action)
+		}
+	}
+	return changed
+}
+
+func (m *monitor) transition(now time.Time, b *monitored, t health.Transition) {
+	m.log.Info("Backend state changed", "backend", b.Address.String(), "from", t.From.String(), "to", t.To.String(), "reason", t.Reason)
+	if t.To == health.Healthy && (t.From == health.NotReady || t.From == health.Down) {
+		b.slowSince = now
+	}
+}
+
+// settle opens and closes the connections of the backends as their state says. Those of a backend that is down are
+// closed only while another one is healthy: without one they could not come back anywhere, and a backend that is just
+// too slow may recover.
+func (m *monitor) settle(ctx context.Context) {
+	healthy := find(m.backends, func(b *monitored) bool { return b.check.State() == health.Healthy }) != nil
+	for _, b := range m.backends {
+		switch {
+		case b.check.State() != health.Down:
+			b.server.openSessions(ctx)
+		case healthy && !m.settings.KeepSessions:
+			b.server.closeSessions()
+		}
+	}
+}
+
+// route makes the route that the settings and the health of the backends ask for.
+func (m *monitor) route() *route {
+	r := &route{
+		limit:    descriptorLimit(m.settings.Limits.Total),
+		perLimit: m.settings.Limits.PerBackend,
+		timeouts: m.settings.Timeouts,
+	}
+	cfg := balance.Config{Policy: m.settings.Policy, SlowStart: m.settings.SlowStart, ConnectionLimit: m.settings.Limits.PerBackend}
+	for _, b := range m.backends {
+		state := b.check.State()
+		r.servers = append(r.servers, b.server)
+		cfg.Backends = append(cfg.Backends, balance.Backend{
+			Address: b.Address, Backup: b.Backup, Draining: b.Draining,
+			Healthy:      state == health.Healthy,
+			Undecided:    state == health.Unknown || state == health.Suspect,
+			HealthySince: b.slowSince,
+		})
+	}
+	r.pool = balance.New(cfg)
+	return r
+}
+
+// status reports on every backend.
+func (m *monitor) status() []BackendStatus {
+	var all []BackendStatus
+	for _, b := range m.backends {
+		all = append(all, BackendStatus{
+			Address: b.Address, Backup: b.Backup, Draining: b.Draining,
+			State: b.check.State(), Since: b.check.Since(), Reason: b.check.Reason(), Healthy: b.check.State() == health.Healthy,
+			Connections: int(b.server.active.Load()), Total: b.server.total.Load(), Failures: b.server.failures.Load(),
+		})
+	}
+	return all
+}

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+)
+
+// balancerArgument makes the test program a balancer process.
+const balancerArgument = "balancer"
+
+func balancerMain() int {
+	conn, listeners, err := Inherited()
+	if err == nil {
+		err = NewBalancer(logr.Discard(), conn, listeners, newGreetingChecker).Run(context.Background())
+	}
+	if err != nil {
+		return 1
+	}
+	return 0
+}
+
+func newGreetingChecker(b Backend, _ HealthCheck) Checker { return greetingChecker(b.Address) }
+
+// A greetingChecker finds a backend healthy that greets.
+type greetingChecker netip.AddrPort
+
+func (c greetingChecker) Check(ctx context.Context) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", netip.AddrPort(c).String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	conn.SetDeadline(deadline)
+	_, err = conn.Read(make([]byte, 1))
+	return err
+}
+
+func (c greetingChecker) Close() error { return nil }
+
+// A testSupervisor is a running supervisor with a balancer process.
+type testSupervisor struct {
+	*Supervisor
+	address netip.AddrPort
+	ended   chan error
+}
+
+func newSupervisor(t testing.TB, settings Settings, onStatus func(Status)) *testSupervisor {
+	t.Helper()
+	return superviseCommand(t, settings, onStatus, "/proc/self/exe", balancerArgument)
+}
+
+func superviseCommand(t testing.TB, settings Settings, onStatus func(Status), command ...string) *testSupervisor {
+	t.Helper()
+	ln := newListener(t)
+	s := &testSupervisor{
+		Supervisor: NewSupervisor(SupervisorConfig{
+			Log: logr.Discard(), Command: command, Listeners: []*Listener{ln}, Settings: settings, OnStatus: onStatus,
+		}),
+		address: ln.Address(),
+		ended:   make(chan error, 1),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	wait.Go(func() { s.ended <- s.Run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		wait.Wait()
+	})
+	return s
+}
+
+// untilHealthy waits for a balancer process other than the one given, and its first verdict. It returns its PID.
+func (s *testSupervisor) untilHealthy(t testing.TB, otherThan int) int {
+	t.Helper()
+	until(t, "a balancer process is healthy", func() bool { return s.Status().Healthy() && s.Status().PID != otherThan })
+	return s.Status().PID
+}
+
+// greeters returns settings with as many backends.
+func greeters(t testing.TB, names ...string) Settings {
+	t.Helper()
+	var backends []Backend
+	for _, name := range names {
+		backends = append(backends, Backend{Address: newGreeter(t, name).address})
+	}
+	return testSettings(backends...)
+}
+
+// TestCrashRefusesNoConnection kills the balancer under 200 connections a second.
+func TestCrashRefusesNoConnection(t *testing.T) {
+	s := newSupervisor(t, greeters(t, "a", "b"), nil)
+	pid := s.untilHealthy(t, 0)
+	const kills, perKill = 3, 200
+	var inFlight int
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	var wait sync.WaitGroup
+	outcomes := make(chan error, kills*perKill) // nobody reads before the end
+	for range kills {
+		for i := range perKill {
+			<-ticker.C
+			wait.Go(func() { outcomes <- connect(s.address) })
+			if i == perKill/2 {
+				must(t, syscall.Kill(pid, syscall.SIGKILL))
+			}
+		}
+		pid = s.untilHealthy(t, pid)
+	}
+	wait.Wait()
+	close(outcomes)
+	for err := range outcomes {
+		switch {
+		case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF):
+			inFlight++ // accepted by the process that was killed
+		case err != nil:
+			t.Errorf("new connection failed: %v", err)
+		}
+	}
+	t.Logf("%d of %d connections were cut in flight by %d crashes", inFlight, kills*perKill, kills)
+	if inFlight > 2*kills {
+		t.Errorf("%d connections were cut in flight", inFlight)
+	}
+	if got := s.Status().Restarts; got != kills {
+		t.Errorf("%d restarts, want %d", got, kills)
+	}
+}
+
+// connect makes a connection that gets a greeting.
+func connect(address netip.AddrPort) error {
+	conn, err := net.DialTimeout("tcp", address.String(), patience)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	_, err = conn.Read(make([]byte, 1))
+	return err
+}
+
+func TestHungBalancerIsReplaced(t *testing.T) {
+	s := newSupervisor(t, greeters(t, "a"), nil)
+	pid := s.untilHealthy(t, 0)
+	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	start := time.Now()
+	must(t, connect(s.address)) // waits for the next process
+	if took := time.Since(start); took < silentAfter-heartbeat || took > silentAfter+2*time.Second {
+		t.Errorf("the hung process was replaced after %v", took)
+	}
+	s.untilHealthy(t, pid)
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the hung process is still there: %v", err)
+	}
+}
+
+func TestApplyKeepsSessions(t *testing.T) {
+	settings := greeters(t, "a", "b")
+	both := settings.Backends
+	settings.Backends = both[:1]
+	s := newSupervisor(t, settings, nil)
+	pid := s.untilHealthy(t, 0)
+	conn := dial(t, s.address)
+	greeting(t, conn)
+	settings.Backends = both[1:]
+	s.Apply(settings)
+	until(t, "the settings are in use", func() bool {
+		status := s.Status()
+		return len(status.Backends) == 1 && status.Backends[0].Address == both[1].Address && status.Healthy()
+	})
+	if got := greeting(t, dial(t, s.address)); got != "b" {
+		t.Errorf("new connection went to %q", got)
+	}
+	must(t, echoes(conn))
+	if got := s.Status().PID; got != pid {
+		t.Errorf("process %d was replaced by %d", pid, got)
+	}
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	s.untilHealthy(t, pid)
+	if got := greeting(t, dial(t, s.address)); got != "b" {
+		t.Errorf("after a crash, new connection went to %q", got)
+	}
+}
+
+func TestDrainEndsWithTheLastConnection(t *testing.T) {
+	s := newSupervisor(t, greeters(t, "a"), nil)
+	s.untilHealthy(t, 0)
+	conn := dial(t, s.address)
+	greeting(t, conn)
+	drained := make(chan error, 1)
+	var wait sync.WaitGroup
+	wait.Go(func() { drained <- s.Drain(context.Background()) })
+	defer wait.Wait()
+	until(t, "connections are refused", func() bool { return refused(s.address) })
+	must(t, echoes(conn))
+	must(t, conn.Close())
+	must(t, <-drained)
+	must(t, <-s.ended)
+}
+
+func TestDrainCutsConnectionsInTheEnd(t *testing.T) {
+	s := newSupervisor(t, greeters(t, "a"), nil)
+	s.untilHealthy(t, 0)
+	conn := dial(t, s.address)
+	greeting(t, conn)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if err := s.Drain(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("drain ended with %v", err)
+	}
+	must(t, <-s.ended)
+	if err := echoes(conn); err == nil {
+		t.Error("the connection is still there")
+	}
+}
+
+func TestOnStatusTellsChangesOnly(t *testing.T) {
+	var mu sync.Mutex
+	var seen []string
+	a := newGreeter(t, "a")
+	s := newSupervisor(t, testSettings(Backend{Address: a.address}), func(status Status) {
+		mu.Lock()
+		defer mu.Unlock()
+		state := "none"
+		if len(status.Backends) > 0 {
+			state = status.Backends[0].State.String()
+		}
+		seen = append(seen, fmt.Sprintf("running=%t %s", status.PID != 0, state))
+	})
+	pid := s.untilHealthy(t, 0)
+	a.close()
+	until(t, "the backend is down", func() bool { return !s.Status().Healthy() })
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	until(t, "a new process judges", func() bool {
+		status := s.Status()
+		return status.PID != 0 && status.PID != pid && len(status.Backends) == 1 && status.Backends[0].State.String() == "Down"
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for i, entry := range seen {
+		if i > 0 && entry == seen[i-1] {
+			t.Errorf("told twice: %s", entry)
+		}
+	}
+	told := strings.Join(seen, ", ")
+	for _, want := range []string{"running=true Healthy, running=true Down", "running=false Down, running=true"} {
+		if !strings.Contains(told, want) {
+			t.Errorf("told %s, want %s in it", told, want)
+		}
+	}
+}
+
+// TestNoBalancerRefusesInTheEnd has a balancer that cannot start: connections must not wait for ever.
+func TestNoBalancerRefusesInTheEnd(t *testing.T) {
+	s := superviseCommand(t, greeters(t, "a"), nil, "/nonexistent/balancer")
+	if refused(s.address) {
+		t.Error("connection was refused at once")
+	}
+	until(t, "connections are refused", func() bool { return refused(s.address) })
+	if s.Status().Healthy() {
+		t.Error("status is healthy")
+	}
+}
+
+// TestAcceptSurvivesWantOfDescriptors takes descriptors away from a running balancer: connections wait until there are
+// some again.
+func TestAcceptSurvivesWantOfDescriptors(t *testing.T) {
+	settings := greeters(t, "a")
+	settings.HealthCheck.Interval = time.Hour // the checks of this test need descriptors as well
+	s := newSupervisor(t, settings, nil)
+	pid := s.untilHealthy(t, 0)
+	served := dial(t, s.address)
+	greeting(t, served)
+
+	var enough unix.Rlimit
+	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &enough))
+	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1, Max: enough.Max}, nil))
+	waiting := dial(t, s.address)
+	must(t, echoes(served))
+	must(t, waiting.SetReadDeadline(time.Now().Add(5*acceptPause)))
+	if _, err := waiting.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("connection without a descriptor: %v", err)
+	}
+
+	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &enough, nil))
+	must(t, waiting.SetReadDeadline(time.Now().Add(patience)))
+	greeting(t, waiting)
+	if got := s.Status().PID; got != pid {
+		t.Error("the balancer did not survive")
+	}
+}
+
+// TestBalancerGivesUpSchedulingOfItsKeeper uses a class that needs no privilege to stand for the real-time one.
+func TestBalancerGivesUpSchedulingOfItsKeeper(t *testing.T) {
+	setPolicy(t, unix.SCHED_BATCH)
+	defer setPolicy(t, unix.SCHED_NORMAL)
+	s := newSupervisor(t, greeters(t, "a"), nil)
+	pid := s.untilHealthy(t, 0)
+	for _, tid := range threads(t, pid) {
+		attr, err := unix.SchedGetAttr(tid, 0)
+		must(t, err)
+		if attr.Policy != unix.SCHED_NORMAL {
+			t.Errorf("thread %d has policy %d", tid, attr.Policy)
+		}
+	}
+}
+
+// setPolicy sets the scheduling policy of all threads of this process.
+func setPolicy(t testing.TB, policy uint32) {
+	t.Helper()
+	for _, tid := range threads(t, os.Getpid()) {
+		err := unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy}, 0)
+		if err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func threads(t testing.TB, pid int) []int {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	must(t, err)
+	var tids []int
+	for _, entry := range entries {
+		tid, err := strconv.Atoi(entry.Name())
+		must(t, err)
+		tids = append(tids, tid)
+	}
+	return tids
+}
+
+// A keeperConfig is what the keeper role is told.
+type keeperConfig struct {
+	Listen   netip.AddrPort
+	Settings Settings
+}
+
+// keeperRole is a keeper process. It writes a line per change: the PID of its balancer and the states of the backends.
+var keeperRole = lab.Role{Name: "keeper", Main: func(args []string) int {
+	os.Clearenv() // its child plays no role
+	var cfg keeperConfig
+	err := json.Unmarshal([]byte(args[0]), &cfg)
+	if err != nil {
+		return 1
+	}
+	ln, err := Listen(cfg.Listen)
+	if err != nil {
+		return 1
+	}
+	NewSupervisor(SupervisorConfig{
+		Log: logr.Discard(), Command: []string{"/proc/self/exe", balancerArgument}, Listeners: []*Listener{ln}, Settings: cfg.Settings,
+		OnStatus: func(s Status) {
+			var states []string
+			for _, b := range s.Backends {
+				states = append(states, b.State.String())
+			}
+			fmt.Printf("pid=%d %s\n", s.PID, strings.Join(states, ","))
+		},
+	}).Run(context.Background())
+	return 0
+}}
+
+// startKeeper starts a keeper in a host.
+func startKeeper(t testing.TB, h *lab.Host, cfg keeperConfig) *lab.Process {
+	t.Helper()
+	encoded, err := json.Marshal(cfg)
+	must(t, err)
+	p, err := h.Start(keeperRole.Command(string(encoded)))
+	must(t, err)
+	return p
+}
+
+func newLab(t testing.TB, nodes int) *lab.Lab {
+	t.Helper()
+	l, err := lab.New(lab.Config{Nodes: nodes})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	return l
+}
+
+// TestBalancerDiesWithItsKeeper kills the keeper, also while the balancer cannot notice.
+func TestBalancerDiesWithItsKeeper(t *testing.T) {
+	for name, before := range map[string]func(pid int) error{
+		"running": func(int) error { return nil },
+		"frozen":  func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newLab(t, 1).Hosts()[0]
+			keeper := startKeeper(t, h, keeperConfig{netip.MustParseAddrPort("0.0.0.0:4300"), testSettings(Backend{Address: netip.MustParseAddrPort("127.0.0.1:6443")})})
+			until(t, "the balancer runs", func() bool { return keeper.Wrote("Down") })
+			var pid int
+			_, err := fmt.Sscanf(keeper.Output(), "pid=%d", &pid)
+			must(t, err)
+			must(t, before(pid))
+			must(t, syscall.Kill(keeper.PID(), syscall.SIGKILL))
+			until(t, "the balancer is dead", func() bool { return dead(pid) })
+		})
+	}
+}
+
+// dead reports whether a process has ended, be it that nobody has waited for it.
+func dead(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "stat"))
+	if err != nil {
+		return true
+	}
+	_, state, _ := bytes.Cut(stat, []byte(") "))
+	return bytes.HasPrefix(state, []byte("Z"))
+}
