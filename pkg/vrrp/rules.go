@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vrrp
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// The reasons to refuse a packet. Each is a label of its own in the metrics: see Reason.
+var (
+	ErrTTL                = errors.New("TTL or hop limit below the minimum")
+	ErrVersion            = errors.New("other version of VRRP")
+	ErrShort              = errors.New("message too short")
+	ErrLength             = errors.New("message longer than its addresses")
+	ErrType               = errors.New("no advertisement")
+	ErrCount              = errors.New("no virtual address in the message")
+	ErrChecksum           = errors.New("wrong checksum")
+	ErrChecksumForm       = errors.New("checksum of the form that was not configured")
+	ErrVRID               = errors.New("other virtual router ID")
+	ErrInterval           = errors.New("advertisement interval 0")
+	ErrIntervalMismatch   = errors.New("advertisement interval differs from ours (version 2)")
+	ErrAuthenticationType = errors.New("other authentication type")
+	ErrPassword           = errors.New("other password")
+	ErrAddresses          = errors.New("other virtual addresses")
+	ErrOwnSource          = errors.New("source is our own address")
+	ErrSource             = errors.New("source is no peer")
+	ErrDestination        = errors.New("multicast to a unicast router, or the reverse")
+	ErrFamily             = errors.New("other address family")
+)
+
+var reasons = []struct {
+	err   error
+	label string
+}{
+	{ErrTTL, "ttl"}, {ErrVersion, "version"}, {ErrShort, "short"}, {ErrLength, "length"}, {ErrType, "type"}, {ErrCount, "count"},
+	{ErrChecksum, "checksum"}, {ErrChecksumForm, "checksum_form"}, {ErrVRID, "vrid"}, {ErrInterval, "interval"},
+	{ErrIntervalMismatch, "interval_mismatch"}, {ErrAuthenticationType, "authentication_type"}, {ErrPassword, "password"},
+	{ErrAddresses, "addresses"}, {ErrOwnSource, "own_source"}, {ErrSource, "source"}, {ErrDestination, "destination"}, {ErrFamily, "family"},
+}
+
+// Reason returns the label of an error of this package, "other" for any other.
+func Reason(err error) string {
+	for _, r := range reasons {
+		if errors.Is(err, r.err) {
+			return r.label
+		}
+	}
+	return "other"
+}
+
+// Reasons returns all labels.
+func Reasons() []string {
+	labels := make([]string, len(reasons))
+	for i, r := range reasons {
+		labels[i] = r.label
+	}
+	return labels
+}
+
+// Packet is an advertisement and what the IP header said of it.
+type Packet struct {
+	Advertisement Advertisement
+	Source        netip.Addr
+	Destination   netip.Addr
+	TTL           int
+	Form          ChecksumForm
+}
+
+// ChecksumPolicy says which forms are accepted for version 3 over IPv4.
+type ChecksumPolicy uint8
+
+// The policies.
+const (
+	ChecksumAuto       ChecksumPolicy = iota // every form
+	ChecksumKeepalived                       // with the pseudo-header
+	ChecksumRFC9568                          // without
+)
+
+// Rules are what a virtual router expects of the packets that it hears.
+type Rules struct {
+	Version        Version
+	VRID           uint8
+	Addresses      []netip.Addr   // our virtual addresses of this family, in any order
+	Interval       time.Duration  // version 2 alone
+	Authentication Authentication // version 2 alone
+	Own            []netip.Addr   // our own addresses
+	Sources        []netip.Addr   // unicast: the peers. Nil: any source
+	Multicast      bool           // packets are expected to the group, else to us
+	MinimumTTL     int
+	Checksum       ChecksumPolicy
+}
+
+// Check says why a packet is refused, or nil, in the order of RFC 9568, section 7.1 (RFC 3768, section 7.1).
+func (r Rules) Check(p Packet) error {
+	a := p.Advertisement
+	switch {
+	case p.TTL < r.MinimumTTL:
+		return ErrTTL
+	case a.Version != r.Version:
+		return ErrVersion
+	case a.VRID != r.VRID:
+		return ErrVRID
+	case p.Destination.IsMulticast() != r.Multicast:
+		return ErrDestination
+	case slices.Contains(r.Own, p.Source):
+		return ErrOwnSource
+	case r.Sources != nil && !slices.Contains(r.Sources, p.Source):
+		return ErrSource
+	case r.refusesForm(a, p.Form):
+		return ErrChecksumForm
+	case !sameSet(a.Addresses, r.Addresses):
+		return ErrAddresses
+	}
+	return r.checkVersion2(a)
+}
+
+func (r Rules) refusesForm(a Advertisement, form ChecksumForm) bool {
+	if r.Checksum == ChecksumAuto || a.form(ChecksumNone) == a.form(ChecksumPseudo) {
+		return false
+	}
+	return (form == ChecksumNone) != (r.Checksum == ChecksumRFC9568)
+}
+
+// checkVersion2 makes the checks that only version 2 has: a password, and an interval that all routers share.
+func (r Rules) checkVersion2(a Advertisement) error {
+	switch {
+	case r.Version != Version2:
+		return nil
+	case a.Authentication.Type != r.Authentication.Type:
+		return ErrAuthenticationType
+	case a.Authentication.Password != r.Authentication.Password:
+		return ErrPassword
+	case a.Interval != r.Interval:
+		return ErrIntervalMismatch
+	}
+	return nil
+}
+
+// sameSet reports whether two lists hold the same addresses. keepalived refuses a list of another length too.
+func sameSet(a, b []netip.Addr) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(x netip.Addr) bool { return !slices.Contains(b, x) })
+}

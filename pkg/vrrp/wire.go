@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vrrp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+const (
+	typeAdvertisement = 1
+	headerLength      = 8
+	checksumOffset    = 6
+	maxInterval3      = 4095 // hundredths of a second: the field has 12 bits
+)
+
+// ChecksumForm says what the checksum of an advertisement covers.
+type ChecksumForm uint8
+
+// The forms. Version 2 has the first and IPv6 the second. For version 3 over IPv4, RFC 9568 asks for the first, while
+// RFC 5798 was read by keepalived and others as asking for the second.
+const (
+	ChecksumNone            ChecksumForm = iota // the message alone
+	ChecksumPseudo                              // and the pseudo-header, with the addresses on the wire
+	ChecksumPseudoMulticast                     // the same with the group as destination although it went unicast (keepalived up to 1.3.6)
+)
+
+var checksumForms = [...]string{"none", "pseudo", "pseudo-multicast"}
+
+// String returns the name of the form.
+func (f ChecksumForm) String() string { return checksumForms[f] }
+
+// AppendBinary appends the advertisement to b as it goes on the wire from src to dst. The addresses are part of the
+// checksum only; a form that version or family do not have is replaced by theirs.
+func (a Advertisement) AppendBinary(b []byte, src, dst netip.Addr, form ChecksumForm) ([]byte, error) {
+	interval, err := a.wireInterval()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.valid(); err != nil {
+		return nil, err
+	}
+	start := len(b)
+	b = append(b, byte(a.Version)<<4|typeAdvertisement, a.VRID, a.Priority, byte(len(a.Addresses)))
+	if a.Version == Version2 {
+		b = append(b, byte(a.Authentication.Type), byte(interval))
+	} else {
+		b = binary.BigEndian.AppendUint16(b, interval)
+	}
+	b = append(b, 0, 0)
+	for _, addr := range a.Addresses {
+		b = append(b, addr.AsSlice()...)
+	}
+	if a.Version == Version2 {
+		var data [authenticationLength]byte
+		copy(data[:], a.Authentication.Password)
+		b = append(b, data[:]...)
+	}
+	message := b[start:]
+	binary.BigEndian.PutUint16(message[checksumOffset:], checksum(message, src, dst, a.form(form)))
+	return b, nil
+}
+
+// wireInterval is the interval in the unit of the version.
+func (a Advertisement) wireInterval() (uint16, error) {
+	unit, longest := 10*time.Millisecond, time.Duration(maxInterval3)
+	if a.Version == Version2 {
+		unit, longest = time.Second, 255
+	}
+	if a.Interval <= 0 || a.Interval%unit != 0 || a.Interval/unit > longest {
+		return 0, fmt.Errorf("advertisement interval %s: version %d has 1 to %d times %s", a.Interval, a.Version, longest, unit)
+	}
+	return uint16(a.Interval / unit), nil
+}
+
+func (a Advertisement) valid() error {
+	switch {
+	case a.Version != Version2 && a.Version != Version3:
+		return fmt.Errorf("version %d: 2 or 3", a.Version)
+	case a.VRID == 0:
+		return fmt.Errorf("virtual router ID 0: 1 to 255")
+	case len(a.Addresses) == 0 || len(a.Addresses) > 255:
+		return fmt.Errorf("%d addresses: 1 to 255", len(a.Addresses))
+	case len(a.Authentication.Password) > authenticationLength:
+		return fmt.Errorf("password of %d bytes: at most %d", len(a.Authentication.Password), authenticationLength)
+	case a.Version == Version3 && a.Authentication != Authentication{}:
+		return fmt.Errorf("authentication: only version 2 has it")
+	}
+	for _, addr := range a.Addresses {
+		if addr.Is6() != a.Addresses[0].Is6() || a.Version == Version2 && addr.Is6() || !addr.IsValid() {
+			return fmt.Errorf("address %s: all of one family, and IPv4 in version 2", addr)
+		}
+	}
+	return nil
+}
+
+// form is the checksum form that version and family leave a choice of.
+func (a Advertisement) form(wanted ChecksumForm) ChecksumForm {
+	switch {
+	case a.Version == Version2:
+		return ChecksumNone
+	case a.Addresses[0].Is6():
+		return ChecksumPseudo
+	}
+	return wanted
+}
+
+// Parse reads the message of an IP packet from src to dst. It checks what the message says of itself, in the order of
+// RFC 9568, section 7.1, and tells which form its checksum has; what a router expects is checked by Rules. The errors are
+// those below, each with a Reason.
+func Parse(b []byte, src, dst netip.Addr) (Advertisement, ChecksumForm, error) {
+	if len(b) < headerLength {
+		return Advertisement{}, 0, ErrShort
+	}
+	a := Advertisement{Version: Version(b[0] >> 4), VRID: b[1], Priority: b[2]}
+	if a.Version != Version2 && a.Version != Version3 || a.Version == Version2 && src.Is6() {
+		return Advertisement{}, 0, ErrVersion
+	}
+	if b[0]&0xf != typeAdvertisement {
+		return Advertisement{}, 0, ErrType
+	}
+	if a.VRID == 0 {
+		return Advertisement{}, 0, ErrVRID
+	}
+	if err := a.parseAddresses(b, src.Is6()); err != nil {
+		return Advertisement{}, 0, err
+	}
+	form, ok := a.verify(b, src, dst)
+	if !ok {
+		return Advertisement{}, 0, ErrChecksum
+	}
+	return a, form, a.parseRest(b)
+}
+
+// parseAddresses reads the addresses of a message whose length must be that of their number.
+func (a *Advertisement) parseAddresses(b []byte, is6 bool) error {
+	count, size, tail := int(b[3]), 4, 0
+	if is6 {
+		size = 16
+	}
+	if a.Version == Version2 {
+		tail = authenticationLength
+	}
+	switch want := headerLength + count*size + tail; {
+	case count == 0:
+		return ErrCount
+	case len(b) < want:
+		return ErrShort
+	case len(b) > want:
+		return ErrLength
+	}
+	a.Addresses = make([]netip.Addr, count)
+	for i := range a.Addresses {
+		a.Addresses[i], _ = netip.AddrFromSlice(b[headerLength+i*size:][:size])
+	}
+	return nil
+}
+
+// verify finds the form that makes the checksum right.
+func (a *Advertisement) verify(b []byte, src, dst netip.Addr) (ChecksumForm, bool) {
+	forms := []ChecksumForm{a.form(ChecksumPseudo)}
+	if a.form(ChecksumNone) != forms[0] { // version 3 over IPv4
+		forms = append(forms, ChecksumNone, ChecksumPseudoMulticast)
+	}
+	for _, form := range forms {
+		if checksum(b, src, dst, form) == 0 {
+			return form, true
+		}
+	}
+	return 0, false
+}
+
+// parseRest reads what the versions have differently.
+func (a *Advertisement) parseRest(b []byte) error {
+	if a.Version == Version3 {
+		a.Interval = time.Duration(binary.BigEndian.Uint16(b[4:])&maxInterval3) * 10 * time.Millisecond
+	} else {
+		a.Interval = time.Duration(b[5]) * time.Second
+		a.Authentication.Type = AuthenticationType(b[4])
+		if a.Authentication.Type > AuthenticationPassword {
+			return ErrAuthenticationType
+		}
+		if a.Authentication.Type == AuthenticationPassword {
+			a.Authentication.Password = unpad(b[len(b)-authenticationLength:])
+		}
+	}
+	if a.Interval == 0 {
+		return ErrInterval
+	}
+	return nil
+}
+
+// unpad takes the zeros off the end of the authentication data.
+func unpad(data []byte) string {
+	n := len(data)
+	for n > 0 && data[n-1] == 0 {
+		n--
+	}
+	return string(data[:n])
+}
+
+// checksum is the Internet checksum (RFC 1071) of a message. It is 0 for one that carries its right checksum.
+func checksum(message []byte, src, dst netip.Addr, form ChecksumForm) uint16 {
+	var sum uint32
+	if form == ChecksumPseudoMulticast {
+		dst = GroupIPv4
+	}
+	if form != ChecksumNone {
+		sum = sum16(sum16(0, src.AsSlice()), dst.AsSlice()) + Protocol + uint32(len(message))
+	}
+	sum = sum16(sum, message)
+	for sum>>16 != 0 {
+		sum = sum&0xffff + sum>>16
+	}
+	return ^uint16(sum)
+}
+
+func sum16(sum uint32, b []byte) uint32 {
+	for ; len(b) >= 2; b = b[2:] {
+		sum += uint32(b[0])<<8 | uint32(b[1])
+	}
+	if len(b) == 1 {
+		sum += uint32(b[0]) << 8
+	}
+	return sum
+}
