@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package announce speaks ARP and neighbour discovery on one Ethernet link: it tells the neighbours which hardware
+// address a virtual address has now, notices when another host claims it, and asks who answers for an address.
+//
+// It works on the wire alone: the neighbour tables of the kernel are neither read nor changed, and it does not decide
+// who may claim an address.
+package announce
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/packet"
+)
+
+// A Link is the interface to speak on.
+type Link struct {
+	Name  string
+	Index int
+	MAC   net.HardwareAddr
+}
+
+func (l Link) listen(protocol int, cfg *packet.Config) (*packet.Conn, error) {
+	ifi := &net.Interface{Name: l.Name, Index: l.Index, HardwareAddr: l.MAC}
+	conn, err := packet.Listen(ifi, packet.Raw, protocol, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open packet socket on %s: %w", l.Name, err)
+	}
+	return conn, nil
+}
+
+// An Announcer sends and watches on one link. Its methods may be called from several goroutines.
+type Announcer struct {
+	link Link
+	conn *packet.Conn // sends; it is bound to no protocol and receives nothing
+
+	mu     sync.Mutex
+	peers  map[netip.Addr]peer
+	owners map[netip.Addr]net.HardwareAddr // who answered last for an address that is no peer's
+}
+
+// A peer is a node of the group.
+type peer struct {
+	mac   net.HardwareAddr // nil until learned
+	asked time.Time
+}
+
+const (
+	// maxPeers bounds what is remembered when somebody makes up nodes.
+	maxPeers = 64
+	// askInterval is the time between two questions to a peer that does not answer.
+	askInterval = time.Second
+)
+
+// New returns an announcer for a link, which may be down.
+func New(link Link) (*Announcer, error) {
+	if len(link.MAC) != macLen {
+		return nil, fmt.Errorf("interface %s: hardware address %q is not Ethernet's", link.Name, link.MAC)
+	}
+	conn, err := link.listen(0, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Announcer{
+		link:   link,
+		conn:   conn,
+		peers:  map[netip.Addr]peer{},
+		owners: map[netip.Addr]net.HardwareAddr{},
+	}, nil
+}
+
+// Close ends the announcer.
+func (a *Announcer) Close() error { return a.conn.Close() }
+
+// Announce tells all neighbours that the address is here: one gratuitous ARP request, or one unsolicited neighbour
+// advertisement. The frames are those of keepalived.
+func (a *Announcer) Announce(addr netip.Addr) error {
+	frame, err := announcement(a.link.MAC, addr)
+	if err != nil {
+		return fmt.Errorf("announce %s: %w", addr, err)
+	}
+	return a.send(frame)
+}
+
+// Learn makes a node known as a peer, so that PeerOf finds it by its hardware address. While that is unknown, each call
+// asks for it, at most once a second; source is the own address to ask with. The answer arrives at Watch. Learn does
+// not wait and may be called at every packet of the peer.
+func (a *Announcer) Learn(addr, source netip.Addr) error {
+	if !a.ask(addr, time.Now()) {
+		return nil
+	}
+	frame, err := question(a.link.MAC, source, addr, nil)
+	if err != nil {
+		return fmt.Errorf("ask for %s: %w", addr, err)
+	}
+	return a.send(frame)
+}
+
+// ask reports whether it is time to ask for the hardware address of a peer, and notes that it is done.
+func (a *Announcer) ask(addr netip.Addr, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p, known := a.peers[addr]
+	if p.mac != nil || now.Sub(p.asked) < askInterval || !known && len(a.peers) >= maxPeers {
+		return false
+	}
+	a.peers[addr] = peer{asked: now}
+	return true
+}
+
+// PeerOf returns the peer that has a hardware address.
+func (a *Announcer) PeerOf(mac net.HardwareAddr) (netip.Addr, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for addr, p := range a.peers {
+		if p.mac != nil && slices.Equal(p.mac, mac) {
+			return addr, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// see remembers the hardware address of a peer.
+func (a *Announcer) see(s sighting) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p, ok := a.peers[s.addr]; ok {
+		p.mac = s.mac
+		a.peers[s.addr] = p
+	}
+}
+
+// own remembers who answers for an address that moves between nodes.
+func (a *Announcer) own(s sighting) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.owners[s.addr] = s.mac
+}
+
+func (a *Announcer) owner(addr netip.Addr) net.HardwareAddr {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.owners[addr]
+}
+
+func (a *Announcer) send(frame []byte) error {
+	_, err := a.conn.WriteTo(frame, &packet.Addr{HardwareAddr: frame[:macLen]})
+	if err != nil {
+		return fmt.Errorf("send on %s: %w", a.link.Name, err)
+	}
+	return nil
+}
