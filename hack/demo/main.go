@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -53,11 +52,10 @@ type demo struct {
 }
 
 func (d *demo) run() error {
-	binary, err := build()
+	system, err := d.build()
 	if err != nil {
 		return err
 	}
-	system := trial.Harbinger{Binary: binary}
 	plane, err := d.start(system)
 	if err != nil {
 		return err
@@ -76,18 +74,9 @@ func (d *demo) run() error {
 	return d.suffer(plane, peer)
 }
 
-// build compiles the program and returns where it is.
-func build() (string, error) {
-	binary, err := filepath.Abs("bin/harbinger")
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/harbinger")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return binary, nil
+func (d *demo) build() (trial.Harbinger, error) {
+	defer d.screen.progress("building")()
+	return trial.Build("bin/harbinger")
 }
 
 // start runs a system on three hosts of its own.
@@ -153,7 +142,9 @@ func (d *demo) suffer(plane, peer *trial.Plane) error {
 
 func (d *demo) do(plane *trial.Plane, fault trial.Fault) trial.Row {
 	done := d.screen.progress("%s: %s", plane.System.Name(), fault.Name)
-	row := trial.Run(plane, fault, d.runs)
+	row := trial.Row{Fault: fault}
+	for i := 0; i < d.runs && row.Do(plane) == nil; i++ {
+	}
 	done()
 	d.screen.row(row.Cells())
 	return row

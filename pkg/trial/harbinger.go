@@ -6,6 +6,9 @@ package trial
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +31,20 @@ const generateTime = 10 * time.Second
 type Harbinger struct {
 	Binary string   // path of the program
 	Flags  []string // of the generator, beside those the plane asks for
+}
+
+// Build compiles the program to a path.
+func Build(path string) (Harbinger, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return Harbinger{}, err
+	}
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "github.com/harbinger-ha/harbinger/cmd/harbinger")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return Harbinger{}, fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return Harbinger{Binary: path}, nil
 }
 
 // Name returns what the system is called in tables.

@@ -75,6 +75,8 @@ type Plane struct {
 	Client  *observe.Client
 	Holders *observe.Holders // of the first virtual address
 	Answers *observe.Watcher // for the first virtual address
+
+	clientHost *lab.Host
 }
 
 // A Node is a host of the control plane.
@@ -120,8 +122,8 @@ func (p *Plane) StartAPIServer(n *Node) (err error) {
 }
 
 func (p *Plane) startObservers() error {
-	client, err := p.Lab.AddHost("client", clientNumber)
-	if err != nil {
+	var err error
+	if p.clientHost, err = p.Lab.AddHost("client", clientNumber); err != nil {
 		return err
 	}
 	watcher, err := p.Lab.AddHost("watcher", watcherNumber)
@@ -134,9 +136,7 @@ func (p *Plane) startObservers() error {
 	if p.Answers, err = observe.Watch(p.Lab, watcher, p.VirtualAddress()); err != nil {
 		return err
 	}
-	p.Client = observe.StartClient(client, observe.ClientConfig{
-		Target: netip.AddrPortFrom(p.VirtualAddress(), p.Port),
-	})
+	p.Client = observe.StartClient(p.clientHost, observe.ClientConfig{Target: p.endpoint()})
 	return nil
 }
 

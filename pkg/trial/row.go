@@ -21,18 +21,13 @@ type Row struct {
 	Err      error // of the run that ended the row
 }
 
-// Run does a fault to a plane as often as asked, or until something fails.
-func Run(p *Plane, f Fault, runs int) Row {
-	row := Row{System: p.System.Name(), Fault: f, Interval: p.Interval}
-	for range runs {
-		result, err := p.Do(f)
-		row.Results = append(row.Results, result)
-		if err != nil {
-			row.Err = err
-			break
-		}
-	}
-	return row
+// Do does the fault to a plane once more.
+func (r *Row) Do(p *Plane) error {
+	r.System, r.Interval = p.System.Name(), p.Interval
+	result, err := p.Do(r.Fault)
+	r.Results = append(r.Results, result)
+	r.Err = errors.Join(r.Err, err)
+	return err
 }
 
 // Outage returns the median of the longest outages.

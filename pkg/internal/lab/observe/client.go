@@ -35,8 +35,10 @@ type ClientConfig struct {
 // A Client asks again and again, on a new connection each time.
 type Client struct {
 	cfg   ClientConfig
-	ticks chan struct{} // one per attempt
+	host  *lab.Host
+	ticks chan struct{} // one per attempt, but for the first of each worker
 	stop  chan struct{}
+	once  sync.Once // closes stop
 	ended sync.WaitGroup
 
 	mu       sync.Mutex
@@ -54,16 +56,13 @@ type attempt struct {
 func StartClient(h *lab.Host, cfg ClientConfig) *Client {
 	cfg.Interval = cmp.Or(cfg.Interval, 5*time.Millisecond)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Millisecond)
-	c := &Client{cfg: cfg, ticks: make(chan struct{}), stop: make(chan struct{})}
-	// Enough that an attempt may start while all others time out.
-	for range int(cfg.Timeout/cfg.Interval) + 2 {
-		c.ended.Go(func() { h.Do(c.work) })
-	}
+	c := &Client{cfg: cfg, host: h, ticks: make(chan struct{}), stop: make(chan struct{})}
 	c.ended.Go(c.tick)
 	return c
 }
 
-// tick starts attempts until the client is stopped.
+// tick starts attempts until the client is stopped, and workers as they are
+// needed: no attempt waits for the end of another.
 func (c *Client) tick() {
 	defer close(c.ticks)
 	ticker := time.NewTicker(c.cfg.Interval)
@@ -76,14 +75,15 @@ func (c *Client) tick() {
 		}
 		select {
 		case c.ticks <- struct{}{}:
-		case <-c.stop:
-			return
+		default:
+			c.ended.Go(func() { c.host.Do(c.work) })
 		}
 	}
 }
 
+// work makes an attempt at once, and then one at each tick.
 func (c *Client) work() error {
-	for range c.ticks {
+	for ok := true; ok; _, ok = <-c.ticks {
 		a := attempt{start: time.Now()}
 		a.node, a.err = c.try(a.start.Add(c.cfg.Timeout))
 		a.end = time.Now()
@@ -196,7 +196,10 @@ func (c *Client) since(since time.Time) []attempt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var attempts []attempt
-	for _, a := range c.attempts {
+	for _, a := range slices.Backward(c.attempts) {
+		if a.end.Before(since) {
+			break // and so did those before it
+		}
 		if a.start.After(since) {
 			attempts = append(attempts, a)
 		}
@@ -205,8 +208,8 @@ func (c *Client) since(since time.Time) []attempt {
 	return attempts
 }
 
-// Stop ends the client. What it suffered can still be read.
+// Stop ends the client, once. What it suffered can still be read.
 func (c *Client) Stop() {
-	close(c.stop)
+	c.once.Do(func() { close(c.stop) })
 	c.ended.Wait()
 }
