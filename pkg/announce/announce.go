@@ -41,7 +41,7 @@ type Announcer struct {
 
 	mu     sync.Mutex
 	peers  map[netip.Addr]peer
-	owners map[netip.Addr]net.HardwareAddr // who answered last for an address that is no peer's
+	owners map[netip.Addr]net.HardwareAddr // who claimed a watched address last
 }
 
 // A peer is a node of the group.
@@ -91,18 +91,14 @@ func (a *Announcer) Announce(addr netip.Addr) error {
 // asks for it, at most once a second; source is the own address to ask with. The answer arrives at Watch. Learn does
 // not wait and may be called at every packet of the peer.
 func (a *Announcer) Learn(addr, source netip.Addr) error {
-	if !a.ask(addr, time.Now()) {
+	if !a.due(addr, time.Now()) {
 		return nil
 	}
-	frame, err := question(a.link.MAC, source, addr, nil)
-	if err != nil {
-		return fmt.Errorf("ask for %s: %w", addr, err)
-	}
-	return a.send(frame)
+	return a.ask(addr, source)
 }
 
-// ask reports whether it is time to ask for the hardware address of a peer, and notes that it is done.
-func (a *Announcer) ask(addr netip.Addr, now time.Time) bool {
+// due reports whether it is time to ask for the hardware address of a peer, and notes that it is done.
+func (a *Announcer) due(addr netip.Addr, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p, known := a.peers[addr]
@@ -135,8 +131,8 @@ func (a *Announcer) see(s sighting) {
 	}
 }
 
-// own remembers who answers for an address that moves between nodes.
-func (a *Announcer) own(s sighting) {
+// claimed remembers who claimed an address.
+func (a *Announcer) claimed(s sighting) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.owners[s.addr] = s.mac

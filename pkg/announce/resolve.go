@@ -34,7 +34,7 @@ func (a *Announcer) Resolve(ctx context.Context, target, source netip.Addr) ([]n
 	defer r.close()
 	var answers []net.HardwareAddr
 	for len(answers) == 0 && ctx.Err() == nil {
-		if err := a.question(target, source); err != nil {
+		if err := a.ask(target, source); err != nil {
 			return nil, err
 		}
 		if answers, err = a.collect(r); err != nil {
@@ -44,8 +44,8 @@ func (a *Announcer) Resolve(ctx context.Context, target, source netip.Addr) ([]n
 	return answers, nil
 }
 
-// question asks all neighbours who has the target, and its last owner apart.
-func (a *Announcer) question(target, source netip.Addr) error {
+// ask asks all neighbours who has the target, and its last owner apart.
+func (a *Announcer) ask(target, source netip.Addr) error {
 	receivers := []net.HardwareAddr{nil}
 	if owner := a.owner(target); owner != nil {
 		receivers = append(receivers, owner)

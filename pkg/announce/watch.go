@@ -32,9 +32,17 @@ const claimInterval = 50 * time.Millisecond
 func (a *Announcer) Watch(ctx context.Context, addrs []netip.Addr, claims chan<- Claim) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, family := range [][]netip.Addr{only(addrs, netip.Addr.Is4), only(addrs, netip.Addr.Is6)} {
-		if len(family) > 0 {
-			g.Go(func() error { return a.watch(ctx, family, claims) })
+		if len(family) == 0 {
+			continue
 		}
+		r, err := a.newReceiver(ctx, protocolOf(family[0]), claimsOf(family[0]))
+		g.Go(func() error {
+			if err != nil {
+				return err // ends the other family's watch too
+			}
+			defer r.close()
+			return a.watch(r, family, claims)
+		})
 	}
 	return g.Wait()
 }
@@ -44,16 +52,11 @@ func only(addrs []netip.Addr, is func(netip.Addr) bool) []netip.Addr {
 }
 
 // watch is the Watch of one family.
-func (a *Announcer) watch(ctx context.Context, addrs []netip.Addr, claims chan<- Claim) error {
-	r, err := a.newReceiver(ctx, protocolOf(addrs[0]), claimsOf(addrs[0]))
-	if err != nil {
-		return err
-	}
-	defer r.close()
+func (a *Announcer) watch(r *receiver, addrs []netip.Addr, claims chan<- Claim) error {
 	reported := map[netip.Addr]time.Time{}
 	for {
 		s, err := r.next(time.Time{})
-		if ctx.Err() != nil {
+		if r.ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
@@ -65,11 +68,11 @@ func (a *Announcer) watch(ctx context.Context, addrs []netip.Addr, claims chan<-
 			continue
 		}
 		reported[s.addr] = now
-		a.own(s)
+		a.claimed(s)
 		owner, _ := a.PeerOf(s.mac)
 		select {
 		case claims <- Claim{s.addr, s.mac, owner}:
-		case <-ctx.Done():
+		case <-r.ctx.Done():
 			return nil
 		}
 	}

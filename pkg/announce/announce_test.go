@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package announce
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/mdlayher/packet"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+)
+
+var families = map[string]netip.Addr{"IPv4": vip4, "IPv6": vip6}
+
+func TestAnnouncementOnTheWire(t *testing.T) {
+	s := newStations(t, 2)
+	for family, addr := range families {
+		t.Run(family, func(t *testing.T) {
+			var conn *packet.Conn
+			program, err := filter(claimOf(addr))
+			must(t, err)
+			must(t, s[1].Do(func() (err error) {
+				conn, err = s[1].link.listen(protocolOf(addr), &packet.Config{Filter: program})
+				return err
+			}))
+			defer conn.Close()
+			must(t, conn.SetReadDeadline(time.Now().Add(5*time.Second)))
+			must(t, s[0].Announce(addr))
+			buf := make([]byte, maxFrame)
+			n, _, err := conn.ReadFrom(buf)
+			must(t, err)
+			want, err := announcement(s[0].MAC, addr)
+			must(t, err)
+			if !bytes.Equal(buf[:n], want) {
+				t.Errorf("frame\n%x, want\n%x", buf[:n], want)
+			}
+		})
+	}
+}
+
+// This is what announcements are for: neighbours send to the new holder at once.
+func TestAnnouncementMovesTheNeighbours(t *testing.T) {
+	s := newStations(t, 3)
+	client := s[2]
+	for family, addr := range families {
+		t.Run(family, func(t *testing.T) {
+			s[0].hold(t, addr)
+			touch(t, client, addr)
+			waitNeighbour(t, client, addr, s[0].MAC)
+			must(t, s[1].Announce(addr))
+			waitNeighbour(t, client, addr, s[1].MAC)
+		})
+	}
+}
+
+// touch makes the kernel resolve an address.
+func touch(t *testing.T, s station, addr netip.Addr) {
+	t.Helper()
+	must(t, s.Do(func() error {
+		conn, err := net.Dial("udp", netip.AddrPortFrom(addr, 9).String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte{0})
+		return err
+	}))
+}
+
+func waitNeighbour(t *testing.T, s station, addr netip.Addr, want net.HardwareAddr) {
+	t.Helper()
+	var entries []netlink.Neigh
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		must(t, s.Do(func() (err error) {
+			entries, err = netlink.NeighList(s.link.Index, netlink.FAMILY_ALL)
+			return err
+		}))
+		if slices.ContainsFunc(entries, func(n netlink.Neigh) bool {
+			return n.IP.Equal(addr.AsSlice()) && bytes.Equal(n.HardwareAddr, want)
+		}) {
+			return
+		}
+	}
+	t.Fatalf("neighbours %v, want %s at %s", entries, addr, want)
+}
+
+func TestDownLinkIsAnError(t *testing.T) {
+	s := newStations(t, 1)[0]
+	s.setLink(t, netlink.LinkSetDown)
+	a := newAnnouncer(t, s.Host) // while the link is down
+	if err := a.Announce(vip4); !errors.Is(err, unix.ENETDOWN) {
+		t.Errorf("announce: error %v, want ENETDOWN", err)
+	}
+	must(t, s.Do(func() error {
+		if _, err := a.Resolve(t.Context(), vip4, s.own(vip4)); !errors.Is(err, unix.ENETDOWN) {
+			t.Errorf("resolve: error %v, want ENETDOWN", err)
+		}
+		return nil
+	}))
+}
+
+func TestNewRefusesOtherMedia(t *testing.T) {
+	if _, err := New(Link{Name: "ib0", MAC: make(net.HardwareAddr, 20)}); err == nil {
+		t.Error("InfiniBand was taken")
+	}
+}
+
+func TestWatchReportsClaims(t *testing.T) {
+	s := newStations(t, 3)
+	claims := s[0].watch(t)
+	for family, addr := range families {
+		t.Run(family, func(t *testing.T) {
+			must(t, s[0].Announce(addr)) // no claim
+			got := claim(t, claims, s[1], addr)
+			if got.Address != addr || !bytes.Equal(got.MAC, s[1].MAC) || got.Peer.IsValid() {
+				t.Errorf("claim %v, want one of %s by the foreign %s", got, addr, s[1].MAC)
+			}
+		})
+	}
+}
+
+func TestWatchKnowsPeers(t *testing.T) {
+	s := newStations(t, 2)
+	for family, addr := range families {
+		t.Run(family, func(t *testing.T) {
+			a := station{s[0].Host, newAnnouncer(t, s[0].Host)} // that knows nobody
+			claims := a.watch(t)
+			claim(t, claims, s[1], addr) // the watch runs
+			must(t, a.Learn(s[1].own(addr), a.own(addr)))
+			waitPeer(t, a, s[1], s[1].own(addr))
+			if got := claim(t, claims, s[1], addr); got.Peer != s[1].own(addr) {
+				t.Errorf("claim %v, want one of the peer %s", got, s[1].own(addr))
+			}
+		})
+	}
+}
+
+func waitPeer(t *testing.T, a station, s station, want netip.Addr) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		if got, ok := a.PeerOf(s.MAC); ok && got == want {
+			return
+		}
+	}
+	t.Fatalf("%s is not known as the peer %s", s.MAC, want)
+}
+
+func TestLearnAsksRarelyAndRemembersFew(t *testing.T) {
+	a := &Announcer{peers: map[netip.Addr]peer{}}
+	start, addr := time.Unix(1000, 0), netip.MustParseAddr("192.168.238.1")
+	for _, tt := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {askInterval / 2, false}, {askInterval, true}} {
+		if got := a.due(addr, start.Add(tt.after)); got != tt.want {
+			t.Errorf("after %s: asks %t, want %t", tt.after, got, tt.want)
+		}
+	}
+	a.see(sighting{addr, macA})
+	if a.due(addr, start.Add(time.Hour)) {
+		t.Error("asks for what it knows")
+	}
+	for range 2 * maxPeers {
+		addr = addr.Next()
+		a.due(addr, start)
+	}
+	if len(a.peers) != maxPeers {
+		t.Errorf("remembers %d, want %d", len(a.peers), maxPeers)
+	}
+}
+
+func TestWatchPassesFewOfManyClaims(t *testing.T) {
+	s := newStations(t, 2)
+	claims := s[0].watch(t)
+	claim(t, claims, s[1], vip4)
+	passed := 0
+	start := time.Now()
+	for range 1000 {
+		must(t, s[1].Announce(vip4))
+		select {
+		case <-claims:
+			passed++
+		default:
+		}
+	}
+	if most := int(time.Since(start)/claimInterval) + 1; passed > most {
+		t.Errorf("%d claims passed, want at most %d", passed, most)
+	}
+}
+
+func TestWatchSurvivesAFlap(t *testing.T) {
+	s := newStations(t, 2)
+	s[0].setLink(t, netlink.LinkSetDown)
+	claims := s[0].watch(t)
+	for range 3 {
+		s[0].setLink(t, netlink.LinkSetUp)
+		claim(t, claims, s[1], vip4)
+		s[0].setLink(t, netlink.LinkSetDown)
+	}
+}
+
+// setLink changes the interface of a station.
+func (s station) setLink(t *testing.T, set func(netlink.Link) error) {
+	t.Helper()
+	must(t, s.Do(func() error {
+		link, err := netlink.LinkByName(lab.Interface)
+		if err != nil {
+			return err
+		}
+		return set(link)
+	}))
+}
+
+func TestResolve(t *testing.T) {
+	s := newStations(t, 3)
+	for family, addr := range families {
+		t.Run(family, func(t *testing.T) {
+			checkMACs(t, s[0].resolve(t, addr, 50*time.Millisecond))
+			s[1].hold(t, addr)
+			checkMACs(t, s[0].resolve(t, addr, 5*time.Second), s[1].MAC)
+			s[2].hold(t, addr)
+			// The kernel joins the group of a new IPv6 address a little later: the host may miss the first question.
+			var found []net.HardwareAddr
+			for deadline := time.Now().Add(5 * time.Second); len(found) < 2 && time.Now().Before(deadline); {
+				found = s[0].resolve(t, addr, time.Second)
+			}
+			checkMACs(t, found, s[1].MAC, s[2].MAC)
+		})
+	}
+}
+
+// A fabric that suppresses broadcasts passes what goes to one host.
+func TestResolveAsksTheLastOwnerDirectly(t *testing.T) {
+	l, s := newLab(t, 2)
+	claims := s[0].watch(t)
+	s[1].hold(t, vip4)
+	claim(t, claims, s[1], vip4)
+	must(t, l.Drop(lab.Drop{Traffic: "ether daddr ff:ff:ff:ff:ff:ff"}))
+	checkMACs(t, s[0].resolve(t, vip4, 5*time.Second), s[1].MAC)
+}
+
+func TestResolveRepeatsTheQuestion(t *testing.T) {
+	s := newStations(t, 2)
+	must(t, s[1].Blackhole())
+	time.AfterFunc(askAgain/2, func() {
+		if err := errors.Join(s[1].AddAddress(netip.PrefixFrom(vip4, 32)), s[1].Unblackhole()); err != nil {
+			t.Error(err)
+		}
+	})
+	checkMACs(t, s[0].resolve(t, vip4, 5*time.Second), s[1].MAC)
+}
+
+func TestResolveEndsWithItsContext(t *testing.T) {
+	s := newStations(t, 1)[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	must(t, s.Do(func() error {
+		found, err := s.Resolve(ctx, vip6, s.own(vip6))
+		checkMACs(t, found)
+		return err
+	}))
+}
