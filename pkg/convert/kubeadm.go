@@ -37,6 +37,8 @@ type Kubeadm struct {
 	// BindPort is the port of the apiservers.
 	BindPort    int32
 	ClusterName string
+	// Join says that the configuration is for a node that joins.
+	Join bool
 }
 
 // kubeadmDocument has the fields of interest of ClusterConfiguration, InitConfiguration and JoinConfiguration.
@@ -105,6 +107,7 @@ func (k *Kubeadm) read(document *kubeadmDocument) error {
 	case "InitConfiguration":
 		k.BindPort = document.LocalAPIEndpoint.BindPort
 	case "JoinConfiguration":
+		k.Join = true
 		k.BindPort = document.ControlPlane.LocalAPIEndpoint.BindPort
 		if endpoint := document.Discovery.BootstrapToken.APIServerEndpoint; endpoint != "" {
 			return k.readEndpoint("discovery.bootstrapToken.apiServerEndpoint", endpoint)

@@ -47,8 +47,8 @@ func TestParseKubeadm(t *testing.T) {
 			convert.Kubeadm{Host: "fd00::100"}},
 		{"join", `{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, controlPlane: {localAPIEndpoint: {bindPort: 7443}},
 			discovery: {bootstrapToken: {apiServerEndpoint: "192.168.238.100:4300", token: t}}}`,
-			convert.Kubeadm{Host: "192.168.238.100", Port: 4300, BindPort: 7443}},
-		{"join by file", "{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {file: {kubeConfigPath: /k}}}", convert.Kubeadm{}},
+			convert.Kubeadm{Host: "192.168.238.100", Port: 4300, BindPort: 7443, Join: true}},
+		{"join by file", "{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {file: {kubeConfigPath: /k}}}", convert.Kubeadm{Join: true}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

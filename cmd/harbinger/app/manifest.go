@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/convert"
+	"github.com/harbinger-ha/harbinger/pkg/manifest"
+	"github.com/harbinger-ha/harbinger/pkg/preflight"
+	"github.com/harbinger-ha/harbinger/pkg/staticpod"
+)
+
+const manifestLong = `Write the static pod that gives this control plane its virtual IP and its load balancer.
+
+Run it before kubeadm init, and with the same flags before each kubeadm join: what differs from node to node is found at
+run time. The configuration is made of the flags, which win over the file of --config, which wins over the defaults; the
+file of --kubeadm-config fills in what both leave open and must agree with them on the endpoint.
+
+Nothing is written when anything is wrong, and the same configuration always gives the same bytes.`
+
+// manifestOptions are the flags of the command.
+type manifestOptions struct {
+	vips, peers, backends                    []string
+	iface, mode, policy                      string
+	port, apiServerPort, version, vrid, prio int32
+	interval, preemptDelay                   time.Duration
+	noPreempt                                bool
+	authPassFile                             string
+
+	image                    string
+	config, kubeadmConfig    string
+	configFile, noHostChecks bool
+	output                   string
+	dryRun                   bool
+}
+
+func newManifestCommand(s streams) *cobra.Command {
+	var o manifestOptions
+	cmd := &cobra.Command{
+		Use:   "manifest",
+		Short: "Write the static pod, before kubeadm init or join",
+		Long:  manifestLong,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.run(cmd.Context(), s, cmd.Flags().Changed)
+		},
+	}
+	o.addConfigurationFlags(cmd.Flags())
+	o.addFileFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *manifestOptions) addConfigurationFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringArrayVar(&o.vips, "vip", nil, "virtual address with the prefix length of its subnet, such as 192.168.238.100/24; twice for dual stack")
+	flags.StringVar(&o.iface, "interface", "", "interface that carries the virtual address (default: the one whose subnet holds it)")
+	flags.Int32Var(&o.port, "port", v1alpha1.DefaultPort, "port of the virtual address")
+	flags.Int32Var(&o.apiServerPort, "apiserver-port", v1alpha1.DefaultAPIServerPort, "port of the apiservers")
+	flags.StringArrayVar(&o.peers, "peer", nil, "address of a node, once for each, this one included: adverts are unicast (default: multicast)")
+	flags.StringArrayVar(&o.backends, "backend", nil, "address and port of an apiserver, once for each (default: the one of this node)")
+	flags.Int32Var(&o.vrid, "virtual-router-id", v1alpha1.DefaultVirtualRouterID, "VRRP virtual router ID, 1 to 255, not used by anything else on the segment")
+	flags.Int32Var(&o.prio, "priority", v1alpha1.DefaultPriority, "VRRP priority")
+	flags.Int32Var(&o.version, "vrrp-version", v1alpha1.DefaultVRRPVersion, "VRRP version, 2 or 3")
+	flags.DurationVar(&o.interval, "advertisement-interval", v1alpha1.DefaultAdvertisementInterval, "time between two adverts, such as 100ms")
+	flags.BoolVar(&o.noPreempt, "nopreempt", false, "leave the virtual address to a healthy holder of lower priority")
+	flags.DurationVar(&o.preemptDelay, "preempt-delay", 0, "how long a starting node waits before it preempts")
+	flags.StringVar(&o.authPassFile, "auth-pass-file", "", "file with the password of VRRP version 2 (keepalived's auth_type PASS)")
+	flags.StringVar(&o.mode, "election-mode", strings.ToLower(v1alpha1.DefaultElectionMode), "hybrid or vrrp (lease is reserved)")
+	flags.StringVar(&o.policy, "policy", v1alpha1.DefaultPolicy, "RoundRobin, LeastConnections or SourceHash")
+}
+
+func (o *manifestOptions) addFileFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.image, "image", manifest.DefaultImage, "image of the pod, by tag or digest")
+	flags.StringVar(&o.kubeadmConfig, "kubeadm-config", "", "kubeadm configuration file to take the endpoint and the ports from (- for stdin)")
+	flags.StringVar(&o.config, "config", "", "configuration file (- for stdin)")
+	flags.BoolVar(&o.configFile, "config-file", false, "write the configuration to "+config.File+", where the pod reads it, instead of into the pod")
+	flags.BoolVar(&o.noHostChecks, "no-host-checks", false, "do not check the interfaces, addresses and ports of this host: render for another one")
+	flags.StringVarP(&o.output, "output", "o", manifest.DefaultPath, "file to write, - for stdout")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything, write nothing, show what would be written")
+}
+
+func (o *manifestOptions) run(ctx context.Context, s streams, changed func(string) bool) error {
+	cfg, kubeadm, err := o.configuration(s, changed)
+	if err != nil {
+		return usageError(err)
+	}
+	if !o.noHostChecks {
+		if err := checkHost(ctx, cfg); err != nil {
+			return err
+		}
+	}
+	files, err := o.render(cfg)
+	if err != nil {
+		return err
+	}
+	if o.dryRun || o.output == "-" {
+		return show(s, files)
+	}
+	if err := write(files); err != nil {
+		return err
+	}
+	return o.printNextSteps(s, cfg, kubeadm)
+}
+
+// configuration puts the flags, the file and kubeadm's configuration together.
+func (o *manifestOptions) configuration(s streams, changed func(string) bool) (*config.HarbingerConfiguration, convert.Kubeadm, error) {
+	var kubeadm convert.Kubeadm
+	versioned := &v1alpha1.HarbingerConfiguration{}
+	if o.config == "-" && o.kubeadmConfig == "-" {
+		return nil, kubeadm, errors.New("--config and --kubeadm-config: only one of them can be read from stdin")
+	}
+	if o.config != "" {
+		raw, err := readFile(s, o.config)
+		if err != nil {
+			return nil, kubeadm, fmt.Errorf("--config: %w", err)
+		}
+		if versioned, err = scheme.DecodeVersioned(raw); err != nil {
+			return nil, kubeadm, err
+		}
+	}
+	errs := []error{o.override(versioned, changed)}
+	if o.kubeadmConfig != "" {
+		raw, err := readFile(s, o.kubeadmConfig)
+		if err != nil {
+			return nil, kubeadm, fmt.Errorf("--kubeadm-config: %w", err)
+		}
+		if kubeadm, err = convert.ParseKubeadm(raw); err != nil {
+			return nil, kubeadm, fmt.Errorf("--kubeadm-config: %w", err)
+		}
+		for _, err := range kubeadm.Complete(versioned) {
+			errs = append(errs, err)
+		}
+	}
+	cfg, err := scheme.Complete(versioned)
+	return cfg, kubeadm, errors.Join(append(errs, err)...)
+}
+
+// override puts the flags that were given over a configuration.
+func (o *manifestOptions) override(cfg *v1alpha1.HarbingerConfiguration, changed func(string) bool) error {
+	vrrp := &cfg.Election.VRRP
+	override(changed("vip"), &cfg.VirtualAddresses, split(o.vips))
+	override(changed("interface"), &cfg.Interface, o.iface)
+	override(changed("port"), &cfg.ControlPlane.Port, o.port)
+	override(changed("apiserver-port"), &cfg.ControlPlane.APIServerPort, o.apiServerPort)
+	override(changed("peer"), &vrrp.Peers, split(o.peers))
+	override(changed("backend"), &cfg.LoadBalancer.Backends, backends(split(o.backends)))
+	override(changed("virtual-router-id"), &vrrp.VirtualRouterID, &o.vrid)
+	override(changed("priority"), &vrrp.Priority, &o.prio)
+	override(changed("vrrp-version"), &vrrp.Version, o.version)
+	override(changed("advertisement-interval"), &vrrp.AdvertisementInterval, metav1.Duration{Duration: o.interval})
+	override(changed("nopreempt"), &vrrp.Preempt, new(!o.noPreempt))
+	override(changed("preempt-delay"), &vrrp.PreemptDelay, metav1.Duration{Duration: o.preemptDelay})
+	override(changed("election-mode"), &cfg.Election.Mode, canonical(o.mode, config.ModeHybrid, config.ModeVRRP, config.ModeLease))
+	override(changed("policy"), &cfg.LoadBalancer.Policy, canonical(o.policy, config.PolicyRoundRobin, config.PolicyLeastConnections, config.PolicySourceHash))
+	errs := []error{o.refuseZero(changed)}
+	if o.authPassFile != "" {
+		password, err := os.ReadFile(o.authPassFile)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--auth-pass-file: %w", err))
+		}
+		vrrp.Authentication = v1alpha1.Authentication{
+			Type:     string(config.AuthenticationPassword),
+			Password: strings.TrimRight(string(password), "\r\n"),
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// refuseZero refuses the zeros that a configuration would take for "the default".
+func (o *manifestOptions) refuseZero(changed func(string) bool) error {
+	var errs []error
+	for _, flag := range []struct {
+		name string
+		zero bool
+	}{
+		{"port", o.port == 0},
+		{"apiserver-port", o.apiServerPort == 0},
+		{"vrrp-version", o.version == 0},
+		{"advertisement-interval", o.interval == 0},
+	} {
+		if flag.zero && changed(flag.name) {
+			errs = append(errs, fmt.Errorf("--%s: must not be 0", flag.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func override[T any](given bool, field *T, value T) {
+	if given {
+		*field = value
+	}
+}
+
+// split takes lists apart that were given in one flag. An empty element stays, to be refused.
+func split(values []string) []string {
+	var out []string
+	for _, value := range values {
+		out = append(out, strings.Split(value, ",")...)
+	}
+	return out
+}
+
+func backends(addresses []string) []v1alpha1.Backend {
+	var out []v1alpha1.Backend
+	for _, address := range addresses {
+		out = append(out, v1alpha1.Backend{Address: address})
+	}
+	return out
+}
+
+// canonical returns the known spelling of a value whose case does not matter on the command line.
+func canonical[T ~string](value string, known ...T) string {
+	for _, k := range known {
+		if strings.EqualFold(value, string(k)) {
+			return string(k)
+		}
+	}
+	return value
+}
+
+func checkHost(ctx context.Context, cfg *config.HarbingerConfiguration) error {
+	facts, err := preflight.Gather(ctx, cfg)
+	if err != nil {
+		return fmt.Errorf("look at this host (--no-host-checks renders for another one): %w", err)
+	}
+	var errs []error
+	for _, err := range preflight.Check(cfg, facts) {
+		errs = append(errs, err)
+	}
+	return usageError(errors.Join(errs...))
+}
+
+// file is one that the command writes.
+type file struct {
+	path    string
+	content []byte
+}
+
+// render returns the files in the order in which they must be there.
+func (o *manifestOptions) render(cfg *config.HarbingerConfiguration) ([]file, error) {
+	var files []file
+	if o.configFile {
+		document, err := scheme.EncodeMinimal(cfg)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, file{config.File, document})
+	}
+	pod, err := manifest.Render(cfg, manifest.Options{Image: o.image, ConfigFile: o.configFile})
+	if err != nil {
+		return nil, err
+	}
+	return append(files, file{o.output, pod}), nil
+}
+
+// show prints the files as documents of one stream.
+func show(s streams, files []file) error {
+	var documents [][]byte
+	for _, f := range files {
+		if f.path != "-" {
+			fmt.Fprintln(s.err, "Would write", f.path)
+		}
+		documents = append(documents, f.content)
+	}
+	_, err := s.out.Write(bytes.Join(documents, []byte("---\n")))
+	return err
+}
+
+func write(files []file) error {
+	for _, f := range files {
+		// The directory of the configuration is Harbinger's own; that of the manifest is the kubelet's.
+		if f.path == config.File {
+			if err := os.MkdirAll(config.Directory, 0o755); err != nil {
+				return err
+			}
+		}
+		if err := staticpod.Write(f.path, f.content); err != nil {
+			return err
+		}
+	}
+	return nil
+}

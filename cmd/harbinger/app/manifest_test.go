@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+)
+
+const classic = "../../../manifests/classic"
+
+// classicFlags say what manifests/classic.yaml says.
+var classicFlags = []string{
+	"--vip", "192.168.238.100/24", "--port", "4300",
+	"--peer", "192.168.238.130", "--peer", "192.168.238.131", "--peer", "192.168.238.132",
+	"--backend", "192.168.238.130:6443", "--backend", "192.168.238.131:6443", "--backend", "192.168.238.132:6443",
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func TestManifestRefuses(t *testing.T) {
+	const head = "apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\nvirtualAddresses: [192.168.238.100/24]\n"
+	vip := []string{"--vip", "192.168.238.100/24"}
+	tests := []struct {
+		name  string
+		args  []string
+		stdin string
+		want  string
+	}{
+		{"no virtual address", nil, "", "virtualAddresses: Required value"},
+		{"virtual address not an IP", []string{"--vip", "api.example.org"}, "", "virtualAddresses[0]: Invalid value"},
+		{"virtual address outside the subnet", []string{"--vip", "192.168.239.100/24", "--interface", "eth0"}, "", "virtualAddresses: Invalid value"},
+		{"virtual address in no subnet", []string{"--vip", "192.168.239.100/24"}, "", "virtualAddresses: Invalid value"},
+		{"virtual address of the node", []string{"--vip", "192.168.238.130/24"}, "", "virtualAddresses[0]: Invalid value"},
+		{"unknown interface", append(vip, "--interface", "ens160"), "", "interface: Invalid value"},
+		{"VRID 0", append(vip, "--virtual-router-id", "0"), "", "election.vrrp.virtualRouterID: Invalid value: 0"},
+		{"VRID 256", append(vip, "--virtual-router-id", "256"), "", "election.vrrp.virtualRouterID: Invalid value: 256"},
+		{"priority 0", append(vip, "--priority", "0"), "", "election.vrrp.priority: Invalid value: 0"},
+		{"priority 255", append(vip, "--priority", "255"), "", "election.vrrp.priority: Invalid value: 255"},
+		{"priority 255 in VRRP mode", append(vip, "--election-mode", "vrrp", "--priority", "255"), "", "election.vrrp.priority: Invalid value: 255"},
+		{"version 2 with 100 ms", append(vip, "--vrrp-version", "2", "--advertisement-interval", "100ms"), "", "election.vrrp.advertisementInterval: Invalid value"},
+		{"IPv6 with version 2", []string{"--vip", "fd00::100/64", "--vrrp-version", "2"}, "", "virtualAddresses[0]: Invalid value"},
+		{"PASS longer than 8", append(vip, "--config", "-", "--vrrp-version", "2"), head + "election: {vrrp: {authentication: {type: Password, password: '123456789'}}}",
+			"election.vrrp.authentication.password: Too long"},
+		{"empty peer", append(vip, "--peer", "192.168.238.130", "--peer", ""), "", `election.vrrp.peers[1]: Invalid value: ""`},
+		{"empty peer in a list", append(vip, "--peer", "192.168.238.130,,192.168.238.131"), "", `election.vrrp.peers[1]: Invalid value: ""`},
+		{"duplicate peer", append(vip, "--peer", "192.168.238.130", "--peer", "192.168.238.130"), "", "election.vrrp.peers[1]: Duplicate value"},
+		{"own address missing from the peers", append(vip, "--peer", "192.168.238.131", "--peer", "192.168.238.132"), "", "election.vrrp.peers: Invalid value"},
+		{"unknown field", []string{"--config", "-"}, head + "vip: 192.168.238.100", `unknown field "vip"`},
+		{"two documents", []string{"--config", "-"}, head + "---\n" + head, "2 documents"},
+		{"empty file", []string{"--config", "-"}, "", "the configuration is empty"},
+		{"missing file", []string{"--config", "/etc/kubernetes/none.yaml"}, "", "--config: open /etc/kubernetes/none.yaml"},
+		{"missing password file", append(vip, "--auth-pass-file", "/etc/kubernetes/none"), "", "--auth-pass-file: open /etc/kubernetes/none"},
+		{"missing kubeadm configuration", append(vip, "--kubeadm-config", "/etc/kubernetes/none"), "", "--kubeadm-config: open /etc/kubernetes/none"},
+		{"two files from stdin", []string{"--config", "-", "--kubeadm-config", "-"}, head, "only one of them"},
+		{"no kubeadm configuration", append(vip, "--kubeadm-config", "-"), head, "--kubeadm-config: no kubeadm configuration"},
+		{"another endpoint in kubeadm", append(vip, "--kubeadm-config", "-"),
+			"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: 192.168.238.101:6443\n", "virtualAddresses: Invalid value"},
+		{"port 0", append(vip, "--port", "0"), "", "--port: must not be 0"},
+		{"unknown policy", append(vip, "--policy", "random"), "", "loadBalancer.policy: Unsupported value"},
+		{"lease mode", append(vip, "--election-mode", "lease"), "", "election.mode: Invalid value"},
+	}
+	cleanNode(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := harbinger(tt.stdin, append([]string{"manifest"}, tt.args...)...)
+			r.want(t, 2, "error: ", tt.want)
+			if files := written(t); len(files) > 0 || r.stdout != "" {
+				t.Errorf("files written: %v; stdout: %q", files, r.stdout)
+			}
+		})
+	}
+}
+
+func TestManifestRefusesPortInUse(t *testing.T) {
+	cleanNode(t)
+	ln, err := net.Listen("tcp", "[::]:6443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	r := harbinger("", "manifest", "--vip", "192.168.238.100/24", "--port", "4300")
+	r.want(t, 2, "controlPlane.apiServerPort: Invalid value: 6443: is in use on [::]:6443 by something that is not an apiserver")
+	r = harbinger("", "manifest", "--vip", "192.168.238.100/24", "--port", "6443", "--apiserver-port", "7443")
+	r.want(t, 2, "controlPlane.port: Invalid value: 6443")
+	if files := written(t); len(files) > 0 {
+		t.Errorf("files written: %v", files)
+	}
+}
+
+func TestManifestAcceptsAnAPIServer(t *testing.T) {
+	cleanNode(t)
+	ln, err := net.Listen("tcp", "[::]:6443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	apiServer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	apiServer.Listener.Close()
+	apiServer.Listener = ln
+	apiServer.StartTLS()
+	t.Cleanup(apiServer.Close)
+	// The name in the certificate of httptest.
+	const document = "apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\nhealthCheck: {serverName: example.com}"
+	harbinger(document, "manifest", "--vip", "192.168.238.100/24", "--config", "-").want(t, 0)
+	harbinger("", "manifest", "--vip", "192.168.238.100/24").want(t, 2, "something that is not an apiserver")
+}
+
+func TestManifestReportsEveryFault(t *testing.T) {
+	r := harbinger("", "manifest", "--vip", "vip", "--virtual-router-id", "0", "--priority", "255", "--peer", "", "--port", "0")
+	r.want(t, 2, "virtualAddresses[0]", "election.vrrp.virtualRouterID", "election.vrrp.priority", "election.vrrp.peers[0]", "--port")
+	if lines := strings.Count(r.stderr, "error: "); lines != 5 {
+		t.Errorf("stderr has %d errors, want 5:\n%s", lines, r.stderr)
+	}
+}
+
+func TestManifestWrites(t *testing.T) {
+	cleanNode(t)
+	want := readFile(t, classic+"-pod.yaml")
+	for range 2 {
+		r := harbinger("", append([]string{"manifest"}, classicFlags...)...)
+		r.want(t, 0, "Wrote "+manifestFile, "kubeadm init --control-plane-endpoint 192.168.238.100:4300 --upload-certs\n")
+		if diff := cmp.Diff(map[string]string{manifestFile: want}, written(t)); diff != "" {
+			t.Errorf("files (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// Flags, lists in one flag, the file and kubeadm's configuration are four ways to say the same.
+func TestManifestSources(t *testing.T) {
+	kubeadm := `apiVersion: kubeadm.k8s.io/v1beta3
+kind: InitConfiguration
+localAPIEndpoint: {bindPort: 6443}
+---
+apiVersion: kubeadm.k8s.io/v1beta3
+kind: ClusterConfiguration
+controlPlaneEndpoint: 192.168.238.100:4300
+`
+	want := readFile(t, classic+"-pod.yaml")
+	file := readFile(t, classic+".yaml")
+	lists := []string{"--vip", "192.168.238.100/24", "--peer", "192.168.238.130,192.168.238.131,192.168.238.132",
+		"--backend", "192.168.238.130:6443,192.168.238.131:6443,192.168.238.132:6443"}
+	for name, tt := range map[string]struct {
+		args  []string
+		stdin string
+	}{
+		"flags":           {classicFlags, ""},
+		"file":            {[]string{"--config", "-"}, file},
+		"flags and file":  {classicFlags, strings.Replace(file, "4300", "4301", 1)},
+		"flags win":       {[]string{"--config", "-", "--port", "4300"}, strings.Replace(file, "4300", "4301", 1)},
+		"kubeadm":         {append(lists, "--kubeadm-config", "-"), kubeadm},
+		"kubeadm v1beta4": {append(lists, "--kubeadm-config", "-", "--port", "4300"), strings.ReplaceAll(kubeadm, "v1beta3", "v1beta4")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := harbinger(tt.stdin, append([]string{"manifest", "--no-host-checks", "--output", "-"}, tt.args...)...)
+			r.want(t, 0)
+			if diff := cmp.Diff(want, r.stdout); diff != "" {
+				t.Errorf("manifest (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func decodePod(t *testing.T, manifest string) (*corev1.Pod, *config.HarbingerConfiguration) {
+	t.Helper()
+	pod := &corev1.Pod{}
+	if err := yaml.UnmarshalStrict([]byte(manifest), pod); err != nil {
+		t.Fatal(err)
+	}
+	env := pod.Spec.Containers[0].Env
+	i := slices.IndexFunc(env, func(v corev1.EnvVar) bool { return v.Name == config.Variable })
+	if i < 0 {
+		return pod, nil
+	}
+	cfg, err := scheme.Decode([]byte(env[i].Value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pod, cfg
+}
+
+func TestManifestFlags(t *testing.T) {
+	password := filepath.Join(t.TempDir(), "pass")
+	if err := os.WriteFile(password, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := harbinger("", "manifest", "--no-host-checks", "-o", "-", "--image", "example.org/harbinger@sha256:abc",
+		"--vip", "192.168.238.100/24", "--interface", "ens160", "--apiserver-port", "7443",
+		"--virtual-router-id", "60", "--priority", "254", "--vrrp-version", "2", "--advertisement-interval", "2s",
+		"--nopreempt", "--auth-pass-file", password, "--election-mode", "vrrp", "--policy", "roundrobin")
+	r.want(t, 0)
+	pod, cfg := decodePod(t, r.stdout)
+	if image := pod.Spec.Containers[0].Image; image != "example.org/harbinger@sha256:abc" {
+		t.Errorf("image is %q", image)
+	}
+	vrrp := cfg.Election.VRRP
+	for _, field := range []struct{ name, got, want string }{
+		{"interface", cfg.Interface, "ens160"},
+		{"mode", string(cfg.Election.Mode), "VRRP"},
+		{"policy", string(cfg.LoadBalancer.Policy), "RoundRobin"},
+		{"interval", vrrp.AdvertisementInterval.String(), "2s"},
+		{"password", vrrp.Authentication.Password, "s3cret"},
+	} {
+		if field.got != field.want {
+			t.Errorf("%s is %q, want %q", field.name, field.got, field.want)
+		}
+	}
+	if cfg.ControlPlane.APIServerPort != 7443 || vrrp.VirtualRouterID != 60 || vrrp.Priority != 254 || vrrp.Version != 2 || vrrp.Preempt {
+		t.Errorf("configuration is %+v", cfg)
+	}
+	r = harbinger("", "manifest", "--no-host-checks", "-o", "-", "--vip", "192.168.238.100", "--vip", "fd00::100", "--preempt-delay", "5s")
+	r.want(t, 0)
+	if _, cfg := decodePod(t, r.stdout); len(cfg.VirtualAddresses) != 2 || cfg.Election.VRRP.PreemptDelay.String() != "5s" {
+		t.Errorf("configuration is %+v", cfg)
+	}
+}
+
+func TestManifestDryRun(t *testing.T) {
+	cleanNode(t)
+	r := harbinger("", append([]string{"manifest", "--dry-run"}, classicFlags...)...)
+	r.want(t, 0, "Would write "+manifestFile)
+	if r.stdout != readFile(t, classic+"-pod.yaml") {
+		t.Errorf("stdout is %q", r.stdout)
+	}
+	if files := written(t); len(files) > 0 {
+		t.Errorf("files written: %v", files)
+	}
+}
+
+func TestManifestConfigFile(t *testing.T) {
+	cleanNode(t)
+	harbinger("", append([]string{"manifest", "--config-file"}, classicFlags...)...).want(t, 0)
+	files := written(t)
+	if len(files) != 2 {
+		t.Fatalf("files written: %v", files)
+	}
+	if _, err := scheme.Decode([]byte(files[config.File])); err != nil {
+		t.Errorf("%s: %v", config.File, err)
+	}
+	pod, carried := decodePod(t, files[manifestFile])
+	if carried != nil {
+		t.Error("the pod carries a configuration beside the file")
+	}
+	if args := pod.Spec.Containers[0].Args; !slices.Contains(args, config.File) {
+		t.Errorf("args are %q", args)
+	}
+}
+
+func TestManifestWithoutDirectory(t *testing.T) {
+	r := harbinger("", "manifest", "--no-host-checks", "--vip", "192.168.238.100/24", "--output", filepath.Join(t.TempDir(), "none", "ha.yaml"))
+	r.want(t, 1, "error: directory ", "does not exist")
+}
+
+func TestManifestNextSteps(t *testing.T) {
+	const join = `{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {bootstrapToken: {apiServerEndpoint: "192.168.238.100:6443"}}}`
+	const cluster = "{apiVersion: kubeadm.k8s.io/v1beta4, kind: ClusterConfiguration, controlPlaneEndpoint: '[fd00::100]:6443'}"
+	dir := t.TempDir()
+	for name, content := range map[string]string{"join.yaml": join, "init.yaml": cluster} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(dir)
+	for want, args := range map[string][]string{
+		"  kubeadm init --control-plane-endpoint 192.168.238.100:6443 --upload-certs\n":                        {"--vip", "192.168.238.100/24"},
+		"  kubeadm init --control-plane-endpoint [fd00::100]:4300 --upload-certs --apiserver-bind-port 7443\n": {"--vip", "fd00::100/64", "--port", "4300", "--apiserver-port", "7443"},
+		"  kubeadm init --config init.yaml --upload-certs\n":                                                   {"--kubeadm-config", "init.yaml"},
+		"  kubeadm join --config join.yaml\n":                                                                  {"--kubeadm-config", "join.yaml"},
+	} {
+		harbinger("", append([]string{"manifest", "--no-host-checks", "--output", "ha.yaml"}, args...)...).want(t, 0, want)
+	}
+}
