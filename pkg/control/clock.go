@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Boottime returns a clock that goes on while the host is suspended (CLOCK_BOOTTIME) and never jumps with the wall
+// clock: lateness is judged by it, as a suspended holder has lost the virtual addresses.
+func Boottime() func() time.Time {
+	start, booted := time.Now(), sinceBoot()
+	return func() time.Time { return start.Add(sinceBoot() - booted) }
+}
+
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("CLOCK_BOOTTIME is missing: Linux 2.6.39 or newer is needed: " + err.Error())
+	}
+	return time.Duration(ts.Nano())
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package control is the one loop of the keeper: it turns what the adapters report into Step calls of the election and
+// performs the actions that come back, in their order. One goroutine owns the election; nothing else touches it.
+// It opens no socket and knows no library of the adapters: it declares what it needs of them.
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/metrics"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// Conn is one socket of protocol 112.
+type Conn interface {
+	// Wait blocks until a packet is queued, without taking it.
+	Wait() error
+	// Receive takes the next accepted packet from the queue; ok is false when none is left. It never blocks.
+	Receive() (p vrrp.Packet, ok bool, err error)
+	Send(vrrp.Advertisement) error
+	// Close ends Wait with an error.
+	Close() error
+}
+
+// Addresses are the virtual addresses in the kernel.
+type Addresses interface {
+	Acquire() error
+	Refresh() error
+	Release() error
+	// Held reports whether the addresses were acquired and neither released nor found late since.
+	Held() bool
+}
+
+// Announcer tells the neighbours who answers for an address.
+type Announcer interface {
+	Announce(netip.Addr) error
+}
+
+// Prober asks the virtual addresses who serves them. The context bounds the probe; it always answers.
+type Prober interface {
+	Probe(context.Context) election.ProbeDone
+}
+
+// Port is a socket and the advertisement that it carries; the priority is filled in at each sending.
+type Port struct {
+	Conn          Conn
+	Advertisement vrrp.Advertisement
+}
+
+// Config is what a Loop works with. All fields but Metrics and Now are required.
+type Config struct {
+	Log              logr.Logger
+	Metrics          *metrics.Metrics
+	Election         *election.Election
+	Ports            []Port
+	VirtualAddresses []netip.Addr
+	Addresses        Addresses
+	Announcer        Announcer
+	Prober           Prober
+	// Interval is the longest time between two turns; the liveness is judged by it.
+	Interval time.Duration
+	// Now is the clock of the election. It must go on while the host is suspended. Default: Boottime.
+	Now func() time.Time
+}
+
+// Loop is the control loop. New starts nothing; Run blocks.
+type Loop struct {
+	cfg      Config
+	events   chan election.Event
+	readable chan struct{}
+	shutdown chan struct{}
+	stopOnce sync.Once
+	finished bool
+	workers  *errgroup.Group
+	failing  map[string]string    // action → error last logged
+	alarmed  map[string]time.Time // alarm kind → last logged
+	moves    []Move
+	status   atomic.Pointer[Status]
+}
+
+// maxDrain bounds the packets taken from one socket in one turn, so that no flood keeps the loop from its timers.
+const maxDrain = 1024
+
+// New returns a loop that has not started.
+func New(cfg Config) *Loop {
+	if cfg.Now == nil {
+		cfg.Now = Boottime()
+	}
+	l := &Loop{
+		cfg:      cfg,
+		events:   make(chan election.Event),
+		readable: make(chan struct{}),
+		shutdown: make(chan struct{}),
+		failing:  map[string]string{},
+		alarmed:  map[string]time.Time{},
+	}
+	l.publish()
+	return l
+}
+
+// Notify hands an event of an adapter to the loop. It blocks until the loop takes it or ctx ends.
+func (l *Loop) Notify(ctx context.Context, ev election.Event) {
+	select {
+	case l.events <- ev:
+	case <-ctx.Done():
+	}
+}
+
+// Shutdown starts the planned stop: Run returns when the virtual addresses are gone. It may be called more than once.
+func (l *Loop) Shutdown() {
+	l.stopOnce.Do(func() { close(l.shutdown) })
+}
+
+// Run elects until Shutdown has been carried out (nil), ctx is cancelled (the addresses are released at once; nil), or a
+// socket fails. The sockets are closed when it returns.
+func (l *Loop) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	l.workers = g
+	ctx, cancel := context.WithCancel(ctx)
+	g.Go(func() error {
+		defer l.closePorts()
+		defer cancel() // before the sockets close, so that the watchers know the end as one
+		return l.loop(ctx)
+	})
+	for _, p := range l.cfg.Ports {
+		g.Go(func() error { return l.watch(ctx, p.Conn) })
+	}
+	return g.Wait()
+}
+
+func (l *Loop) closePorts() {
+	for _, p := range l.cfg.Ports {
+		_ = p.Conn.Close() // nothing is left to be sent
+	}
+}
+
+// watch tells the loop when a socket has packets. The unbuffered channel makes it wait until the loop has drained it.
+func (l *Loop) watch(ctx context.Context, c Conn) error {
+	for {
+		if err := c.Wait(); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("wait for advertisements: %w", err)
+		}
+		select {
+		case l.readable <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// loop is the one goroutine that steps the election. Each turn takes what is queued on the sockets before it looks at
+// the clock's deadlines: a process that was frozen must hear its successor before its own overdue timers speak.
+func (l *Loop) loop(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	shutdown := l.shutdown
+	l.step(ctx, election.Startup{})
+	for !l.finished {
+		l.arm(timer)
+		select {
+		case <-ctx.Done():
+			l.perform(ctx, election.Release{})
+			return nil
+		case <-l.readable:
+			l.drain(ctx)
+		case ev := <-l.events:
+			l.drain(ctx)
+			l.step(ctx, ev)
+		case <-shutdown:
+			shutdown = nil
+			l.drain(ctx)
+			l.step(ctx, election.Shutdown{})
+		case <-timer.C:
+			l.drain(ctx)
+		}
+		l.tick(ctx)
+	}
+	return nil
+}
+
+// arm sets the timer to the election's deadline, at most Interval ahead.
+func (l *Loop) arm(timer *time.Timer) {
+	wait := l.cfg.Interval
+	if d := l.cfg.Election.Deadline(); !d.IsZero() {
+		wait = max(0, min(wait, d.Sub(l.cfg.Now())))
+	}
+	timer.Reset(wait)
+}
+
+func (l *Loop) drain(ctx context.Context) {
+	for _, p := range l.cfg.Ports {
+		for range maxDrain {
+			packet, ok, err := p.Conn.Receive()
+			l.outcome("receive", err)
+			if !ok {
+				break
+			}
+			l.cfg.Metrics.Received()
+			l.step(ctx, election.Received{Source: packet.Source, Advertisement: packet.Advertisement})
+		}
+	}
+}
+
+func (l *Loop) tick(ctx context.Context) {
+	if d := l.cfg.Election.Deadline(); !d.IsZero() {
+		if late := l.cfg.Now().Sub(d); late >= 0 {
+			l.cfg.Metrics.Late(late.Seconds())
+		}
+	}
+	l.step(ctx, election.Tick{})
+}
+
+// step gives one event to the election and performs its actions. An action whose failure the election must know of
+// yields a further event, which is stepped in turn.
+func (l *Loop) step(ctx context.Context, ev election.Event) {
+	for ev != nil {
+		var next election.Event
+		for _, a := range l.cfg.Election.Step(l.cfg.Now(), ev) {
+			if _, told := a.(election.Transition); next != nil && !told {
+				continue // an action failed: those that build on it are not performed
+			}
+			if e := l.perform(ctx, a); e != nil {
+				next = e
+			}
+		}
+		ev = next
+	}
+	l.publish()
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-logr/logr/funcr"
+
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+var vip = netip.MustParseAddr("192.0.2.100")
+
+// lan carries advertisements between hosts in virtual time.
+type lan struct {
+	mu    sync.Mutex
+	hosts []*host
+}
+
+// host is a node with fakes for all that a Loop uses: what it does is written to trace.
+type host struct {
+	lan  *lan
+	addr netip.Addr
+
+	mu      sync.Mutex
+	trace   []string
+	queue   []vrrp.Packet
+	held    bool
+	failing error         // of Acquire and Refresh
+	stall   time.Duration // of the next Announce: the process does not run
+	verdict election.Verdict
+
+	readable chan struct{}
+	closed   chan struct{}
+	logs     []string
+}
+
+func (l *lan) host(addr string) *host {
+	h := &host{lan: l, addr: netip.MustParseAddr(addr), readable: make(chan struct{}, 1), closed: make(chan struct{})}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hosts = append(l.hosts, h)
+	return h
+}
+
+func (h *host) record(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trace = append(h.trace, fmt.Sprintf(format, args...))
+}
+
+func (h *host) deliver(p vrrp.Packet) {
+	h.mu.Lock()
+	h.queue = append(h.queue, p)
+	h.mu.Unlock()
+	select {
+	case h.readable <- struct{}{}:
+	default:
+	}
+}
+
+func (h *host) Wait() error {
+	select {
+	case <-h.readable:
+		return nil
+	case <-h.closed:
+		return net.ErrClosed
+	}
+}
+
+func (h *host) Receive() (vrrp.Packet, bool, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.queue) == 0 {
+		return vrrp.Packet{}, false, nil
+	}
+	p := h.queue[0]
+	h.queue = h.queue[1:]
+	return p, true, nil
+}
+
+func (h *host) Send(a vrrp.Advertisement) error {
+	h.record("advertise %d", a.Priority)
+	h.lan.mu.Lock()
+	defer h.lan.mu.Unlock()
+	for _, other := range h.lan.hosts {
+		if other != h {
+			other.deliver(vrrp.Packet{Advertisement: a, Source: h.addr})
+		}
+	}
+	return nil
+}
+
+func (h *host) Close() error {
+	h.record("close")
+	close(h.closed)
+	return nil
+}
+
+func (h *host) Acquire() error { return h.hold("acquire") }
+func (h *host) Refresh() error { return h.hold("refresh") }
+
+func (h *host) hold(what string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failing != nil {
+		h.held = false
+		return h.failing
+	}
+	h.held = true
+	if what == "acquire" {
+		h.trace = append(h.trace, what)
+	}
+	return nil
+}
+
+func (h *host) Release() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held {
+		h.trace = append(h.trace, "release")
+	}
+	h.held = false
+	return nil
+}
+
+func (h *host) Held() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.held
+}
+
+func (h *host) Announce(a netip.Addr) error {
+	h.mu.Lock()
+	stall := h.stall
+	h.stall = 0
+	h.mu.Unlock()
+	time.Sleep(stall)
+	h.record("announce %s", a)
+	return nil
+}
+
+func (h *host) Probe(ctx context.Context) election.ProbeDone {
+	h.mu.Lock()
+	verdict := h.verdict
+	h.mu.Unlock()
+	if verdict == election.Free {
+		<-ctx.Done() // silence is known only when the time is over
+	}
+	return election.ProbeDone{Verdict: verdict}
+}
+
+// taken returns the trace so far and forgets it.
+func (h *host) taken() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.trace
+	h.trace = nil
+	return t
+}
+
+func (h *host) loop(priority uint8) *Loop {
+	log := funcr.NewJSON(func(line string) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.logs = append(h.logs, line)
+	}, funcr.Options{})
+	return New(Config{
+		Log: log, Ports: []Port{{Conn: h, Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Interval: time.Second}}},
+		Election: election.New(election.Config{
+			Mode: election.VRRP, Version: vrrp.Version3, Priority: priority, AdvertisementInterval: time.Second, Preempt: true,
+			Primary: []netip.Addr{h.addr}, Peers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Lifetime: 2 * time.Second,
+			Jitter: func() float64 { return 0 },
+		}),
+		VirtualAddresses: []netip.Addr{vip}, Addresses: h, Announcer: h, Prober: h, Interval: time.Second, Now: time.Now,
+	})
+}
+
+// start runs a loop with a healthy backend; the returned function waits for its end.
+func start(t *testing.T, ctx context.Context, l *Loop) (wait func()) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- l.Run(ctx) }()
+	l.Notify(ctx, election.LinkChanged{Up: true})
+	l.Notify(ctx, election.HealthChanged{Healthy: true})
+	return func() {
+		t.Helper()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestAloneItTakesTheAddressesAndHandsThemBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		l := h.loop(100)
+		wait := start(t, t.Context(), l)
+		pass(5 * time.Second)
+		if got := h.taken(); !slices.Equal(got[:3], []string{"acquire", "advertise 100", "announce 192.0.2.100"}) {
+			t.Errorf("it began with %q", got[:3])
+		}
+		if s := l.Status(); !s.Held || s.Election.State != election.Active || !l.Alive() {
+			t.Errorf("status %+v, want Active with the addresses, alive", s)
+		}
+		l.Shutdown()
+		l.Shutdown() // twice does no harm
+		wait()
+		got := h.taken()
+		if zeros := count(got, "advertise 0"); zeros != 2 {
+			t.Errorf("%d releases of priority 0, want 2: %q", zeros, got)
+		}
+		if want := []string{"release", "close"}; !slices.Equal(got[len(got)-2:], want) {
+			t.Errorf("it ended with %q, want %q", got[len(got)-2:], want)
+		}
+	})
+}
+
+func count(trace []string, what string) (n int) {
+	for _, line := range trace {
+		if line == what {
+			n++
+		}
+	}
+	return n
+}
+
+func TestPlannedStopMakesBeforeItBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := new(lan)
+		a, b := net.host("192.0.2.1"), net.host("192.0.2.2")
+		first, second := a.loop(200), b.loop(100)
+		waitFirst := start(t, t.Context(), first)
+		waitSecond := start(t, t.Context(), second)
+		pass(6 * time.Second)
+		if !a.Held() || b.Held() {
+			t.Fatalf("held by a %v, b %v; want a alone", a.Held(), b.Held())
+		}
+		first.Shutdown()
+		both := time.Duration(0)
+		for range 5000 {
+			pass(time.Millisecond)
+			if !a.Held() && !b.Held() {
+				t.Fatal("nobody holds the addresses")
+			}
+			if a.Held() && b.Held() {
+				both += time.Millisecond
+			}
+		}
+		waitFirst()
+		if a.Held() || both == 0 || both > 100*time.Millisecond {
+			t.Errorf("both held for %s, the leaving one still: %v", both, a.Held())
+		}
+		second.Shutdown()
+		waitSecond()
+	})
+}
+
+func TestWhatTheKernelRefusesIsNotAdvertised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		h.failing = errors.New("operation not permitted")
+		ctx, cancel := context.WithCancel(t.Context())
+		l := h.loop(100)
+		wait := start(t, ctx, l)
+		pass(20 * time.Second)
+		if got := h.taken(); count(got, "advertise 100") != 0 {
+			t.Errorf("advertised without the addresses: %q", got)
+		}
+		if failing := l.Status().Failing["acquire"]; failing != "operation not permitted" {
+			t.Errorf("status says of acquire: %q", failing)
+		}
+		h.mu.Lock()
+		h.failing = nil
+		errorLines := count(h.logs, "")
+		for _, line := range h.logs {
+			if strings.Contains(line, "Action failed") {
+				errorLines++
+			}
+		}
+		h.mu.Unlock()
+		if errorLines != 1 {
+			t.Errorf("%d lines of the same failure, want 1", errorLines)
+		}
+		pass(5 * time.Second)
+		if !h.Held() || len(l.Status().Failing) != 0 {
+			t.Errorf("not recovered: held %v, failing %v", h.Held(), l.Status().Failing)
+		}
+		cancel()
+		wait()
+		if h.Held() {
+			t.Error("the addresses survived the end of the loop")
+		}
+	})
+}
+
+// A process that did not run for longer than a takeover takes must hear its successor before its own timers speak
+// (invariant S7).
+func TestThawHearsBeforeItSpeaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		l := h.loop(100)
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := start(t, ctx, l)
+		pass(10 * time.Second)
+		h.mu.Lock()
+		h.stall = 6 * time.Second // in the next periodic announcement
+		h.mu.Unlock()
+		pass(6 * time.Second)
+		h.taken()
+		h.deliver(vrrp.Packet{
+			Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Priority: 100, Interval: time.Second},
+			Source:        netip.MustParseAddr("192.0.2.9"),
+		})
+		pass(5 * time.Second)
+		got := h.taken()
+		i, j := slices.Index(got, "release"), slices.IndexFunc(got, func(s string) bool { return strings.HasPrefix(s, "advertise") })
+		if i < 0 || j >= 0 && j < i {
+			t.Errorf("after the thaw: %q, want the release before any advertisement", got)
+		}
+		cancel()
+		wait()
+	})
+}
+
+func TestAFailedSocketEndsTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		l := h.loop(100)
+		done := make(chan error, 1)
+		go func() { done <- l.Run(t.Context()) }()
+		pass(time.Second)
+		if err := h.Close(); err != nil { // under the loop's feet
+			t.Fatal(err)
+		}
+		h.mu.Lock()
+		h.closed = make(chan struct{}) // for the loop's own Close
+		h.mu.Unlock()
+		if err := <-done; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Run returned %v, want the socket's error", err)
+		}
+	})
+}
+
+func TestMovesAreKeptAndBounded(t *testing.T) {
+	l := &Loop{cfg: Config{Now: time.Now, Election: election.New(election.Config{Version: vrrp.Version3, Priority: 100, AdvertisementInterval: time.Second})}}
+	for i := range 2 * keptMoves {
+		l.recordMove(election.Transition{From: election.Backup, To: election.Active, Reason: fmt.Sprint(i)})
+	}
+	if len(l.moves) != keptMoves || l.moves[keptMoves-1].Reason != fmt.Sprint(2*keptMoves-1) {
+		t.Errorf("%d moves, the last %q", len(l.moves), l.moves[len(l.moves)-1].Reason)
+	}
+}

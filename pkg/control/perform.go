@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/election"
+)
+
+// alarmEvery is how often a standing alarm of one kind is written to the log; the metric counts every one.
+const alarmEvery = 10 * time.Second
+
+// perform does one action of the election. It returns the event that the action itself gave rise to, if any.
+func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
+	switch a := a.(type) {
+	case election.Acquire:
+		if l.outcome("acquire", l.cfg.Addresses.Acquire()) != nil {
+			return election.AddressLate{} // what the kernel does not hold must not be advertised
+		}
+		l.cfg.Metrics.Held(true)
+	case election.Refresh:
+		if l.outcome("refresh", l.cfg.Addresses.Refresh()) != nil && !l.cfg.Addresses.Held() {
+			l.cfg.Metrics.Held(false)
+			return election.AddressLate{}
+		}
+	case election.Release:
+		held := l.cfg.Addresses.Held()
+		if l.outcome("release", l.cfg.Addresses.Release()) == nil && held {
+			l.cfg.Metrics.Held(false)
+		}
+	case election.Advertise:
+		l.advertise(a.Priority)
+	case election.Announce:
+		l.announce()
+	case election.Probe:
+		l.probe(ctx, a.Timeout)
+	case election.Transition:
+		l.transition(a)
+	case election.Alarm:
+		l.alarm(a)
+	case election.Finished:
+		l.finished = true
+	}
+	return nil
+}
+
+func (l *Loop) advertise(priority uint8) {
+	var failed error
+	for _, p := range l.cfg.Ports {
+		adv := p.Advertisement
+		adv.Priority = priority
+		failed = errors.Join(failed, p.Conn.Send(adv))
+	}
+	l.cfg.Metrics.Sent(priority)
+	_ = l.outcome("advertise", failed)
+}
+
+func (l *Loop) announce() {
+	var failed error
+	for _, vip := range l.cfg.VirtualAddresses {
+		failed = errors.Join(failed, l.cfg.Announcer.Announce(vip))
+		l.cfg.Metrics.Announced()
+	}
+	_ = l.outcome("announce", failed)
+}
+
+// probe asks in a goroutine of its own, which ends with the probe's timeout, and comes back as an event.
+func (l *Loop) probe(ctx context.Context, timeout time.Duration) {
+	l.workers.Go(func() error {
+		bounded, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		done := l.cfg.Prober.Probe(bounded)
+		l.cfg.Metrics.Probed(done.Verdict.String())
+		l.Notify(ctx, done)
+		return nil
+	})
+}
+
+func (l *Loop) transition(t election.Transition) {
+	l.cfg.Metrics.StateChanged(t.From.String(), t.To.String())
+	l.cfg.Log.Info("State changed", "from", t.From.String(), "to", t.To.String(), "reason", t.Reason)
+	l.recordMove(t)
+}
+
+func (l *Loop) alarm(a election.Alarm) {
+	kind := a.Kind.String()
+	l.cfg.Metrics.Alarm(kind)
+	now := l.cfg.Now()
+	if last, ok := l.alarmed[kind]; ok && now.Sub(last) < alarmEvery {
+		return
+	}
+	l.alarmed[kind] = now
+	l.cfg.Log.Info("Alarm raised", "kind", kind, "reason", a.Detail)
+}
+
+// outcome counts a failed action and logs the first failure, a changed one, and the recovery. It returns err.
+func (l *Loop) outcome(action string, err error) error {
+	switch last, failing := l.failing[action]; {
+	case err != nil:
+		l.cfg.Metrics.Failed(action)
+		if !failing || last != err.Error() {
+			l.failing[action] = err.Error()
+			l.cfg.Log.Error(err, "Action failed", "action", action)
+		}
+	case failing:
+		delete(l.failing, action)
+		l.cfg.Log.Info("Action succeeds again", "action", action)
+	}
+	return err
+}

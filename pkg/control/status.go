@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package control
+
+import (
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/election"
+)
+
+// keptMoves is how many of the last changes of state a Status shows.
+const keptMoves = 10
+
+// Move is one change of state, newest last in a Status.
+type Move struct {
+	Time   time.Time // wall clock
+	From   string
+	To     string
+	Reason string
+	// Silence is the time since a holder was last heard, for a takeover; zero where none was ever heard.
+	Silence time.Duration
+}
+
+// Status is a copy of what the loop knows after its last turn.
+type Status struct {
+	Election election.Status
+	Held     bool
+	Moves    []Move
+	Turned   time.Time         // when the loop turned last, on its own clock
+	Failing  map[string]string // actions that fail now, with the error
+}
+
+// Status returns the last published copy. It may be called from any goroutine.
+func (l *Loop) Status() Status { return *l.status.Load() }
+
+// Alive reports whether the loop turned within two intervals.
+func (l *Loop) Alive() bool {
+	return l.cfg.Now().Sub(l.Status().Turned) < 2*l.cfg.Interval
+}
+
+func (l *Loop) publish() {
+	failing := make(map[string]string, len(l.failing))
+	for action, err := range l.failing {
+		failing[action] = err
+	}
+	s := Status{
+		Election: l.cfg.Election.Status(),
+		Held:     l.cfg.Addresses.Held(),
+		Moves:    l.moves,
+		Turned:   l.cfg.Now(),
+		Failing:  failing,
+	}
+	l.status.Store(&s)
+	l.cfg.Metrics.Priority(s.Election.Priority)
+}
+
+// recordMove appends to a fresh slice: readers may hold the old one.
+func (l *Loop) recordMove(t election.Transition) {
+	m := Move{Time: time.Now(), From: t.From.String(), To: t.To.String(), Reason: t.Reason}
+	if heard := l.cfg.Election.Status().HeardAt; t.To == election.Active && !heard.IsZero() {
+		m.Silence = l.cfg.Now().Sub(heard)
+	}
+	kept := l.moves[max(0, len(l.moves)-keptMoves+1):]
+	l.moves = append(append(make([]Move, 0, keptMoves), kept...), m)
+}

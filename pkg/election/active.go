@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// becomeActive takes the addresses (RFC 9568, section 6.4.2): first the kernel, then the wire, then the neighbours.
+func (e *Election) becomeActive(reason string) {
+	e.probe.drop()
+	e.become(Active, reason)
+	e.heard.interval, e.heard.split = e.cfg.AdvertisementInterval, false
+	e.conflict = conflict{}
+	e.refreshAt = e.now.Add(e.refreshEvery())
+	e.do(Acquire{})
+	e.advertise()
+	e.announce(train)
+}
+
+// refreshEvery leaves two refreshes to be missed before the addresses expire.
+func (e *Election) refreshEvery() time.Duration {
+	return min(e.cfg.AdvertisementInterval/2, e.cfg.Lifetime/4)
+}
+
+func (e *Election) advertise() {
+	e.do(Advertise{Priority: e.priority()})
+	e.advertised, e.advertiseAt = e.now, e.now.Add(e.cfg.AdvertisementInterval)
+}
+
+// announce starts a train of announcements, whose first goes now.
+func (e *Election) announce(times []time.Duration) {
+	e.train = announcements{from: e.now, times: times, next: e.now}
+	e.tickTrain()
+}
+
+// tickTrain sends the announcement that is due. The neighbours' caches are filled by whoever spoke last: the train and
+// its repetition make it the holder.
+func (e *Election) tickTrain() {
+	if !e.due(e.train.next) {
+		return
+	}
+	e.do(Announce{})
+	t := &e.train
+	for len(t.times) > 0 && !e.now.Before(t.from.Add(t.times[0])) {
+		t.times = t.times[1:]
+	}
+	if len(t.times) > 0 {
+		t.next = t.from.Add(t.times[0])
+	} else {
+		t.next = e.now.Add(announceEvery)
+	}
+}
+
+// tickActive implements the timers of RFC 9568, section 6.4.3, and those of the kernel and the neighbours.
+func (e *Election) tickActive() {
+	if e.due(e.refreshAt) {
+		e.do(Refresh{})
+		e.refreshAt = e.now.Add(e.refreshEvery())
+	}
+	if e.due(e.advertiseAt) {
+		late := e.now.Sub(e.advertiseAt) > e.cfg.AdvertisementInterval
+		e.advertise()
+		if late { // another node may have spoken meanwhile
+			e.announce(train)
+		}
+	}
+	e.tickTrain()
+}
+
+// fence steps down a holder that did not run for so long that a Backup has taken, or is about to take, the addresses. It
+// comes before every event: what a thawed process believes of the wire is old.
+func (e *Election) fence() {
+	interval := e.cfg.AdvertisementInterval
+	if e.state != Active || !e.rules.fence || e.now.Sub(e.advertised) <= 3*interval-interval/10 {
+		return
+	}
+	e.do(Release{})
+	e.becomeBackup(fmt.Sprintf("did not run for %s", e.now.Sub(e.advertised).Round(time.Millisecond)))
+}
+
+// receivedActive implements RFC 9568, section 6.4.3, for advertisements. Who loses says so once more, so that the winner
+// announces again after the loser's last word.
+func (e *Election) receivedActive(ev Received) {
+	adv := ev.Advertisement
+	switch own := e.own(ev.Source); {
+	case adv.Priority == vrrp.PriorityRelease:
+		e.advertise()
+	case adv.Priority > e.priority() || adv.Priority == e.priority() && own.Less(ev.Source):
+		e.do(Advertise{Priority: e.priority()}, Release{})
+		e.learn(adv.Interval)
+		e.heard.accepted = e.now
+		e.becomeBackup(fmt.Sprintf("yielded to %s with priority %d", ev.Source, adv.Priority))
+	default:
+		e.defend(train, defendEvery)
+	}
+}
+
+// conflict counts the claims of others while this node holds the addresses.
+type conflict struct {
+	defended time.Time
+	from     time.Time // of the first claim that counts
+	claims   int
+}
+
+// defend advertises and announces, at most once in every.
+func (e *Election) defend(times []time.Duration, every time.Duration) {
+	if !e.conflict.defended.IsZero() && e.now.Sub(e.conflict.defended) < every {
+		return
+	}
+	e.conflict.defended = e.now
+	e.advertise()
+	e.announce(times)
+}
+
+// claimed is the second channel: where protocol 112 is filtered and ARP is not, two holders learn of each other by it.
+// A foreign host is defended against (RFC 5227, section 2.4). Of two peers one must yield, and both must come to the same
+// result from what each knows.
+func (e *Election) claimed(ev AddressClaimed) {
+	if e.state != Active || !e.rules.claims {
+		return
+	}
+	if !ev.Peer.IsValid() {
+		e.do(Alarm{AddressConflict, fmt.Sprintf("a foreign host claims %s", ev.Address)})
+		e.defend(defenceTrain, defendForeign)
+		return
+	}
+	c := &e.conflict
+	if e.now.Sub(c.from) > conflictWindow {
+		c.from, c.claims = e.now, 0
+	}
+	c.claims++
+	if c.claims >= e.patience(ev.Peer) {
+		e.do(Release{})
+		e.becomeBackup(fmt.Sprintf("yielded %s to %s, which claims it", ev.Address, ev.Peer))
+		return
+	}
+	e.do(Alarm{AddressConflict, fmt.Sprintf("%s claims %s", ev.Peer, ev.Address)})
+	e.defend(defenceTrain, defendEvery)
+}
+
+// patience is how many claims of a peer a holder bears. Whether the other is in distress is not known, so each bears as
+// many as its own state and rank allow: whatever the two states are, one of them has less patience.
+func (e *Election) patience(peer netip.Addr) int {
+	lower := e.own(peer).Less(peer)
+	switch {
+	case lower && e.health.distress:
+		return 1
+	case e.health.distress:
+		return 2
+	case lower:
+		return 3
+	}
+	return 8
+}
+
+// addressLost: somebody deleted what this node holds. The fence has seen that it is not late.
+func (e *Election) addressLost() {
+	switch e.state {
+	case Active:
+		e.do(Acquire{})
+		e.announce(train)
+	case Leaving:
+		e.do(Acquire{})
+	}
+}
+
+// addressLate: the kernel does not keep the addresses for this node.
+func (e *Election) addressLate() {
+	switch e.state {
+	case Active:
+		e.do(Alarm{AddressUnkeepable, "the virtual addresses could not be added, or were refreshed too late"}, Release{})
+		e.becomeBackup("virtual addresses could not be kept")
+	case Leaving:
+		e.finish("virtual addresses could not be kept")
+	}
+}
+
+// shutdown begins the planned stop. A holder makes before it breaks: it says that it leaves, and serves until it hears its
+// successor. (RFC 9568, section 6.4.3, stops serving at once.)
+func (e *Election) shutdown() {
+	switch {
+	case e.state == Leaving:
+	case e.state != Active:
+		e.finish("stopped")
+	case !e.rules.makeBeforeBreak:
+		e.do(Release{}, Advertise{Priority: vrrp.PriorityRelease})
+		e.finish("stopped")
+	default:
+		bound := vrrp.ActiveDownInterval(e.cfg.Version, lowestPriority, e.cfg.AdvertisementInterval) + leaveSlack
+		e.leave = leave{until: e.now.Add(bound), releaseAt: e.now}
+		e.become(Leaving, "planned stop")
+		e.tickLeaving()
+	}
+}
+
+func (e *Election) tickLeaving() {
+	switch l := &e.leave; {
+	case e.due(l.until) && l.succeeded:
+		e.finish("successor took over")
+		return
+	case e.due(l.until):
+		e.finish("no successor was heard")
+		return
+	case e.due(l.releaseAt):
+		e.do(Advertise{Priority: vrrp.PriorityRelease})
+		l.releases++
+		l.releaseAt = time.Time{}
+		if l.releases < releasesOfLeaving { // one may be lost
+			l.releaseAt = e.now.Add(secondRelease)
+		}
+	}
+	if e.due(e.refreshAt) {
+		e.do(Refresh{})
+		e.refreshAt = e.now.Add(e.refreshEvery())
+	}
+}
+
+// receivedLeaving: the first word of a successor begins the end. It may still have to add the addresses and announce them.
+func (e *Election) receivedLeaving(adv vrrp.Advertisement) {
+	if adv.Priority != vrrp.PriorityRelease && !e.leave.succeeded {
+		e.leave.succeeded = true
+		e.leave.until = e.now.Add(linger)
+	}
+}
+
+// finish ends the election.
+func (e *Election) finish(reason string) {
+	e.do(Release{})
+	e.becomeInitialize(reason)
+	e.started = false
+	e.do(Finished{})
+}

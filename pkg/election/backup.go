@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// becomeBackup enters Backup with a full Active_Down_Interval (RFC 9568, section 6.4.1 and 6.4.3).
+func (e *Election) becomeBackup(reason string) {
+	e.probe.drop()
+	e.conflict = conflict{}
+	e.become(Backup, reason)
+	e.restartDown()
+}
+
+// restartDown sets the Active_Down_Timer. Where equal peers are known, each takes its turn: their timers end together
+// otherwise, and two would take the addresses in the same millisecond.
+func (e *Election) restartDown() {
+	e.downAt = e.now.Add(vrrp.ActiveDownInterval(e.cfg.Version, e.priority(), e.heard.interval) + e.turn())
+}
+
+// turn is the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568.
+func (e *Election) turn() time.Duration {
+	rank := time.Duration(0)
+	for _, peer := range e.cfg.Peers {
+		if own := e.own(peer); own.IsValid() && own.Less(peer) {
+			rank++
+		}
+	}
+	return rank * min(rankStep, e.cfg.AdvertisementInterval/10)
+}
+
+// own returns the own address of the family of another.
+func (e *Election) own(other netip.Addr) netip.Addr {
+	for _, p := range e.cfg.Primary {
+		if p.Is6() == other.Is6() {
+			return p
+		}
+	}
+	return netip.Addr{}
+}
+
+// received is an advertisement in any state.
+func (e *Election) received(ev Received) {
+	if ev.Source == e.own(ev.Source) {
+		e.do(Alarm{DuplicateAddress, fmt.Sprintf("advertisement from our own address %s: does another host have it?", ev.Source)})
+		return
+	}
+	adv := ev.Advertisement
+	if adv.Priority != vrrp.PriorityRelease {
+		e.heard.holder, e.heard.priority, e.heard.at, e.heard.ever = ev.Source, adv.Priority, e.now, true
+	}
+	switch e.state {
+	case Backup, Claiming, Conflict:
+		e.receivedBackup(ev)
+	case Active:
+		e.receivedActive(ev)
+	case Leaving:
+		e.receivedLeaving(adv)
+	}
+}
+
+// receivedBackup implements RFC 9568, section 6.4.2, for advertisements.
+func (e *Election) receivedBackup(ev Received) {
+	adv := ev.Advertisement
+	switch {
+	case adv.Priority == vrrp.PriorityRelease:
+		if e.state == Backup {
+			e.released()
+		}
+	case e.defersTo(adv.Priority):
+		e.learn(adv.Interval)
+		e.heard.accepted, e.heard.split = e.now, false
+		e.probe.drop()
+		if e.state != Backup {
+			e.become(Backup, fmt.Sprintf("heard %s with priority %d", ev.Source, adv.Priority))
+		}
+		e.restartDown()
+	}
+}
+
+// released: the holder leaves, so that only the skew time remains. The probe starts at once: a leaving holder says so.
+func (e *Election) released() {
+	skew := vrrp.SkewTime(e.cfg.Version, e.priority(), e.heard.interval)
+	e.downAt = e.now.Add(skew + e.turn())
+	e.heard.at = time.Time{} // nobody is heard any more: this is no preemption
+	e.probe.drop()
+	if e.rules.probe {
+		e.ask(min(e.probeTimeout(), skew))
+	}
+}
+
+// defersTo reports whether a Backup gives way to a priority. A node with a healthy backend never defers to one in distress,
+// whatever Preempt says: the service would stay where it is dead.
+func (e *Election) defersTo(priority uint8) bool {
+	own := e.priority()
+	switch {
+	case priority >= own:
+		return true
+	case e.rules.distress && inDistress(priority) && !e.health.distress:
+		return false
+	}
+	return !e.cfg.Preempt || e.now.Before(e.preemptAt)
+}
+
+// learn follows the interval of the Active router (RFC 9568, section 6.1), within bounds: a forged one of 40 s would make
+// this node deaf to its death. Version 2 has one interval for all.
+func (e *Election) learn(interval time.Duration) {
+	if e.cfg.Version == vrrp.Version2 {
+		return
+	}
+	believed := min(max(interval, shortestLearned), longestLearned)
+	if believed != interval && e.heard.interval != believed {
+		e.do(Alarm{IntervalClamped, fmt.Sprintf("advertised interval %s counts as %s", interval, believed)})
+	}
+	e.heard.interval = believed
+}
+
+// tickBackup meets the deadlines of Backup: the probe shortly before the Active_Down_Timer, and the timer.
+func (e *Election) tickBackup() {
+	if e.due(e.downAt) {
+		e.down()
+		return
+	}
+	if e.due(e.preflightAt()) || e.due(e.probe.again) {
+		e.ask(e.probeTimeout())
+	}
+}
+
+// preflightAt is when a probe must start to be answered when the Active_Down_Timer ends.
+func (e *Election) preflightAt() time.Time {
+	if !e.rules.probe || e.probe.asked || e.preempting() {
+		return time.Time{}
+	}
+	return e.downAt.Add(-e.probeTimeout())
+}
+
+// preempting reports whether a holder is heard that this node does not give way to.
+func (e *Election) preempting() bool {
+	return !e.heard.at.IsZero() && e.now.Sub(e.heard.at) < 3*e.heard.interval
+}
+
+// down is the end of the Active_Down_Timer. A holder that is heard was ignored on purpose and is preempted; silence must be
+// confirmed by the probe.
+func (e *Election) down() {
+	switch {
+	case e.preempting() && e.health.distress:
+		e.restartDown() // nodes in distress do not take from each other
+	case e.preempting():
+		e.becomeActive(fmt.Sprintf("preempted %s of priority %d", e.heard.holder, e.heard.priority))
+	case !e.rules.probe:
+		e.becomeActive("no advertisement heard")
+	case e.probe.fresh(e.now):
+		e.judge()
+	default:
+		e.become(Claiming, "no advertisement heard")
+		e.ask(e.probeTimeout())
+	}
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package election decides whether this node holds the virtual addresses. It is the state machine of VRRP (RFC 9568,
+// section 6; RFC 3768, section 6) with what VRRP alone lacks: the identity probe before a takeover by silence, the distress
+// class for a node without a healthy backend, ARP as a second channel, the fence of a process that ran late, and a planned
+// stop that makes before it breaks.
+//
+// Events go in with the time, actions come out. The package does no I/O, reads no clock and starts nothing; the next
+// deadline is a value. It is not safe for concurrent use.
+//
+// The arbitration by a Lease has its place in three spots: takeover (between the probe's verdict and Acquire), priority
+// (the class 240 to 254 of a holder with a claim), and yields (who gives way to whom). Without an API that was ever seen, mode
+// Hybrid is mode VRRP.
+package election
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// Mode says who arbitrates.
+type Mode uint8
+
+// The modes.
+const (
+	VRRP   Mode = iota // VRRP alone
+	Hybrid             // a Lease once it can be read; VRRP until then
+)
+
+// State is a state of the virtual router. Initialize, Backup and Active are those of RFC 9568, section 6.4.
+type State uint8
+
+// The states.
+const (
+	Initialize State = iota // not started, or the link cannot carry the addresses
+	Backup                  // another node holds the addresses, or soon will
+	Claiming                // silence: asking the virtual address before taking it
+	Active                  // this node holds the addresses
+	Conflict                // a foreign host holds them: never taken while it answers
+	Leaving                 // planned stop: still serving, until a successor is heard
+)
+
+var states = [...]string{"Initialize", "Backup", "Claiming", "Active", "Conflict", "Leaving"}
+
+// String returns the name of the state.
+func (s State) String() string { return states[s] }
+
+// States returns all states.
+func States() []State { return []State{Initialize, Backup, Claiming, Active, Conflict, Leaving} }
+
+// Config is what an Election is told. Validation of the ranges is the configuration's.
+type Config struct {
+	Mode     Mode
+	Version  vrrp.Version
+	Priority uint8 // 1 to 254
+	// AdvertisementInterval is the own one; a Backup of version 3 follows that of the Active router.
+	AdvertisementInterval time.Duration
+	// Preempt lets a higher priority take the addresses from a lower one that is heard (RFC 9568, section 6.1).
+	Preempt bool
+	// PreemptDelay is how long after its start a node does not preempt.
+	PreemptDelay time.Duration
+	// Primary are the own addresses that advertisements come from, one for each family.
+	Primary []netip.Addr
+	// Peers, where they are known, rank takeovers of equal priority, so that two do not collide.
+	Peers []netip.Addr
+	// Lifetime is how long the kernel keeps the addresses without a Refresh.
+	Lifetime time.Duration
+	// Jitter returns a number in [0,1).
+	Jitter func() float64
+}
+
+// Durations of the design; those that are not here follow from the interval.
+const (
+	kernelSlack       = 1100 * time.Millisecond // the kernel keeps an address up to this much longer than its lifetime
+	longestProbe      = 300 * time.Millisecond
+	reprobeZombie     = 100 * time.Millisecond
+	reprobeForeign    = time.Second
+	retryLive         = 500 * time.Millisecond // after the virtual address was found to be served
+	verdictAge        = time.Second            // an older verdict says nothing of now
+	distressAfter     = 500 * time.Millisecond // without a healthy backend
+	distressEnds      = 2 * time.Second        // with one again
+	defendEvery       = 250 * time.Millisecond // answers to a losing advertisement or a peer's claim
+	defendForeign     = 10 * time.Second       // answers to a foreign host's claim, after the first
+	conflictWindow    = 10 * time.Second       // claims of a peer are counted this long
+	announceEvery     = 5 * time.Second        // after the train
+	secondRelease     = 20 * time.Millisecond
+	linger            = 50 * time.Millisecond // of a leaving holder after its successor was heard, until the neighbours know
+	leaveSlack        = 500 * time.Millisecond
+	coldStartJitter   = 200 * time.Millisecond
+	rankStep          = 20 * time.Millisecond
+	shortestLearned   = 10 * time.Millisecond
+	longestLearned    = 10 * time.Second
+	lowestPriority    = 1
+	highestDistress   = 10
+	releasesOfLeaving = 2
+)
+
+// train are the times of the first announcements after a takeover; one that defends an address has its own.
+var (
+	train        = []time.Duration{0, 100 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+	defenceTrain = []time.Duration{0, 300 * time.Millisecond, 600 * time.Millisecond, time.Second}
+)
+
+// Election is the election on one node.
+type Election struct {
+	cfg   Config
+	rules rules
+	now   time.Time
+	out   []Action
+
+	state     State
+	since     time.Time
+	reason    string
+	started   bool
+	linkUp    bool
+	preemptAt time.Time // no preemption before
+
+	health health
+	heard  heard
+	probe  probe
+
+	downAt      time.Time // Backup: Active_Down_Timer
+	advertiseAt time.Time // Active: Adver_Timer
+	advertised  time.Time // when the last advertisement was sent
+	refreshAt   time.Time // Active, Leaving
+	train       announcements
+	conflict    conflict
+	leave       leave
+}
+
+// heard is what the wire told last.
+type heard struct {
+	interval time.Duration // learned: Active_Adver_Interval of RFC 9568
+	holder   netip.Addr    // who advertised last
+	priority uint8
+	at       time.Time // any advertisement but a release
+	accepted time.Time // one that this node gives way to
+	ever     bool
+	split    bool // the virtual address is served, but its node is not heard
+}
+
+// announcements is a train of announcements under way.
+type announcements struct {
+	from  time.Time
+	times []time.Duration
+	next  time.Time
+}
+
+// leave is a planned stop under way.
+type leave struct {
+	until     time.Time // the addresses go then
+	releaseAt time.Time // of the next release of priority 0
+	releases  int       // sent
+	succeeded bool      // a successor was heard
+}
+
+// New returns an election in state Initialize.
+func New(cfg Config) *Election {
+	if cfg.Jitter == nil {
+		cfg.Jitter = func() float64 { return 0 }
+	}
+	return &Election{cfg: cfg, rules: allRules(), heard: heard{interval: cfg.AdvertisementInterval}}
+}
+
+// State returns the state.
+func (e *Election) State() State { return e.state }
+
+// Status is a copy of what an election knows.
+type Status struct {
+	State                 State
+	Since                 time.Time
+	Reason                string // of the last transition
+	Priority              uint8  // effective
+	Distress              bool
+	AdvertisementInterval time.Duration // that counts now: the own one, or the Active router's
+	Holder                netip.Addr    // who advertised last, invalid: nobody was heard
+	HeardAt               time.Time
+	HeardPriority         uint8
+	SplitSuspected        bool
+}
+
+// Status returns a copy of what the election knows.
+func (e *Election) Status() Status {
+	return Status{
+		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
+		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
+		SplitSuspected: e.heard.split,
+	}
+}
+
+// Deadline returns when a Tick is due; the zero time says never. A Tick that comes early or late does no harm.
+func (e *Election) Deadline() time.Time {
+	due := []time.Time{e.health.due()}
+	switch e.state {
+	case Backup:
+		due = append(due, e.downAt, e.preflightAt(), e.probe.again)
+	case Claiming, Conflict:
+		due = append(due, e.probe.again)
+	case Active:
+		due = append(due, e.advertiseAt, e.refreshAt, e.train.next)
+	case Leaving:
+		due = append(due, e.refreshAt, e.leave.until, e.leave.releaseAt)
+	}
+	var first time.Time
+	for _, t := range due {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// Step takes one event at a time that never runs backwards, and returns what is to be done. Every event is defined in every
+// state; what is not mentioned does nothing.
+func (e *Election) Step(now time.Time, ev Event) []Action {
+	e.now, e.out = now, nil
+	e.fence()
+	switch ev := ev.(type) {
+	case Startup:
+		e.startup()
+	case Shutdown:
+		e.shutdown()
+	case Tick:
+		e.tick()
+	case Received:
+		e.received(ev)
+	case LinkChanged:
+		e.linkChanged(ev.Up)
+	case HealthChanged:
+		e.health.changed(now, ev.Healthy)
+	case ProbeDone:
+		e.probeDone(ev)
+	case AddressClaimed:
+		e.claimed(ev)
+	case AddressLost:
+		e.addressLost()
+	case AddressLate:
+		e.addressLate()
+	}
+	return e.out
+}
+
+func (e *Election) do(actions ...Action) { e.out = append(e.out, actions...) }
+
+// become is the only writer of the state.
+func (e *Election) become(s State, reason string) {
+	if e.state != s {
+		e.do(Transition{From: e.state, To: s, Reason: reason})
+		e.since = e.now
+	}
+	e.state, e.reason = s, reason
+}
+
+// tick meets the deadlines that are due.
+func (e *Election) tick() {
+	e.health.tick(e.now)
+	switch e.state {
+	case Backup:
+		e.tickBackup()
+	case Claiming, Conflict:
+		if e.due(e.probe.again) {
+			e.ask(e.probeTimeout())
+		}
+	case Active:
+		e.tickActive()
+	case Leaving:
+		e.tickLeaving()
+	}
+}
+
+// due reports whether a deadline is set and has come.
+func (e *Election) due(t time.Time) bool { return !t.IsZero() && !e.now.Before(t) }
+
+func (e *Election) startup() {
+	if e.started {
+		return
+	}
+	e.started, e.linkUp = true, true
+	e.preemptAt = e.now.Add(e.cfg.PreemptDelay)
+	e.health.changed(e.now, false)
+	e.do(Release{}) // what a crash may have left
+	e.becomeBackup("started")
+	if !e.heard.ever && len(e.cfg.Peers) == 0 {
+		e.downAt = e.downAt.Add(time.Duration(e.cfg.Jitter() * float64(coldStartJitter)))
+	}
+}
+
+// linkChanged: without a link nobody can be served, and nobody hears whether that changes.
+func (e *Election) linkChanged(up bool) {
+	if !e.started || e.linkUp == up {
+		return
+	}
+	e.linkUp = up
+	switch {
+	case up:
+		e.becomeBackup("link up")
+	case e.state == Leaving:
+		e.finish("link down")
+	default:
+		e.do(Release{})
+		if e.state == Active {
+			e.do(Advertise{Priority: vrrp.PriorityRelease}) // where only the address was lost, it is heard
+		}
+		e.becomeInitialize("link down")
+	}
+}
+
+// becomeInitialize implements RFC 9568, section 6.4.1, as the state of a link that is down and of a finished election.
+func (e *Election) becomeInitialize(reason string) {
+	e.probe.drop()
+	e.become(Initialize, reason)
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// Event is something that happened to this node. The events are the types below.
+type Event interface {
+	event()
+	String() string
+}
+
+// Startup begins the election. It is the first event.
+type Startup struct{}
+
+// Shutdown begins the planned stop, which ends with Finished.
+type Shutdown struct{}
+
+// Tick says that time has passed: deadlines that are due are met in it, and only in it. Whoever calls Step has taken every
+// queued packet before it ticks.
+type Tick struct{}
+
+// Received is an advertisement that passed the receive checks.
+type Received struct {
+	Source        netip.Addr
+	Advertisement vrrp.Advertisement
+}
+
+// LinkChanged says whether the link can carry the virtual addresses: carrier, and the node's own address.
+type LinkChanged struct{ Up bool }
+
+// HealthChanged says whether the balancer has a healthy backend. Until the first one it has none.
+type HealthChanged struct{ Healthy bool }
+
+// ProbeDone answers a Probe.
+type ProbeDone struct {
+	Verdict Verdict
+	// KnownOwner says that the hardware address that answers for the virtual address is a peer's.
+	KnownOwner bool
+	Detail     string
+}
+
+// AddressClaimed says that another host claims a virtual address by ARP or neighbour discovery.
+type AddressClaimed struct {
+	Address netip.Addr
+	Peer    netip.Addr // whose hardware address it is; invalid: a foreign host's
+}
+
+// AddressLost says that a held virtual address vanished from the kernel.
+type AddressLost struct{}
+
+// AddressLate says that the virtual addresses are gone from the kernel because they could not be kept: a refresh came too
+// late, or they could not be added.
+type AddressLate struct{}
+
+func (Startup) event()        {}
+func (Shutdown) event()       {}
+func (Tick) event()           {}
+func (Received) event()       {}
+func (LinkChanged) event()    {}
+func (HealthChanged) event()  {}
+func (ProbeDone) event()      {}
+func (AddressClaimed) event() {}
+func (AddressLost) event()    {}
+func (AddressLate) event()    {}
+
+func (Startup) String() string  { return "startup" }
+func (Shutdown) String() string { return "shutdown" }
+func (Tick) String() string     { return "tick" }
+func (e Received) String() string {
+	return fmt.Sprintf("received priority=%d from %s", e.Advertisement.Priority, e.Source)
+}
+func (e LinkChanged) String() string   { return fmt.Sprintf("link up=%t", e.Up) }
+func (e HealthChanged) String() string { return fmt.Sprintf("health healthy=%t", e.Healthy) }
+func (e ProbeDone) String() string {
+	return fmt.Sprintf("probe %s known=%t %s", e.Verdict, e.KnownOwner, e.Detail)
+}
+func (e AddressClaimed) String() string { return fmt.Sprintf("claimed %s by %s", e.Address, e.Peer) }
+func (AddressLost) String() string      { return "address lost" }
+func (AddressLate) String() string      { return "address late" }
+
+// Verdict is what a probe found out about the virtual address.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Free         Verdict = iota // nobody reacts, or a leaving holder does
+	Zombie                      // a kernel reacts, but no process that says it is Active
+	Live                        // a node of this cluster says it is Active
+	LiveDistress                // the same, without a healthy backend
+	Foreign                     // another cluster serves it
+)
+
+var verdicts = [...]string{"Free", "Zombie", "Live", "LiveDistress", "Foreign"}
+
+// String returns the name of the verdict.
+func (v Verdict) String() string { return verdicts[v] }
+
+// Action is something that the caller of Step must do, in the order given. The actions are the types below.
+type Action interface {
+	action()
+	String() string
+}
+
+// Acquire adds the virtual addresses to the kernel, with their lifetime.
+type Acquire struct{}
+
+// Refresh gives them their full lifetime again.
+type Refresh struct{}
+
+// Release deletes them, whether they are there or not.
+type Release struct{}
+
+// Advertise sends an advertisement.
+type Advertise struct{ Priority uint8 }
+
+// Announce sends one gratuitous ARP request or unsolicited neighbour advertisement for each virtual address.
+type Announce struct{}
+
+// Probe asks who serves the virtual addresses. It is answered by exactly one ProbeDone, at the latest after Timeout.
+type Probe struct{ Timeout time.Duration }
+
+// Transition tells of a change of state. A move of the virtual addresses is one of these.
+type Transition struct {
+	From, To State
+	Reason   string
+}
+
+// Alarm tells of what a person should know.
+type Alarm struct {
+	Kind   AlarmKind
+	Detail string
+}
+
+// Finished says that the planned stop is complete: the virtual addresses are gone.
+type Finished struct{}
+
+func (Acquire) action()    {}
+func (Refresh) action()    {}
+func (Release) action()    {}
+func (Advertise) action()  {}
+func (Announce) action()   {}
+func (Probe) action()      {}
+func (Transition) action() {}
+func (Alarm) action()      {}
+func (Finished) action()   {}
+
+func (Acquire) String() string      { return "acquire" }
+func (Refresh) String() string      { return "refresh" }
+func (Release) String() string      { return "release" }
+func (a Advertise) String() string  { return fmt.Sprintf("advertise priority=%d", a.Priority) }
+func (Announce) String() string     { return "announce" }
+func (a Probe) String() string      { return fmt.Sprintf("probe timeout=%s", a.Timeout) }
+func (a Transition) String() string { return fmt.Sprintf("%s to %s: %s", a.From, a.To, a.Reason) }
+func (a Alarm) String() string      { return fmt.Sprintf("alarm %s: %s", a.Kind, a.Detail) }
+func (Finished) String() string     { return "finished" }
+
+// AlarmKind names an alarm.
+type AlarmKind uint8
+
+// The alarms.
+const (
+	SplitSuspected    AlarmKind = iota // advertisements are silent, but a node serves the virtual address: is protocol 112 filtered?
+	ForeignHolder                      // a host that is no peer holds the virtual address
+	AddressConflict                    // another host claims the virtual address that this node holds
+	IntervalClamped                    // an advertised interval is outside of what is believed
+	DuplicateAddress                   // an advertisement came from this node's own address
+	AddressUnkeepable                  // the kernel does not keep the virtual addresses
+)
+
+var alarmKinds = [...]string{"SplitSuspected", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable"}
+
+// String returns the name of the alarm.
+func (k AlarmKind) String() string { return alarmKinds[k] }
