@@ -28,7 +28,6 @@ var (
 	ErrOwnSource          = errors.New("source is our own address")
 	ErrSource             = errors.New("source is no peer")
 	ErrDestination        = errors.New("multicast to a unicast router, or the reverse")
-	ErrFamily             = errors.New("other address family")
 )
 
 var reasons = []struct {
@@ -38,7 +37,7 @@ var reasons = []struct {
 	{ErrTTL, "ttl"}, {ErrVersion, "version"}, {ErrShort, "short"}, {ErrLength, "length"}, {ErrType, "type"}, {ErrCount, "count"},
 	{ErrChecksum, "checksum"}, {ErrChecksumForm, "checksum_form"}, {ErrVRID, "vrid"}, {ErrInterval, "interval"},
 	{ErrIntervalMismatch, "interval_mismatch"}, {ErrAuthenticationType, "authentication_type"}, {ErrPassword, "password"},
-	{ErrAddresses, "addresses"}, {ErrOwnSource, "own_source"}, {ErrSource, "source"}, {ErrDestination, "destination"}, {ErrFamily, "family"},
+	{ErrAddresses, "addresses"}, {ErrOwnSource, "own_source"}, {ErrSource, "source"}, {ErrDestination, "destination"},
 }
 
 // Reason returns the label of an error of this package, "other" for any other.

@@ -109,29 +109,36 @@ func (a Advertisement) form(wanted ChecksumForm) ChecksumForm {
 
 // Parse reads the message of an IP packet from src to dst. It checks what the message says of itself, in the order of
 // RFC 9568, section 7.1, and tells which form its checksum has; what a router expects is checked by Rules. The errors are
-// those below, each with a Reason.
+// those of this package, each with a Reason.
 func Parse(b []byte, src, dst netip.Addr) (Advertisement, ChecksumForm, error) {
+	var a Advertisement
+	form, err := a.Unmarshal(b, src, dst)
+	return a, form, err
+}
+
+// Unmarshal is Parse into the memory of an earlier advertisement. After an error a holds part of the message.
+func (a *Advertisement) Unmarshal(b []byte, src, dst netip.Addr) (ChecksumForm, error) {
+	*a = Advertisement{Addresses: a.Addresses[:0]}
 	if len(b) < headerLength {
-		return Advertisement{}, 0, ErrShort
+		return 0, ErrShort
 	}
-	a := Advertisement{Version: Version(b[0] >> 4), VRID: b[1], Priority: b[2]}
-	if a.Version != Version2 && a.Version != Version3 || a.Version == Version2 && src.Is6() {
-		return Advertisement{}, 0, ErrVersion
-	}
-	if b[0]&0xf != typeAdvertisement {
-		return Advertisement{}, 0, ErrType
-	}
-	if a.VRID == 0 {
-		return Advertisement{}, 0, ErrVRID
+	a.Version, a.VRID, a.Priority = Version(b[0]>>4), b[1], b[2]
+	switch {
+	case a.Version != Version2 && a.Version != Version3, a.Version == Version2 && src.Is6():
+		return 0, ErrVersion
+	case b[0]&0xf != typeAdvertisement:
+		return 0, ErrType
+	case a.VRID == 0:
+		return 0, ErrVRID
 	}
 	if err := a.parseAddresses(b, src.Is6()); err != nil {
-		return Advertisement{}, 0, err
+		return 0, err
 	}
 	form, ok := a.verify(b, src, dst)
 	if !ok {
-		return Advertisement{}, 0, ErrChecksum
+		return 0, ErrChecksum
 	}
-	return a, form, a.parseRest(b)
+	return form, a.parseRest(b)
 }
 
 // parseAddresses reads the addresses of a message whose length must be that of their number.
@@ -151,21 +158,17 @@ func (a *Advertisement) parseAddresses(b []byte, is6 bool) error {
 	case len(b) > want:
 		return ErrLength
 	}
-	a.Addresses = make([]netip.Addr, count)
-	for i := range a.Addresses {
-		a.Addresses[i], _ = netip.AddrFromSlice(b[headerLength+i*size:][:size])
+	for i := range count {
+		addr, _ := netip.AddrFromSlice(b[headerLength+i*size:][:size])
+		a.Addresses = append(a.Addresses, addr)
 	}
 	return nil
 }
 
 // verify finds the form that makes the checksum right.
 func (a *Advertisement) verify(b []byte, src, dst netip.Addr) (ChecksumForm, bool) {
-	forms := []ChecksumForm{a.form(ChecksumPseudo)}
-	if a.form(ChecksumNone) != forms[0] { // version 3 over IPv4
-		forms = append(forms, ChecksumNone, ChecksumPseudoMulticast)
-	}
-	for _, form := range forms {
-		if checksum(b, src, dst, form) == 0 {
+	for _, form := range [...]ChecksumForm{ChecksumPseudo, ChecksumNone, ChecksumPseudoMulticast} {
+		if a.form(form) == form && checksum(b, src, dst, form) == 0 {
 			return form, true
 		}
 	}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package vrrpconn
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// ReasonOverflow is the reason of packets that the kernel dropped because the receive queue was full.
+const ReasonOverflow = "receive_queue_overflow"
+
+// maxRefused is how many refused packets one call of Receive takes. A flood of them is worked off in turns, between which
+// the caller looks at its timers.
+const maxRefused = 1024
+
+// Receive takes the next accepted packet from the queue and never blocks. ok is false when the queue is empty, or after
+// 1024 refused packets. The error is net.ErrClosed after Close.
+func (c *Conn) Receive() (p vrrp.Packet, ok bool, err error) {
+	closed := c.raw.Control(func(fd uintptr) { ok, err = c.receive(fd) })
+	c.reportOverflow()
+	if err := errors.Join(closed, err); !ok || err != nil {
+		return vrrp.Packet{}, false, err
+	}
+	p = c.in.packet
+	p.Advertisement.Addresses = slices.Clone(p.Advertisement.Addresses)
+	return p, true, nil
+}
+
+// receive leaves the next accepted packet in the reader.
+func (c *Conn) receive(fd uintptr) (bool, error) {
+	for range maxRefused {
+		err := c.in.next(fd)
+		if errors.Is(err, unix.EAGAIN) {
+			return false, nil
+		}
+		if err != nil {
+			return false, os.NewSyscallError("recvmsg", err)
+		}
+		err = c.in.parse()
+		if err == nil {
+			err = c.cfg.Rules.Check(c.in.packet)
+		}
+		if err == nil {
+			return true, nil
+		}
+		c.cfg.Dropped(vrrp.Reason(err), c.in.packet.Source)
+	}
+	return false, nil
+}
+
+// reportOverflow tells of packets that the kernel dropped, some at a time as there may be very many.
+func (c *Conn) reportOverflow() {
+	for range min(c.in.overflow, maxRefused) {
+		c.in.overflow--
+		c.cfg.Dropped(ReasonOverflow, netip.Addr{})
+	}
+}

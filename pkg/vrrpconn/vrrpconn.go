@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package vrrpconn sends and receives the advertisements of package vrrp on one interface, over a raw socket of one
+// address family. It applies the rules of receipt and says why a packet was refused. It keeps no time, decides nothing
+// and never changes an address.
+package vrrpconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// Config says what a Conn sends and what it accepts.
+type Config struct {
+	Interface net.Interface
+	Source    netip.Addr   // of our packets; its family is the socket's
+	Peers     []netip.Addr // unicast to these; multicast without
+	Rules     vrrp.Rules
+	Checksum  vrrp.ChecksumForm
+	// Dropped is called for each packet that is not accepted, by the goroutine that calls Receive. The source is invalid
+	// for packets that the kernel dropped.
+	Dropped func(reason string, source netip.Addr)
+}
+
+// Conn is a socket of protocol 112 on one interface. Send and Receive are for one goroutine; Wait may run beside them in
+// another, and Close anywhere.
+type Conn struct {
+	cfg          Config
+	conn         *net.IPConn
+	raw          syscall.RawConn
+	destinations []netip.Addr
+	source       []byte // control message that sets the source address
+	message      []byte // as last sent
+	in           *reader
+}
+
+// Listen opens the socket. It needs CAP_NET_RAW and CAP_NET_ADMIN.
+func Listen(cfg Config) (*Conn, error) {
+	var failed error
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return errors.Join(raw.Control(func(fd uintptr) { failed = configure(int(fd), cfg) }), failed)
+	}}
+	network := fmt.Sprintf("ip4:%d", vrrp.Protocol)
+	if cfg.Source.Is6() {
+		network = fmt.Sprintf("ip6:%d", vrrp.Protocol)
+	}
+	pc, err := lc.ListenPacket(context.Background(), network, "")
+	if err != nil {
+		return nil, fmt.Errorf("listen for VRRP on %s: %w", cfg.Interface.Name, err)
+	}
+	conn := pc.(*net.IPConn)
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &Conn{
+		cfg: cfg, conn: conn, raw: raw,
+		destinations: destinations(cfg), source: sourceMessage(cfg), in: newReader(),
+	}, nil
+}
+
+// destinations are where an advertisement goes: the peers, or the group of the family.
+func destinations(cfg Config) []netip.Addr {
+	if len(cfg.Peers) == 0 {
+		return []netip.Addr{group(cfg.Source)}
+	}
+	peers := make([]netip.Addr, len(cfg.Peers))
+	for i, p := range cfg.Peers {
+		peers[i] = p.WithZone("")
+	}
+	return peers
+}
+
+func group(source netip.Addr) netip.Addr {
+	if source.Is6() {
+		return vrrp.GroupIPv6
+	}
+	return vrrp.GroupIPv4
+}
+
+// sourceMessage makes the control message that sets the source address. The socket is not bound to it: one that is
+// hears no multicast over IPv4.
+func sourceMessage(cfg Config) []byte {
+	if cfg.Source.Is6() {
+		return unix.PktInfo6(&unix.Inet6Pktinfo{Addr: cfg.Source.As16(), Ifindex: uint32(cfg.Interface.Index)})
+	}
+	return unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: cfg.Source.As4(), Ifindex: int32(cfg.Interface.Index)})
+}
+
+// Send sends an advertisement to the group or to every peer. It never blocks; one peer that cannot be reached does not
+// keep it from the others.
+func (c *Conn) Send(a vrrp.Advertisement) error {
+	var errs []error
+	err := c.raw.Control(func(fd uintptr) {
+		for _, to := range c.destinations {
+			if err := c.sendTo(int(fd), a, to); err != nil {
+				errs = append(errs, fmt.Errorf("send to %s: %w", to, err))
+			}
+		}
+	})
+	return errors.Join(append(errs, err)...)
+}
+
+// sendTo makes the checksum here for IPv6 too. Were it left to the kernel (IPV6_CHECKSUM), the kernel would check it on
+// receipt as well and drop packets that nobody counts under their reason.
+func (c *Conn) sendTo(fd int, a vrrp.Advertisement, to netip.Addr) error {
+	var err error
+	c.message, err = a.AppendBinary(c.message[:0], c.cfg.Source.WithZone(""), to, c.cfg.Checksum)
+	if err != nil {
+		return err
+	}
+	return unix.Sendmsg(fd, c.message, c.source, c.sockaddr(to), unix.MSG_DONTWAIT)
+}
+
+func (c *Conn) sockaddr(to netip.Addr) unix.Sockaddr {
+	if to.Is6() {
+		return &unix.SockaddrInet6{Addr: to.As16(), ZoneId: uint32(c.cfg.Interface.Index)}
+	}
+	return &unix.SockaddrInet4{Addr: to.As4()}
+}
+
+// Wait blocks until a packet is queued, without taking it. It returns net.ErrClosed after Close.
+func (c *Conn) Wait() error {
+	return c.raw.Read(func(fd uintptr) bool {
+		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return ready > 0 || err != nil // Receive tells the error
+	})
+}
+
+// Close closes the socket and ends Wait.
+func (c *Conn) Close() error { return c.conn.Close() }
