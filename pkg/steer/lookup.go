@@ -116,8 +116,9 @@ func lookupInstructions(sockets int) asm.Instructions {
 	add(asm.Mov.Reg(asm.R6, asm.R1),
 		asm.LoadMem(asm.R2, asm.R6, offsetProtocol, asm.Word),
 		asm.JNE.Imm(asm.R2, unix.IPPROTO_TCP, "pass"),
-		asm.StoreImm(asm.RFP, key+8, 0, asm.DWord),
-		asm.StoreImm(asm.RFP, key+16, 0, asm.DWord))
+		asm.Mov.Imm(asm.R2, 0),
+		asm.StoreMem(asm.RFP, key+8, asm.R2, asm.DWord),
+		asm.StoreMem(asm.RFP, key+16, asm.R2, asm.DWord))
 	add(load(4, offsetLocalPort)...)
 	add(load(0, offsetFamily)...)
 	add(asm.JEq.Imm(asm.R2, unix.AF_INET6, "ipv6"))

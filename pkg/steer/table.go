@@ -3,7 +3,9 @@
 package steer
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 
 	"github.com/google/nftables"
@@ -16,35 +18,31 @@ import (
 const tableName = "harbinger_steer"
 
 // table steers with destination NAT. The kernel deletes the table when the netlink socket that made it is closed.
+//
+// The rules are in a chain of their own that stays; steering is on while the hooks jump there. Without hooks and rules
+// the kernel would stop to track connections, and so to translate the packets of those that are established.
 type table struct {
-	conn   *nftables.Conn
-	chains []*nftables.Chain
-	rules  []natRule
-}
-
-// natRule sends connections to VIP:port to another port of the VIP.
-type natRule struct {
-	frontend Frontend
-	port     uint16
+	conn  *nftables.Conn
+	hooks []*nftables.Chain
 }
 
 func newTable(frontends []Frontend) (*table, error) {
-	t := &table{}
+	var rules []natRule
 	for _, f := range frontends {
 		port, err := localPort(f.Listener)
 		if err != nil {
 			return nil, err
 		}
-		t.rules = append(t.rules, natRule{f, port})
+		rules = append(rules, natRule{f.VIP, port})
 	}
-	var err error
-	if t.conn, err = nftables.New(nftables.AsLasting(), nftables.WithSockOptions(createOwnedTable)); err != nil {
+	conn, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(createOwnedTable))
+	if err != nil {
 		return nil, err
 	}
-	t.addChains()
-	if err := t.conn.Flush(); err != nil {
-		t.conn.CloseLasting()
-		return nil, fmt.Errorf("create chains: %w", err)
+	t := &table{conn: conn}
+	t.fill(rules)
+	if err := conn.Flush(); err != nil {
+		return nil, errors.Join(fmt.Errorf("fill table %s: %w", tableName, err), t.close())
 	}
 	return t, nil
 }
@@ -81,61 +79,86 @@ func createOwnedTable(conn *netlink.Conn) error {
 	return nil
 }
 
-// addChains adds the hooks for connections from other hosts and from this one. They stay while steering is off:
-// without a hook the kernel would stop translating the packets of established connections.
-func (t *table) addChains() {
+// steerChain has the rules.
+const steerChain = "steer"
+
+// fill adds the rules, and the hooks for connections from other hosts and from this one.
+func (t *table) fill(rules []natRule) {
 	owned := &nftables.Table{Name: tableName, Family: nftables.TableFamilyINet}
-	for _, chain := range []*nftables.Chain{
-		{Name: "prerouting", Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityNATDest},
-		{Name: "output", Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest},
+	steer := t.conn.AddChain(&nftables.Chain{Name: steerChain, Table: owned})
+	for _, rule := range rules {
+		t.conn.AddRule(&nftables.Rule{Table: owned, Chain: steer, Exprs: rule.expressions()})
+	}
+	for name, hook := range map[string]*nftables.ChainHook{
+		"prerouting": nftables.ChainHookPrerouting, "output": nftables.ChainHookOutput,
 	} {
-		chain.Table, chain.Type = owned, nftables.ChainTypeNAT
-		t.chains = append(t.chains, t.conn.AddChain(chain))
+		t.hooks = append(t.hooks, t.conn.AddChain(&nftables.Chain{
+			Name: name, Table: owned, Type: nftables.ChainTypeNAT, Hooknum: hook, Priority: nftables.ChainPriorityNATDest,
+		}))
 	}
 }
 
-// enable replaces the rules in one transaction.
 func (t *table) enable() error {
-	t.flush()
-	for _, chain := range t.chains {
-		for _, rule := range t.rules {
-			t.conn.AddRule(&nftables.Rule{Table: chain.Table, Chain: chain, Exprs: rule.expressions()})
-		}
+	t.flushHooks()
+	for _, hook := range t.hooks {
+		t.conn.AddRule(&nftables.Rule{
+			Table: hook.Table, Chain: hook, Exprs: []expr.Any{&expr.Verdict{Kind: expr.VerdictJump, Chain: steerChain}},
+		})
 	}
 	return t.conn.Flush()
 }
 
 func (t *table) disable() error {
-	t.flush()
+	t.flushHooks()
 	return t.conn.Flush()
 }
 
-func (t *table) flush() {
-	for _, chain := range t.chains {
-		t.conn.FlushChain(chain)
+func (t *table) flushHooks() {
+	for _, hook := range t.hooks {
+		t.conn.FlushChain(hook)
 	}
 }
 
 func (t *table) close() error { return t.conn.CloseLasting() }
 
-// expressions is the rule: ip daddr VIP tcp dport PORT dnat to VIP:port.
+// natRule sends connections to VIP:port to another port of the VIP.
+type natRule struct {
+	vip  netip.AddrPort
+	port uint16
+}
+
+// TCP flags, RFC 9293, section 3.1.
+const (
+	fin = 1 << 0
+	syn = 1 << 1
+	rst = 1 << 2
+	ack = 1 << 4
+)
+
+// expressions is the rule
+//
+//	ip daddr VIP tcp dport PORT tcp flags & (fin | syn | rst | ack) == syn dnat ip to VIP:port
+//
+// Connections that began before the kernel tracked them must not be taken for new ones, hence the flags.
 func (r natRule) expressions() []expr.Any {
-	vip := r.frontend.VIP
-	family, offset, address := byte(unix.NFPROTO_IPV4), uint32(16), vip.Addr().AsSlice()
-	if vip.Addr().Is6() {
+	family, offset, address := byte(unix.NFPROTO_IPV4), uint32(16), r.vip.Addr().AsSlice()
+	if r.vip.Addr().Is6() {
 		family, offset = unix.NFPROTO_IPV6, 24
 	}
-	equal := func(data []byte) *expr.Cmp { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, equal([]byte{family}),
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, equal([]byte{unix.IPPROTO_TCP}),
 		&expr.Payload{Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: uint32(len(address)), DestRegister: 1}, equal(address),
-		&expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2, DestRegister: 1}, equal(binaryutil.BigEndian.PutUint16(vip.Port())),
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1}, equal([]byte{unix.IPPROTO_TCP}),
+		&expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2, DestRegister: 1}, equal(binaryutil.BigEndian.PutUint16(r.vip.Port())),
+		&expr.Payload{Base: expr.PayloadBaseTransportHeader, Offset: 13, Len: 1, DestRegister: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 1, Mask: []byte{fin | syn | rst | ack}, Xor: []byte{0}}, equal([]byte{syn}),
 		&expr.Immediate{Register: 1, Data: address},
 		&expr.Immediate{Register: 2, Data: binaryutil.BigEndian.PutUint16(r.port)},
 		&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(family), RegAddrMin: 1, RegProtoMin: 2, Specified: true},
 	}
 }
+
+func equal(data []byte) *expr.Cmp { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }
 
 // localPort returns the port that a socket is bound to.
 func localPort(socket syscall.Conn) (port uint16, err error) {

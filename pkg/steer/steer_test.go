@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package steer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+)
+
+const patience = 10 * time.Second
+
+func TestMain(m *testing.M) {
+	os.Exit(lab.Main(func() int {
+		code := m.Run()
+		if err := goleak.Find(); code == 0 && err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			return 1
+		}
+		return code
+	}, steererRole))
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The virtual addresses of the tests.
+var (
+	vip4 = netip.MustParseAddr("192.168.238.100")
+	vip6 = netip.MustParseAddr("fd00::100")
+)
+
+// A scene is a host with the virtual addresses and an apiserver on [::]:6443, and a client beside it.
+type scene struct {
+	host, client *lab.Host
+}
+
+func newScene(t testing.TB) scene {
+	t.Helper()
+	l, err := lab.New(lab.Config{Nodes: 1, Prefix6: netip.MustParsePrefix("fd00::/64")})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	s := scene{host: l.Hosts()[0]}
+	s.client, err = l.AddHost("client", 10)
+	must(t, err)
+	must(t, s.host.AddAddress(netip.PrefixFrom(vip4, 32)))
+	must(t, s.host.AddAddress(netip.PrefixFrom(vip6, 128)))
+	apiserver, err := s.host.Listen("[::]:6443")
+	must(t, err)
+	greet(t, apiserver, "apiserver")
+	return s
+}
+
+// greet serves connections: each gets a line with a name, the address that it came to and the one that it came from,
+// and then an echo.
+func greet(t testing.TB, ln net.Listener, name string) {
+	var wait sync.WaitGroup
+	wait.Go(func() { serveGreeting(ln, name, &wait) })
+	t.Cleanup(func() {
+		ln.Close()
+		wait.Wait()
+	})
+}
+
+func serveGreeting(ln net.Listener, name string, wait *sync.WaitGroup) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		wait.Go(func() {
+			defer conn.Close()
+			fmt.Fprintf(conn, "%s %s %s\n", name, conn.LocalAddr(), conn.RemoteAddr().(*net.TCPAddr).IP)
+			io.Copy(conn, conn)
+		})
+	}
+}
+
+// listenPlain opens a listener that is not multipath TCP, on an address that need not exist.
+func listenPlain(address netip.AddrPort) (*net.TCPListener, error) {
+	config := net.ListenConfig{}
+	config.SetMultipathTCP(false)
+	ln, err := config.Listen(context.Background(), "tcp", address.String())
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// frontends listens in the calling thread's namespace where both kinds of steering find it.
+func frontends() ([]Frontend, []net.Listener, error) {
+	var fronts []Frontend
+	var listeners []net.Listener
+	for _, vip := range []netip.Addr{vip4, vip6} {
+		ln, err := listenPlain(netip.AddrPortFrom(vip, 16443))
+		if err != nil {
+			return nil, nil, err
+		}
+		listeners = append(listeners, ln)
+		fronts = append(fronts, Frontend{VIP: netip.AddrPortFrom(vip, 6443), Listener: ln})
+	}
+	return fronts, listeners, nil
+}
+
+// newSteering prepares steering to a balancer in the host.
+func (s scene) newSteering(t testing.TB, kind Kind) *Steering {
+	t.Helper()
+	var steering *Steering
+	var listeners []net.Listener
+	must(t, s.host.Do(func() (err error) {
+		var fronts []Frontend
+		if fronts, listeners, err = frontends(); err != nil {
+			return err
+		}
+		steering, err = New(Config{Kind: kind, Frontends: fronts})
+		return err
+	}))
+	for _, ln := range listeners {
+		greet(t, ln, "balancer")
+	}
+	t.Cleanup(func() { must(t, steering.Close()) })
+	return steering
+}
+
+// reach connects and returns the greeting.
+func reach(t testing.TB, from *lab.Host, address netip.AddrPort) (conn net.Conn, greeting string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := from.Dial(ctx, "tcp", address.String())
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	must(t, conn.SetDeadline(time.Now().Add(patience)))
+	buffer := make([]byte, 200)
+	n, err := conn.Read(buffer)
+	must(t, err)
+	return conn, strings.TrimSuffix(string(buffer[:n]), "\n")
+}
+
+// want checks who answers at an address.
+func want(t testing.TB, from *lab.Host, address netip.AddrPort, name string) {
+	t.Helper()
+	if _, greeting := reach(t, from, address); !strings.HasPrefix(greeting, name+" ") {
+		t.Errorf("from %s, %s is answered by %q, want %s", from.Name, address, greeting, name)
+	}
+}
+
+// wantVIPs checks who answers at the virtual addresses, for the client and for the host itself.
+func (s scene) wantVIPs(t testing.TB, name string) {
+	t.Helper()
+	for _, from := range []*lab.Host{s.client, s.host} {
+		for _, vip := range []netip.Addr{vip4, vip6} {
+			want(t, from, netip.AddrPortFrom(vip, 6443), name)
+		}
+	}
+}
+
+// wantRest checks that everything but the virtual addresses still reaches the apiserver.
+func (s scene) wantRest(t testing.TB) {
+	t.Helper()
+	for _, address := range []netip.Addr{s.host.Address.Addr(), s.host.Address6.Addr()} {
+		want(t, s.client, netip.AddrPortFrom(address, 6443), "apiserver")
+		want(t, s.host, netip.AddrPortFrom(address, 6443), "apiserver")
+	}
+	want(t, s.host, netip.MustParseAddrPort("127.0.0.1:6443"), "apiserver")
+	want(t, s.host, netip.MustParseAddrPort("[::1]:6443"), "apiserver")
+}
+
+// forEachKind runs a test for both kinds of steering.
+func forEachKind(t *testing.T, test func(t *testing.T, kind Kind)) {
+	for _, kind := range []Kind{BPF, NFTables} {
+		t.Run(string(kind), func(t *testing.T) { test(t, kind) })
+	}
+}
+
+func TestSteering(t *testing.T) {
+	forEachKind(t, func(t *testing.T, kind Kind) {
+		s := newScene(t)
+		steering := s.newSteering(t, kind)
+		s.wantVIPs(t, "apiserver")
+		for range 3 {
+			must(t, steering.Enable())
+			must(t, steering.Enable())
+			if !steering.Enabled() {
+				t.Error("it is not enabled")
+			}
+			s.wantVIPs(t, "balancer")
+			s.wantRest(t)
+			must(t, steering.Disable())
+			must(t, steering.Disable())
+			if steering.Enabled() {
+				t.Error("it is enabled")
+			}
+			s.wantVIPs(t, "apiserver")
+			s.wantRest(t)
+		}
+	})
+}
+
+// TestSteeringKeepsConnections changes the steering under open connections of both sides.
+func TestSteeringKeepsConnections(t *testing.T) {
+	forEachKind(t, func(t *testing.T, kind Kind) {
+		s := newScene(t)
+		steering := s.newSteering(t, kind)
+		var conns []net.Conn
+		for _, change := range []func() error{steering.Enable, steering.Disable, steering.Enable, steering.Disable} {
+			for _, vip := range []netip.Addr{vip4, vip6} {
+				for _, from := range []*lab.Host{s.client, s.host} {
+					conn, _ := reach(t, from, netip.AddrPortFrom(vip, 6443))
+					conns = append(conns, conn)
+				}
+			}
+			must(t, change())
+			for _, conn := range conns {
+				_, err := conn.Write([]byte("x"))
+				must(t, err)
+				_, err = io.ReadFull(conn, make([]byte, 1))
+				must(t, err)
+			}
+		}
+	})
+}
+
+func TestSteeringShowsTheClient(t *testing.T) {
+	forEachKind(t, func(t *testing.T, kind Kind) {
+		s := newScene(t)
+		must(t, s.newSteering(t, kind).Enable())
+		_, greeting := reach(t, s.client, netip.AddrPortFrom(vip4, 6443))
+		port := map[Kind]int{BPF: 6443, NFTables: 16443}[kind]
+		if want := fmt.Sprintf("balancer %s:%d %s", vip4, port, s.client.Address.Addr()); greeting != want {
+			t.Errorf("the balancer sees %q, want %q", greeting, want)
+		}
+	})
+}
+
+func TestCloseTakesSteeringAway(t *testing.T) {
+	forEachKind(t, func(t *testing.T, kind Kind) {
+		s := newScene(t)
+		steering := s.newSteering(t, kind)
+		must(t, steering.Enable())
+		must(t, steering.Close())
+		s.wantVIPs(t, "apiserver")
+		must(t, s.host.Do(func() error { // nothing is in the way of the next one
+			next, err := New(Config{Kind: kind})
+			if err != nil {
+				return err
+			}
+			return next.Close()
+		}))
+	})
+}
+
+// TestSteeringOfASocketThatStopsListening has the balancer refuse connections: the virtual address falls to the
+// apiserver by itself, and to the balancer again with the next Enable.
+func TestSteeringOfASocketThatStopsListening(t *testing.T) {
+	s := newScene(t)
+	var steering *Steering
+	var ln *net.TCPListener
+	must(t, s.host.Do(func() (err error) {
+		if ln, err = listenPlain(netip.MustParseAddrPort("127.0.0.1:7777")); err != nil {
+			return err
+		}
+		steering, err = New(Config{Kind: BPF, Frontends: []Frontend{{netip.AddrPortFrom(vip4, 6443), ln}}})
+		return err
+	}))
+	defer ln.Close()
+	defer steering.Close()
+	must(t, steering.Enable())
+	must(t, onSocket(ln, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_RDWR) }))
+	want(t, s.client, netip.AddrPortFrom(vip4, 6443), "apiserver")
+	if err := steering.Enable(); err == nil {
+		t.Error("a socket that does not listen was accepted")
+	}
+	must(t, onSocket(ln, func(fd uintptr) error { return unix.Listen(int(fd), 10) }))
+	greet(t, ln, "balancer")
+	must(t, steering.Enable())
+	want(t, s.client, netip.AddrPortFrom(vip4, 6443), "balancer")
+}
+
+func TestBPFRefusesMultipathTCP(t *testing.T) {
+	s := newScene(t)
+	must(t, s.host.Do(func() error {
+		ln, err := net.Listen("tcp", "127.0.0.1:7777") // multipath by default
+		if err != nil {
+			return err
+		}
+		defer ln.Close()
+		steering, err := New(Config{Kind: BPF, Frontends: []Frontend{{netip.AddrPortFrom(vip4, 6443), ln.(*net.TCPListener)}}})
+		if err != nil {
+			return err
+		}
+		defer steering.Close()
+		if err := steering.Enable(); !errors.Is(err, syscall.EOPNOTSUPP) {
+			t.Errorf("enabling gave %v", err)
+		}
+		return nil
+	}))
+}
+
+func TestTableHasAnOwner(t *testing.T) {
+	s := newScene(t)
+	s.newSteering(t, NFTables)
+	must(t, s.host.Do(func() error {
+		_, err := New(Config{Kind: NFTables})
+		if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EEXIST) {
+			t.Errorf("a second owner gets %v", err)
+		}
+		return nil
+	}))
+}
+
+func TestUnknownKind(t *testing.T) {
+	if _, err := New(Config{Kind: "IPVS"}); err == nil || err.Error() != `unknown kind of steering "IPVS"` {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A steererConfig is what the steerer role is told.
+type steererConfig struct {
+	Kind         Kind
+	Capabilities []int // all that it has; empty: as many as there are
+}
+
+// steererRole is a process that steers to itself, and writes which kind it uses.
+var steererRole = lab.Role{Name: "steerer", Main: func(args []string) int {
+	if err := runSteerer(args[0]); err != nil {
+		fmt.Println("error:", err)
+		return 1
+	}
+	return 0
+}}
+
+func runSteerer(encoded string) error {
+	var cfg steererConfig
+	if err := json.Unmarshal([]byte(encoded), &cfg); err != nil {
+		return err
+	}
+	if len(cfg.Capabilities) > 0 {
+		return keepCapabilities(cfg)
+	}
+	fronts, listeners, err := frontends()
+	if err != nil {
+		return err
+	}
+	s, err := New(Config{Kind: cfg.Kind, Frontends: fronts})
+	if err != nil {
+		return err
+	}
+	if err := s.Enable(); err != nil {
+		return err
+	}
+	fmt.Println("enabled", s.Kind())
+	var wait sync.WaitGroup
+	for _, ln := range listeners {
+		wait.Go(func() { serveGreeting(ln, "balancer", &wait) })
+	}
+	wait.Wait()
+	return nil
+}
+
+// keepCapabilities starts the program again with no capabilities but those.
+func keepCapabilities(cfg steererConfig) error {
+	runtime.LockOSThread() // the bounding set is the thread's, and exec takes it over
+	for c := range unix.CAP_LAST_CAP + 1 {
+		if slices.Contains(cfg.Capabilities, c) {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
+			return err
+		}
+	}
+	cfg.Capabilities = nil
+	encoded, err := json.Marshal(cfg)
+	if err != nil {
+		return err
+	}
+	return syscall.Exec("/proc/self/exe", []string{os.Args[0], string(encoded)}, os.Environ())
+}
+
+// startSteerer starts a steerer and waits until it steers.
+func (s scene) startSteerer(t testing.TB, cfg steererConfig) *lab.Process {
+	t.Helper()
+	encoded, err := json.Marshal(cfg)
+	must(t, err)
+	p, err := s.host.Start(steererRole.Command(string(encoded)))
+	must(t, err)
+	must(t, lab.Until(patience, "the process steers", func() bool { return p.Wrote("\n") }))
+	if !p.Wrote("enabled") {
+		t.Fatal(p.Output())
+	}
+	return p
+}
+
+func TestDeathOfTheProcess(t *testing.T) {
+	forEachKind(t, func(t *testing.T, kind Kind) {
+		s := newScene(t)
+		p := s.startSteerer(t, steererConfig{Kind: kind})
+		s.wantVIPs(t, "balancer")
+		must(t, p.Kill())
+		start := time.Now()
+		s.wantVIPs(t, "apiserver")
+		t.Logf("the apiserver answered all within %v", time.Since(start))
+	})
+}
+
+// TestCapabilities holds what each kind needs, and that Auto takes the best that they allow.
+func TestCapabilities(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		keep []int
+		want Kind
+	}{
+		{"NET_ADMIN and BPF", []int{unix.CAP_NET_ADMIN, unix.CAP_BPF}, BPF},
+		{"NET_ADMIN", []int{unix.CAP_NET_ADMIN}, NFTables},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newScene(t)
+			p := s.startSteerer(t, steererConfig{Kind: Auto, Capabilities: test.keep})
+			if !p.Wrote("enabled " + string(test.want)) {
+				t.Errorf("it says %s, want %s", p.Output(), test.want)
+			}
+			s.wantVIPs(t, "balancer")
+			s.wantRest(t)
+		})
+	}
+}
