@@ -5,6 +5,7 @@
 package trial
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
@@ -15,7 +16,10 @@ const VirtualRouterID = 51
 
 // Keepalived is the classic pair: keepalived and haproxy on every node.
 type Keepalived struct {
-	Version int // of VRRP; 3 if not set
+	Version  int   // of VRRP; 3 if not set
+	Priority uint8 // 100 if not set
+	Password string
+	Unicast  bool
 }
 
 // Name returns what the system is called in tables.
@@ -27,15 +31,29 @@ func (k Keepalived) Start(p *Plane, n *Node) (*Sidecar, error) {
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := guest.Keepalived{
-		Version:               k.Version,
-		VirtualRouterID:       VirtualRouterID,
-		Priority:              100,
-		AdvertisementInterval: p.Interval,
-		VirtualAddresses:      p.VirtualAddresses,
-	}.Start(n.Host)
+	keeper, err := k.guest(p, n).Start(n.Host)
 	if err != nil {
 		return nil, errors.Join(err, balancer.Kill())
 	}
 	return &Sidecar{Keeper: keeper, Balancer: balancer}, nil
+}
+
+func (k Keepalived) guest(p *Plane, n *Node) guest.Keepalived {
+	g := guest.Keepalived{
+		Version:               k.Version,
+		VirtualRouterID:       VirtualRouterID,
+		Priority:              cmp.Or(k.Priority, 100),
+		AdvertisementInterval: p.Interval,
+		Password:              k.Password,
+		VirtualAddresses:      p.VirtualAddresses,
+	}
+	if k.Unicast {
+		g.Source = p.nodeAddress(n)
+		for _, other := range p.Nodes {
+			if other != n {
+				g.Peers = append(g.Peers, p.nodeAddress(other))
+			}
+		}
+	}
+	return g
 }

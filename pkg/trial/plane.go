@@ -143,11 +143,19 @@ func (p *Plane) startObservers() error {
 // VirtualAddress returns the first of the virtual addresses.
 func (p *Plane) VirtualAddress() netip.Addr { return p.VirtualAddresses[0].Addr() }
 
+// nodeAddress returns a node's address of the family of the virtual one.
+func (p *Plane) nodeAddress(n *Node) netip.Addr {
+	if p.VirtualAddress().Is6() {
+		return n.Address6.Addr()
+	}
+	return n.Address.Addr()
+}
+
 // Backends returns the addresses of the API servers.
 func (p *Plane) Backends() []netip.AddrPort {
 	var backends []netip.AddrPort
 	for _, n := range p.Nodes {
-		backends = append(backends, netip.AddrPortFrom(n.Address.Addr(), APIServerPort))
+		backends = append(backends, netip.AddrPortFrom(p.nodeAddress(n), APIServerPort))
 	}
 	return backends
 }

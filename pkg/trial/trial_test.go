@@ -5,31 +5,97 @@
 package trial
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(Main(m.Run)) }
+// harbinger is the program under test, built once.
+var harbinger Harbinger
 
-func TestKeepalivedStandsTheTrial(t *testing.T) {
-	p, err := New(Config{System: Keepalived{}, Interval: 100 * time.Millisecond})
+func TestMain(m *testing.M) {
+	os.Exit(Main(func() int {
+		dir, err := os.MkdirTemp("", "trial")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		if harbinger, err = Build(filepath.Join(dir, "harbinger")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}))
+}
+
+// must ends the test at an error.
+func must(t *testing.T, err error) {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range []Fault{PlannedStop, Kill, Freeze, CutCable, APIServerDies} {
-		r, err := p.Do(f)
-		t.Logf("%-16s %s→%s outage %v (%d/%d) repair %v held %v answered %v left %v", f.Name, r.Before, r.After, r.Outage.Longest, r.Outage.Failed, r.Outage.Attempts, r.RepairOutage.Longest, r.Held, r.Answered, r.Left)
-		if err != nil {
-			t.Error(err)
-			for _, n := range p.Nodes {
-				t.Log(n.Name, n.Sidecar.Keeper.Output())
-			}
-			break
-		}
-	}
 }
+
+// until waits for a condition, or ends the test.
+func until(t *testing.T, timeout time.Duration, what string, condition func() bool) {
+	t.Helper()
+	must(t, lab.Until(timeout, what, condition))
+}
+
+// newPlane returns a control plane that ends with the test, and shows what its
+// sidecars wrote if the test failed. No sidecar runs yet.
+func newPlane(t *testing.T, cfg Config) *Plane {
+	t.Helper()
+	p, err := New(cfg)
+	must(t, err)
+	t.Cleanup(func() {
+		for _, n := range p.Nodes {
+			if t.Failed() && n.Sidecar != nil {
+				t.Logf("%s of %s:\n%s", p.System.Name(), n.Name, n.Sidecar.Keeper.Output())
+			}
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// startPlane returns a control plane whose sidecars run and have settled.
+func startPlane(t *testing.T, cfg Config) *Plane {
+	t.Helper()
+	p := newPlane(t, cfg)
+	must(t, p.Start())
+	return p
+}
+
+// do does a fault to a plane, so many times, and logs what it did.
+func do(t *testing.T, p *Plane, f Fault, runs int) Row {
+	t.Helper()
+	row := Row{Fault: f}
+	for range runs {
+		err := row.Do(p)
+		r := row.Results[len(row.Results)-1]
+		t.Logf("%s: %s → %s, outage %v (%d of %d failed: %v), at repair %v, held %v, answered %v, left %v",
+			f.Name, r.Before, r.After, r.Outage.Longest, r.Outage.Failed, r.Outage.Attempts, r.Outage.LastError,
+			r.RepairOutage.Longest, r.Held, r.Answered, r.Left)
+		must(t, err)
+	}
+	return row
+}
+
+// holder returns the node that has the address alone.
+func holder(t *testing.T, p *Plane, except ...string) *Node {
+	t.Helper()
+	n, err := p.Holder(except...)
+	must(t, err)
+	return n
+}
+
+// watch lets a plane be watched for a time in which nothing should happen.
+func watch(d time.Duration) { time.Sleep(d) }

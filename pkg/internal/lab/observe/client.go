@@ -8,12 +8,11 @@ import (
 	"bufio"
 	"cmp"
 	"crypto/tls"
-	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -108,30 +107,22 @@ func (c *Client) try(deadline time.Time) (node string, err error) {
 	if c.cfg.TLS != nil {
 		conn = tls.Client(conn, c.cfg.TLS)
 	}
-	if _, err := conn.Write([]byte("GET / HTTP/1.0\r\n\r\n")); err != nil {
+	return Ask(conn)
+}
+
+// Ask makes a request on a connection, which stays open, and returns the name
+// of the node that answered if it told.
+func Ask(conn net.Conn) (node string, err error) {
+	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: kubernetes\r\n\r\n")); err != nil {
 		return "", err
-	}
-	if c.cfg.TLS == nil {
-		return "", expectHTTP(conn)
 	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return "", err
 	}
-	return response.Header.Get(guest.NodeHeader), nil
-}
-
-// expectHTTP reads the begin of an answer in HTTP.
-func expectHTTP(conn net.Conn) error {
-	begin := make([]byte, 16)
-	n, err := conn.Read(begin)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(string(begin[:n]), "HTTP/") {
-		return errors.New("the answer is no HTTP")
-	}
-	return nil
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.Header.Get(guest.NodeHeader), err
 }
 
 // An Outage is what a client suffered in a time.

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trial
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+)
+
+// status asks the sidecar of a node. It is zero while none answers.
+func status(t *testing.T, n *Node) (s sidecar.Status) {
+	t.Helper()
+	out, err := harbinger.Run(n, "status", "-o", "json")
+	if err != nil {
+		return s
+	}
+	must(t, json.Unmarshal([]byte(out), &s))
+	return s
+}
+
+// dropped returns how many packets a node has refused, by reason.
+func dropped(t *testing.T, n *Node) map[string]uint64 {
+	t.Helper()
+	counts := make(map[string]uint64)
+	for reason, drop := range status(t, n).VirtualRouter.Dropped {
+		counts[reason] = drop.Count
+	}
+	return counts
+}
