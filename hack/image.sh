@@ -9,8 +9,9 @@
 #
 # HARBINGER_BINARY names a program to take instead of building one.
 set -euo pipefail
-# shellcheck source=hack/e2e/docker.sh
+# shellcheck source=hack/e2e/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/e2e/lib.sh"
+# shellcheck source=hack/e2e/docker.sh
 source "$(dirname "${BASH_SOURCE[0]}")/e2e/docker.sh"
 
 limit=$((30 * 1000 * 1000)) # bytes: the image goes to every control plane host before there is a cluster to help
@@ -44,7 +45,7 @@ fi
 touch --date=@0 "$binary" # the layer is the same for the same program
 
 trap docker_down EXIT
-docker_up
+docker_up ""
 
 # The old builder is asked for where the new one is not installed; it wants the architecture by argument.
 if docker buildx version >/dev/null 2>&1; then

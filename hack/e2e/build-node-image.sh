@@ -42,18 +42,20 @@ debian_mirror() {
 
 # node_root prints the path of the Debian root file system as a tar file.
 node_root() {
-	local mirror tar
+	local mirror tar start
 	tar=$HARBINGER_CACHE/root-$suite-$(content_key "$packages" "$(uname -m)").tar
 	if [[ ! -f $tar ]]; then
 		((EUID == 0)) || die "only root can debootstrap the node's root file system"
 		need debootstrap debootstrap
 		mirror=$(debian_mirror)
 		say "cold: debootstrap of $suite from $mirror"
-		timed "debootstrap" nice -n 10 debootstrap --variant=minbase --include="$packages" "$suite" "$work/debian" "$mirror" \
+		start=$(now_ms)
+		nice -n 10 debootstrap --variant=minbase --include="$packages" "$suite" "$work/debian" "$mirror" \
 			>"$work/debootstrap.log" 2>&1 || {
 			tail -n 20 "$work/debootstrap.log" >&2
 			die "debootstrap failed"
 		}
+		say "debootstrap: $(seconds_since "$start") s"
 		tar -C "$work/debian" --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' --exclude='./usr/share/doc/*' \
 			--exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' -cf "$tar.partial" .
 		mv "$tar.partial" "$tar"

@@ -49,6 +49,14 @@ node_up() {
 		--tmpfs /run:exec --tmpfs /tmp:exec --volume /var "${options[@]}" "$image" >/dev/null
 }
 
+# unplug <node…>: a host that is killed must not send a last word to where its rules no longer translate it.
+unplug() {
+	local node
+	for node in "$@"; do
+		docker network disconnect --force "$NETWORK" "$(container "$node")" 2>/dev/null || true
+	done
+}
+
 node_ready() { on "$1" ctr version && on "$1" systemctl is-enabled kubelet; }
 
 # observer_up <name> <network> <image> <command…>: a container that only looks. It has processes and a freezer of its own,

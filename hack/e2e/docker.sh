@@ -67,7 +67,7 @@ docker_up() {
 		ip route add default dev uplink0
 		exec dockerd "$@"' dockerd "${options[@]}" >"$DOCKER_RUN/dockerd.log" 2>&1 {docker_lock}>&- &
 	DOCKER_PID=$!
-	printf '%s\n' "$DOCKER_PID" >"$HARBINGER_CACHE/docker.pid"
+	printf '%s %s\n' "$DOCKER_PID" "$DOCKER_RUN" >"$HARBINGER_CACHE/docker.pid"
 	export DOCKER_HOST=unix://$DOCKER_RUN/docker.sock HARBINGER_E2E_DOCKER_IS_OURS=1
 	wait_for 60 "dockerd to answer" docker_answers_or_died || true
 	docker info >/dev/null 2>&1 || {
@@ -82,14 +82,15 @@ docker_answers_or_died() { docker info || ! kill -0 "$DOCKER_PID"; }
 # docker_kill_stale ends the daemon of a run that was killed. The record alone is no proof (process numbers are used
 # again): the process must be a dockerd on our images.
 docker_kill_stale() {
-	local pid
+	local pid run
 	[[ -s $HARBINGER_CACHE/docker.pid ]] || return 0
-	pid=$(<"$HARBINGER_CACHE/docker.pid")
+	read -r pid run <"$HARBINGER_CACHE/docker.pid"
 	if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "dockerd --data-root $DOCKER_STATE "; then
 		warn "ending the daemon of a run that was killed (process $pid)"
 		kill "$pid"
 		wait_for 60 "process $pid to end" process_ended "$pid"
 	fi
+	[[ $run != */harbinger-docker.* ]] || rm -rf "$run"
 	rm -f "$HARBINGER_CACHE/docker.pid"
 }
 

@@ -66,6 +66,7 @@ finish() {
 	fi
 	if [[ -n $guard_is_up ]]; then
 		chapter "taking everything down"
+		unplug "${NODES[@]}"
 		strays=$(observer_log strays | head -n 20)
 		docker_remove_ours
 		# Only now: to the last container the rule stands, and the count is complete.
@@ -93,15 +94,19 @@ trap 'printf "error: line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
 trap 'exit 130' INT TERM
 
 # Three hosts with systemd, containerd and a kubelet each need more inotify instances than some kernels allow one user.
+# The old value is kept in a file, so that the run after one that was killed can put it back.
 inotify=/proc/sys/fs/inotify/max_user_instances
-inotify_before=
+inotify_before=$HARBINGER_CACHE/inotify-before
 raise_inotify() {
 	(($(<"$inotify") < 1024)) || return 0
-	[[ -w $inotify ]] || die "fs.inotify.max_user_instances is below 1024: raise it, or run as root"
-	inotify_before=$(<"$inotify")
+	cat "$inotify" >"$inotify_before"
 	echo 1024 >"$inotify"
 }
-restore_inotify() { [[ -z $inotify_before ]] || echo "$inotify_before" >"$inotify"; }
+restore_inotify() {
+	[[ -s $inotify_before ]] || return 0
+	cat "$inotify_before" >"$inotify"
+	rm -f "$inotify_before"
+}
 
 # --- the story ---------------------------------------------------------------------------------------------------------
 
@@ -322,6 +327,7 @@ worst_ms() { awk -F'worst-ms=' '/ summary / {print $2}' "$OUT/client-$1.log"; }
 
 sidecars_ready() {
 	local not_ready
+	# shellcheck disable=SC2016  # jq's variable
 	not_ready=$(kube --request-timeout=2s get pods -n kube-system -o json |
 		on_stdin "$KUBE_NODE" jq -r --arg image "$IMAGE" '.items[] | select(.spec.containers[0].image == $image) |
 			select([.status.conditions[] | select(.type == "Ready" and .status == "True")] == []) | .metadata.name')
