@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"path"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -102,13 +103,16 @@ func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Contain
 		if err != nil {
 			return corev1.Container{}, err
 		}
-		c.Env = append(c.Env, corev1.EnvVar{Name: config.Variable, Value: string(document)})
+		c.Env = append(c.Env, corev1.EnvVar{Name: config.Variable, Value: escape(string(document))})
 	}
 	c.Env = append(c.Env, corev1.EnvVar{Name: config.NodeNameVariable, ValueFrom: &corev1.EnvVarSource{
 		FieldRef: &corev1.ObjectFieldSelector{FieldPath: "spec.nodeName"},
 	}})
 	return c, nil
 }
+
+// escape keeps the kubelet from reading $$ and $(NAME) in a value.
+func escape(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
 // securityContext leaves what the election, the address, the steering (BPF) and real-time scheduling (SYS_NICE) need. The
 // default seccomp profile of containerd and CRI-O lets bpf(2) through for those who have CAP_BPF.

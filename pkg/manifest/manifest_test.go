@@ -123,6 +123,16 @@ func TestRenderIsStable(t *testing.T) {
 	}
 }
 
+// The kubelet replaces $(NAME) by a variable and $$ by one dollar sign.
+func TestVariableIsEscaped(t *testing.T) {
+	cfg := readSample(t, "keepalived")
+	cfg.Election.VRRP.Authentication.Password = "$$$(A)$"
+	pod, _ := render(t, cfg, manifest.Options{})
+	if got := variable(pod, config.Variable); !strings.Contains(got, "password: $$$$$$(A)$$\n") {
+		t.Errorf("%s is %q", config.Variable, got)
+	}
+}
+
 func TestConfigFile(t *testing.T) {
 	pod, _ := render(t, readSample(t, "classic"), manifest.Options{Image: "registry.example.org/harbinger@sha256:abc", ConfigFile: true})
 	container := pod.Spec.Containers[0]

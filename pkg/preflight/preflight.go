@@ -120,15 +120,15 @@ type ownPort struct {
 
 // ownPorts are the ports that Harbinger opens itself.
 func ownPorts(cfg *config.HarbingerConfiguration) []ownPort {
-	any := netip.IPv6Unspecified()
+	everywhere := netip.IPv6Unspecified()
 	ports := []ownPort{
 		{field.NewPath("status", "bindAddress"), cfg.Status.BindAddress},
-		{field.NewPath("status", "identityPort"), netip.AddrPortFrom(any, cfg.Status.IdentityPort)},
+		{field.NewPath("status", "identityPort"), netip.AddrPortFrom(everywhere, cfg.Status.IdentityPort)},
 	}
 	if cfg.ControlPlane.Port != cfg.ControlPlane.APIServerPort {
-		return append(ports, ownPort{field.NewPath("controlPlane", "port"), netip.AddrPortFrom(any, cfg.ControlPlane.Port)})
+		return append(ports, ownPort{field.NewPath("controlPlane", "port"), netip.AddrPortFrom(everywhere, cfg.ControlPlane.Port)})
 	}
-	return append(ports, ownPort{field.NewPath("loadBalancer", "steering", "port"), netip.AddrPortFrom(any, cfg.LoadBalancer.Steering.Port)})
+	return append(ports, ownPort{field.NewPath("loadBalancer", "steering", "port"), netip.AddrPortFrom(everywhere, cfg.LoadBalancer.Steering.Port)})
 }
 
 // overlap reports whether two sockets want the same port of an address. An unspecified address stands for all of them.
