@@ -4,6 +4,7 @@ package vrrp
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -80,18 +81,31 @@ func (a Advertisement) valid() error {
 	case a.Version != Version2 && a.Version != Version3:
 		return fmt.Errorf("version %d: 2 or 3", a.Version)
 	case a.VRID == 0:
-		return fmt.Errorf("virtual router ID 0: 1 to 255")
+		return errors.New("virtual router ID 0: 1 to 255")
 	case len(a.Addresses) == 0 || len(a.Addresses) > 255:
 		return fmt.Errorf("%d addresses: 1 to 255", len(a.Addresses))
-	case len(a.Authentication.Password) > authenticationLength:
-		return fmt.Errorf("password of %d bytes: at most %d", len(a.Authentication.Password), authenticationLength)
-	case a.Version == Version3 && a.Authentication != Authentication{}:
-		return fmt.Errorf("authentication: only version 2 has it")
+	}
+	if err := a.Authentication.valid(a.Version); err != nil {
+		return err
 	}
 	for _, addr := range a.Addresses {
 		if addr.Is6() != a.Addresses[0].Is6() || a.Version == Version2 && addr.Is6() || !addr.IsValid() {
 			return fmt.Errorf("address %s: all of one family, and IPv4 in version 2", addr)
 		}
+	}
+	return nil
+}
+
+func (a Authentication) valid(v Version) error {
+	switch {
+	case a == Authentication{}:
+		return nil
+	case v == Version3:
+		return errors.New("authentication: only version 2 has it")
+	case a.Type != AuthenticationPassword:
+		return fmt.Errorf("authentication type %d: 0 without a password, or 1 with one", a.Type)
+	case len(a.Password) > authenticationLength:
+		return fmt.Errorf("password of %d bytes: at most %d", len(a.Password), authenticationLength)
 	}
 	return nil
 }
