@@ -20,6 +20,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
 
 // answerTimeout bounds how long a listener of this host may take to say who it is.
@@ -140,7 +141,7 @@ func isHarbinger(ctx context.Context, listener netip.AddrPort) bool {
 	if err != nil {
 		return false
 	}
-	var identity struct{ Incarnation string }
+	var identity probe.Identity
 	return json.Unmarshal(line, &identity) == nil && identity.Incarnation != ""
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, guest.APIServerRole)) }
@@ -195,7 +196,7 @@ func TestGather(t *testing.T) {
 
 func TestGatherFindsHarbinger(t *testing.T) {
 	cfg := decode(t, "virtualAddresses: ['fd00::100/64']")
-	identity, err := json.Marshal(map[string]any{"cluster": "kubernetes", "node": "node1", "incarnation": "boot/1"})
+	identity, err := json.Marshal(probe.Identity{Cluster: "kubernetes", Node: "node1", Incarnation: "boot/1"})
 	if err != nil {
 		t.Fatal(err)
 	}
