@@ -164,9 +164,10 @@ func (b *Balancer) probe(ctx context.Context, p *prober, timeout time.Duration) 
 	return give(ctx, b.results, result{p, err})
 }
 
-// publish makes connections go where settings and health say. The first time, it begins to accept them.
+// publish makes connections go where settings and health say. The first time, it begins to accept them. It closes
+// connections last: their clients come back at once.
 func (b *Balancer) publish(ctx, accept context.Context) error {
-	b.monitor.settle(ctx)
+	b.monitor.openSessions(ctx)
 	route := b.monitor.route()
 	first := b.dispatcher.route.Swap(route) == nil
 	if err := b.setListening(route.pool.Usable() && !b.draining, first); err != nil {
@@ -177,6 +178,7 @@ func (b *Balancer) publish(ctx, accept context.Context) error {
 			b.accepting.Go(func() { f.accept(accept, func(conn *net.TCPConn) { b.admit(ctx, conn) }) })
 		}
 	}
+	b.monitor.closeSessions()
 	select {
 	case b.changed <- struct{}{}:
 	default:

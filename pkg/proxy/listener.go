@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net"
@@ -23,15 +24,13 @@ type Listener struct {
 	address netip.AddrPort
 }
 
-// Listen opens a listening socket, also on an address that the host does not have yet. The port is kept while the
-// socket refuses connections, so it has to be a real one: port 0 is replaced by a free port first.
+// errNoPort is returned by Listen: a port that the kernel chose would be lost when the socket refuses connections.
+var errNoPort = errors.New("a port is needed")
+
+// Listen opens a listening socket, also on an address that the host does not have yet.
 func Listen(address netip.AddrPort) (*Listener, error) {
 	if address.Port() == 0 {
-		free, err := freePort(address)
-		if err != nil {
-			return nil, listenError(address, err)
-		}
-		address = free
+		return nil, listenError(address, errNoPort)
 	}
 	fd, err := listenSocket(address)
 	if err != nil {
@@ -42,16 +41,6 @@ func Listen(address netip.AddrPort) (*Listener, error) {
 
 func listenError(address netip.AddrPort, err error) error {
 	return &net.OpError{Op: "listen", Net: "tcp", Addr: net.TCPAddrFromAddrPort(address), Err: err}
-}
-
-// freePort asks the kernel for a port.
-func freePort(address netip.AddrPort) (netip.AddrPort, error) {
-	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(address))
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	defer ln.Close()
-	return netip.AddrPortFrom(address.Addr(), ln.Addr().(*net.TCPAddr).AddrPort().Port()), nil
 }
 
 // listenSocket makes the socket by hand: net.Listen makes multipath TCP sockets, which steering by BPF refuses.

@@ -91,6 +91,9 @@ func TestListenSaysWhere(t *testing.T) {
 	if want := "listen tcp " + taken.Address().String() + ": bind: address already in use"; err == nil || err.Error() != want {
 		t.Errorf("error is %q, want %q", err, want)
 	}
+	if _, err := Listen(loopback); !errors.Is(err, errNoPort) {
+		t.Errorf("without a port: %v", err)
+	}
 }
 
 func TestDescriptorLimit(t *testing.T) {

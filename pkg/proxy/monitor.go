@@ -184,16 +184,24 @@ func (m *monitor) transition(now time.Time, b *monitored, t health.Transition) {
 	}
 }
 
-// settle opens and closes the connections of the backends as their state says. Those of a backend that is down are
-// closed only while another one is healthy: without one they could not come back anywhere, and a backend that is just
-// too slow may recover.
-func (m *monitor) settle(ctx context.Context) {
-	healthy := find(m.backends, func(b *monitored) bool { return b.check.State() == health.Healthy }) != nil
+// openSessions allows connections to every backend that is not down.
+func (m *monitor) openSessions(ctx context.Context) {
 	for _, b := range m.backends {
-		switch {
-		case b.check.State() != health.Down:
+		if b.check.State() != health.Down {
 			b.server.openSessions(ctx)
-		case healthy && !m.settings.KeepSessions:
+		}
+	}
+}
+
+// closeSessions closes the connections of the backends that are down, but only while another one is healthy: without one
+// they could not come back anywhere, and a backend that is just too slow may recover.
+func (m *monitor) closeSessions() {
+	isHealthy := func(b *monitored) bool { return b.check.State() == health.Healthy }
+	if m.settings.KeepSessions || find(m.backends, isHealthy) == nil {
+		return
+	}
+	for _, b := range m.backends {
+		if b.check.State() == health.Down {
 			b.server.closeSessions()
 		}
 	}

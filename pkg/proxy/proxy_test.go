@@ -52,13 +52,17 @@ func until(t testing.TB, what string, condition func() bool) {
 	must(t, lab.Until(patience, what, condition))
 }
 
-// loopback is where tests listen.
+// loopback is where tests listen, on any port.
 var loopback = netip.MustParseAddrPort("127.0.0.1:0")
 
 // newListener returns a listener on a port of its own, as a keeper makes it.
 func newListener(t testing.TB) *Listener {
 	t.Helper()
-	ln, err := Listen(loopback)
+	probe, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback))
+	must(t, err)
+	free := probe.Addr().(*net.TCPAddr).AddrPort()
+	must(t, probe.Close())
+	ln, err := Listen(free)
 	must(t, err)
 	t.Cleanup(func() { ln.Close() })
 	return ln

@@ -164,6 +164,7 @@ func TestHungBalancerIsReplaced(t *testing.T) {
 	s := newSupervisor(t, greeters(t, "a"), nil)
 	pid := s.untilHealthy(t, 0)
 	must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	until(t, "the process is frozen", func() bool { return processState(pid) == 'T' })
 	start := time.Now()
 	must(t, connect(s.address)) // waits for the next process
 	if took := time.Since(start); took < silentAfter-heartbeat || took > silentAfter+2*time.Second {
@@ -420,11 +421,14 @@ func TestBalancerDiesWithItsKeeper(t *testing.T) {
 }
 
 // dead reports whether a process has ended, be it that nobody has waited for it.
-func dead(pid int) bool {
+func dead(pid int) bool { return processState(pid) == 'Z' }
+
+// processState returns the letter that the kernel has for the state of a process: Z as well when it is gone.
+func processState(pid int) byte {
 	stat, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "stat"))
 	if err != nil {
-		return true
+		return 'Z'
 	}
 	_, state, _ := bytes.Cut(stat, []byte(") "))
-	return bytes.HasPrefix(state, []byte("Z"))
+	return state[0]
 }
