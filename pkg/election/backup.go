@@ -142,7 +142,7 @@ func (e *Election) preflightAt() time.Time {
 
 // preempting reports whether a holder is heard that this node does not give way to.
 func (e *Election) preempting() bool {
-	return !e.heard.at.IsZero() && e.now.Sub(e.heard.at) < 3*e.heard.interval
+	return e.heard.at.After(e.heard.accepted) && e.now.Sub(e.heard.at) < 3*e.heard.interval
 }
 
 // down is the end of the Active_Down_Timer. A holder that is heard was ignored on purpose and is preempted; silence must be

@@ -60,6 +60,9 @@ func newRootCommand(s streams) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newManifestCommand(s),
+		newRunCommand(s),
+		newBalancerCommand(s),
+		newStatusCommand(s),
 		newConfigCommand(s),
 		newVersionCommand(s),
 	)

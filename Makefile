@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+SHELL := /bin/bash
+BIN   := bin/harbinger
+FUZZTIME ?= 30s
+RUNS  ?= 5
+
+.DEFAULT_GOAL := help
+
+help: ## show this text
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## three hosts on this machine elect a holder and survive its faults; prints the outages
+	@hack/prerequisites.sh demo
+	@go run ./hack/demo
+
+test: ## every test, with the race detector, against real keepalived, haproxy and the kernel
+	@hack/prerequisites.sh test
+	go test -race ./...
+
+build: ## the static binary, in bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -buildid=' -o $(BIN) ./cmd/harbinger
+
+image: ## the container image, FROM scratch, and a tar of it for hosts without a registry
+	@hack/image.sh
+
+e2e: ## a real kubeadm cluster of three control planes behind the VIP (needs Docker; builds Kubernetes at the first run)
+	@hack/e2e/run.sh
+
+bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs each, in turn
+	@hack/prerequisites.sh test
+	@go run ./hack/bench -runs $(RUNS)
+
+fuzz: ## every fuzz target, FUZZTIME=30s each
+	@hack/fuzz.sh $(FUZZTIME)
+
+verify: ## formatting, vet, staticcheck, tidy modules, shell syntax, golden files
+	@hack/verify.sh
+
+clean: ## remove what the targets above have built in this folder
+	rm -rf bin out
+
+.PHONY: help demo test build image e2e bench fuzz verify clean

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package harbinger holds no code: this test holds the architecture. It parses the files itself, because the test cache
+// sees the files that a test reads, but not what a child process such as go list reads.
+package harbinger
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/harbinger-ha/harbinger/"
+
+// layers gives each package its layer: a package imports lower layers only, never a sibling. The leaves serve every layer
+// above the pure ones.
+var layers = map[string]int{
+	"pkg/vrrp": 0,
+
+	"pkg/election": 1, "pkg/health": 1, "pkg/balance": 1, "pkg/apis/config": 1,
+
+	"pkg/vrrpconn": 2, "pkg/address": 2, "pkg/announce": 2, "pkg/probe": 2, "pkg/steer": 2, "pkg/staticpod": 2,
+
+	"pkg/control": 3, "pkg/proxy": 3, "pkg/manifest": 3, "pkg/preflight": 3, "pkg/convert": 3,
+
+	"pkg/sidecar": 4,
+
+	"cmd/harbinger/app": 5, "cmd/harbinger": 6,
+}
+
+// within orders the packages of one layer that are one thing in several folders: later ones may import earlier ones.
+var within = []string{"pkg/apis/config", "pkg/apis/config/v1alpha1", "pkg/apis/config/validation", "pkg/apis/config/scheme"}
+
+var leaves = []string{"pkg/logging", "pkg/metrics", "pkg/version"}
+
+// tools are programs and helpers beside the product: they may import anything, and no package of the product imports them.
+var tools = []string{"pkg/internal/lab", "hack/", "e2e/"}
+
+// owners names the packages that may import an outside library, by the prefix of its path.
+var owners = map[string][]string{
+	"github.com/vishvananda/netlink":          {"pkg/address"},
+	"github.com/mdlayher/":                    {"pkg/announce"},
+	"golang.org/x/net/":                       {"pkg/vrrpconn", "pkg/announce"},
+	"github.com/cilium/ebpf":                  {"pkg/steer"},
+	"github.com/google/nftables":              {"pkg/steer"},
+	"github.com/prometheus/":                  {"pkg/metrics"},
+	"github.com/spf13/":                       {"cmd/harbinger/app"},
+	"k8s.io/api/":                             {"pkg/manifest", "pkg/staticpod", "cmd/harbinger/app"},
+	"k8s.io/apimachinery/pkg/util/validation": {"pkg/apis/config/validation", "pkg/apis/config/scheme", "pkg/apis/config/v1alpha1", "pkg/preflight", "cmd/harbinger/app"},
+}
+
+// impure are the standard packages that layers 0 and 1 may not import.
+var impure = []string{"net", "os", "syscall", "context", "sync", "log", "math/rand"}
+
+// clock are the functions of package time that read or wait for a clock.
+var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick"}
+
+type file struct {
+	dir  string // slash-separated, relative to the root
+	name string
+	test bool
+	ast  *ast.File
+}
+
+// imports returns the paths that a file imports.
+func (f file) imports() []string {
+	var paths []string
+	for _, spec := range f.ast.Imports {
+		p, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			panic(err) // the parser accepted it
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+func parseAll(t *testing.T) []file {
+	t.Helper()
+	var files []file
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if _, err := os.Stat(filepath.Join(p, "go.mod")); p != "." && (err == nil || strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(p) != ".go" || path.Dir(filepath.ToSlash(p)) == "." {
+			return nil
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		files = append(files, file{dir: path.Dir(filepath.ToSlash(p)), name: p, test: strings.HasSuffix(p, "_test.go"), ast: tree})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 40 {
+		t.Fatalf("found only %d Go files: run the test from the root of the repository", len(files))
+	}
+	return files
+}
+
+// product reports whether a folder holds code of the product and which layer it has.
+func product(dir string) (layer int, ok bool) {
+	if slices.Contains(within, dir) {
+		return layers["pkg/apis/config"], true
+	}
+	layer, ok = layers[dir]
+	return layer, ok
+}
+
+func isTool(dir string) bool {
+	return slices.ContainsFunc(tools, func(prefix string) bool {
+		return dir == prefix || strings.HasPrefix(dir, strings.TrimSuffix(prefix, "/")+"/")
+	})
+}
+
+// TestEveryPackageHasItsPlace fails for a folder that the tables above do not know.
+func TestEveryPackageHasItsPlace(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range parseAll(t) {
+		seen[f.dir] = true
+		if _, ok := product(f.dir); !ok && !isTool(f.dir) && !slices.Contains(leaves, f.dir) {
+			t.Errorf("%s: folder %s has no layer: give it one in architecture_test.go, or put the code where it belongs", f.name, f.dir)
+		}
+		for _, word := range []string{"util", "utils", "common", "helpers", "types", "base", "core", "manager"} {
+			if path.Base(f.dir) == word {
+				t.Errorf("%s: a package called %s says nothing about its job", f.name, word)
+			}
+		}
+	}
+	for dir := range layers {
+		if !seen[dir] {
+			t.Errorf("%s has a layer, but no Go file", dir)
+		}
+	}
+}
+
+// TestImportsPointDown holds the one direction of imports.
+func TestImportsPointDown(t *testing.T) {
+	for _, f := range parseAll(t) {
+		layer, ok := product(f.dir)
+		if !ok || f.test {
+			continue
+		}
+		for _, imported := range f.imports() {
+			if to, inside := strings.CutPrefix(imported, module); inside {
+				if reason := forbidden(f.dir, layer, to); reason != "" {
+					t.Errorf("%s imports %s: %s", f.name, to, reason)
+				}
+			}
+		}
+	}
+}
+
+// forbidden says why the package from of a layer may not import the package to, or nothing.
+func forbidden(from string, layer int, to string) string {
+	if isTool(to) {
+		return "the product does not import its tools"
+	}
+	if slices.Contains(leaves, to) {
+		if layer <= 1 {
+			return "pure packages neither log nor measure"
+		}
+		return ""
+	}
+	target, ok := product(to)
+	switch i, j := slices.Index(within, from), slices.Index(within, to); {
+	case !ok:
+		return "it has no layer"
+	case i >= 0 && j >= 0:
+		if j >= i {
+			return "it comes later in the configuration API"
+		}
+	case target >= layer:
+		return "it is not of a lower layer"
+	}
+	return ""
+}
+
+// TestLibrariesHaveOneOwner holds that an outside library is wrapped by one package.
+func TestLibrariesHaveOneOwner(t *testing.T) {
+	for _, f := range parseAll(t) {
+		if _, ok := product(f.dir); !ok || f.test {
+			continue
+		}
+		for _, imported := range f.imports() {
+			for library, allowed := range owners {
+				if strings.HasPrefix(imported, library) && !slices.Contains(allowed, f.dir) {
+					t.Errorf("%s imports %s, which belongs to %s", f.name, imported, strings.Join(allowed, ", "))
+				}
+			}
+		}
+	}
+}
+
+// TestCoresArePure holds that layers 0 and 1 have no I/O, no clock, no goroutine and no logger.
+func TestCoresArePure(t *testing.T) {
+	for _, f := range parseAll(t) {
+		layer, ok := product(f.dir)
+		if !ok || f.test || layer > 1 {
+			continue
+		}
+		for _, imported := range f.imports() {
+			for _, bad := range impure {
+				if imported == bad || strings.HasPrefix(imported, bad+"/") && imported != "net/netip" {
+					t.Errorf("%s imports %s", f.name, imported)
+				}
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine", f.name)
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, n.Sel.Name) {
+					t.Errorf("%s reads the clock: time.%s", f.name, n.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// TestNoInit holds that importing a package does nothing.
+func TestNoInit(t *testing.T) {
+	for _, f := range parseAll(t) {
+		for _, decl := range f.ast.Decls {
+			if fn, ok := decl.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s has an init function", f.name)
+			}
+		}
+	}
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+)
+
+// Variables of the pod that the generator writes.
+const (
+	configVariable = "HARBINGER_CONFIG"
+	nodeVariable   = "NODE_NAME"
+)
+
+func newRunCommand(s streams) *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Elect the holder of the virtual addresses, hold them, and balance (what the pod runs)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return run(cmd.Context(), s, file)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (default: the variable "+configVariable+")")
+	return cmd
+}
+
+func run(ctx context.Context, s streams, file string) error {
+	cfg, err := runConfiguration(file)
+	if err != nil {
+		return usageError(err)
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the own executable: %w", err)
+	}
+	node, err := nodeName()
+	if err != nil {
+		return err
+	}
+	return sidecar.Run(ctx, cfg, sidecar.Options{
+		Log:  logging.New(s.err, logging.Format(cfg.Logging.Format), cfg.Logging.Verbosity),
+		Node: node,
+		Balancer: []string{executable, balancerCommand,
+			"--log-format", string(cfg.Logging.Format), "--log-verbosity", fmt.Sprint(cfg.Logging.Verbosity)},
+	})
+}
+
+func runConfiguration(file string) (*config.HarbingerConfiguration, error) {
+	if file != "" {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--config: %w", err)
+		}
+		return scheme.Decode(raw)
+	}
+	raw := os.Getenv(configVariable)
+	if raw == "" {
+		return nil, errors.New("no configuration: give --config FILE, or the variable " + configVariable + " as `harbinger manifest` writes it")
+	}
+	return scheme.Decode([]byte(raw))
+}
+
+func nodeName() (string, error) {
+	if name := os.Getenv(nodeVariable); name != "" {
+		return name, nil
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find the name of this node (set %s): %w", nodeVariable, err)
+	}
+	return name, nil
+}
+
+// balancerCommand is what the keeper starts its balancer process with. It is of no use by hand.
+const balancerCommand = "balancer"
+
+func newBalancerCommand(s streams) *cobra.Command {
+	var format string
+	var verbosity int
+	cmd := &cobra.Command{
+		Use:    balancerCommand,
+		Short:  "Relay connections for the keeper that started this process",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return sidecar.RunBalancer(cmd.Context(), logging.New(s.err, logging.Format(format), verbosity))
+		},
+	}
+	cmd.Flags().StringVar(&format, "log-format", string(logging.FormatJSON), "form of the log lines")
+	cmd.Flags().IntVar(&verbosity, "log-verbosity", 0, "verbosity of the log")
+	return cmd
+}

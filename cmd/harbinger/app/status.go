@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+)
+
+// statusTimeout bounds one question to the sidecar of this host.
+const statusTimeout = 2 * time.Second
+
+type statusOptions struct {
+	address string
+	output  string
+	watch   bool
+}
+
+func newStatusCommand(s streams) *cobra.Command {
+	var o statusOptions
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show who holds the virtual addresses and why, the backends, and the last moves",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.run(cmd.Context(), s.out)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.address, "address", "127.0.0.1:10443", "where the sidecar of this host serves its status (status.bindAddress)")
+	flags.StringVarP(&o.output, "output", "o", "table", "table, json or yaml")
+	flags.BoolVar(&o.watch, "watch", false, "show it again every second until interrupted")
+	return cmd
+}
+
+func (o statusOptions) run(ctx context.Context, out io.Writer) error {
+	show, ok := statusPrinters[o.output]
+	if !ok {
+		return usageError(fmt.Errorf("--output %q: use table, json or yaml", o.output))
+	}
+	for {
+		status, err := o.ask(ctx)
+		if err != nil {
+			return err
+		}
+		if err := show(out, status); err != nil || !o.watch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (o statusOptions) ask(ctx context.Context) (*sidecar.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.address+"/status", nil)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("--address %q: %w", o.address, err))
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("no sidecar answers on %s (is the pod running? crictl ps --name harbinger): %w", o.address, err)
+	}
+	defer response.Body.Close()
+	var status sidecar.Status
+	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
+		return nil, fmt.Errorf("read the status from %s: %w", o.address, err)
+	}
+	return &status, nil
+}
+
+var statusPrinters = map[string]func(io.Writer, *sidecar.Status) error{
+	"table": printStatus,
+	"json": func(w io.Writer, s *sidecar.Status) error {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(s)
+	},
+	"yaml": func(w io.Writer, s *sidecar.Status) error {
+		text, err := yaml.Marshal(s)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w, "---\n%s", text)
+		return err
+	},
+}
+
+func printStatus(w io.Writer, s *sidecar.Status) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(cells ...any) { fmt.Fprintln(t, strings.TrimRight(fmt.Sprintln(cells...), "\n")) }
+	r, b := s.VirtualRouter, s.Balancer
+	line("NODE\t" + s.Node + "\t" + readiness(s))
+	line("VIP\t" + joinPrefixes(s) + " on " + s.Interface + "\t" + held(r.Held))
+	line(fmt.Sprintf("STATE\t%s for %s\t%s", r.State, since(r.Since), r.Reason))
+	line(fmt.Sprintf("HOLDER\t%s\t%s", holder(r), "arbiter "+r.Arbiter))
+	line(fmt.Sprintf("VRRP\tv%d router %d, every %s\tpriority %d (configured %d)", r.Version, r.VRID, r.Interval, r.Priority, r.Configured))
+	line(fmt.Sprintf("BALANCER\t%s\t%d connections, %d accepted, %d refused", balancerState(b), b.Active, b.Accepted, b.Refused))
+	for _, x := range b.Backends {
+		line(fmt.Sprintf("BACKEND\t%s %s\t%d connections, %d opened, %d failed", x.Address, backendState(x), x.Connections, x.Total, x.Failures))
+	}
+	for reason, d := range r.Dropped {
+		line(fmt.Sprintf("DROPPED\t%d packets: %s\tlast from %s %s ago", d.Count, reason, d.From, since(d.Last)))
+	}
+	for _, m := range s.Moves {
+		line(fmt.Sprintf("MOVE\t%s  %s → %s\t%s", m.Time.Format(time.RFC3339), m.From, m.To, m.Reason))
+	}
+	return t.Flush()
+}
+
+func readiness(s *sidecar.Status) string {
+	if s.Ready {
+		return "ready"
+	}
+	return "not ready: " + strings.Join(s.NotReady, "; ")
+}
+
+func joinPrefixes(s *sidecar.Status) string {
+	var all []string
+	for _, p := range s.VirtualAddresses {
+		all = append(all, p.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+func held(h bool) string {
+	if h {
+		return "held here"
+	}
+	return "not held here"
+}
+
+func holder(r sidecar.VirtualRouter) string {
+	switch {
+	case r.Holder == "":
+		return "none heard"
+	case r.HolderHeard == nil:
+		return r.Holder
+	}
+	return fmt.Sprintf("%s (priority %d), heard %s ago", r.Holder, r.HolderPrio, since(*r.HolderHeard))
+}
+
+func balancerState(b sidecar.Balancer) string {
+	state := "down"
+	if b.Up {
+		state = fmt.Sprintf("process %d", b.PID)
+	}
+	if b.Steered {
+		state += ", steered by " + b.Steering
+	}
+	return state
+}
+
+func backendState(b sidecar.Backend) string {
+	if b.Healthy {
+		return "healthy"
+	}
+	return "down: " + b.Reason
+}
+
+func since(t time.Time) string { return time.Since(t).Round(100 * time.Millisecond).String() }

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Names what this machine lacks for `make demo` or `make test`, and how to get it.
+set -euo pipefail
+
+missing=()
+need() { # command, Debian package
+  command -v "$1" >/dev/null || missing+=("$2")
+}
+
+PATH=$PATH:/usr/sbin:/sbin
+if ! command -v go >/dev/null; then
+  echo "Go is missing: install Go $(awk '$1 == "go" {print $2}' go.mod) or newer (https://go.dev/dl/)." >&2
+  exit 1
+fi
+if [[ $(uname -s) != Linux ]]; then
+  echo "Linux is needed: Harbinger works on its network namespaces and its netlink." >&2
+  exit 1
+fi
+if [[ ${1:-} == test ]]; then
+  need gcc gcc # the race detector links with it
+  need keepalived keepalived
+  need haproxy haproxy
+  need nft nftables
+fi
+if ((${#missing[@]})); then
+  echo "The tests run against the real peers, and this machine lacks: ${missing[*]}" >&2
+  echo "Debian and Ubuntu: sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}" >&2
+  echo "(stop the services that the packages start: sudo systemctl disable --now keepalived haproxy)" >&2
+  exit 1
+fi
+if ((EUID != 0)) && ! unshare -Urn true 2>/dev/null; then
+  echo "Neither root nor unprivileged user namespaces: run as root, or allow them (sysctl kernel.unprivileged_userns_clone=1," >&2
+  echo "on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)." >&2
+  exit 1
+fi

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What must hold of the source itself. Prints each check; the first that fails ends the run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '%-12s %s\n' "$1" "$2"; }
+
+say gofmt "every Go file"
+unformatted=$(git ls-files '*.go' | xargs gofmt -l)
+if [[ -n $unformatted ]]; then
+  echo "not formatted, run gofmt -w on: $unformatted" >&2
+  exit 1
+fi
+say vet ./...
+go vet ./...
+say staticcheck ./...
+go tool -modfile=hack/tools/go.mod staticcheck ./...
+say tidy go.mod
+go mod tidy -diff
+say shell "scripts parse"
+git ls-files '*.sh' .ci/run | xargs -n1 bash -n
+say golden "samples, pods and README match the code"
+go test . ./pkg/manifest ./cmd/harbinger/...

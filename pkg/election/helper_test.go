@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+var (
+	epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	own   = netip.MustParseAddr("192.0.2.2")
+	lower = netip.MustParseAddr("192.0.2.1")
+	upper = netip.MustParseAddr("192.0.2.3")
+	vip   = netip.MustParseAddr("192.0.2.100")
+)
+
+// router drives one election in virtual time.
+type router struct {
+	t   *testing.T
+	e   *Election
+	now time.Time
+	// verdict answers every probe when its time is over; mute leaves it unanswered.
+	verdict ProbeDone
+	mute    bool
+	probes  []time.Time
+	trace   []string
+}
+
+type option func(*Config)
+
+func priority(p uint8) option         { return func(c *Config) { c.Priority = p } }
+func noPreempt(c *Config)             { c.Preempt = false }
+func interval(d time.Duration) option { return func(c *Config) { c.AdvertisementInterval = d } }
+func version2(c *Config)              { c.Version = vrrp.Version2 }
+func peerList(c *Config)              { c.Peers = []netip.Addr{lower, own, upper} }
+
+func newRouter(t *testing.T, options ...option) *router {
+	cfg := Config{
+		Version: vrrp.Version3, Priority: 100, AdvertisementInterval: time.Second, Preempt: true,
+		Primary: []netip.Addr{own}, Lifetime: 2 * time.Second,
+	}
+	for _, o := range options {
+		o(&cfg)
+	}
+	return &router{t: t, e: New(cfg), now: epoch}
+}
+
+// started returns a healthy router in Backup.
+func started(t *testing.T, options ...option) *router {
+	r := newRouter(t, options...)
+	r.step(Startup{}, HealthChanged{Healthy: true})
+	r.taken()
+	return r
+}
+
+// active returns a healthy router in Active that has just taken the addresses.
+func active(t *testing.T, options ...option) *router {
+	r := started(t, options...)
+	r.run(10 * time.Second)
+	if r.e.State() != Active {
+		t.Fatalf("state %s after 10 s of silence", r.e.State())
+	}
+	r.taken()
+	return r
+}
+
+func (r *router) step(events ...Event) {
+	r.t.Helper()
+	for _, ev := range events {
+		for _, a := range r.e.Step(r.now, ev) {
+			r.trace = append(r.trace, a.String())
+			if p, ok := a.(Probe); ok {
+				r.probes = append(r.probes, r.now.Add(p.Timeout))
+			}
+		}
+	}
+}
+
+// run lets time pass, meeting each deadline when it is due.
+func (r *router) run(d time.Duration) {
+	r.t.Helper()
+	for end := r.now.Add(d); r.now.Before(end); {
+		next := end
+		if due := r.e.Deadline(); !due.IsZero() && due.Before(next) {
+			next = due
+		}
+		if len(r.probes) > 0 && !r.mute && r.probes[0].Before(next) {
+			next = r.probes[0]
+		}
+		if next.After(r.now) {
+			r.now = next
+		}
+		if len(r.probes) > 0 && !r.mute && !r.now.Before(r.probes[0]) {
+			r.probes = r.probes[1:]
+			r.step(r.verdict)
+		}
+		r.step(Tick{})
+	}
+}
+
+// until runs to a state and returns how long that took.
+func (r *router) until(s State, within time.Duration) time.Duration {
+	r.t.Helper()
+	from := r.now
+	for r.e.State() != s {
+		if r.now.Sub(from) > within {
+			r.t.Fatalf("state %s after %s, want %s; did %q", r.e.State(), within, s, r.trace)
+		}
+		r.run(time.Millisecond)
+	}
+	return r.now.Sub(from)
+}
+
+// hear receives an advertisement.
+func (r *router) hear(from netip.Addr, priority uint8) { r.hearEvery(from, priority, time.Second) }
+
+func (r *router) hearEvery(from netip.Addr, priority uint8, every time.Duration) {
+	r.t.Helper()
+	r.step(Received{Source: from, Advertisement: vrrp.Advertisement{Version: r.e.cfg.Version, Priority: priority, Interval: every}})
+}
+
+func (r *router) taken() []string {
+	t := r.trace
+	r.trace = nil
+	return t
+}
+
+// did reports how often an action whose text begins so was taken since the last call of taken.
+func (r *router) did(prefix string) (n int) {
+	for _, a := range r.trace {
+		if strings.HasPrefix(a, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *router) wantState(s State) {
+	r.t.Helper()
+	if r.e.State() != s {
+		r.t.Errorf("state %s, want %s; did %q", r.e.State(), s, r.trace)
+	}
+}
+
+// wantOrder checks that actions were taken in an order, others between them allowed.
+func (r *router) wantOrder(prefixes ...string) {
+	r.t.Helper()
+	rest := r.trace
+	for _, p := range prefixes {
+		i := slices.IndexFunc(rest, func(a string) bool { return strings.HasPrefix(a, p) })
+		if i < 0 {
+			r.t.Errorf("no %q in order in %q", p, r.trace)
+			return
+		}
+		rest = rest[i+1:]
+	}
+}
+
+func (r *router) wantWithin(what string, got, low, high time.Duration) {
+	r.t.Helper()
+	if got < low || got > high {
+		r.t.Errorf("%s took %s, want %s to %s", what, got, low, high)
+	}
+}
+
+func advertisement(p uint8) string { return fmt.Sprintf("advertise priority=%d", p) }

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/go-logr/logr"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/proxy"
+)
+
+// RunBalancer is the balancer process: it serves on what the keeper that started it handed down, until ctx ends or the
+// keeper is gone.
+func RunBalancer(ctx context.Context, log logr.Logger) error {
+	if err := scheduleNormal(); err != nil {
+		return err
+	}
+	conn, listeners, err := proxy.Inherited()
+	if err != nil {
+		return fmt.Errorf("take over from the keeper: %w", err)
+	}
+	return proxy.NewBalancer(log.WithName("balancer"), conn, listeners, newChecker).Run(ctx)
+}
+
+// newChecker connects the health checks of the balancer to the probes.
+func newChecker(b proxy.Backend, check proxy.HealthCheck) proxy.Checker {
+	switch config.Scheme(check.Scheme) {
+	case config.SchemeTCP:
+		return probe.TCP{Address: b.Address, Timeout: check.Timeout}
+	case config.SchemeHTTP:
+		return probe.NewHTTP(probe.HTTPConfig{Address: b.Address, Path: check.Path, Timeout: check.Timeout})
+	}
+	return probe.NewHTTPS(probe.HTTPSConfig{
+		Address: b.Address, Path: check.Path, Timeout: check.Timeout,
+		ServerName: check.ServerName, CAFile: check.CAFile, InsecureSkipVerify: check.InsecureSkipVerify,
+	})
+}

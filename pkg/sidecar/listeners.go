@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/steer"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
+)
+
+// steered reports whether an apiserver has the port of the control plane on every address of the host, so that the
+// balancer listens elsewhere and connections to the virtual addresses are steered to it.
+func steered(cfg *config.HarbingerConfiguration) bool {
+	return cfg.ControlPlane.Port == cfg.ControlPlane.APIServerPort
+}
+
+// openListeners opens every listening socket. The frontends stay open as long as the keeper lives, whatever becomes of a
+// balancer; those on a virtual address do not wait for it.
+func (s *Sidecar) openListeners() error {
+	for _, a := range frontends(s.cfg) {
+		ln, err := proxy.Listen(a)
+		if err != nil {
+			return fmt.Errorf("open frontend: %w", err)
+		}
+		s.atEnd(ln.Close)
+		s.frontends = append(s.frontends, ln)
+	}
+	var err error
+	if s.status, err = net.Listen("tcp", s.cfg.Status.BindAddress.String()); err != nil {
+		return fmt.Errorf("open status endpoint (status.bindAddress): %w", err)
+	}
+	s.atEnd(s.status.Close)
+	freebind := net.ListenConfig{Control: setFreebind}
+	var bound []netip.Addr
+	for _, vip := range addrs(s.cfg.VirtualAddresses) {
+		bound = append(bound, vip, s.link.Primary(vip))
+	}
+	for _, a := range bound {
+		ln, err := freebind.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, s.cfg.Status.IdentityPort).String())
+		if err != nil {
+			return fmt.Errorf("open identity endpoint (status.identityPort): %w", err)
+		}
+		s.atEnd(ln.Close)
+		s.identities = append(s.identities, ln)
+	}
+	return nil
+}
+
+// frontends are the addresses that the balancer listens on: its own port on every address, as a client on the node may
+// use it without the virtual address; beside an apiserver on the same port, the steering port of the virtual addresses.
+func frontends(cfg *config.HarbingerConfiguration) []netip.AddrPort {
+	var out []netip.AddrPort
+	if steered(cfg) {
+		for _, vip := range addrs(cfg.VirtualAddresses) {
+			out = append(out, netip.AddrPortFrom(vip, cfg.LoadBalancer.Steering.Port))
+		}
+		return out
+	}
+	for _, vip := range addrs(cfg.VirtualAddresses) {
+		wildcard := netip.IPv4Unspecified()
+		if vip.Is6() {
+			wildcard = netip.IPv6Unspecified()
+		}
+		out = append(out, netip.AddrPortFrom(wildcard, cfg.ControlPlane.Port))
+	}
+	return out
+}
+
+// openSteering prepares the steering and leaves it off: until a backend is healthy, VIP:port is the local apiserver's.
+func (s *Sidecar) openSteering() error {
+	if !steered(s.cfg) || s.cfg.LoadBalancer.Steering.Mode == config.SteeringNone {
+		return nil
+	}
+	var fronts []steer.Frontend
+	for i, vip := range addrs(s.cfg.VirtualAddresses) {
+		fronts = append(fronts, steer.Frontend{VIP: netip.AddrPortFrom(vip, s.cfg.ControlPlane.Port), Listener: s.frontends[i]})
+	}
+	var err error
+	s.steering, err = steer.New(steer.Config{Kind: steer.Kind(s.cfg.LoadBalancer.Steering.Mode), Frontends: fronts})
+	if err != nil {
+		return fmt.Errorf("prepare steering of port %d to the balancer (loadBalancer.steering): %w", s.cfg.ControlPlane.Port, err)
+	}
+	s.atEnd(s.steering.Close)
+	return nil
+}
+
+// openPorts opens one socket of protocol 112 for each virtual address: each is of a family of its own. The loop closes
+// them.
+func (s *Sidecar) openPorts() ([]control.Port, error) {
+	v := s.cfg.Election.VRRP
+	var ports []control.Port
+	for _, vip := range addrs(s.cfg.VirtualAddresses) {
+		adv := vrrp.Advertisement{
+			Version: vrrp.Version(v.Version), VRID: v.VirtualRouterID, Interval: v.AdvertisementInterval,
+			Addresses: []netip.Addr{vip}, Authentication: authentication(v.Authentication),
+		}
+		conn, err := vrrpconn.Listen(vrrpconn.Config{
+			Interface: net.Interface{Index: s.link.Index, Name: s.link.Name}, Source: source(s.cfg, s.link, vip),
+			Peers: peers(s.cfg, s.link, vip), Rules: rules(s.cfg, s.link, vip), Checksum: checksumForm(v.Checksum), Dropped: s.dropped,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("open advertisement socket: %w", err)
+		}
+		ports = append(ports, control.Port{Conn: learningConn{conn, s, s.link.Primary(vip)}, Advertisement: adv})
+	}
+	return ports, nil
+}
+
+// learningConn makes every node that is heard known to the announcer as a peer.
+type learningConn struct {
+	*vrrpconn.Conn
+	sidecar *Sidecar
+	primary netip.Addr
+}
+
+// Receive implements control.Conn.
+func (c learningConn) Receive() (vrrp.Packet, bool, error) {
+	p, ok, err := c.Conn.Receive()
+	if ok && p.Source.Is6() == c.primary.Is6() {
+		c.sidecar.learn(p.Source, c.primary)
+	}
+	return p, ok, err
+}
+
+func (s *Sidecar) serveIdentity(ctx context.Context, ln net.Listener) error {
+	return probe.ServeIdentity(ctx, ln, s.identity)
+}
+
+// setFreebind lets a socket listen on an address that this host does not have yet.
+func setFreebind(network, _ string, raw syscall.RawConn) error {
+	var failed error
+	err := raw.Control(func(fd uintptr) {
+		if network == "tcp6" {
+			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1)
+			return
+		}
+		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}

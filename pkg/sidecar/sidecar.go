@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sidecar composes the keeper: it opens what the host gives (sockets, addresses, listeners), connects the adapters
+// to the control loop and the balancer's supervisor, serves the status, and stops all of it in order. It decides nothing
+// about the election and relays no byte.
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/announce"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/metrics"
+	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/steer"
+	"github.com/harbinger-ha/harbinger/pkg/version"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
+)
+
+// linkRetry is how often a missing interface is looked for again: at boot the network may come after the kubelet.
+const linkRetry = time.Second
+
+// Options are what a Sidecar is told beside its configuration.
+type Options struct {
+	Log logr.Logger
+	// Node is the name of this node.
+	Node string
+	// Balancer is the command that starts a balancer process.
+	Balancer []string
+}
+
+// Sidecar is one running keeper.
+type Sidecar struct {
+	cfg         *config.HarbingerConfiguration
+	log         logr.Logger
+	node        string
+	incarnation string
+	started     time.Time
+	link        address.Link
+
+	metrics    *metrics.Metrics
+	drops      drops
+	addresses  *address.Addresses
+	announcer  *announce.Announcer
+	frontends  []*proxy.Listener
+	steering   *steer.Steering // nil: the balancer has the port of the control plane to itself
+	supervisor *proxy.Supervisor
+	health     chan struct{} // the balancer's health may have changed
+	loop       *control.Loop
+	identities []net.Listener
+	status     net.Listener
+
+	close []func() error // what was opened, closed in reverse order
+}
+
+// Run starts a sidecar and keeps it running until ctx is cancelled, which begins the planned stop: the virtual addresses
+// are handed over, then open connections drain. It returns nil after that, or the error that ended it.
+func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Options) error {
+	s := &Sidecar{
+		cfg: cfg, node: options.Node, started: time.Now(), incarnation: incarnation(),
+		log:    options.Log.WithValues("vrid", cfg.Election.VRRP.VirtualRouterID),
+		health: make(chan struct{}, 1), // a signal that is not taken yet says enough
+	}
+	if err := scheduleRealTime(); err != nil {
+		s.log.Info("Running with normal scheduling", "reason", err.Error())
+	}
+	defer s.closeAll()
+	if err := s.open(ctx, options); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	s.log.Info("Started", "version", version.Get().Version, "interface", s.link.Name, "virtualAddresses", cfg.VirtualAddresses, "priority", cfg.Election.VRRP.Priority)
+	err := s.run(ctx)
+	s.log.Info("Stopped")
+	return err
+}
+
+// run runs all parts. The order of the stop is in its first goroutine: hand over, drain, end the rest.
+func (s *Sidecar) run(stop context.Context) error {
+	ctx, end := context.WithCancel(context.WithoutCancel(stop))
+	defer end()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer end()
+		if err := s.loop.Run(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+		return s.drain(ctx)
+	})
+	g.Go(func() error {
+		select {
+		case <-stop.Done():
+			s.log.Info("Stopping")
+			s.loop.Shutdown()
+		case <-ctx.Done():
+		}
+		return nil
+	})
+	g.Go(func() error { return s.supervisor.Run(ctx) })
+	g.Go(func() error { return s.watchHealth(ctx) })
+	g.Go(func() error { return s.watchAddresses(ctx) })
+	g.Go(func() error { return s.watchClaims(ctx) })
+	g.Go(func() error { return s.serveHTTP(ctx, s.status) })
+	for _, ln := range s.identities {
+		g.Go(func() error { return s.serveIdentity(ctx, ln) })
+	}
+	return g.Wait()
+}
+
+// drain lets open connections end, as long as the configuration allows.
+func (s *Sidecar) drain(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, s.cfg.LoadBalancer.Drain.Timeout)
+	defer cancel()
+	if err := s.supervisor.Drain(bounded); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("drain connections: %w", err)
+	}
+	return nil
+}
+
+// open takes what the host gives, in the order that the safety of the election asks for: alone on the host, without
+// leftover addresses, and only then with a socket that could send.
+func (s *Sidecar) open(ctx context.Context, options Options) error {
+	var err error
+	if s.link, err = s.findLink(ctx); err != nil {
+		return err
+	}
+	vrid := s.cfg.Election.VRRP.VirtualRouterID
+	single, err := lock(ctx, s.log, vrid, s.link.Name)
+	if err != nil {
+		return err
+	}
+	s.atEnd(single.Close)
+	s.metrics = metrics.New(fmt.Sprint(vrid), s.link.Name, stateNames(), append(vrrp.Reasons(), vrrpconn.ReasonOverflow))
+	if err := s.openAddresses(); err != nil {
+		return err
+	}
+	if err := s.openListeners(); err != nil {
+		return err
+	}
+	if err := s.openSteering(); err != nil {
+		return err
+	}
+	s.supervisor = proxy.NewSupervisor(proxy.SupervisorConfig{
+		Log: s.log.WithName("balancer"), Command: options.Balancer, Listeners: s.frontends,
+		Settings: settings(s.cfg), OnStatus: func(proxy.Status) { s.healthChanged() },
+	})
+	s.metrics.WatchBalancer(s.balancerSample)
+	return s.openLoop()
+}
+
+func (s *Sidecar) openAddresses() error {
+	var err error
+	s.addresses, err = address.New(address.Config{
+		Link: s.link, Addresses: s.cfg.VirtualAddresses, Lifetime: lifetime(s.cfg), Now: control.Boottime(),
+	})
+	if err != nil {
+		return err
+	}
+	s.atEnd(func() error { s.addresses.Close(); return nil })
+	if err := s.addresses.Release(); err != nil {
+		return fmt.Errorf("remove leftover virtual addresses: %w", err)
+	}
+	s.announcer, err = announce.New(announce.Link{Name: s.link.Name, Index: s.link.Index, MAC: s.link.MAC})
+	if err != nil {
+		return err
+	}
+	s.atEnd(s.announcer.Close)
+	return nil
+}
+
+func (s *Sidecar) openLoop() error {
+	ports, err := s.openPorts()
+	if err != nil {
+		return err
+	}
+	s.loop = control.New(control.Config{
+		Log: s.log.WithName("election"), Metrics: s.metrics, Election: election.New(electionConfig(s.cfg, s.link)),
+		Ports: ports, VirtualAddresses: addrs(s.cfg.VirtualAddresses), Addresses: s.addresses, Announcer: s.announcer,
+		Prober: s.prober(), Interval: s.cfg.Election.VRRP.AdvertisementInterval,
+	})
+	return nil
+}
+
+// findLink waits for the interface of the virtual addresses.
+func (s *Sidecar) findLink(ctx context.Context) (address.Link, error) {
+	for last := ""; ; {
+		links, err := address.Links()
+		if err == nil {
+			var link address.Link
+			if link, err = address.Find(links, s.cfg.Interface, s.cfg.VirtualAddresses); err == nil {
+				return link, nil
+			}
+		}
+		if err.Error() != last {
+			last = err.Error()
+			s.log.Info("Waiting for the interface of the virtual addresses", "reason", last)
+		}
+		select {
+		case <-ctx.Done():
+			return address.Link{}, ctx.Err()
+		case <-time.After(linkRetry):
+		}
+	}
+}
+
+func (s *Sidecar) atEnd(f func() error) { s.close = append(s.close, f) }
+
+func (s *Sidecar) closeAll() {
+	for i := len(s.close) - 1; i >= 0; i-- {
+		if err := s.close[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.log.Error(err, "Close failed")
+		}
+	}
+}
+
+// incarnation names this process of this boot: a node that came back is not the one that left.
+func incarnation() string {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		boot = []byte("unknown-boot")
+	}
+	return fmt.Sprintf("%s/%d", strings.TrimSpace(string(boot)), time.Now().UnixNano())
+}
+
+func addrs(prefixes []netip.Prefix) []netip.Addr {
+	out := make([]netip.Addr, len(prefixes))
+	for i, p := range prefixes {
+		out[i] = p.Addr()
+	}
+	return out
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// lifetime is how long the kernel keeps the virtual addresses without a refresh. It counts in whole seconds and may keep
+// them up to a second longer, which must end before another node could take over: 3 advertisement intervals at the least.
+func lifetime(cfg *config.HarbingerConfiguration) time.Duration {
+	if cfg.Election.VRRP.AdvertisementInterval < time.Second {
+		return time.Second
+	}
+	return 2 * time.Second
+}
+
+func electionConfig(cfg *config.HarbingerConfiguration, link address.Link) election.Config {
+	v := cfg.Election.VRRP
+	mode := election.VRRP
+	if cfg.Election.Mode == config.ModeHybrid {
+		mode = election.Hybrid
+	}
+	return election.Config{
+		Mode: mode, Version: vrrp.Version(v.Version), Priority: v.Priority, AdvertisementInterval: v.AdvertisementInterval,
+		Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Primary: sources(cfg, link), Peers: v.Peers,
+		Lifetime: lifetime(cfg), Jitter: rand.Float64,
+	}
+}
+
+// settings are what the balancer is told.
+func settings(cfg *config.HarbingerConfiguration) proxy.Settings {
+	lb, check := cfg.LoadBalancer, cfg.HealthCheck
+	s := proxy.Settings{
+		Policy: balance.Policy(lb.Policy), SlowStart: lb.SlowStart, KeepSessions: lb.OnBackendDown == config.KeepSessions,
+		HealthCheck: proxy.HealthCheck{
+			Scheme: string(check.Scheme), Path: check.Path, CAFile: check.CAFile, ServerName: check.ServerName,
+			InsecureSkipVerify: check.InsecureSkipVerify, Interval: check.Interval, Timeout: check.Timeout,
+			SuccessThreshold: check.SuccessThreshold, FailureThreshold: check.FailureThreshold,
+		},
+		Limits:   proxy.Limits{Total: lb.ConnectionLimits.Total, PerBackend: lb.ConnectionLimits.PerBackend},
+		Timeouts: proxy.Timeouts{Connect: lb.Timeouts.Connect, KeepAlive: lb.Timeouts.KeepAlive, HalfClosed: lb.Timeouts.HalfClosed},
+	}
+	for _, b := range lb.Backends {
+		s.Backends = append(s.Backends, proxy.Backend{Address: b.Address, Backup: b.Backup})
+	}
+	if len(s.Backends) == 0 {
+		local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), cfg.ControlPlane.APIServerPort)
+		s.Backends = []proxy.Backend{{Address: local}}
+	}
+	return s
+}
+
+// source is the address that the advertisements for a virtual address come from: the configured one, else the node's own
+// address in its subnet, and for IPv6 multicast the link-local address (RFC 9568, section 5.1.2.1).
+func source(cfg *config.HarbingerConfiguration, link address.Link, vip netip.Addr) netip.Addr {
+	configured := cfg.Election.VRRP.SourceAddress
+	switch {
+	case configured.IsValid() && configured.Is6() == vip.Is6():
+		return configured
+	case vip.Is6() && len(peers(cfg, link, vip)) == 0:
+		return link.LinkLocal()
+	}
+	return link.Primary(vip)
+}
+
+func sources(cfg *config.HarbingerConfiguration, link address.Link) []netip.Addr {
+	var out []netip.Addr
+	for _, vip := range addrs(cfg.VirtualAddresses) {
+		out = append(out, source(cfg, link, vip))
+	}
+	return out
+}
+
+// peers are the unicast peers of a virtual address's family without the own addresses; none means multicast.
+func peers(cfg *config.HarbingerConfiguration, link address.Link, vip netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(cfg.Election.VRRP.Peers), func(p netip.Addr) bool {
+		return p.Is6() != vip.Is6() || slices.ContainsFunc(link.Addresses, func(own netip.Prefix) bool { return own.Addr() == p })
+	})
+}
+
+// rules are what the advertisements of the other nodes for a virtual address must be like.
+func rules(cfg *config.HarbingerConfiguration, link address.Link, vip netip.Addr) vrrp.Rules {
+	v := cfg.Election.VRRP
+	r := vrrp.Rules{
+		Version: vrrp.Version(v.Version), VRID: v.VirtualRouterID, Addresses: []netip.Addr{vip},
+		Interval: v.AdvertisementInterval, Authentication: authentication(v.Authentication),
+		Own: []netip.Addr{source(cfg, link, vip)}, Sources: peers(cfg, link, vip), MinimumTTL: maxTTL,
+		Checksum: checksumPolicies[v.Checksum],
+	}
+	switch {
+	case len(r.Sources) == 0:
+		r.Sources, r.Multicast = nil, true
+	case vip.Is6():
+		r.MinimumTTL = keepalivedTTL
+	}
+	return r
+}
+
+// What the TTL or hop limit of an advertisement must be at least: 255 says that no router was passed (RFC 9568, section
+// 5.1.1.3). keepalived leaves it at the kernel's 64 for IPv6 unicast.
+const (
+	maxTTL        = 255
+	keepalivedTTL = 64
+)
+
+var checksumPolicies = map[config.Checksum]vrrp.ChecksumPolicy{
+	config.ChecksumAuto:    vrrp.ChecksumAuto,
+	config.ChecksumPseudo:  vrrp.ChecksumKeepalived,
+	config.ChecksumRFC9568: vrrp.ChecksumRFC9568,
+}
+
+// checksumForm is the form that is sent over IPv4 in version 3. keepalived refuses the one of RFC 9568 by default, so that
+// it is sent only where it is asked for.
+func checksumForm(c config.Checksum) vrrp.ChecksumForm {
+	if c == config.ChecksumRFC9568 {
+		return vrrp.ChecksumNone
+	}
+	return vrrp.ChecksumPseudo
+}
+
+func authentication(a config.Authentication) vrrp.Authentication {
+	if a.Type == config.AuthenticationPassword {
+		return vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: a.Password}
+	}
+	return vrrp.Authentication{}
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/announce"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
+)
+
+// healthChanged asks watchHealth to look. A signal that is pending already says the same.
+func (s *Sidecar) healthChanged() {
+	select {
+	case s.health <- struct{}{}:
+	default:
+	}
+}
+
+// watchHealth tells the election whether a backend is healthy, and steers connections to the balancer only while it has
+// one: otherwise they reach the local apiserver, or are refused by the kernel.
+func (s *Sidecar) watchHealth(ctx context.Context) error {
+	known, last := false, false
+	for {
+		healthy := s.supervisor.Status().Healthy()
+		if !known || healthy != last {
+			known, last = true, healthy
+			s.log.Info("Backend health changed", "healthy", healthy)
+			s.loop.Notify(ctx, election.HealthChanged{Healthy: healthy})
+			s.steer(healthy)
+		}
+		select {
+		case <-s.health:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *Sidecar) steer(on bool) {
+	if s.steering == nil {
+		return
+	}
+	change := s.steering.Disable
+	if on {
+		change = s.steering.Enable
+	}
+	if err := change(); err != nil {
+		s.metrics.Failed("steer")
+		s.log.Error(err, "Steering failed", "kind", string(s.steering.Kind()), "enable", on)
+	}
+}
+
+// watchAddresses turns what happens to the link and the virtual addresses into events.
+func (s *Sidecar) watchAddresses(ctx context.Context) error {
+	events := make(chan address.Event)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(events)
+		return s.addresses.Watch(ctx, events)
+	})
+	g.Go(func() error {
+		for ev := range events {
+			s.loop.Notify(ctx, translate(ev))
+		}
+		return nil
+	})
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("watch %s: %w", s.link.Name, err)
+	}
+	return nil
+}
+
+func translate(ev address.Event) election.Event {
+	switch ev.Kind {
+	case address.LinkUp:
+		return election.LinkChanged{Up: true}
+	case address.AddressRemoved:
+		return election.AddressLost{}
+	default: // down, or without the node's own address
+		return election.LinkChanged{Up: false}
+	}
+}
+
+// learnEvery is how often a configured peer is asked for as long as it has not answered.
+const learnEvery = 5 * time.Second
+
+// watchRetry is how soon the watch for foreign claims is opened again after the link failed under it.
+const watchRetry = time.Second
+
+// watchClaims reports every other host that claims a virtual address. A link that goes down ends the socket's reads, but
+// not the watch.
+func (s *Sidecar) watchClaims(ctx context.Context) error {
+	claims := make(chan announce.Claim)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(claims)
+		for {
+			err := s.announcer.Watch(ctx, addrs(s.cfg.VirtualAddresses), claims)
+			if ctx.Err() != nil {
+				return nil
+			}
+			s.metrics.Failed("watch")
+			s.log.V(1).Info("Watch for foreign claims failed", "reason", fmt.Sprint(err))
+			select {
+			case <-ctx.Done():
+			case <-time.After(watchRetry):
+			}
+		}
+	})
+	g.Go(func() error {
+		for c := range claims {
+			peer, known := s.announcer.PeerOf(c.MAC)
+			if !known { // a foreign host, or a peer whose hardware address is not known yet: then the next claim tells
+				s.learnPeers()
+			}
+			s.loop.Notify(ctx, election.AddressClaimed{Address: c.Address, Peer: peer})
+		}
+		return nil
+	})
+	g.Go(func() error {
+		for {
+			s.learnPeers()
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(learnEvery):
+			}
+		}
+	})
+	return g.Wait()
+}
+
+// prober asks all virtual addresses at once who serves them.
+type prober struct {
+	sidecar *Sidecar
+	probes  map[netip.Addr]probe.VIPProbe
+}
+
+func (s *Sidecar) prober() control.Prober {
+	p := prober{sidecar: s, probes: map[netip.Addr]probe.VIPProbe{}}
+	for _, vip := range addrs(s.cfg.VirtualAddresses) {
+		from := s.link.Primary(vip)
+		p.probes[vip] = probe.VIPProbe{
+			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.node, Port: s.cfg.Status.IdentityPort, Interface: s.link.Name,
+			Source: from, Resolver: s.announcer,
+			KnownPeer: func(mac net.HardwareAddr) bool { _, ok := s.announcer.PeerOf(mac); return ok },
+		}
+	}
+	return p
+}
+
+// severity orders the verdicts: what one address tells must not be lost behind the silence of the other.
+var severity = []probe.Verdict{probe.Free, probe.Zombie, probe.LiveDistress, probe.Foreign, probe.Live}
+
+// Probe implements control.Prober.
+func (p prober) Probe(ctx context.Context) election.ProbeDone {
+	results := make(chan probe.Result, len(p.probes)) // each probe answers once, also after the caller has gone
+	g := errgroup.Group{}
+	for vip, pr := range p.probes {
+		g.Go(func() error {
+			results <- pr.Probe(ctx, vip)
+			return nil
+		})
+	}
+	_ = g.Wait() // the probes return no error
+	close(results)
+	var worst probe.Result
+	for r := range results {
+		if worst.Detail == "" || slices.Index(severity, r.Verdict) > slices.Index(severity, worst.Verdict) {
+			worst = r
+		}
+	}
+	return election.ProbeDone{Verdict: verdicts[worst.Verdict], KnownOwner: worst.KnownOwner, Detail: worst.Detail}
+}
+
+var verdicts = map[probe.Verdict]election.Verdict{
+	probe.Free: election.Free, probe.Zombie: election.Zombie, probe.Live: election.Live,
+	probe.LiveDistress: election.LiveDistress, probe.Foreign: election.Foreign,
+}
+
+// learn makes a node known as a peer. Its hardware address arrives later, at the watch for claims.
+func (s *Sidecar) learn(peer, primary netip.Addr) {
+	if err := s.announcer.Learn(peer, primary); err != nil {
+		s.metrics.Failed("learn")
+		s.log.V(1).Info("Question for a peer failed", "peer", peer, "reason", err.Error())
+	}
+}
+
+// learnPeers makes the configured peers known, of which those in Backup are never heard.
+func (s *Sidecar) learnPeers() {
+	for _, vip := range addrs(s.cfg.VirtualAddresses) {
+		for _, p := range peers(s.cfg, s.link, vip) {
+			s.learn(p, s.link.Primary(vip))
+		}
+	}
+}
