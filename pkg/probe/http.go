@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// maxBody bounds the answer of a backend. The lists of checks that an apiserver sends have about 2 KiB.
+const maxBody = 64 << 10
+
+// HTTPConfig says which answer is a healthy one: 200 to a GET of Path, within Timeout.
+type HTTPConfig struct {
+	Address netip.AddrPort
+	Path    string
+	Timeout time.Duration
+}
+
+// HTTP checks a backend over one kept connection. It makes one check at a time.
+type HTTP struct {
+	client http.Client
+	url    string
+}
+
+// NewHTTP returns a check that has not connected yet.
+func NewHTTP(cfg HTTPConfig) *HTTP {
+	return newHTTP("http", cfg, &net.Dialer{Timeout: cfg.Timeout})
+}
+
+// newHTTP returns a check that speaks HTTP/1.1: there the connection of a request that timed out is dropped, while one
+// of HTTP/2 would carry the next request too, half-open or not.
+func newHTTP(scheme string, cfg HTTPConfig, dialer *net.Dialer) *HTTP {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	target := url.URL{Scheme: scheme, Host: cfg.Address.String()}
+	return &HTTP{
+		url: target.String() + cfg.Path,
+		client: http.Client{
+			Timeout:       cfg.Timeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{
+				DialContext:        dialer.DialContext,
+				Protocols:          protocols,
+				MaxConnsPerHost:    1,
+				DisableCompression: true,
+			},
+		},
+	}
+}
+
+// Check asks once. The error says why the backend is not healthy.
+func (h *HTTP) Check(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	if err != nil {
+		return fmt.Errorf("read the answer to GET %s: %w", h.url, err)
+	}
+	return h.judge(resp, string(body))
+}
+
+// Close drops the connection.
+func (h *HTTP) Close() error {
+	h.client.CloseIdleConnections()
+	return nil
+}
+
+func (h *HTTP) judge(resp *http.Response, body string) error {
+	switch resp.StatusCode {
+	case http.StatusOK:
+		return nil
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("GET %s: %s: the backend refuses anonymous requests: allow them for this path in the "+
+			"AuthenticationConfiguration of the apiserver, or check with the scheme TCP", h.url, resp.Status)
+	}
+	return fmt.Errorf("GET %s: %s%s", h.url, resp.Status, failing(body))
+}
+
+// failing returns the checks that an apiserver lists as failed, as the end of a sentence.
+func failing(body string) string {
+	var failed []string
+	for line := range strings.Lines(body) {
+		if check, ok := strings.CutPrefix(line, "[-]"); ok {
+			failed = append(failed, strings.TrimSpace(check))
+		}
+	}
+	if len(failed) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(failed, ", ")
+}

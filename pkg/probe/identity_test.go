@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(lab.Main(func() int {
+		code := m.Run()
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return code
+	}, probeRole))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+var holder = Identity{
+	Cluster: "kubernetes", Node: "node2", Incarnation: "3f2a/71", State: stateActive, Epoch: 7, Priority: 247,
+}
+
+// serve runs ServeIdentity until the test ends.
+func serve(t *testing.T, ln net.Listener, identity func() Identity) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- ServeIdentity(t.Context(), ln, identity) }() // ends with the test
+	t.Cleanup(func() { must(t, <-done) })
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	return ln
+}
+
+func TestIdentityOnTheWire(t *testing.T) {
+	ln := listen(t)
+	serve(t, ln, func() Identity { return holder })
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	must(t, err)
+	defer conn.Close()
+	got, err := io.ReadAll(conn) // to the end: the server closes
+	must(t, err)
+	const want = `{"cluster":"kubernetes","node":"node2","incarnation":"3f2a/71","state":"active","epoch":7,"priority":247,"distress":false}` + "\n"
+	if string(got) != want {
+		t.Errorf("line %q, want %q", got, want)
+	}
+}
+
+func TestIdentityIsThatOfTheMoment(t *testing.T) {
+	ln := listen(t)
+	epoch := uint64(0)
+	serve(t, ln, func() Identity { epoch++; return Identity{Cluster: "c", Node: "n", State: "backup", Epoch: epoch} })
+	for want := range uint64(3) {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		must(t, err)
+		got, err := readIdentity(conn)
+		must(t, err)
+		must(t, conn.Close())
+		if got.Epoch != want+1 {
+			t.Errorf("epoch %d, want %d", got.Epoch, want+1)
+		}
+	}
+}
+
+// Clients that connect and say or read nothing keep nobody waiting.
+func TestIdleClientsHoldNothing(t *testing.T) {
+	ln := listen(t)
+	serve(t, ln, func() Identity { return holder })
+	for range 100 {
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		must(t, err)
+		defer conn.Close()
+	}
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	must(t, err)
+	defer conn.Close()
+	must(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+	if got, err := readIdentity(conn); err != nil || got != holder {
+		t.Errorf("identity %v, %v, want %v", got, err, holder)
+	}
+}
+
+// scripted is a listener whose Accept fails as told, then as a closed one.
+type scripted struct {
+	net.Listener
+	errs []error
+}
+
+func (s *scripted) Accept() (net.Conn, error) {
+	if len(s.errs) == 0 {
+		return nil, net.ErrClosed
+	}
+	err := s.errs[0]
+	s.errs = s.errs[1:]
+	return nil, err
+}
+
+func (s *scripted) Close() error { return nil }
+
+func TestServingOutlastsAcceptErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		ln := &scripted{errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.EMFILE}}
+		err := ServeIdentity(t.Context(), ln, nil)
+		wantError(t, err, "use of closed network connection")
+		if got := time.Since(start); got != 2*acceptPause {
+			t.Errorf("waited %s, want %s", got, 2*acceptPause)
+		}
+	})
+}
+
+func TestServingEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	ln := listen(t)
+	must(t, ServeIdentity(ctx, ln, nil))
+	if conn, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+		conn.Close()
+		t.Error("the listener is still open")
+	}
+}
+
+func TestReadIdentity(t *testing.T) {
+	for _, tt := range []struct{ name, line, want string }{
+		{"whole", `{"cluster":"c","node":"n","state":"active"}` + "\n", ""},
+		{"newer", `{"cluster":"c","node":"n","state":"active","colour":"red"}` + "\n", ""},
+		{"nothing", "", "EOF"},
+		{"cut off", `{"cluster":"c","node":"n","sta`, "EOF"},
+		{"TLS alert", "\x15\x03\x01\x00\x02\x02\x46\n", "decode identity"},
+		{"HTTP", "HTTP/1.1 400 Bad Request\r\n", "decode identity"},
+		{"another object", "{}\n", "is missing"},
+		{"null", "null\n", "is missing"},
+		{"priority too high", `{"cluster":"c","node":"n","state":"active","priority":256}` + "\n", "decode identity"},
+		{"too long", `{"cluster":"` + strings.Repeat("c", maxLine) + `","node":"n","state":"active"}` + "\n", "EOF"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := readIdentity(strings.NewReader(tt.line))
+			if tt.want == "" {
+				must(t, err)
+			} else {
+				wantError(t, err, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzReadIdentity(f *testing.F) {
+	line, _ := json.Marshal(holder)
+	f.Add(append(line, '\n'))
+	f.Add([]byte("null\n"))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		id, err := readIdentity(bytes.NewReader(line))
+		if err != nil {
+			return
+		}
+		again, err := json.Marshal(id)
+		must(t, err)
+		if got, err := readIdentity(bytes.NewReader(append(again, '\n'))); err != nil || got != id {
+			t.Errorf("%v became %v, %v", id, got, err)
+		}
+	})
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// TCP checks that a backend accepts a connection within Timeout. A backend that speaks TLS sees a connection without
+// any data each time; an apiserver does not log those.
+type TCP struct {
+	Address netip.AddrPort
+	Timeout time.Duration
+}
+
+// Check connects once.
+func (t TCP) Check(ctx context.Context) error {
+	dialer := net.Dialer{Timeout: t.Timeout}
+	conn, err := dialer.DialContext(ctx, "tcp", t.Address.String())
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// Close does nothing: no connection is kept.
+func (TCP) Close() error { return nil }

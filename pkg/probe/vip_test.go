@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probe
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+)
+
+const identityPort = 10444
+
+var (
+	peerMAC    = net.HardwareAddr{2, 0, 0, 0, 0, 131}
+	foreignMAC = net.HardwareAddr{2, 0, 0, 0, 9, 9}
+)
+
+// A question is a probe for another process to make.
+type question struct {
+	VIP, Source netip.Addr
+	Timeout     time.Duration
+	Owners      []net.HardwareAddr // whom the resolver finds
+}
+
+// probeRole makes a probe in a host: the sockets belong to the namespace of the goroutine's thread, and a probe has
+// goroutines of its own.
+var probeRole = lab.Role{Name: "probe", Main: func(args []string) int {
+	var q question
+	if err := json.Unmarshal([]byte(args[0]), &q); err != nil {
+		panic(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), q.Timeout)
+	defer cancel()
+	r := q.probe().Probe(ctx, q.VIP)
+	if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+		panic(err)
+	}
+	return 0
+}}
+
+func (q question) probe() VIPProbe {
+	return VIPProbe{
+		Cluster:   "kubernetes",
+		Node:      "node1",
+		Port:      identityPort,
+		Interface: lab.Interface,
+		Source:    q.Source,
+		Resolver:  fakeResolver(q.Owners),
+		KnownPeer: func(mac net.HardwareAddr) bool { return bytes.Equal(mac, peerMAC) },
+	}
+}
+
+// fakeResolver finds what it is.
+type fakeResolver []net.HardwareAddr
+
+func (f fakeResolver) Resolve(context.Context, netip.Addr, netip.Addr) ([]net.HardwareAddr, error) {
+	if f == nil {
+		return nil, errors.New("network is down")
+	}
+	return f, nil
+}
+
+// newHosts returns one that asks and one that holds the addresses.
+func newHosts(t *testing.T, vips ...netip.Addr) (asker, holder *lab.Host) {
+	t.Helper()
+	_, asker, holder = newLab(t, vips...)
+	return asker, holder
+}
+
+// newLab returns the same with their wire.
+func newLab(t *testing.T, vips ...netip.Addr) (l *lab.Lab, asker, holder *lab.Host) {
+	t.Helper()
+	l, err := lab.New(lab.Config{Nodes: 2, Prefix6: netip.MustParsePrefix("fd00:99::/64")})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	asker, holder = l.Hosts()[0], l.Hosts()[1]
+	for _, vip := range vips {
+		must(t, holder.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
+	}
+	return l, asker, holder
+}
+
+// ask makes a probe from a host.
+func ask(t *testing.T, h *lab.Host, q question) Result {
+	t.Helper()
+	if q.Timeout == 0 {
+		q.Timeout = 300 * time.Millisecond
+	}
+	q.Source = h.Address.Addr()
+	if q.VIP.Is6() {
+		q.Source = h.Address6.Addr()
+	}
+	text, err := json.Marshal(q)
+	must(t, err)
+	p, err := h.Start(probeRole.Command(string(text)))
+	must(t, err)
+	must(t, p.Wait(10*time.Second))
+	var r Result
+	if err := json.Unmarshal([]byte(p.Output()), &r); err != nil {
+		t.Fatalf("%v in %q", err, p.Output())
+	}
+	return r
+}
+
+var (
+	vip4 = netip.MustParseAddr("192.168.238.100")
+	vip6 = netip.MustParseAddr("fd00:99::100")
+)
+
+// reaction is what a host does at the port of the identity endpoint.
+func reaction(t *testing.T, h *lab.Host, react func(net.Conn)) {
+	t.Helper()
+	ln, err := h.Listen(fmt.Sprintf(":%d", identityPort))
+	must(t, err)
+	go func() { // ends with the listener
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			react(conn)
+		}
+	}()
+	t.Cleanup(func() { ln.Close() })
+}
+
+func says(text string) func(net.Conn) {
+	return func(conn net.Conn) {
+		_, _ = io.WriteString(conn, text)
+		conn.Close()
+	}
+}
+
+func TestVerdictOfAReaction(t *testing.T) {
+	owners := []net.HardwareAddr{peerMAC}
+	asker, other := newHosts(t, vip4)
+	if got := ask(t, asker, question{VIP: vip4, Owners: owners}); got.Verdict != Zombie || !got.KnownOwner {
+		t.Errorf("refused connection: %+v, want a Zombie of a known owner", got)
+	}
+	for _, tt := range []struct {
+		name   string
+		react  func(net.Conn)
+		detail string
+	}{
+		{"silent", func(conn net.Conn) { t.Cleanup(func() { conn.Close() }) }, "i/o timeout"},
+		{"closes", func(conn net.Conn) { conn.Close() }, "EOF"},
+		{"another protocol", says("SSH-2.0-OpenSSH_9.9\r\n"), "decode identity"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			reaction(t, other, tt.react)
+			got := ask(t, asker, question{VIP: vip4, Owners: owners})
+			if got.Verdict != Zombie || !got.KnownOwner || !strings.Contains(got.Detail, tt.detail) {
+				t.Errorf("%+v, want a Zombie of a known owner with %q", got, tt.detail)
+			}
+		})
+	}
+}
+
+func TestVerdictOfAnIdentity(t *testing.T) {
+	asker, other := newHosts(t, vip4, vip6)
+	var said atomic.Pointer[Identity]
+	ln, err := other.Listen(fmt.Sprintf(":%d", identityPort))
+	must(t, err)
+	serve(t, ln, func() Identity { return *said.Load() })
+	for _, tt := range []struct {
+		name   string
+		change func(*Identity)
+		want   Verdict
+	}{
+		{"active", func(*Identity) {}, Live},
+		{"in distress", func(id *Identity) { id.Distress = true }, LiveDistress},
+		{"leaving", func(id *Identity) { id.State = stateLeaving }, Free},
+		{"backup", func(id *Identity) { id.State = "backup" }, Zombie},
+		{"another cluster", func(id *Identity) { id.Cluster = "staging" }, Foreign},
+		{"the same node", func(id *Identity) { id.Node = "node1" }, Zombie},
+	} {
+		for _, vip := range []netip.Addr{vip4, vip6} {
+			t.Run(tt.name+" "+vip.String(), func(t *testing.T) {
+				id := holder
+				tt.change(&id)
+				said.Store(&id)
+				got := ask(t, asker, question{VIP: vip, Timeout: 5 * time.Second, Owners: []net.HardwareAddr{peerMAC}})
+				if got.Verdict != tt.want || got.Identity != id {
+					t.Errorf("%+v, want %s by %+v", got, tt.want, id)
+				}
+			})
+		}
+	}
+}
+
+// Nobody at all, nobody behind an answer to ARP, and a host that drops what it gets.
+func TestSilenceIsFree(t *testing.T) {
+	asker, other := newHosts(t)
+	for name, owners := range map[string][]net.HardwareAddr{"no ARP": {}, "ARP": {foreignMAC}, "failed ARP": nil} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			got := ask(t, asker, question{VIP: vip4, Owners: owners})
+			if got.Verdict != Free || !strings.Contains(got.Detail, "no reaction") {
+				t.Errorf("%+v, want Free", got)
+			}
+			if took := time.Since(start); took < 300*time.Millisecond {
+				t.Errorf("gave up after %s", took)
+			}
+		})
+	}
+	t.Run("blackhole", func(t *testing.T) {
+		must(t, other.AddAddress(netip.PrefixFrom(vip4, 32)))
+		must(t, other.Blackhole())
+		if got := ask(t, asker, question{VIP: vip4, Owners: []net.HardwareAddr{}}); got.Verdict != Free {
+			t.Errorf("%+v, want Free", got)
+		}
+	})
+}
+
+// TCP would repeat a lost packet after the probe has ended.
+func TestLostPacketIsNoSilence(t *testing.T) {
+	l, asker, other := newLab(t, vip4)
+	reaction(t, other, says(`{"cluster":"kubernetes","node":"node2","state":"active"}`+"\n"))
+	const first = 100 // bytes: one packet without data is less, two are more
+	must(t, l.Drop(lab.Drop{Traffic: lab.Traffic(fmt.Sprintf("tcp dport %d quota %d bytes", identityPort, first))}))
+	got := ask(t, asker, question{VIP: vip4, Timeout: 900 * time.Millisecond, Owners: []net.HardwareAddr{}})
+	if got.Verdict != Live {
+		t.Errorf("%+v, want Live", got)
+	}
+}
+
+func TestOwnAddressIsNotAsked(t *testing.T) {
+	asker, _ := newHosts(t)
+	got := ask(t, asker, question{VIP: asker.Address.Addr()})
+	if got.Verdict != Zombie || !strings.Contains(got.Detail, "is an address of this host") {
+		t.Errorf("%+v, want a Zombie that says so", got)
+	}
+}
+
+// What keeps the probe from asking proves nothing.
+func TestFailureIsNotFree(t *testing.T) {
+	q := question{Source: netip.MustParseAddr("192.0.2.1"), Owners: []net.HardwareAddr{}}
+	p := q.probe()
+	p.Interface = "missing0"
+	got := p.Probe(t.Context(), netip.MustParseAddr("192.0.2.100"))
+	if got.Verdict != Zombie || !strings.Contains(got.Detail, "no such device") {
+		t.Errorf("%+v, want a Zombie with the error", got)
+	}
+}
+
+func TestOwnerIsAPeerFirst(t *testing.T) {
+	p := question{}.probe()
+	for _, tt := range []struct {
+		answers []net.HardwareAddr
+		owner   net.HardwareAddr
+		known   bool
+	}{
+		{nil, nil, false},
+		{[]net.HardwareAddr{foreignMAC}, foreignMAC, false},
+		{[]net.HardwareAddr{foreignMAC, peerMAC}, peerMAC, true},
+	} {
+		if owner, known := p.owner(tt.answers); !bytes.Equal(owner, tt.owner) || known != tt.known {
+			t.Errorf("owner of %v is %v, %t, want %v, %t", tt.answers, owner, known, tt.owner, tt.known)
+		}
+	}
+}
+
+func TestVerdictNames(t *testing.T) {
+	if got := Free.String() + " " + Foreign.String(); got != "Free Foreign" {
+		t.Errorf("names %q", got)
+	}
+}
