@@ -17,7 +17,7 @@ const (
 	internetworkControl = 0xc0
 	// priority is that of the queue on the interface, highest that needs no further capability.
 	priority = 6
-	// receiveBuffer holds some 9000 packets: what a flood of 50,000 a second sends while the receiver sleeps 0.18 s.
+	// receiveBuffer holds some 10,000 packets: a flood of 50,000 a second fills it when the receiver sleeps for 0.2 s.
 	receiveBuffer = 4 << 20
 	// sendBuffer: packets to a dead peer stay charged to the socket until its neighbour entry fails, 208 KiB per peer by
 	// default, which is all of a default send buffer.
