@@ -11,7 +11,7 @@
 FROM scratch
 ARG TARGETARCH=amd64
 ARG BINARY=bin/linux/${TARGETARCH}/harbinger
-COPY ${BINARY} /usr/local/bin/harbinger
-ENV PATH=/usr/local/bin
-ENTRYPOINT ["/usr/local/bin/harbinger"]
+COPY ${BINARY} /harbinger
+ENV PATH=/
+ENTRYPOINT ["/harbinger"]
 CMD ["run"]

@@ -47,16 +47,20 @@ touch --date=@0 "$binary" # the layer is the same for the same program
 trap docker_down EXIT
 docker_up ""
 
-# The old builder is asked for where the new one is not installed; it wants the architecture by argument.
-if docker buildx version >/dev/null 2>&1; then
-	docker buildx build --quiet --load --provenance=false --platform "linux/$arch" --tag "$tag" . >/dev/null
+before=$(docker image inspect --format '{{.Id}}' "$tag" 2>/dev/null || true)
+# BuildKit knows every architecture, but not every client has it; the builder before it knows the daemon's own.
+build=(docker build --quiet --build-arg "TARGETARCH=$arch" --tag "$tag")
+if DOCKER_BUILDKIT=1 "${build[@]}" --platform "linux/$arch" . >"$output.log" 2>&1; then
+	:
+elif [[ $arch == "$(go env GOHOSTARCH)" ]] && DOCKER_BUILDKIT=0 "${build[@]}" . >>"$output.log" 2>&1; then
+	:
 else
-	DOCKER_BUILDKIT=0 docker build --quiet --platform "linux/$arch" --build-arg "TARGETARCH=$arch" --tag "$tag" . \
-		>/dev/null 2>"$output.log" || {
-		cat "$output.log" >&2
-		die "docker build failed"
-	}
-	rm -f "$output.log"
+	cat "$output.log" >&2
+	die "docker build failed (an image for another architecture needs BuildKit: install docker-buildx)"
+fi
+rm -f "$output.log"
+if [[ -n $before && $before != "$(docker image inspect --format '{{.Id}}' "$tag")" ]]; then
+	docker image rm "$before" >/dev/null 2>&1 || true # still in use by somebody: theirs to remove
 fi
 [[ $(docker image inspect --format '{{.Architecture}}' "$tag") == "$arch" ]] || die "$tag is not an image for $arch"
 

@@ -150,7 +150,7 @@ harbinger_status() {
 	local node=$1
 	shift
 	on "$node" ctr -n k8s.io tasks exec --exec-id "status-$RANDOM$RANDOM" "$(harbinger_container "$node")" \
-		/usr/local/bin/harbinger status "$@"
+		/harbinger status "$@"
 }
 
 # started_at <node> <pid>: when the process started, in milliseconds since 1970, to a clock tick.
