@@ -98,6 +98,10 @@ func (x Harbinger) ManifestArguments(p *Plane) []string {
 }
 
 func (x Harbinger) generate(p *Plane, n *Node) error {
+	// The kubelet's package has made the directory on a real host.
+	if err := n.Do(func() error { return os.MkdirAll(filepath.Dir(ManifestFile), 0o755) }); err != nil {
+		return err
+	}
 	_, err := x.Run(n, x.ManifestArguments(p)...)
 	return err
 }
