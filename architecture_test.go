@@ -42,19 +42,22 @@ var within = []string{"pkg/apis/config", "pkg/apis/config/v1alpha1", "pkg/apis/c
 var leaves = []string{"pkg/logging", "pkg/metrics", "pkg/version"}
 
 // tools are programs and helpers beside the product: they may import anything, and no package of the product imports them.
-var tools = []string{"pkg/internal/lab", "hack/", "e2e/"}
+// pkg/trial puts the product and its peers through faults in the lab, for the tests, the demo and the benchmark.
+var tools = []string{"pkg/internal/lab", "pkg/trial", "hack/", "e2e/"}
 
 // owners names the packages that may import an outside library, by the prefix of its path.
 var owners = map[string][]string{
 	"github.com/vishvananda/netlink":          {"pkg/address"},
-	"github.com/mdlayher/":                    {"pkg/announce"},
+	"github.com/mdlayher/arp":                 {"pkg/announce"},
+	"github.com/mdlayher/ndp":                 {"pkg/announce"},
+	"github.com/mdlayher/packet":              {"pkg/announce"},
 	"golang.org/x/net/":                       {"pkg/vrrpconn", "pkg/announce"},
 	"github.com/cilium/ebpf":                  {"pkg/steer"},
 	"github.com/google/nftables":              {"pkg/steer"},
 	"github.com/prometheus/":                  {"pkg/metrics"},
 	"github.com/spf13/":                       {"cmd/harbinger/app"},
 	"k8s.io/api/":                             {"pkg/manifest", "pkg/staticpod", "cmd/harbinger/app"},
-	"k8s.io/apimachinery/pkg/util/validation": {"pkg/apis/config/validation", "pkg/apis/config/scheme", "pkg/apis/config/v1alpha1", "pkg/preflight", "cmd/harbinger/app"},
+	"k8s.io/apimachinery/pkg/util/validation": {"pkg/apis/config/validation", "pkg/apis/config/scheme", "pkg/apis/config/v1alpha1", "pkg/preflight", "pkg/convert", "cmd/harbinger/app"},
 }
 
 // impure are the standard packages that layers 0 and 1 may not import.

@@ -16,12 +16,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
 
-// Variables of the pod that the generator writes.
-const (
-	configVariable = "HARBINGER_CONFIG"
-	nodeVariable   = "NODE_NAME"
-)
-
 func newRunCommand(s streams) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
@@ -32,7 +26,7 @@ func newRunCommand(s streams) *cobra.Command {
 			return run(cmd.Context(), s, file)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "configuration file (default: the variable "+configVariable+")")
+	cmd.Flags().StringVar(&file, "config", "", "configuration file (default: the variable "+config.Variable+")")
 	return cmd
 }
 
@@ -65,20 +59,20 @@ func runConfiguration(file string) (*config.HarbingerConfiguration, error) {
 		}
 		return scheme.Decode(raw)
 	}
-	raw := os.Getenv(configVariable)
+	raw := os.Getenv(config.Variable)
 	if raw == "" {
-		return nil, errors.New("no configuration: give --config FILE, or the variable " + configVariable + " as `harbinger manifest` writes it")
+		return nil, errors.New("no configuration: give --config FILE, or the variable " + config.Variable + " as `harbinger manifest` writes it")
 	}
 	return scheme.Decode([]byte(raw))
 }
 
 func nodeName() (string, error) {
-	if name := os.Getenv(nodeVariable); name != "" {
+	if name := os.Getenv(config.NodeNameVariable); name != "" {
 		return name, nil
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return "", fmt.Errorf("find the name of this node (set %s): %w", nodeVariable, err)
+		return "", fmt.Errorf("find the name of this node (set %s): %w", config.NodeNameVariable, err)
 	}
 	return name, nil
 }
