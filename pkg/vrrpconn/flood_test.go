@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,98 +67,96 @@ func flood(t *testing.T, c *Conn, duration time.Duration) map[string]int {
 	return sent
 }
 
-// hearing is what a receiver heard, and how long a turn of it took at most.
-type hearing struct {
-	at   []time.Time
-	turn time.Duration
+// ear is a receiver in the loop that package control has around a Conn.
+type ear struct {
+	conn  *Conn
+	heard atomic.Int64
+	last  time.Time
+	gap   time.Duration // the longest between two accepted packets
+	turn  time.Duration // the longest call of Receive
 }
 
-// hear is the loop that package control has around a Conn. It ends when the Conn is closed.
-func hear(c *Conn) (h hearing, err error) {
+// hear ends when the Conn is closed.
+func (e *ear) hear() error {
+	e.last = time.Now()
 	for {
-		if err := c.Wait(); err != nil {
-			return h, err
+		if err := e.conn.Wait(); err != nil {
+			return err
 		}
 		for ok := true; ok; {
 			start := time.Now()
-			if _, ok, err = c.Receive(); err != nil {
-				return h, err
+			var err error
+			if _, ok, err = e.conn.Receive(); err != nil {
+				return err
 			}
-			h.turn = max(h.turn, time.Since(start))
+			now := time.Now()
+			e.turn = max(e.turn, now.Sub(start))
 			if ok {
-				h.at = append(h.at, time.Now())
+				e.gap, e.last = max(e.gap, now.Sub(e.last)), now
+				e.heard.Add(1)
 			}
 		}
 	}
 }
 
-// TestFlood: while one host sends 50,000 packets of garbage a second, the advertisements of another are all heard in time,
-// and each packet of the flood is counted under its reason.
+// TestFlood: while one host sends 50,000 packets of garbage a second, the advertisements of another are heard, so that no
+// Backup takes over, and every packet is counted.
 func TestFlood(t *testing.T) {
+	const (
+		interval = 20 * time.Millisecond
+		down     = 300 * time.Millisecond // a Backup takes over later than that with advertisements every 100 ms
+	)
 	hosts := newHosts(t, 3)
 	m := modes[2]
 	d := new(drops)
 	cfg := m.config(t, hosts[0])
 	cfg.Dropped = d.count
-	receiver := listen(t, hosts[0], cfg)
+	e := &ear{conn: listen(t, hosts[0], cfg)}
 	holder := listen(t, hosts[1], m.config(t, hosts[1]))
 	flooder := listen(t, hosts[2], m.config(t, hosts[2]))
 
-	heard := make(chan hearing, 1)
-	go func() { // ends when the receiver is closed
-		h, err := hear(receiver)
-		if !errors.Is(err, net.ErrClosed) {
-			t.Errorf("receive: %v", err)
-		}
-		heard <- h
-	}()
-	sent := make(chan map[string]int, 1)
-	go func() { sent <- flood(t, flooder, floodTime) }() // ends after floodTime
-	var want map[string]int
-	var sentAt []time.Time
-	ticks := time.NewTicker(20 * time.Millisecond)
-	defer ticks.Stop()
-	for want == nil {
+	heard := make(chan error, 1)
+	go func() { heard <- e.hear() }() // ends when the receiver is closed
+	flooded := make(chan map[string]int, 1)
+	go func() { flooded <- flood(t, flooder, floodTime) }() // ends after floodTime
+	var sent map[string]int
+	adverts := 0
+	for ticks := time.NewTicker(interval); sent == nil; {
 		select {
-		case want = <-sent:
+		case sent = <-flooded:
+			ticks.Stop()
 		case <-ticks.C:
-			sentAt = append(sentAt, time.Now())
 			must(t, holder.Send(m.advertisement(100)))
+			adverts++
 		}
 	}
 	total := 0
-	for _, n := range want {
+	for _, n := range sent {
 		total += n
 	}
-	must(t, lab.Until(5*time.Second, "every packet is counted", func() bool { return d.sum() >= total }))
-	must(t, receiver.Close())
-	h := <-heard
-	report(t, h, sentAt)
-	if total < floodRate/2*int(floodTime/time.Second) {
-		t.Errorf("the flood had only %d packets: this machine is too slow or too busy for the test", total)
+	must(t, lab.Until(5*time.Second, "every packet is counted", func() bool {
+		if d.sum()+int(e.heard.Load()) == total+adverts {
+			return true
+		}
+		must(t, holder.Send(m.advertisement(100))) // the kernel tells of what it dropped with what it queues next
+		adverts++
+		return false
+	}))
+	must(t, e.conn.Close())
+	if err := <-heard; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("receive: %v", err)
 	}
-	for reason, n := range want {
-		if got := d.byReason[reason]; got != n {
-			t.Errorf("%d packets counted as %s, want %d", got, reason, n)
+	t.Logf("heard %d of %d advertisements, at most %v apart; longest turn %v; refused %v", e.heard.Load(), adverts, e.gap, e.turn, d.byReason)
+	if e.gap > down {
+		t.Errorf("no advertisement was heard for %v", e.gap)
+	}
+	for reason, n := range sent {
+		if got := d.byReason[reason]; got > n || got+d.byReason[ReasonOverflow] < n {
+			t.Errorf("%d packets counted as %s, sent %d", got, reason, n)
 		}
 	}
-}
-
-// report checks that every advertisement was heard within a tenth of a second, the shortest interval but a few.
-func report(t *testing.T, h hearing, sentAt []time.Time) {
-	t.Helper()
-	if len(h.at) != len(sentAt) {
-		t.Fatalf("heard %d of %d advertisements", len(h.at), len(sentAt))
-	}
-	var delays []time.Duration
-	for i := range sentAt {
-		delays = append(delays, h.at[i].Sub(sentAt[i]))
-	}
-	slices.Sort(delays)
-	t.Logf("%d advertisements heard after %v in the median, %v at most; longest turn %v",
-		len(delays), delays[len(delays)/2], delays[len(delays)-1], h.turn)
-	if worst := delays[len(delays)-1]; worst > 100*time.Millisecond {
-		t.Errorf("an advertisement was heard %v late", worst)
+	if total < floodRate/4*int(floodTime/time.Second) {
+		t.Errorf("the flood had only %d packets: this machine is too slow or too busy for the test", total)
 	}
 }
 

@@ -194,6 +194,24 @@ func TestDeadPeers(t *testing.T) {
 	}
 }
 
+// TestMembershipStays: the group is heard again after the cable was out and the addresses were gone.
+func TestMembershipStays(t *testing.T) {
+	hosts := newHosts(t, 2)
+	for _, m := range []mode{modes[2], modes[4]} {
+		t.Run(m.name, func(t *testing.T) {
+			sender := listen(t, hosts[0], m.config(t, hosts[0]))
+			receiver := listen(t, hosts[1], m.config(t, hosts[1]))
+			must(t, hosts[1].Cut())
+			must(t, hosts[1].DeleteAddress(hosts[1].Address))
+			must(t, hosts[1].Join())
+			must(t, hosts[1].AddAddress(hosts[1].Address))
+			awaitWire(t, hosts[0], hosts[1])
+			must(t, sender.Send(m.advertisement(100)))
+			receive(t, receiver)
+		})
+	}
+}
+
 func message(err error) string {
 	if err == nil {
 		return ""
