@@ -96,7 +96,7 @@ func (e *Election) receivedActive(ev Received) {
 		e.heard.accepted = e.now
 		e.becomeBackup(fmt.Sprintf("yielded to %s with priority %d", ev.Source, adv.Priority))
 	default:
-		e.defend(train, defendEvery)
+		e.defend(assertTrain, defendEvery)
 	}
 }
 

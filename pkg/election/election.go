@@ -100,6 +100,7 @@ const (
 // train are the times of the first announcements after a takeover; one that defends an address has its own.
 var (
 	train        = []time.Duration{0, 100 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+	assertTrain  = []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second} // the loser may have announced a moment later
 	defenceTrain = []time.Duration{0, 300 * time.Millisecond, 600 * time.Millisecond, time.Second}
 )
 

@@ -33,9 +33,21 @@ func electionConfig(cfg *config.HarbingerConfiguration, link address.Link) elect
 	}
 	return election.Config{
 		Mode: mode, Version: vrrp.Version(v.Version), Priority: v.Priority, AdvertisementInterval: v.AdvertisementInterval,
-		Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Primary: sources(cfg, link), Peers: v.Peers,
+		Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Primary: sources(cfg, link), Peers: nodes(cfg),
 		Lifetime: lifetime(cfg), Jitter: rand.Float64,
 	}
+}
+
+// nodes are the addresses of the nodes, as far as the configuration knows them: by multicast, from the backends.
+func nodes(cfg *config.HarbingerConfiguration) []netip.Addr {
+	if cfg.Election.VRRP.Peers != nil {
+		return cfg.Election.VRRP.Peers
+	}
+	var out []netip.Addr
+	for _, b := range cfg.LoadBalancer.Backends {
+		out = append(out, b.Address.Addr())
+	}
+	return out
 }
 
 // settings are what the balancer is told.

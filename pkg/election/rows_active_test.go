@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+var foreign = netip.Addr{} // whose hardware address is not a peer's
+
+func (r *router) claim(peer netip.Addr) {
+	r.t.Helper()
+	r.step(AddressClaimed{Address: vip, Peer: peer})
+}
+
+func (r *router) wantNone(prefixes ...string) {
+	r.t.Helper()
+	for _, p := range prefixes {
+		if r.did(p) != 0 {
+			r.t.Errorf("did %q, want no %q", r.trace, p)
+		}
+	}
+}
+
+func TestRow21AdvertisesAndAnnounces(t *testing.T) {
+	r := started(t)
+	r.until(Active, 5*time.Second)
+	r.run(4500 * time.Millisecond)
+	if a, g := r.did("advertise"), r.did("announce"); a != 5 || g != len(train) {
+		t.Errorf("%d advertisements and %d announcements in 4.5 s, want 5 and %d", a, g, len(train))
+	}
+	r.taken()
+	r.run(20 * time.Second)
+	if n := r.did("announce"); n != 4 {
+		t.Errorf("%d announcements in 20 s, want 4", n)
+	}
+}
+
+func TestRow21LateAnnouncesAgain(t *testing.T) {
+	r := active(t)
+	r.run(9 * time.Second)
+	r.taken()
+	r.now = r.now.Add(2800 * time.Millisecond)
+	r.step(Tick{})
+	r.wantState(Active)
+	r.wantOrder("refresh", "advertise", "announce")
+	r.run(500 * time.Millisecond)
+	if r.did("announce") < 3 {
+		t.Errorf("did %q, want the train", r.trace)
+	}
+}
+
+func TestRow21LateFence(t *testing.T) {
+	events := map[string]Event{
+		"tick": Tick{}, "health": HealthChanged{Healthy: true}, "claim": AddressClaimed{Address: vip, Peer: lower},
+		"lost": AddressLost{}, "late": AddressLate{}, "stop": Shutdown{}, "link": LinkChanged{Up: false},
+		"losing advertisement": Received{Source: lower},
+	}
+	for name, ev := range events {
+		t.Run(name, func(t *testing.T) {
+			r := active(t)
+			r.now = r.e.advertised.Add(2901 * time.Millisecond)
+			r.step(ev)
+			if r.e.State() == Active || len(r.trace) == 0 || r.trace[0] != "release" {
+				t.Errorf("state %s; did %q", r.e.State(), r.trace)
+			}
+			r.wantNone("refresh", "announce", "advertise priority=1", "acquire")
+		})
+	}
+}
+
+func TestRow22Refreshes(t *testing.T) {
+	r := active(t)
+	r.run(10 * time.Second)
+	if n := r.did("refresh"); n != 20 {
+		t.Errorf("%d refreshes in 10 s, want one each half interval", n)
+	}
+	r = active(t, func(c *Config) { c.AdvertisementInterval, c.Lifetime = 10*time.Second, 2*time.Second })
+	r.run(10 * time.Second)
+	if n := r.did("refresh"); n != 20 {
+		t.Errorf("%d refreshes in 10 s, want four each lifetime", n)
+	}
+}
+
+func TestRow22Late(t *testing.T) {
+	r := active(t)
+	r.step(AddressLate{})
+	r.wantState(Backup)
+	r.wantOrder("alarm AddressUnkeepable", "release", "Active to Backup")
+	r.wantNone("advertise") // another may hold them
+}
+
+func TestRow23ReleaseOfAnother(t *testing.T) {
+	r := active(t)
+	r.run(300 * time.Millisecond)
+	r.taken()
+	r.hear(upper, 0)
+	r.wantState(Active)
+	r.wantOrder(advertisement(100))
+}
+
+// Who yields speaks once more, so that the winner answers and its announcement is the last.
+func TestRow25Yields(t *testing.T) {
+	r := active(t)
+	r.hear(lower, 200)
+	r.wantState(Backup)
+	r.wantOrder(advertisement(100), "release", "Active to Backup")
+}
+
+func TestRow26DefendsAtARate(t *testing.T) {
+	r := active(t)
+	r.run(time.Second)
+	r.taken()
+	for range 100 {
+		r.hear(lower, 50)
+		r.now = r.now.Add(5 * time.Millisecond)
+	}
+	if n := r.did("advertise"); n != 2 {
+		t.Errorf("%d answers in 500 ms, want 2", n)
+	}
+	r.wantOrder("advertise", "announce", "advertise", "announce")
+}
+
+func TestRow27ForeignClaim(t *testing.T) {
+	r := active(t)
+	r.run(time.Second)
+	r.taken()
+	for range 95 {
+		r.claim(foreign)
+		r.run(100 * time.Millisecond)
+	}
+	r.wantState(Active)
+	// One defence of four announcements in 9.5 s, beside the train of every 5 s; advertisements as usual and one more.
+	if a, g := r.did("advertise"), r.did("announce"); a < 9 || a > 11 || g < 4 || g > 6 {
+		t.Errorf("%d advertisements, %d announcements", a, g)
+	}
+	if r.did("alarm AddressConflict") == 0 {
+		t.Error("no alarm")
+	}
+}
+
+// Each state and rank has another patience, so that of two peers one yields first.
+func TestRow28ClaimOfAPeer(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		peer       netip.Addr
+		distressed bool
+		patience   int
+	}{
+		{"of a higher peer, in distress", upper, true, 1},
+		{"of a lower peer, in distress", lower, true, 2},
+		{"of a higher peer", upper, false, 3},
+		{"of a lower peer", lower, false, 8},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := active(t)
+			r.step(HealthChanged{Healthy: !tc.distressed})
+			r.run(time.Second)
+			for n := 1; n < tc.patience; n++ {
+				r.claim(tc.peer)
+				r.wantState(Active)
+				r.run(300 * time.Millisecond)
+			}
+			r.taken()
+			r.claim(tc.peer)
+			r.wantState(Backup)
+			r.wantOrder("release", "Active to Backup")
+		})
+	}
+}
+
+func TestRow28OldClaimsAreForgotten(t *testing.T) {
+	r := active(t)
+	for range 20 {
+		r.claim(upper)
+		r.run(6 * time.Second)
+	}
+	r.wantState(Active)
+	if r.did("announce") < 20 {
+		t.Errorf("did not defend")
+	}
+	r.claim(foreign) // of a Backup, whose claim it may hear
+	r.hear(upper, 200)
+	r.taken()
+	r.claim(upper)
+	r.wantNone("release", "announce", "alarm")
+}
+
+func TestRow35DeletedByHand(t *testing.T) {
+	r := active(t)
+	r.run(700 * time.Millisecond)
+	r.taken()
+	r.step(AddressLost{})
+	r.wantState(Active)
+	r.wantOrder("acquire", "announce")
+	r = started(t)
+	r.taken()
+	r.step(AddressLost{}, AddressLate{})
+	if len(r.trace) != 0 {
+		t.Errorf("a Backup did %q", r.trace)
+	}
+}
+
+// Rows 1 and 4 of the health: half a second without a backend is a distress, two with one end it.
+func TestDistressHysteresis(t *testing.T) {
+	r := active(t)
+	healthy := func(h bool, d time.Duration) {
+		r.step(HealthChanged{Healthy: h})
+		r.run(d)
+	}
+	want := func(distress bool, p uint8) {
+		t.Helper()
+		if s := r.e.Status(); s.Distress != distress || s.Priority != p {
+			t.Errorf("distress %t with priority %d, want %t with %d", s.Distress, s.Priority, distress, p)
+		}
+	}
+	healthy(false, 490*time.Millisecond)
+	want(false, 100)
+	healthy(true, 100*time.Millisecond)
+	healthy(false, 490*time.Millisecond)
+	want(false, 100)
+	healthy(false, 20*time.Millisecond) // told again: the time goes on
+	want(true, 4)
+	healthy(true, 1900*time.Millisecond)
+	want(true, 4)
+	healthy(true, 200*time.Millisecond)
+	want(false, 100)
+	r.wantState(Active)
+}
+
+func TestDistressAtStart(t *testing.T) {
+	r := newRouter(t)
+	r.step(Startup{})
+	r.run(time.Second)
+	if !r.e.Status().Distress {
+		t.Error("no distress without a backend")
+	}
+	r.step(HealthChanged{Healthy: true})
+	if r.e.Status().Distress {
+		t.Error("the first healthy backend did not count at once")
+	}
+}
+
+// The order of the configured priorities is kept within the class, and nobody rises above its own.
+func TestDistressClassKeepsTheOrder(t *testing.T) {
+	last := uint8(0)
+	for p := 1; p <= 254; p++ {
+		r := newRouter(t, priority(uint8(p)))
+		r.step(Startup{})
+		r.run(time.Second)
+		got := r.e.Status().Priority
+		if got < last || got < lowestPriority || got > highestDistress || int(got) > p {
+			t.Errorf("priority %d is %d in distress, %d came before", p, got, last)
+		}
+		last = got
+	}
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"testing"
+	"time"
+)
+
+// The tests of this file and of rows_active_test.go hold the transition table of the design, by the numbers of its rows.
+// Rows 6, 14, 15, 17 to 20, 24, 29 to 34 and 37 need a Lease.
+
+// zombie makes a probe find the addresses in a kernel without a process behind them.
+func zombie(known bool) ProbeDone { return ProbeDone{Verdict: Zombie, KnownOwner: known} }
+
+func TestRow1StartRemovesLeftovers(t *testing.T) {
+	r := newRouter(t)
+	r.step(Startup{})
+	if len(r.trace) == 0 || r.trace[0] != "release" {
+		t.Errorf("did %q, want the release first", r.trace)
+	}
+	r.wantState(Backup)
+	r.step(Startup{}) // a second one does nothing
+	if r.did("release") != 1 {
+		t.Errorf("did %q", r.trace)
+	}
+}
+
+func TestRow1JitterAloneOnly(t *testing.T) {
+	jitter := func(c *Config) { c.Jitter = func() float64 { return 0.5 } }
+	r := started(t, jitter)
+	r.wantWithin("takeover without known peers", r.until(Active, 5*time.Second), 3709*time.Millisecond, 3711*time.Millisecond)
+	r = started(t, jitter, peerList)
+	// One peer has a higher address: its turn comes first.
+	r.wantWithin("takeover among known peers", r.until(Active, 5*time.Second), 3629*time.Millisecond, 3631*time.Millisecond)
+}
+
+func TestRow2LinkDown(t *testing.T) {
+	r := active(t)
+	r.step(LinkChanged{Up: false})
+	r.wantState(Initialize)
+	r.wantOrder("release", advertisement(0))
+	r.taken()
+	r.step(LinkChanged{Up: false})
+	r.hear(lower, 50)
+	r.run(20 * time.Second)
+	if r.did("acquire")+r.did("advertise")+r.did("probe") != 0 {
+		t.Errorf("without a link did %q", r.trace)
+	}
+	r.step(LinkChanged{Up: true})
+	r.wantState(Backup)
+	r.wantWithin("takeover after the link came back", r.until(Active, 5*time.Second), 3609*time.Millisecond, 3611*time.Millisecond)
+}
+
+func TestRow3ReleaseProbesAtOnce(t *testing.T) {
+	r := started(t)
+	r.hear(upper, 200)
+	r.run(time.Second)
+	r.taken()
+	r.hear(upper, 0)
+	if r.did("probe timeout=300ms") != 1 {
+		t.Errorf("did %q, want a probe at once", r.trace)
+	}
+	r.wantWithin("takeover", r.until(Active, time.Second), 609*time.Millisecond, 611*time.Millisecond)
+	r = started(t, priority(239))
+	r.hear(upper, 240)
+	r.hear(upper, 0)
+	if r.did("probe timeout=66.40625ms") != 1 { // the skew of 239 is shorter than a probe
+		t.Errorf("did %q", r.trace)
+	}
+}
+
+func TestRow4And5WhoIsDeferredTo(t *testing.T) {
+	delayed := func(c *Config) { c.PreemptDelay = time.Minute }
+	for _, tc := range []struct {
+		name             string
+		options          []option
+		distressed       bool
+		priority         uint8
+		defers, distress bool
+	}{
+		{name: "higher", priority: 101, defers: true},
+		{name: "equal", priority: 100, defers: true},
+		{name: "lower", priority: 99},
+		{name: "lower, no preemption", options: []option{noPreempt}, priority: 11, defers: true},
+		{name: "lower, preemption delayed", options: []option{delayed}, priority: 99, defers: true},
+		{name: "in distress", priority: 10},
+		{name: "in distress, no preemption", options: []option{noPreempt}, priority: 10},
+		{name: "in distress, preemption delayed", options: []option{delayed}, priority: 10},
+		{name: "healthy, self in distress", distressed: true, priority: 11, defers: true},
+		{name: "equal distress", distressed: true, priority: 4, defers: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := started(t, tc.options...)
+			r.step(HealthChanged{Healthy: !tc.distressed})
+			for range 3 { // the last second is left to the holder
+				r.hear(lower, tc.priority)
+				r.run(time.Second)
+			}
+			r.hear(lower, tc.priority)
+			r.run(900 * time.Millisecond)
+			if defers := r.e.State() == Backup; defers != tc.defers {
+				t.Errorf("state %s; did %q", r.e.State(), r.trace)
+			}
+		})
+	}
+}
+
+func TestRow4LearnedIntervalIsClamped(t *testing.T) {
+	r := started(t)
+	r.hearEvery(upper, 200, 40950*time.Millisecond)
+	r.hearEvery(upper, 200, 40950*time.Millisecond)
+	if got := r.e.Status().AdvertisementInterval; got != longestLearned {
+		t.Errorf("interval %s", got)
+	}
+	if r.did("alarm IntervalClamped") != 1 {
+		t.Errorf("did %q, want one alarm", r.trace)
+	}
+	r.wantWithin("takeover", r.until(Active, 40*time.Second), 36*time.Second, 37*time.Second)
+	if got := r.e.Status().AdvertisementInterval; got != time.Second {
+		t.Errorf("interval %s as Active, want the own one", got)
+	}
+	r = started(t)
+	r.hearEvery(upper, 200, time.Millisecond)
+	if got := r.e.Status().AdvertisementInterval; got != shortestLearned {
+		t.Errorf("interval %s", got)
+	}
+}
+
+func TestRow7ProbeBeforeTheTimer(t *testing.T) {
+	r := started(t)
+	r.run(3300 * time.Millisecond)
+	if r.did("probe") != 0 {
+		t.Errorf("did %q 310 ms before the end of the timer", r.trace)
+	}
+	r.run(20 * time.Millisecond)
+	if r.did("probe timeout=300ms") != 1 {
+		t.Errorf("did %q 290 ms before the end of the timer", r.trace)
+	}
+	r.wantState(Backup)
+}
+
+func TestRow8PreemptionAsksNobody(t *testing.T) {
+	r := started(t)
+	for range 3 {
+		r.hear(lower, 50)
+		r.run(time.Second)
+	}
+	r.hear(lower, 50)
+	r.until(Active, time.Second)
+	if r.did("probe") != 0 {
+		t.Errorf("did %q", r.trace)
+	}
+}
+
+func TestRow8DistressDoesNotPreempt(t *testing.T) {
+	r := newRouter(t, priority(200))
+	r.step(Startup{})
+	for range 20 {
+		r.hear(lower, 1)
+		r.run(time.Second)
+	}
+	r.wantState(Backup)
+	if !r.e.Status().Distress || r.e.Status().Priority != 8 {
+		t.Errorf("status %+v", r.e.Status())
+	}
+}
+
+func TestRow9SilenceWaitsForTheAnswer(t *testing.T) {
+	r := started(t)
+	r.mute = true
+	r.wantWithin("silence", r.until(Claiming, 5*time.Second), 3609*time.Millisecond, 3611*time.Millisecond)
+	r.run(10 * time.Second)
+	r.wantState(Claiming)
+	if r.did("probe") != 1 {
+		t.Errorf("did %q, want one probe outstanding", r.trace)
+	}
+	r.step(ProbeDone{Verdict: Free})
+	r.wantState(Active)
+}
+
+func TestRow10AdvertisementEndsTheClaim(t *testing.T) {
+	r := started(t)
+	r.mute = true
+	r.until(Claiming, 5*time.Second)
+	r.hear(lower, 50) // one that is not given way to changes nothing
+	r.wantState(Claiming)
+	r.hear(upper, 200)
+	r.wantState(Backup)
+	r.step(ProbeDone{Verdict: Free}) // of the old silence
+	r.run(3 * time.Second)
+	r.wantState(Backup)
+}
+
+func TestRow11ServedByAnother(t *testing.T) {
+	for _, tc := range []struct {
+		name       string
+		verdict    Verdict
+		distressed bool
+		want       State
+	}{
+		{"live", Live, false, Backup},
+		{"live, self in distress", Live, true, Backup},
+		{"distress, self healthy", LiveDistress, false, Active},
+		{"distress, self too", LiveDistress, true, Backup},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := started(t)
+			r.step(HealthChanged{Healthy: !tc.distressed})
+			r.verdict = ProbeDone{Verdict: tc.verdict, KnownOwner: true}
+			r.run(6 * time.Second)
+			r.wantState(tc.want)
+			if tc.want == Backup && r.did("alarm SplitSuspected") != 1 {
+				t.Errorf("did %q, want one alarm", r.trace)
+			}
+			if tc.want == Backup && r.did("probe") < 3 {
+				t.Errorf("did %q, want it asked again", r.trace)
+			}
+		})
+	}
+}
+
+func TestRow11SplitEnds(t *testing.T) {
+	r := started(t)
+	r.verdict = ProbeDone{Verdict: Live}
+	r.run(6 * time.Second)
+	if !r.e.Status().SplitSuspected {
+		t.Fatal("no split suspected")
+	}
+	r.hear(upper, 200)
+	if r.e.Status().SplitSuspected {
+		t.Error("split suspected of a holder that is heard")
+	}
+}
+
+// What a dead or frozen process leaves expires; its last refresh came up to half an interval after its last advertisement.
+func TestRow12ZombieOfAPeer(t *testing.T) {
+	r := started(t, priority(239)) // its timer ends after 3.07 s
+	r.hear(upper, 240)
+	r.verdict = zombie(true)
+	r.run(3500 * time.Millisecond)
+	r.wantState(Claiming)
+	if n := r.did("probe"); n < 2 {
+		t.Errorf("%d probes, want it asked again", n)
+	}
+	r.verdict = ProbeDone{Verdict: Free}
+	r.wantWithin("takeover once the kernel dropped it", r.until(Active, time.Second), 0, 400*time.Millisecond)
+}
+
+// keepalived's addresses do not expire. A dead one is overruled, as VRRP would.
+func TestRow12ZombieThatStays(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		heard bool
+		took  time.Duration
+	}{
+		// Lifetime, slack and half an interval are 3.6 s after what was heard, or after the first verdict.
+		{"heard before", true, 3610 * time.Millisecond},
+		{"never heard", false, 3610*time.Millisecond + 3100*time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := started(t)
+			if tc.heard {
+				r.hear(upper, 200)
+			}
+			r.verdict = zombie(true)
+			r.wantWithin("takeover", r.until(Active, 10*time.Second), tc.took-10*time.Millisecond, tc.took+400*time.Millisecond)
+		})
+	}
+}
+
+func TestRow12And13ForeignHost(t *testing.T) {
+	r := started(t)
+	r.verdict = zombie(false)
+	r.run(6 * time.Second)
+	r.wantState(Claiming)
+	r.until(Conflict, 2*time.Second)
+	r.wantOrder("alarm ForeignHolder")
+	r.run(time.Minute)
+	r.wantState(Conflict)
+	if r.did("acquire") != 0 {
+		t.Errorf("took the address of a foreign host")
+	}
+}
+
+func TestRow13OtherCluster(t *testing.T) {
+	r := started(t)
+	r.verdict = ProbeDone{Verdict: Foreign, Detail: "cluster other"}
+	r.until(Conflict, 5*time.Second)
+	r.taken()
+	r.run(10 * time.Second)
+	if n := r.did("probe"); n < 6 || n > 10 {
+		t.Errorf("%d probes in 10 s, want about one a second", n)
+	}
+}
+
+func TestRow16FreeIsTaken(t *testing.T) {
+	r := started(t)
+	r.wantWithin("takeover", r.until(Active, 5*time.Second), 3609*time.Millisecond, 3611*time.Millisecond)
+	r.wantOrder("probe", "Backup to Active", "acquire", advertisement(100), "announce")
+}
+
+// With advertisements of 100 ms the takeover is over 0.45 s after the last one.
+func TestRow16FastAdvertisements(t *testing.T) {
+	fast := func(c *Config) { c.AdvertisementInterval, c.Lifetime = 100*time.Millisecond, time.Second }
+	for _, p := range []uint8{1, 11, 100, 239, 254} {
+		r := started(t, fast, priority(p))
+		r.hearEvery(upper, 254, 100*time.Millisecond)
+		r.wantWithin("takeover", r.until(Active, time.Second), 300*time.Millisecond, 400*time.Millisecond)
+	}
+}
+
+func TestRow38BackupStops(t *testing.T) {
+	for _, verdict := range []Verdict{Free, Live, Zombie, Foreign} {
+		for _, after := range []time.Duration{0, 3400 * time.Millisecond, 3800 * time.Millisecond, 8 * time.Second} {
+			r := started(t)
+			r.verdict = ProbeDone{Verdict: verdict}
+			r.run(after)
+			if r.e.State() == Active {
+				continue
+			}
+			r.taken()
+			r.step(Shutdown{})
+			r.wantState(Initialize)
+			r.wantOrder("release", "finished")
+			if r.did("advertise") != 0 {
+				t.Errorf("%s after %s: a node that held nothing did %q", verdict, after, r.trace)
+			}
+			r.step(ProbeDone{Verdict: Free})
+			r.run(10 * time.Second)
+			r.wantState(Initialize)
+		}
+	}
+}
+
+func TestRow39ConflictEnds(t *testing.T) {
+	r := started(t)
+	r.verdict = zombie(false)
+	r.until(Conflict, 10*time.Second)
+	r.verdict = ProbeDone{Verdict: Free}
+	r.wantWithin("two verdicts", r.until(Backup, 5*time.Second), time.Second, 3*time.Second)
+	r.until(Active, 5*time.Second)
+
+	r = started(t)
+	r.verdict = zombie(false)
+	r.until(Conflict, 10*time.Second)
+	r.hear(upper, 200) // a peer took it from the foreign host
+	r.wantState(Backup)
+}
