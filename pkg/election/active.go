@@ -76,11 +76,14 @@ func (e *Election) tickActive() {
 // comes before every event: what a thawed process believes of the wire is old.
 func (e *Election) fence() {
 	interval := e.cfg.AdvertisementInterval
-	if e.state != Active || !e.rules.fence || e.now.Sub(e.advertised) <= 3*interval-interval/10 {
-		return
+	switch silent, unkept := e.now.Sub(e.advertised), e.now.Sub(e.refreshAt); {
+	case !e.rules.fence:
+	case e.state == Active && silent > 3*interval-interval/10:
+		e.do(Release{})
+		e.becomeBackup(fmt.Sprintf("did not run for %s", silent.Round(time.Millisecond)))
+	case e.state == Leaving && unkept > e.cfg.Lifetime:
+		e.finish(fmt.Sprintf("did not run for %s", unkept.Round(time.Millisecond)))
 	}
-	e.do(Release{})
-	e.becomeBackup(fmt.Sprintf("did not run for %s", e.now.Sub(e.advertised).Round(time.Millisecond)))
 }
 
 // receivedActive implements RFC 9568, section 6.4.3, for advertisements. Who loses says so once more, so that the winner

@@ -42,7 +42,7 @@ func TestRow21LateAnnouncesAgain(t *testing.T) {
 	r := active(t)
 	r.run(9 * time.Second)
 	r.taken()
-	r.now = r.now.Add(2800 * time.Millisecond)
+	r.now = r.e.advertised.Add(2800 * time.Millisecond)
 	r.step(Tick{})
 	r.wantState(Active)
 	r.wantOrder("refresh", "advertise", "announce")
@@ -77,7 +77,9 @@ func TestRow22Refreshes(t *testing.T) {
 	if n := r.did("refresh"); n != 20 {
 		t.Errorf("%d refreshes in 10 s, want one each half interval", n)
 	}
-	r = active(t, func(c *Config) { c.AdvertisementInterval, c.Lifetime = 10*time.Second, 2*time.Second })
+	r = started(t, func(c *Config) { c.AdvertisementInterval, c.Lifetime = 10*time.Second, 2*time.Second })
+	r.until(Active, time.Minute)
+	r.taken()
 	r.run(10 * time.Second)
 	if n := r.did("refresh"); n != 20 {
 		t.Errorf("%d refreshes in 10 s, want four each lifetime", n)
