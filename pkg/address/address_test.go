@@ -138,6 +138,7 @@ func TestLateRefreshRemovesTheAddress(t *testing.T) {
 
 // The kernel re-creates an address that a refresh finds expired: this is what the look after the call is for.
 func TestRefreshDoesNotResurrect(t *testing.T) {
+	t.Parallel()
 	h, c := newHost(t), newClock()
 	a := newAddresses(t, h, Config{Lifetime: time.Second, Now: c.Now}) // a clock that stands: the switch alone acts
 	must(t, a.Acquire())

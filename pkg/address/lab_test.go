@@ -31,7 +31,35 @@ func newHost(t *testing.T) *lab.Host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { must(t, l.Close()) })
-	return l.Hosts()[0]
+	h := l.Hosts()[0]
+	waitUp(t, h)
+	return h
+}
+
+// waitUp waits for the carrier, which the kernel tells of a little later.
+func waitUp(t *testing.T, h *lab.Host) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+		if findLink(t, h).Up {
+			return
+		}
+	}
+	t.Fatalf("%s has no carrier", lab.Interface)
+}
+
+// findLink returns the one interface of a host that is on the wire.
+func findLink(t *testing.T, h *lab.Host) Link {
+	t.Helper()
+	var links []Link
+	must(t, h.Do(func() (err error) {
+		links, err = Links()
+		return err
+	}))
+	i := slices.IndexFunc(links, func(l Link) bool { return l.Name == lab.Interface })
+	if i < 0 {
+		t.Fatalf("no %s in %v", lab.Interface, links)
+	}
+	return links[i]
 }
 
 // newAddresses returns the addresses of a host, on its one interface.
@@ -44,14 +72,8 @@ func newAddresses(t *testing.T, h *lab.Host, cfg Config) *Addresses {
 		cfg.Lifetime = 60 * time.Second // the test decides when it ends
 	}
 	var a *Addresses
-	must(t, h.Do(func() error {
-		links, err := Links()
-		if err != nil {
-			return err
-		}
-		if cfg.Link, err = Find(links, lab.Interface, cfg.Addresses); err != nil {
-			return err
-		}
+	cfg.Link = findLink(t, h)
+	must(t, h.Do(func() (err error) {
 		a, err = New(cfg)
 		return err
 	}))

@@ -10,8 +10,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
 func prefixes(all ...string) []netip.Prefix {
@@ -25,16 +23,7 @@ func prefixes(all ...string) []netip.Prefix {
 func TestLinksOfAHost(t *testing.T) {
 	h := newHost(t)
 	must(t, newAddresses(t, h, Config{}).Acquire())
-	var links []Link
-	must(t, h.Do(func() (err error) {
-		links, err = Links()
-		return err
-	}))
-	i := slices.IndexFunc(links, func(l Link) bool { return l.Name == lab.Interface })
-	if i < 0 {
-		t.Fatalf("no %s in %v", lab.Interface, links)
-	}
-	l := links[i]
+	l := findLink(t, h)
 	if !l.Up || !slices.Equal(l.MAC, h.MAC) {
 		t.Errorf("link %+v, want it up with the hardware address %s", l, h.MAC)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -249,13 +250,10 @@ func TestResolveAsksTheLastOwnerDirectly(t *testing.T) {
 }
 
 func TestResolveRepeatsTheQuestion(t *testing.T) {
-	s := newStations(t, 2)
-	must(t, s[1].Blackhole())
-	time.AfterFunc(askAgain/2, func() {
-		if err := errors.Join(s[1].AddAddress(netip.PrefixFrom(vip4, 32)), s[1].Unblackhole()); err != nil {
-			t.Error(err)
-		}
-	})
+	l, s := newLab(t, 2)
+	s[1].hold(t, vip4)
+	const first = 50 // bytes: one question is less, two are more
+	must(t, l.Drop(lab.Drop{Traffic: lab.Traffic(fmt.Sprintf("arp operation request quota %d bytes", first))}))
 	checkMACs(t, s[0].resolve(t, vip4, 5*time.Second), s[1].MAC)
 }
 

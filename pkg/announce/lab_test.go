@@ -55,7 +55,11 @@ func newLab(t *testing.T, count int) (*lab.Lab, []station) {
 	t.Cleanup(func() { must(t, l.Close()) })
 	var all []station
 	for _, h := range l.Hosts() {
-		all = append(all, station{h, newAnnouncer(t, h)})
+		s := station{h, newAnnouncer(t, h)}
+		if len(all) > 0 {
+			s.meet(t, all[0])
+		}
+		all = append(all, s)
 	}
 	return l, all
 }
@@ -87,6 +91,12 @@ func (s station) own(family netip.Addr) netip.Addr {
 func (s station) hold(t *testing.T, addr netip.Addr) {
 	t.Helper()
 	must(t, s.AddAddress(netip.PrefixFrom(addr, addr.BitLen())))
+}
+
+// meet waits until the wire carries frames both ways: the ports of a new switch take a moment.
+func (s station) meet(t *testing.T, other station) {
+	t.Helper()
+	checkMACs(t, s.resolve(t, other.own(vip4), 5*time.Second), other.MAC)
 }
 
 // watch runs a Watch of both addresses until the test ends.
