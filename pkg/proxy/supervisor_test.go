@@ -3,16 +3,13 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,8 +19,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sys/unix"
-
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
 // balancerArgument makes the test program a balancer process.
@@ -349,86 +344,4 @@ func threads(t testing.TB, pid int) []int {
 		tids = append(tids, tid)
 	}
 	return tids
-}
-
-// A keeperConfig is what the keeper role is told.
-type keeperConfig struct {
-	Listen   netip.AddrPort
-	Settings Settings
-}
-
-// keeperRole is a keeper process. It writes a line per change: the PID of its balancer and the states of the backends.
-var keeperRole = lab.Role{Name: "keeper", Main: func(args []string) int {
-	os.Clearenv() // its child plays no role
-	var cfg keeperConfig
-	err := json.Unmarshal([]byte(args[0]), &cfg)
-	if err != nil {
-		return 1
-	}
-	ln, err := Listen(cfg.Listen)
-	if err != nil {
-		return 1
-	}
-	NewSupervisor(SupervisorConfig{
-		Log: logr.Discard(), Command: []string{"/proc/self/exe", balancerArgument}, Listeners: []*Listener{ln}, Settings: cfg.Settings,
-		OnStatus: func(s Status) {
-			var states []string
-			for _, b := range s.Backends {
-				states = append(states, b.State.String())
-			}
-			fmt.Printf("pid=%d %s\n", s.PID, strings.Join(states, ","))
-		},
-	}).Run(context.Background())
-	return 0
-}}
-
-// startKeeper starts a keeper in a host.
-func startKeeper(t testing.TB, h *lab.Host, cfg keeperConfig) *lab.Process {
-	t.Helper()
-	encoded, err := json.Marshal(cfg)
-	must(t, err)
-	p, err := h.Start(keeperRole.Command(string(encoded)))
-	must(t, err)
-	return p
-}
-
-func newLab(t testing.TB, nodes int) *lab.Lab {
-	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: nodes})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
-	return l
-}
-
-// TestBalancerDiesWithItsKeeper kills the keeper, also while the balancer cannot notice.
-func TestBalancerDiesWithItsKeeper(t *testing.T) {
-	for name, before := range map[string]func(pid int) error{
-		"running": func(int) error { return nil },
-		"frozen":  func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := newLab(t, 1).Hosts()[0]
-			keeper := startKeeper(t, h, keeperConfig{netip.MustParseAddrPort("0.0.0.0:4300"), testSettings(Backend{Address: netip.MustParseAddrPort("127.0.0.1:6443")})})
-			until(t, "the balancer runs", func() bool { return keeper.Wrote("Down") })
-			var pid int
-			_, err := fmt.Sscanf(keeper.Output(), "pid=%d", &pid)
-			must(t, err)
-			must(t, before(pid))
-			must(t, syscall.Kill(keeper.PID(), syscall.SIGKILL))
-			until(t, "the balancer is dead", func() bool { return dead(pid) })
-		})
-	}
-}
-
-// dead reports whether a process has ended, be it that nobody has waited for it.
-func dead(pid int) bool { return processState(pid) == 'Z' }
-
-// processState returns the letter that the kernel has for the state of a process: Z as well when it is gone.
-func processState(pid int) byte {
-	stat, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "stat"))
-	if err != nil {
-		return 'Z'
-	}
-	_, state, _ := bytes.Cut(stat, []byte(") "))
-	return state[0]
 }

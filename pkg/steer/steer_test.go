@@ -4,15 +4,12 @@ package steer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -333,115 +330,5 @@ func TestTableHasAnOwner(t *testing.T) {
 func TestUnknownKind(t *testing.T) {
 	if _, err := New(Config{Kind: "IPVS"}); err == nil || err.Error() != `unknown kind of steering "IPVS"` {
 		t.Errorf("got %v", err)
-	}
-}
-
-// A steererConfig is what the steerer role is told.
-type steererConfig struct {
-	Kind         Kind
-	Capabilities []int // all that it has; empty: as many as there are
-}
-
-// steererRole is a process that steers to itself, and writes which kind it uses.
-var steererRole = lab.Role{Name: "steerer", Main: func(args []string) int {
-	if err := runSteerer(args[0]); err != nil {
-		fmt.Println("error:", err)
-		return 1
-	}
-	return 0
-}}
-
-func runSteerer(encoded string) error {
-	var cfg steererConfig
-	if err := json.Unmarshal([]byte(encoded), &cfg); err != nil {
-		return err
-	}
-	if len(cfg.Capabilities) > 0 {
-		return keepCapabilities(cfg)
-	}
-	fronts, listeners, err := frontends()
-	if err != nil {
-		return err
-	}
-	s, err := New(Config{Kind: cfg.Kind, Frontends: fronts})
-	if err != nil {
-		return err
-	}
-	if err := s.Enable(); err != nil {
-		return err
-	}
-	fmt.Println("enabled", s.Kind())
-	var wait sync.WaitGroup
-	for _, ln := range listeners {
-		wait.Go(func() { serveGreeting(ln, "balancer", &wait) })
-	}
-	wait.Wait()
-	return nil
-}
-
-// keepCapabilities starts the program again with no capabilities but those.
-func keepCapabilities(cfg steererConfig) error {
-	runtime.LockOSThread() // the bounding set is the thread's, and exec takes it over
-	for c := range unix.CAP_LAST_CAP + 1 {
-		if slices.Contains(cfg.Capabilities, c) {
-			continue
-		}
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err != nil {
-			return err
-		}
-	}
-	cfg.Capabilities = nil
-	encoded, err := json.Marshal(cfg)
-	if err != nil {
-		return err
-	}
-	return syscall.Exec("/proc/self/exe", []string{os.Args[0], string(encoded)}, os.Environ())
-}
-
-// startSteerer starts a steerer and waits until it steers.
-func (s scene) startSteerer(t testing.TB, cfg steererConfig) *lab.Process {
-	t.Helper()
-	encoded, err := json.Marshal(cfg)
-	must(t, err)
-	p, err := s.host.Start(steererRole.Command(string(encoded)))
-	must(t, err)
-	must(t, lab.Until(patience, "the process steers", func() bool { return p.Wrote("\n") }))
-	if !p.Wrote("enabled") {
-		t.Fatal(p.Output())
-	}
-	return p
-}
-
-func TestDeathOfTheProcess(t *testing.T) {
-	forEachKind(t, func(t *testing.T, kind Kind) {
-		s := newScene(t)
-		p := s.startSteerer(t, steererConfig{Kind: kind})
-		s.wantVIPs(t, "balancer")
-		must(t, p.Kill())
-		start := time.Now()
-		s.wantVIPs(t, "apiserver")
-		t.Logf("the apiserver answered all within %v", time.Since(start))
-	})
-}
-
-// TestCapabilities holds what each kind needs, and that Auto takes the best that they allow.
-func TestCapabilities(t *testing.T) {
-	for _, test := range []struct {
-		name string
-		keep []int
-		want Kind
-	}{
-		{"NET_ADMIN and BPF", []int{unix.CAP_NET_ADMIN, unix.CAP_BPF}, BPF},
-		{"NET_ADMIN", []int{unix.CAP_NET_ADMIN}, NFTables},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := newScene(t)
-			p := s.startSteerer(t, steererConfig{Kind: Auto, Capabilities: test.keep})
-			if !p.Wrote("enabled " + string(test.want)) {
-				t.Errorf("it says %s, want %s", p.Output(), test.want)
-			}
-			s.wantVIPs(t, "balancer")
-			s.wantRest(t)
-		})
 	}
 }
