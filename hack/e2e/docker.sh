@@ -23,10 +23,10 @@ docker_usable() { # the daemon that the environment points at, if any
 	[[ -z ${HARBINGER_E2E_OWN_DOCKER:-} ]] && docker info >/dev/null 2>&1 && ! lacks_sys_resource
 }
 
-# docker_up [runtime program]: afterwards `docker` works. The program takes the place of runc where the host lacks
-# CAP_SYS_RESOURCE.
+# docker_up <runtime program>: afterwards `docker` works. The program takes the place of runc in a daemon of our own; the
+# empty string leaves runc in its place.
 docker_up() {
-	local runtime=${1:-}
+	local runtime=$1
 	need docker docker.io
 	[[ -z ${HARBINGER_E2E_DOCKER_IS_OURS:-} ]] || return 0 # a script above has seen to it
 	if docker_usable; then
@@ -51,9 +51,9 @@ docker_up() {
 		--data-root "$DOCKER_STATE" --exec-root "$DOCKER_RUN/exec" --pidfile "$DOCKER_RUN/dockerd.pid"
 		--host "unix://$DOCKER_RUN/docker.sock" --bridge none --log-level warn
 	)
-	if lacks_sys_resource && [[ -n $runtime ]]; then
-		say "no CAP_SYS_RESOURCE here: containers get all other capabilities, by $(basename "$runtime")"
-		options+=(--add-runtime "capless=$runtime" --default-runtime capless)
+	if [[ -n $runtime ]]; then
+		! lacks_sys_resource || say "no CAP_SYS_RESOURCE here: a host of the test has all other capabilities"
+		options+=(--add-runtime "ociruntime=$runtime" --default-runtime ociruntime)
 	fi
 	# The default route makes the namespace look like a host with an uplink: a packet that wants to leave is forwarded, so
 	# that the guard sees and counts it. The uplink is a cable whose other end is not plugged in.

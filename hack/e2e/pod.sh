@@ -20,6 +20,19 @@ capability_names() { # capability_names <hexadecimal set>: "BPF NET_ADMIN", sort
 	printf '%s\n' "${names[@]}" | LC_ALL=C sort | paste -sd' '
 }
 
+# host_has <node> <capability…>: a pod can get no more than its host has.
+host_has() {
+	local node=$1 have name
+	shift
+	have=" $(capability_names "$(process_field "$node" 1 CapBnd)") "
+	for name in "$@"; do
+		[[ $have == *" $name "* ]] || {
+			say "$node: no CAP_$name"
+			return 1
+		}
+	done
+}
+
 process_field() { # process_field <node> <pid> <field of /proc/<pid>/status>
 	on "$1" awk -v field="$3:" '$1 == field {print $2}' "/proc/$2/status"
 }

@@ -143,6 +143,8 @@ hosts_up() {
 	done
 	for node in "${NODES[@]}"; do
 		wait_for 120 "$node: systemd and containerd" node_ready "$node"
+		host_has "$node" NET_ADMIN NET_RAW BPF SYS_NICE ||
+			die "this Docker cannot make a host that can run the pod: try HARBINGER_E2E_OWN_DOCKER=1"
 		put "$node" /usr/local/bin/harbinger <"$REPO_DIR/bin/linux/$(go env GOHOSTARCH)/harbinger"
 		on "$node" chmod 755 /usr/local/bin/harbinger
 		docker exec --interactive "$(container "$node")" ctr -n k8s.io images import - <"$OUT/image.tar" >/dev/null

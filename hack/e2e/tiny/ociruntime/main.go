@@ -1,11 +1,13 @@
 // Copyright The Harbinger Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command ociruntime is runc for hosts that may not grant every capability.
+// Command ociruntime is runc for privileged containers that are hosts of a test: they get what the caller has, no less
+// and no more.
 //
-// `docker run --privileged` asks for all capabilities that Docker knows; where the host's own bounding set lacks one
-// (a sandbox without CAP_SYS_RESOURCE, say), runc fails with "unable to apply caps". This runtime takes what the caller
-// does not have out of the container's configuration and becomes runc. It grants nothing.
+// `docker run --privileged` asks for all capabilities that Docker knows. Where the caller lacks one of them (a sandbox
+// without CAP_SYS_RESOURCE, say), runc fails with "unable to apply caps"; and Docker before version 23 knows none that is
+// younger than CAP_AUDIT_READ, so that a host made of its containers could not give a pod CAP_BPF. This runtime writes the
+// caller's own bounding set into the configuration and becomes runc. Other containers only lose what the caller lacks.
 package main
 
 import (
@@ -14,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,11 +45,11 @@ func run(args []string) error {
 		case "--bundle", "-b": // create, run: the process is one field of the bundle's configuration
 			err = edit(filepath.Join(args[i+1], "config.json"), func(config map[string]any) {
 				if process, ok := config["process"].(map[string]any); ok {
-					restrict(process, held)
+					adjust(process, held)
 				}
 			})
 		case "--process", "-p": // exec: the file is the process
-			err = edit(args[i+1], func(process map[string]any) { restrict(process, held) })
+			err = edit(args[i+1], func(process map[string]any) { adjust(process, held) })
 		}
 		if err != nil {
 			return err
@@ -78,17 +81,21 @@ func boundingSet() (map[string]bool, error) {
 	return held, nil
 }
 
-func restrict(process map[string]any, held map[string]bool) {
+func adjust(process map[string]any, held map[string]bool) {
 	sets, _ := process["capabilities"].(map[string]any)
+	bounding, _ := sets["bounding"].([]any)
+	// Only --privileged asks for both of these; nothing says so in the configuration itself.
+	privileged := slices.Contains(bounding, any("CAP_SYS_ADMIN")) && slices.Contains(bounding, any("CAP_SYS_MODULE"))
 	for set, value := range sets {
-		list, _ := value.([]any)
-		kept := make([]any, 0, len(list))
-		for _, name := range list {
-			if s, ok := name.(string); ok && held[s] {
-				kept = append(kept, name)
+		asked, _ := value.([]any)
+		granted := make([]any, 0, len(names))
+		for _, name := range names {
+			name = "CAP_" + strings.ToUpper(name)
+			if held[name] && (privileged && len(asked) > 0 || slices.Contains(asked, any(name))) {
+				granted = append(granted, name)
 			}
 		}
-		sets[set] = kept
+		sets[set] = granted
 	}
 }
 
