@@ -20,5 +20,7 @@ say tidy go.mod
 go mod tidy -diff
 say shell "scripts parse"
 git ls-files '*.sh' .ci/run | xargs -n1 bash -n
+say reference "README has every field of the configuration"
+go run ./hack/config-reference -check README.md
 say golden "samples, pods and README match the code"
 go test . ./pkg/manifest ./cmd/harbinger/...

@@ -31,8 +31,11 @@ func (s *Sidecar) dropped(reason string, from netip.Addr) {
 	if s.drops.byReason == nil {
 		s.drops.byReason = map[string]Drop{}
 	}
-	d := s.drops.byReason[reason]
-	s.drops.byReason[reason] = Drop{Count: d.Count + 1, Last: time.Now(), From: from.String()}
+	d := Drop{Count: s.drops.byReason[reason].Count + 1, Last: time.Now()}
+	if from.IsValid() { // the kernel's own drops have no source
+		d.From = from.String()
+	}
+	s.drops.byReason[reason] = d
 }
 
 func (d *drops) snapshot() map[string]Drop {

@@ -3,11 +3,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -114,8 +117,9 @@ func printStatus(w io.Writer, s *sidecar.Status) error {
 	for _, x := range b.Backends {
 		line(fmt.Sprintf("BACKEND\t%s %s\t%d connections, %d opened, %d failed", x.Address, backendState(x), x.Connections, x.Total, x.Failures))
 	}
-	for reason, d := range r.Dropped {
-		line(fmt.Sprintf("DROPPED\t%d packets: %s\tlast from %s %s ago", d.Count, reason, d.From, since(d.Last)))
+	for _, reason := range slices.Sorted(maps.Keys(r.Dropped)) {
+		d := r.Dropped[reason]
+		line(fmt.Sprintf("DROPPED\t%d packets: %s\tlast %s ago from %s", d.Count, reason, since(d.Last), cmp.Or(d.From, "an unknown source")))
 	}
 	for _, m := range s.Moves {
 		line(fmt.Sprintf("MOVE\t%s  %s → %s\t%s", m.Time.Format(time.RFC3339), m.From, m.To, m.Reason))

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+func TestReadinessTellsTheTruth(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Status)
+		want   string // part of the reason, empty: ready
+	}{
+		{"Backup", func(*Status) {}, ""},
+		{"Active with the addresses", func(s *Status) { s.VirtualRouter.State, s.VirtualRouter.Held = "Active", true }, ""},
+		{"Leaving still serves", func(s *Status) { s.VirtualRouter.State, s.VirtualRouter.Held = "Leaving", true }, ""},
+		{"Active without the addresses", func(s *Status) { s.VirtualRouter.State = "Active" }, "without the virtual addresses"},
+		{"Backup with the addresses", func(s *Status) { s.VirtualRouter.Held = true }, "held in state Backup"},
+		{"link down", func(s *Status) { s.VirtualRouter.State = "Initialize" }, "Initialize"},
+		{"foreign holder", func(s *Status) { s.VirtualRouter.State, s.VirtualRouter.Reason = "Conflict", "foreign holder: 02:00" }, "02:00"},
+		{"no healthy backend", func(s *Status) { s.Balancer.Backends[0].Healthy = false }, "no healthy backend"},
+		{"no balancer", func(s *Status) { s.Balancer.Up = false }, "balancer down"},
+		{"failing action", func(s *Status) { s.VirtualRouter.Failing = map[string]string{"advertise": "network is down"} }, "network is down"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := Status{VirtualRouter: VirtualRouter{State: "Backup"}, Balancer: Balancer{Up: true, Backends: []Backend{{Healthy: true}}}}
+			tc.change(&s)
+			s.judge()
+			if s.Ready != (tc.want == "") || !strings.Contains(strings.Join(s.NotReady, "\n"), tc.want) {
+				t.Errorf("ready %v, because of %q", s.Ready, s.NotReady)
+			}
+		})
+	}
+}
+
+func TestDropsAreCountedByReason(t *testing.T) {
+	s := &Sidecar{}
+	s.dropped("checksum", netip.MustParseAddr("192.0.2.9"))
+	s.dropped("checksum", netip.MustParseAddr("192.0.2.8"))
+	s.dropped("vrid", netip.Addr{})
+	got := s.drops.snapshot()
+	if got["checksum"].Count != 2 || got["checksum"].From != "192.0.2.8" || got["vrid"].Count != 1 {
+		t.Errorf("drops %+v", got)
+	}
+}
+
+func TestLockLetsOneIn(t *testing.T) {
+	const vrid = 201 // nobody else's in this namespace
+	first, err := lock(t.Context(), logr.Discard(), vrid, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*lockRetry)
+	defer cancel()
+	if _, err := lock(ctx, logr.Discard(), vrid, "test"); err != context.DeadlineExceeded {
+		t.Fatalf("a second instance got %v, want to wait in vain", err)
+	}
+	entered := make(chan error, 1)
+	go func() {
+		second, err := lock(t.Context(), logr.Discard(), vrid, "test")
+		if err == nil {
+			err = second.Close()
+		}
+		entered <- err
+	}()
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-entered:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("the lock did not become free with its holder's end")
+	}
+}
