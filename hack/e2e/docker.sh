@@ -58,7 +58,7 @@ docker_up() {
 	# The default route makes the namespace look like a host with an uplink: a packet that wants to leave is forwarded, so
 	# that the guard sees and counts it. The uplink is a cable whose other end is not plugged in.
 	# shellcheck disable=SC2016  # expanded by the inner shell
-	unshare --net --mount bash -c '
+	TMPDIR=$DOCKER_RUN unshare --net --mount bash -c '
 		set -e
 		ip link set lo up
 		ip link add uplink0 type veth peer name uplink1
