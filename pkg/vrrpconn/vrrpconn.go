@@ -18,7 +18,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// Config says what a Conn sends and what it accepts.
+// Config says what a Conn sends and what it accepts. All fields but Peers are required.
 type Config struct {
 	Interface net.Interface
 	Source    netip.Addr   // of our packets; its family is the socket's
