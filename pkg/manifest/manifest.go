@@ -117,7 +117,11 @@ func escape(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 // securityContext leaves what the election, the address, the steering (BPF) and real-time scheduling (SYS_NICE) need. The
 // default seccomp profile of containerd and CRI-O lets bpf(2) through for those who have CAP_BPF.
 func securityContext(cfg *config.HarbingerConfiguration) *corev1.SecurityContext {
-	add := []corev1.Capability{"BPF", "NET_ADMIN"}
+	var add []corev1.Capability
+	if steersByBPF(cfg) {
+		add = append(add, "BPF")
+	}
+	add = append(add, "NET_ADMIN")
 	if lowPort(cfg) {
 		add = append(add, "NET_BIND_SERVICE")
 	}
@@ -127,6 +131,13 @@ func securityContext(cfg *config.HarbingerConfiguration) *corev1.SecurityContext
 		ReadOnlyRootFilesystem:   new(true),
 		RunAsUser:                new(int64(0)),
 	}
+}
+
+// steersByBPF says whether the pod may need CAP_BPF. A runtime that does not know the capability refuses the whole pod, so it
+// is not asked for without need.
+func steersByBPF(cfg *config.HarbingerConfiguration) bool {
+	mode := cfg.LoadBalancer.Steering.Mode
+	return cfg.ControlPlane.Shared() && (mode == config.SteeringAuto || mode == config.SteeringBPF)
 }
 
 func lowPort(cfg *config.HarbingerConfiguration) bool {

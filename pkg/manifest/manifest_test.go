@@ -167,17 +167,21 @@ func TestGracePeriod(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	for _, tt := range []struct {
-		port uint16
-		want []corev1.Capability
+		port     uint16
+		steering config.SteeringMode
+		want     []corev1.Capability
 	}{
-		{4300, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
-		{443, []corev1.Capability{"BPF", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SYS_NICE"}},
+		{4300, config.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{443, config.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SYS_NICE"}},
+		{6443, config.SteeringAuto, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{6443, config.SteeringBPF, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{6443, config.SteeringNFTables, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
 	} {
 		cfg := readSample(t, "classic")
-		cfg.ControlPlane.Port = tt.port
+		cfg.ControlPlane.Port, cfg.LoadBalancer.Steering.Mode = tt.port, tt.steering
 		pod, _ := render(t, cfg, manifest.Options{})
 		if got := pod.Spec.Containers[0].SecurityContext.Capabilities.Add; !slices.Equal(got, tt.want) {
-			t.Errorf("port %d adds %q, want %q", tt.port, got, tt.want)
+			t.Errorf("port %d steered by %s adds %q, want %q", tt.port, tt.steering, got, tt.want)
 		}
 	}
 }

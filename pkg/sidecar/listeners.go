@@ -20,12 +20,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
 
-// steered reports whether an apiserver has the port of the control plane on every address of the host, so that the
-// balancer listens elsewhere and connections to the virtual addresses are steered to it.
-func steered(cfg *config.HarbingerConfiguration) bool {
-	return cfg.ControlPlane.Port == cfg.ControlPlane.APIServerPort
-}
-
 // openListeners opens every listening socket. The frontends stay open as long as the keeper lives, whatever becomes of a
 // balancer; those on a virtual address do not wait for it.
 func (s *Sidecar) openListeners() error {
@@ -62,7 +56,7 @@ func (s *Sidecar) openListeners() error {
 // use it without the virtual address; beside an apiserver on the same port, the steering port of the virtual addresses.
 func frontends(cfg *config.HarbingerConfiguration) []netip.AddrPort {
 	var out []netip.AddrPort
-	if steered(cfg) {
+	if cfg.ControlPlane.Shared() {
 		for _, vip := range addrs(cfg.VirtualAddresses) {
 			out = append(out, netip.AddrPortFrom(vip, cfg.LoadBalancer.Steering.Port))
 		}
@@ -80,7 +74,7 @@ func frontends(cfg *config.HarbingerConfiguration) []netip.AddrPort {
 
 // openSteering prepares the steering and leaves it off: until a backend is healthy, VIP:port is the local apiserver's.
 func (s *Sidecar) openSteering() error {
-	if !steered(s.cfg) || s.cfg.LoadBalancer.Steering.Mode == config.SteeringNone {
+	if !s.cfg.ControlPlane.Shared() || s.cfg.LoadBalancer.Steering.Mode == config.SteeringNone {
 		return nil
 	}
 	var fronts []steer.Frontend

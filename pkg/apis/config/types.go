@@ -52,6 +52,10 @@ type ControlPlane struct {
 	ClusterName string
 }
 
+// Shared reports whether clients use the port that the apiserver of the node listens on. The balancer then has a port of its
+// own, and connections to the virtual addresses are steered to it.
+func (c ControlPlane) Shared() bool { return c.Port == c.APIServerPort }
+
 // Mode says who elects the holder of the virtual addresses.
 type Mode string
 
