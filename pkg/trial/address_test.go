@@ -130,7 +130,7 @@ func TestForeignHolderIsNotOusted(t *testing.T) {
 		must(t, p.StartSidecar(n))
 	}
 	until(t, 15*time.Second, "every node says that another host has the address", func() bool {
-		return !slices.ContainsFunc(p.Nodes, func(n *Node) bool { return status(t, n).VirtualRouter.Conflict == "" })
+		return !slices.ContainsFunc(p.Nodes, func(n *Node) bool { return status(t, n).VirtualRouter.State != "Conflict" })
 	})
 	if got := p.Holders.Since(time.Time{}); len(got) != 1 {
 		t.Errorf("holders of the address of a foreign host: %v", got)

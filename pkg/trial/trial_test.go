@@ -5,6 +5,7 @@
 package trial
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,11 @@ var harbinger Harbinger
 
 func TestMain(m *testing.M) {
 	os.Exit(Main(func() int {
+		flag.Parse()
+		// The tests wait more than they work.
+		if err := flag.Set("test.parallel", "6"); err != nil {
+			panic(err)
+		}
 		dir, err := os.MkdirTemp("", "trial")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
