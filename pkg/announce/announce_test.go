@@ -252,9 +252,29 @@ func TestResolveAsksTheLastOwnerDirectly(t *testing.T) {
 func TestResolveRepeatsTheQuestion(t *testing.T) {
 	l, s := newLab(t, 2)
 	s[1].hold(t, vip4)
+	dropFirstQuestion(t, l)
+	checkMACs(t, s[0].resolve(t, vip4, 5*time.Second), s[1].MAC)
+}
+
+func dropFirstQuestion(t *testing.T, l *lab.Lab) {
+	t.Helper()
 	const first = 50 // bytes: one question is less, two are more
 	must(t, l.Drop(lab.Drop{Traffic: lab.Traffic(fmt.Sprintf("arp operation request quota %d bytes", first))}))
+}
+
+// The kernel repeats its own lost question only after a second. A connection that is made beside a Resolve does not wait
+// for that: the kernel takes the answer too.
+func TestResolveHelpsTheKernel(t *testing.T) {
+	l, s := newLab(t, 2)
+	s[1].hold(t, vip4)
+	dropFirstQuestion(t, l)
+	start := time.Now()
+	touch(t, s[0], vip4)
 	checkMACs(t, s[0].resolve(t, vip4, 5*time.Second), s[1].MAC)
+	waitNeighbour(t, s[0], vip4, s[1].MAC)
+	if took := time.Since(start); took >= time.Second {
+		t.Errorf("took %s", took)
+	}
 }
 
 func TestResolveEndsWithItsContext(t *testing.T) {

@@ -47,7 +47,8 @@ type Result struct {
 	Detail     string   // for people
 }
 
-// Resolver finds the hardware addresses that answer for an address.
+// Resolver finds the hardware addresses that answer for an address. It repeats lost questions soon: the kernel takes the
+// answers too, and would let the connections of the probe wait a second for its own.
 type Resolver interface {
 	Resolve(ctx context.Context, target, source netip.Addr) ([]net.HardwareAddr, error)
 }

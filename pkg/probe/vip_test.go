@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -89,7 +90,19 @@ func newLab(t *testing.T, vips ...netip.Addr) (l *lab.Lab, asker, holder *lab.Ho
 	for _, vip := range vips {
 		must(t, holder.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
 	}
+	waitWire(t, asker, holder)
 	return l, asker, holder
+}
+
+// waitWire waits until the wire carries packets: the ports of a new switch take a moment.
+func waitWire(t *testing.T, from, to *lab.Host) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	_, err := from.Dial(ctx, "tcp", netip.AddrPortFrom(to.Address.Addr(), identityPort).String())
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatalf("error %v, want ECONNREFUSED", err)
+	}
 }
 
 // ask makes a probe from a host.
