@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"math/bits"
+	"slices"
+	"time"
+)
+
+// fault is something bad that happens to host i, or between i and j, at a time and for a time.
+type fault struct {
+	kind    string
+	at, dur time.Duration
+	i, j    int
+	mask    uint // of the hosts on side 1 of a partition, or of those that a fault meets
+}
+
+// kinds are the faults, begun (on) and ended (off).
+var kinds = map[string]func(w *world, f fault, on bool){
+	"kill": func(w *world, f fault, on bool) { // of everything; the kubelet starts it again
+		if h := w.hosts[f.i]; on {
+			h.kill()
+		} else {
+			h.start()
+		}
+	},
+	"freeze": func(w *world, f fault, on bool) {
+		h := w.hosts[f.i]
+		h.frozen = on && h.running
+		h.wake()
+	},
+	"pause": func(w *world, f fault, on bool) { w.hosts[f.i].setPaused(on) },
+	"power": func(w *world, f fault, on bool) {
+		h := w.hosts[f.i]
+		if h.powered = !on; on {
+			h.kill()
+			h.remove()
+		} else {
+			w.after(w.random(time.Second, 4*time.Second), h.start)
+		}
+	},
+	"link": func(w *world, f fault, on bool) { // with loss of the carrier
+		h := w.hosts[f.i]
+		h.port = !on
+		h.event(LinkChanged{Up: !on})
+	},
+	"blackhole": func(w *world, f fault, on bool) { w.hosts[f.i].port = !on },
+	"oneway":    func(w *world, f fault, on bool) { w.filter[f.i][f.j] = on && f.i != f.j },
+	"filter": func(w *world, f fault, on bool) {
+		for a := range w.hosts {
+			for b := range w.hosts {
+				w.filter[a][b] = on && a != b
+			}
+		}
+	},
+	"partition": func(w *world, f fault, on bool) {
+		for i := range w.hosts {
+			if w.side[i] = 0; on {
+				w.side[i] = int(f.mask >> i & 1)
+			}
+		}
+	},
+	"unhealthy": func(w *world, f fault, on bool) { w.ail(w.hosts[f.i], on) },
+	"allUnhealthy": func(w *world, f fault, on bool) {
+		for _, h := range w.hosts {
+			w.ail(h, on)
+		}
+	},
+	"stop": func(w *world, f fault, on bool) { // and start it again
+		if h := w.hosts[f.i]; on && h.running {
+			h.restart = f.dur
+			h.event(Shutdown{})
+		}
+	},
+	"loss": func(w *world, _ fault, on bool) {
+		if w.loss = 0; on {
+			w.loss = 0.25
+		}
+	},
+	"foreign": func(w *world, _ fault, on bool) {
+		w.foreign = on
+		w.intrude()
+	},
+	"delete": func(w *world, f fault, on bool) {
+		if h := w.hosts[f.i]; on && h.held {
+			h.remove()
+			h.event(AddressLost{})
+		}
+	},
+}
+
+func (w *world) ail(h *host, ill bool) {
+	h.healthy = !ill
+	h.check(w.random(0, 500*time.Millisecond))
+}
+
+// inject lets faults happen.
+func (w *world) inject(faults ...fault) {
+	for _, f := range faults {
+		w.after(f.at-w.now, func() {
+			w.disturb("%s on: %+v", f.kind, f)
+			kinds[f.kind](w, f, true)
+		})
+		if f.dur > 0 {
+			w.after(f.at+f.dur-w.now, func() {
+				w.disturb("%s off: %d", f.kind, f.i)
+				kinds[f.kind](w, f, false)
+			})
+		}
+	}
+}
+
+// randomFaults draws overlapping faults between 15 and 60 s.
+func (w *world) randomFaults(from []string) (faults []fault) {
+	for range 2 + w.rng.IntN(9) {
+		faults = append(faults, fault{
+			kind: from[w.rng.IntN(len(from))], at: w.random(15*time.Second, time.Minute),
+			dur: w.random(500*time.Millisecond, 20*time.Second),
+			i:   w.rng.IntN(len(w.hosts)), j: w.rng.IntN(len(w.hosts)), mask: uint(w.rng.IntN(1 << len(w.hosts))),
+		})
+	}
+	slices.SortFunc(faults, func(a, b fault) int { return int(a.at - b.at) })
+	return faults
+}
+
+func allKinds() (names []string) {
+	for k := range kinds {
+		names = append(names, k)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// holders are the live hosts that hold the address, as a mask.
+func (w *world) holders() (mask uint) {
+	for i, h := range w.hosts {
+		if h.held && h.live() {
+			mask |= 1 << i
+		}
+	}
+	return mask
+}
+
+// one is the only holder.
+func (w *world) one() int {
+	if m := w.holders(); bits.OnesCount(m) == 1 {
+		return bits.TrailingZeros(m)
+	}
+	return nobody
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// elector is what a process elects with: an Election, or the model of keepalived.
+type elector interface {
+	Step(now time.Time, ev Event) []Action
+	Deadline() time.Time
+	State() State
+}
+
+// host is a machine with a clock, a kernel that may hold the virtual address, and a process.
+type host struct {
+	w      *world
+	id     int
+	addr   netip.Addr
+	cfg    Config
+	plain  bool
+	create func() elector
+
+	powered, paused bool
+	port            bool // its port of the switch passes frames
+	dropPaused      bool // frames for a paused machine are lost, not queued
+	rate            float64
+	clock, clockAt  time.Duration
+
+	held    bool
+	expires time.Duration // by the clock of the machine
+	kernel  int           // number of the last timer
+
+	core            elector
+	running, frozen bool
+	incarnation     int
+	restart         time.Duration
+	healthy         bool
+	packets         []Event
+	events          []Event
+	timer           int
+	refreshed       time.Duration
+	ran             time.Duration
+	overslept       bool
+}
+
+func newHost(w *world, i int, p params) *host {
+	h := &host{
+		w: w, id: i, addr: address(i), powered: true, port: true, healthy: true,
+		rate: 1 + (w.rng.Float64()-0.5)*0.002, clock: w.random(0, time.Hour), dropPaused: w.rng.IntN(2) == 0,
+	}
+	h.cfg = Config{
+		Version: vrrp.Version3, Priority: 100, AdvertisementInterval: time.Second, Preempt: true,
+		Primary: []netip.Addr{h.addr}, Lifetime: 2 * time.Second, Jitter: w.rng.Float64,
+	}
+	for j := range p.hosts {
+		h.cfg.Peers = append(h.cfg.Peers, address(j))
+	}
+	for _, o := range p.options {
+		o(&h.cfg)
+	}
+	if p.each != nil {
+		p.each(i, &h.cfg)
+	}
+	h.create = func() elector {
+		e := New(h.cfg)
+		if p.ablate != nil {
+			p.ablate(w, &e.rules)
+		}
+		return e
+	}
+	if p.plain != nil && p.plain(i) {
+		h.keepalived()
+	}
+	return h
+}
+
+func (h *host) keepalived() {
+	h.plain = true
+	h.create = func() elector { return newKeepalived(h.cfg) }
+}
+
+// alive says that the machine runs, live that the process does, too.
+func (h *host) alive() bool { return h.powered && !h.paused }
+func (h *host) live() bool  { return h.alive() && h.running && !h.frozen }
+
+// guest is the time by the machine's clock, which stands still while the machine is paused.
+func (h *host) guest() time.Duration {
+	if h.paused {
+		return h.clock
+	}
+	return h.clock + time.Duration(float64(h.w.now-h.clockAt)*h.rate)
+}
+
+func (h *host) setPaused(paused bool) {
+	h.clock, h.clockAt = h.guest(), h.w.now
+	h.paused = paused
+	if !paused {
+		h.expire()
+		h.wake()
+	}
+}
+
+// in schedules what happens on the machine after a time of its clock.
+func (h *host) in(d time.Duration, do func()) {
+	h.w.after(time.Duration(float64(d)/h.rate)+time.Microsecond, do)
+}
+
+// The kernel.
+
+func (h *host) add() {
+	if !h.held {
+		h.w.log("%d holds", h.id)
+	}
+	h.held, h.refreshed = true, h.guest()
+	h.expires = h.guest() + h.cfg.Lifetime + h.w.random(0, 1060*time.Millisecond) // as measured
+	h.expire()
+}
+
+func (h *host) remove() {
+	if h.held {
+		h.w.log("%d holds no more", h.id)
+	}
+	h.held = false
+}
+
+// expire removes the address when its lifetime is over, and tells the process.
+func (h *host) expire() {
+	if !h.held || h.paused || h.plain || h.w.endless {
+		return
+	}
+	if h.guest() < h.expires {
+		h.kernel++
+		timer := h.kernel
+		h.in(h.expires-h.guest(), func() {
+			if h.kernel == timer {
+				h.expire()
+			}
+		})
+		return
+	}
+	h.remove()
+	h.frame(AddressLost{})
+}
+
+// The process, with the order of the control loop: all queued packets are heard before timers speak.
+
+func (h *host) start() {
+	if h.running || !h.powered {
+		return
+	}
+	h.w.disturb("start %d", h.id)
+	h.running, h.frozen, h.restart = true, false, 0
+	h.incarnation++
+	h.core, h.packets, h.events = h.create(), nil, nil
+	h.ran, h.overslept = h.guest(), false
+	h.step(Startup{})
+	if !h.port {
+		h.events = append(h.events, LinkChanged{Up: false})
+	}
+	h.check(h.w.random(20*time.Millisecond, 500*time.Millisecond))
+	h.wake()
+}
+
+// check tells the process of its health after a while.
+func (h *host) check(after time.Duration) {
+	incarnation := h.incarnation
+	h.w.after(after, func() {
+		if h.incarnation == incarnation {
+			h.event(HealthChanged{Healthy: h.healthy})
+		}
+	})
+}
+
+func (h *host) kill() {
+	h.running, h.frozen = false, false
+	h.incarnation++
+	h.packets, h.events = nil, nil
+}
+
+func (h *host) packet(ev Event) {
+	if h.running && h.powered && !(h.paused && h.dropPaused) {
+		h.packets = append(h.packets, ev)
+		h.wake()
+	}
+}
+
+func (h *host) frame(ev Event) {
+	if !(h.paused && h.dropPaused) {
+		h.event(ev)
+	}
+}
+
+func (h *host) event(ev Event) {
+	if h.running && h.powered {
+		h.events = append(h.events, ev)
+		h.wake()
+	}
+}
+
+// wake lets the process do what there is to do, and sets its timer.
+func (h *host) wake() {
+	if !h.live() {
+		return
+	}
+	h.overslept = h.guest()-h.ran >= 3*h.cfg.AdvertisementInterval
+	if h.w.rng.IntN(2) == 0 {
+		h.turn(nil) // the loop may take its timer before an event
+	}
+	for h.running && len(h.events) > 0 {
+		ev := h.events[0]
+		h.events = h.events[1:]
+		h.turn(ev)
+	}
+	h.turn(nil)
+	h.ran, h.overslept = h.guest(), false
+	h.arm()
+}
+
+func (h *host) turn(ev Event) {
+	if h.w.timerFirst {
+		h.step(Tick{})
+	}
+	for h.running && len(h.packets) > 0 {
+		p := h.packets[0]
+		h.packets = h.packets[1:]
+		h.step(p)
+	}
+	if ev != nil {
+		h.step(ev)
+	}
+	h.step(Tick{})
+}
+
+func (h *host) arm() {
+	if !h.running || h.core.Deadline().IsZero() {
+		return
+	}
+	h.timer++
+	timer := h.timer
+	h.in(max(10*time.Microsecond, h.core.Deadline().Sub(h.time())), func() {
+		if h.timer == timer {
+			h.wake()
+		}
+	})
+}
+
+func (h *host) time() time.Time { return epoch.Add(h.guest()) }
+
+// step performs the actions of an event. What fails is an event in turn, and the actions after it are not performed.
+func (h *host) step(ev Event) {
+	for ev != nil && h.running {
+		was := h.core.State()
+		actions := h.core.Step(h.time(), ev)
+		ev = nil
+		for _, a := range actions {
+			if t, ok := a.(Transition); ok {
+				h.w.log("%d: %s", h.id, t)
+				h.overslept = false
+			} else if ev == nil {
+				h.w.oracle.acts(h, was, a)
+				ev = h.perform(a)
+			}
+		}
+		h.w.oracle.stepped(h)
+	}
+}
+
+func (h *host) perform(a Action) Event {
+	switch a := a.(type) {
+	case Acquire:
+		h.add()
+	case Refresh:
+		if h.guest()-h.refreshed > h.cfg.Lifetime && !h.w.endless {
+			h.remove()
+			return AddressLate{}
+		}
+		h.add() // the kernel adds again what it has dropped
+	case Release:
+		h.remove()
+	case Advertise:
+		h.w.advertise(h, a.Priority)
+	case Announce:
+		h.w.announce(h)
+	case Probe:
+		h.w.question(h, a.Timeout)
+	case Finished:
+		h.kill()
+		if h.restart > 0 {
+			h.w.after(h.restart, h.start)
+		}
+	}
+	return nil
+}
+
+// identity is what the process says of itself at the virtual address.
+func (h *host) identity() ProbeDone {
+	d := ProbeDone{Verdict: Zombie, KnownOwner: true}
+	switch s := h.core.(*Election).Status(); {
+	case s.State == Leaving:
+		d.Verdict = Free
+	case s.State == Active && s.Distress:
+		d.Verdict = LiveDistress
+	case s.State == Active:
+		d.Verdict = Live
+	}
+	return d
+}

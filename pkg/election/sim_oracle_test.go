@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// bounds of the invariants, for advertisements of 1 s and a lifetime of 2 s. Where VRRP alone has another bound than the
+// Lease, a comment says why.
+const (
+	lanDelay     = 50 * time.Millisecond                 // d: one way, with the scheduling of a live process
+	boundLive    = time.Second + lanDelay                // S1: until the next advertisement is heard
+	boundBlind   = announceEvery + 1500*time.Millisecond // S2: until announcements have told
+	boundDead    = 2*time.Second + kernelSlack           // S3: until the kernel has dropped what nobody refreshes
+	boundLeaving = 100 * time.Millisecond                // the planned stop, in which both serve
+	boundDark    = 7500 * time.Millisecond               // L1: it has no calls of the API to wait for, but the same zombies
+	boundHealthy = 7 * time.Second                       // L2
+	boundCache   = announceEvery + lanDelay              // the client's neighbour cache, after quiescence
+	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
+)
+
+// watch measures how long a condition lasts.
+type watch struct {
+	open  bool
+	since time.Duration
+	most  time.Duration
+	bad   bool // this time the bound was passed
+}
+
+func (s *watch) set(now time.Duration, open bool) {
+	if open && !s.open {
+		s.since, s.bad = now, false
+	}
+	s.open = open
+}
+
+// oracle holds the invariants. S0, S4, S5, S8, S10, L3 and L4 are about the Lease.
+type oracle struct {
+	pairs                     [][]dual
+	total                     time.Duration // two holders that reach each other
+	any                       watch         // any two
+	dark, idle, sick, misled  watch
+	holder                    int
+	moves                     int
+	violations                []string
+	broken                    map[string]int
+	silent, alone, disordered bool
+}
+
+// dual are the conditions under which two hosts that reach each other both hold the address.
+type dual struct{ live, blind, dead, leaving watch }
+
+func newOracle(n int) oracle {
+	o := oracle{holder: nobody, broken: map[string]int{}}
+	for range n {
+		o.pairs = append(o.pairs, make([]dual, n))
+	}
+	return o
+}
+
+func (o *oracle) violate(w *world, invariant, format string, args ...any) {
+	o.broken[invariant]++
+	text := fmt.Sprintf("%9.4f %s: ", w.now.Seconds(), invariant) + fmt.Sprintf(format, args...)
+	o.violations = append(o.violations, text)
+	w.log("VIOLATION %s", text)
+}
+
+// elapse measures what lasted until now.
+func (o *oracle) elapse(w *world) {
+	last := func(s *watch, invariant string, bound time.Duration, format string, args ...any) {
+		if !s.open {
+			return
+		}
+		s.most = max(s.most, w.now-s.since)
+		if bound > 0 && w.now-s.since > bound && !s.bad {
+			s.bad = true
+			o.violate(w, invariant, format+" for more than %s", append(args, bound)...)
+		}
+	}
+	for i := range o.pairs {
+		for j := range i {
+			d := &o.pairs[i][j]
+			last(&d.live, "S1", boundLive, "%d and %d hold and hear each other", j, i)
+			last(&d.blind, "S2", boundBlind, "%d and %d hold and only see each other's ARP", j, i)
+			last(&d.dead, "S3", boundDead, "%d and %d hold, one without a process", j, i)
+			last(&d.leaving, "S1-leaving", boundLeaving, "%d and %d hold, one leaves", j, i)
+		}
+	}
+	last(&o.any, "", 0, "")
+	last(&o.dark, "", 0, "")
+	last(&o.idle, "L1", boundDark, "nobody holds")
+	last(&o.sick, "L2", boundHealthy, "no healthy node holds")
+	last(&o.misled, "ARP", boundCache, "the client does not know the holder")
+}
+
+// look sees the state of the world after an event.
+func (o *oracle) look(w *world) {
+	clean, duals := o.clean(w), false
+	for i := range o.pairs {
+		for j := range i {
+			duals = o.lookPair(w, w.hosts[i], w.hosts[j]) || duals
+		}
+	}
+	var live, holds, healthy, serves, reached bool
+	holder := nobody
+	for _, h := range w.hosts {
+		live = live || h.live()
+		healthy = healthy || h.live() && h.healthy && !h.plain
+		if h.live() && h.held {
+			holds, holder = true, h.id
+			serves = serves || h.healthy
+			reached = reached || w.reachable(h.id)
+		}
+	}
+	o.any.set(w.now, duals)
+	o.dark.set(w.now, !reached && o.holder != nobody)
+	o.idle.set(w.now, clean && live && !holds)
+	o.sick.set(w.now, clean && healthy && !serves)
+	o.misled.set(w.now, clean && !duals && holds && w.client != holder)
+	if holds && !duals && holder != o.holder {
+		o.moved(w, holder)
+	}
+}
+
+func (o *oracle) moved(w *world, holder int) {
+	if o.holder != nobody {
+		o.moves++
+		if w.now-w.faulty > boundStable {
+			o.violate(w, "S9", "%d takes over without a fault", holder)
+		}
+	}
+	o.holder = holder
+}
+
+// clean reports whether all machines that run hear each other.
+func (o *oracle) clean(w *world) bool {
+	if w.loss > 0 || w.foreign {
+		return false
+	}
+	for _, a := range w.hosts {
+		if !a.alive() {
+			continue
+		}
+		if !w.reachable(a.id) {
+			return false
+		}
+		for _, b := range w.hosts {
+			if a != b && b.alive() && (!w.connected(a.id, b.id) || w.filter[a.id][b.id]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// lookPair classifies two holders. A paused machine answers nobody and is no holder; nor is a partition's other side.
+func (o *oracle) lookPair(w *world, a, b *host) bool {
+	d := &o.pairs[a.id][b.id]
+	both := a.held && b.held && a.alive() && b.alive() && w.connected(a.id, b.id)
+	live := a.live() && b.live()
+	open := !w.filter[a.id][b.id] && !w.filter[b.id][a.id] && w.loss == 0
+	leaves := live && (a.core.State() == Leaving || b.core.State() == Leaving)
+	d.live.set(w.now, both && live && open && !leaves)
+	d.leaving.set(w.now, both && live && open && leaves)
+	d.blind.set(w.now, both && live && !open)
+	// keepalived's addresses do not expire: S3 is not asked of it.
+	d.dead.set(w.now, both && !live && !(a.plain && !a.live()) && !(b.plain && !b.live()))
+	return both
+}
+
+// disturbed restarts what is measured from the last fault on.
+func (o *oracle) disturbed(now time.Duration) {
+	for _, s := range []*watch{&o.idle, &o.sick, &o.misled} {
+		s.set(now, false)
+	}
+}
+
+// acts sees an action of a process before it is done.
+func (o *oracle) acts(h *host, state State, a Action) {
+	if h.plain {
+		return
+	}
+	// S7: a process that overslept does nothing as a holder before it has been Backup.
+	if h.overslept && (state == Active || state == Leaving) {
+		switch a := a.(type) {
+		case Acquire, Refresh, Announce:
+			o.violate(h.w, "S7", "%d overslept and does %s", h.id, a)
+		case Advertise:
+			if a.Priority != vrrp.PriorityRelease {
+				o.violate(h.w, "S7", "%d overslept and does %s", h.id, a)
+			}
+		}
+	}
+}
+
+// stepped sees a process after a step. S6: only Active and Leaving hold the address.
+func (o *oracle) stepped(h *host) {
+	s := h.core.State()
+	if !h.plain && h.running && h.held && s != Active && s != Leaving {
+		o.violate(h.w, "S6", "%d holds in %s", h.id, s)
+	}
+}
+
+// duals is the longest time of each condition.
+func (o *oracle) duals() (d dual) {
+	for i := range o.pairs {
+		for j := range i {
+			p := o.pairs[i][j]
+			d.live.most, d.blind.most = max(d.live.most, p.live.most), max(d.blind.most, p.blind.most)
+			d.dead.most, d.leaving.most = max(d.dead.most, p.dead.most), max(d.leaving.most, p.leaving.most)
+		}
+	}
+	return d
+}

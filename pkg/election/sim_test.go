@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// HARBINGER_SIM_SEEDS runs more of the random simulations, HARBINGER_SIM_SEED traces one of them.
+func seeds(t *testing.T, few int) int {
+	s := os.Getenv("HARBINGER_SIM_SEEDS")
+	if s == "" {
+		return few
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatalf("HARBINGER_SIM_SEEDS: %v", err)
+	}
+	return n
+}
+
+// randomWorld has 2 to 5 hosts of random priorities, some of them equal, with or without preemption.
+func randomWorld(seed uint64, ablate func(*world, *rules)) *world {
+	preempt := seed%3 == 0
+	n := []int{2, 3, 3, 3, 3, 5}[seed/3%6]
+	p := params{seed: seed, hosts: n, ablate: ablate}
+	p.each = func(i int, c *Config) {
+		c.Preempt = preempt
+		if seed/18%4 != 0 {
+			c.Priority += uint8((uint64(i)*7 + seed) % uint64(n) * 10)
+		}
+		if seed/72%4 == 0 {
+			c.Peers = nil
+		}
+	}
+	return newWorld(p)
+}
+
+// runRandom runs one world of random faults to the end of what they cause.
+func runRandom(seed uint64, from []string, ablate func(*world, *rules), trace func(string)) *world {
+	w := randomWorld(seed, ablate)
+	w.trace = trace
+	w.inject(w.randomFaults(from)...)
+	w.run(130 * time.Second)
+	return w
+}
+
+// maxima are the worst of many runs.
+type maxima struct {
+	runs, bad, moves                                        int
+	live, blind, dead, leaving, idle, sick, misled, longest time.Duration
+}
+
+func (m *maxima) add(w *world) {
+	o, d := &w.oracle, w.oracle.duals()
+	m.runs++
+	m.moves += o.moves
+	if len(o.violations) > 0 {
+		m.bad++
+	}
+	m.live, m.blind, m.dead = max(m.live, d.live.most), max(m.blind, d.blind.most), max(m.dead, d.dead.most)
+	m.leaving, m.idle, m.sick = max(m.leaving, d.leaving.most), max(m.idle, o.idle.most), max(m.sick, o.sick.most)
+	m.misled = max(m.misled, o.misled.most)
+}
+
+func (m *maxima) log(t *testing.T) {
+	t.Logf("%d runs, %d with violations, %.2f moves a run; two holders: %s hearing each other, %s only by ARP, %s one dead, %s one leaving; "+
+		"no holder on a clean LAN: %s, no healthy one: %s; client misled: %s", m.runs, m.bad, float64(m.moves)/float64(m.runs),
+		ms(m.live), ms(m.blind), ms(m.dead), ms(m.leaving), ms(m.idle), ms(m.sick), ms(m.misled))
+}
+
+func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+// Whatever faults overlap, the invariants hold.
+func TestSimulation(t *testing.T) {
+	if s := os.Getenv("HARBINGER_SIM_SEED"); s != "" {
+		seed, _ := strconv.ParseUint(s, 10, 64)
+		runRandom(seed, allKinds(), nil, func(line string) { t.Log(line) })
+		return
+	}
+	var m maxima
+	for seed := range uint64(seeds(t, 300)) {
+		w := runRandom(seed, allKinds(), nil, nil)
+		m.add(w)
+		if v := w.oracle.violations; len(v) > 0 {
+			t.Errorf("seed %d:\n%s", seed, strings.Join(v, "\n"))
+		}
+	}
+	m.log(t)
+}

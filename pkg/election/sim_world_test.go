@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// The files sim_*_test.go are a simulation in virtual time: hosts with a kernel, a process and a clock of their own on a
+// LAN, faults, and an oracle that holds the invariants of the design after every event.
+
+// nobody and stranger are what a client's neighbour cache may hold beside the number of a host.
+const (
+	nobody   = -1
+	stranger = -2
+)
+
+// world is a LAN with its hosts, a client, and perhaps a foreign host. The client and the foreign host are on side 0.
+type world struct {
+	rng    *rand.Rand
+	now    time.Duration
+	queue  queue
+	hosts  []*host
+	faulty time.Duration // the last fault began or ended
+
+	side    []int    // of a partition, by host
+	filter  [][]bool // protocol 112 is dropped from one host to another
+	arrived [][]time.Duration
+	loss    float64
+	foreign bool // another host has the virtual address
+	client  int  // whom the client's neighbour cache points to
+
+	// what an ablation takes away beside the rules of the core
+	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
+	timerFirst bool // overdue timers speak before queued packets are heard
+
+	oracle oracle
+	trace  func(string)
+}
+
+// params describe a world.
+type params struct {
+	seed     uint64
+	hosts    int
+	options  []option // of all hosts
+	each     func(i int, c *Config)
+	ablate   func(*world, *rules)
+	plain    func(i int) bool // the host runs keepalived
+	together bool             // all processes start within 200 ms
+	down     bool             // no process starts by itself
+}
+
+func newWorld(p params) *world {
+	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), client: nobody, oracle: newOracle(p.hosts)}
+	w.side = make([]int, p.hosts)
+	for i := range p.hosts {
+		w.filter = append(w.filter, make([]bool, p.hosts))
+		w.arrived = append(w.arrived, make([]time.Duration, p.hosts+1))
+		w.hosts = append(w.hosts, newHost(w, i, p))
+	}
+	spread := 10 * time.Second
+	if p.together || w.rng.IntN(2) == 0 {
+		spread = 200 * time.Millisecond
+	}
+	for _, h := range w.hosts {
+		if !p.down {
+			w.after(w.random(0, spread), h.start)
+		}
+	}
+	return w
+}
+
+func address(i int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}) }
+
+func (w *world) random(low, high time.Duration) time.Duration {
+	return low + time.Duration(w.rng.Float64()*float64(high-low))
+}
+
+func (w *world) log(format string, args ...any) {
+	if w.trace != nil {
+		w.trace(fmt.Sprintf("%9.4f ", w.now.Seconds()) + fmt.Sprintf(format, args...))
+	}
+}
+
+// run lets time pass. The oracle sees every state of the world and how long it lasted.
+func (w *world) run(d time.Duration) {
+	for end := w.now + d; ; {
+		if len(w.queue.all) == 0 || w.queue.all[0].at > end {
+			w.now = end
+			w.oracle.elapse(w)
+			return
+		}
+		next := heap.Pop(&w.queue).(happening)
+		w.now = next.at
+		w.oracle.elapse(w)
+		next.do()
+		w.oracle.look(w)
+	}
+}
+
+func (w *world) after(d time.Duration, do func()) {
+	w.queue.seq++
+	heap.Push(&w.queue, happening{w.now + max(0, d), w.queue.seq, do})
+}
+
+// connected reports whether frames pass between two hosts, both ways.
+func (w *world) connected(i, j int) bool {
+	return w.hosts[i].port && w.hosts[j].port && w.side[i] == w.side[j]
+}
+
+// reachable reports whether frames pass between a host and the client.
+func (w *world) reachable(i int) bool { return w.hosts[i].port && w.side[i] == 0 }
+
+// delay is that of a frame; frames between two places do not overtake each other.
+func (w *world) delay(from, to int) time.Duration {
+	at := max(w.now+w.random(time.Millisecond, 5*time.Millisecond), w.arrived[from][to])
+	w.arrived[from][to] = at
+	return at - w.now
+}
+
+func (w *world) lost() bool { return w.loss > 0 && w.rng.Float64() < w.loss }
+
+// advertise sends an advertisement to all.
+func (w *world) advertise(from *host, priority uint8) {
+	adv := vrrp.Advertisement{Version: from.cfg.Version, Priority: priority, Interval: from.cfg.AdvertisementInterval}
+	for _, to := range w.hosts {
+		if to != from && w.connected(from.id, to.id) && !w.filter[from.id][to.id] && !w.lost() {
+			w.after(w.delay(from.id, to.id), func() { to.packet(Received{Source: from.addr, Advertisement: adv}) })
+		}
+	}
+}
+
+// announce sends a gratuitous ARP to all and to the client.
+func (w *world) announce(from *host) {
+	for _, to := range w.hosts {
+		if to != from && w.connected(from.id, to.id) && !w.lost() {
+			w.after(w.delay(from.id, to.id), func() { to.frame(AddressClaimed{Address: vip, Peer: from.addr}) })
+		}
+	}
+	if w.reachable(from.id) && !w.lost() {
+		w.after(w.delay(from.id, len(w.hosts)), func() { w.client = from.id })
+	}
+	if w.foreign && w.reachable(from.id) {
+		w.after(5*time.Millisecond, w.intrude) // it defends itself, too
+	}
+}
+
+// intrude is a gratuitous ARP of the foreign host.
+func (w *world) intrude() {
+	if !w.foreign {
+		return
+	}
+	w.client = stranger
+	for _, to := range w.hosts {
+		if w.reachable(to.id) {
+			to.frame(AddressClaimed{Address: vip})
+		}
+	}
+}
+
+// question is a probe under way: three attempts, each of which a lost packet may end.
+func (w *world) question(from *host, timeout time.Duration) {
+	open, incarnation := true, from.incarnation
+	answer := func(d ProbeDone) {
+		if open = false; from.incarnation == incarnation {
+			from.event(d)
+		}
+	}
+	for attempt := range 3 {
+		start := time.Duration(attempt) * 100 * time.Millisecond
+		if start >= timeout || w.lost() || w.lost() || w.lost() {
+			continue
+		}
+		w.after(start+w.random(2*time.Millisecond, 10*time.Millisecond), func() {
+			if !open {
+				return
+			}
+			if d, ok := w.react(from); ok {
+				answer(d)
+			}
+		})
+	}
+	w.after(timeout, func() {
+		if open {
+			answer(w.timeout(from))
+		}
+	})
+}
+
+// react is what the virtual address answers at once, if it does.
+func (w *world) react(from *host) (ProbeDone, bool) {
+	if w.foreign && w.reachable(from.id) {
+		return ProbeDone{Verdict: Zombie, Detail: "refused"}, true
+	}
+	for _, i := range w.rng.Perm(len(w.hosts)) {
+		h := w.hosts[i]
+		if h == from || !h.held || !h.alive() || !w.connected(from.id, i) {
+			continue
+		}
+		switch {
+		case !h.running || h.plain:
+			return ProbeDone{Verdict: Zombie, KnownOwner: true, Detail: "refused"}, true
+		case h.frozen:
+			return ProbeDone{}, false
+		}
+		return h.identity(), true
+	}
+	return ProbeDone{}, false
+}
+
+// timeout is the verdict when nothing was answered in time: a frozen process has accepted, and says nothing.
+func (w *world) timeout(from *host) ProbeDone {
+	for _, h := range w.hosts {
+		if h != from && h.held && h.alive() && h.running && h.frozen && w.connected(from.id, h.id) {
+			return ProbeDone{Verdict: Zombie, KnownOwner: true, Detail: "no answer"}
+		}
+	}
+	return ProbeDone{Verdict: Free}
+}
+
+// disturb notes that a fault begins or ends.
+func (w *world) disturb(format string, args ...any) {
+	w.log("FAULT "+format, args...)
+	w.faulty = w.now
+	w.oracle.disturbed(w.now)
+}
+
+// happening is something that will happen.
+type happening struct {
+	at  time.Duration
+	seq int
+	do  func()
+}
+
+type queue struct {
+	all []happening
+	seq int
+}
+
+func (q *queue) Len() int { return len(q.all) }
+func (q *queue) Less(i, j int) bool {
+	a, b := q.all[i], q.all[j]
+	return a.at < b.at || a.at == b.at && a.seq < b.seq
+}
+func (q *queue) Swap(i, j int) { q.all[i], q.all[j] = q.all[j], q.all[i] }
+func (q *queue) Push(x any)    { q.all = append(q.all, x.(happening)) }
+func (q *queue) Pop() any {
+	last := q.all[len(q.all)-1]
+	q.all = q.all[:len(q.all)-1]
+	return last
+}
