@@ -28,16 +28,17 @@ func (s *Sidecar) healthChanged() {
 }
 
 // watchHealth tells the election whether a backend is healthy, and steers connections to the balancer only while it has
-// one: otherwise they reach the local apiserver, or are refused by the kernel.
+// one: otherwise they reach the local apiserver, or are refused by the kernel. A listening socket that stopped listening for
+// a moment has lost its steering, so that it is enabled again at every change of a backend.
 func (s *Sidecar) watchHealth(ctx context.Context) error {
 	known, last := false, false
 	for {
 		healthy := s.supervisor.Status().Healthy()
+		s.steer(healthy)
 		if !known || healthy != last {
 			known, last = true, healthy
 			s.log.Info("Backend health changed", "healthy", healthy)
 			s.loop.Notify(ctx, election.HealthChanged{Healthy: healthy})
-			s.steer(healthy)
 		}
 		select {
 		case <-s.health:

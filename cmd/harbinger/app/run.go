@@ -89,7 +89,8 @@ func newBalancerCommand(s streams) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return sidecar.RunBalancer(cmd.Context(), logging.New(s.err, logging.Format(format), verbosity))
+			// A signal to the process group is the keeper's: it drains this process, or ends it.
+			return sidecar.RunBalancer(context.WithoutCancel(cmd.Context()), logging.New(s.err, logging.Format(format), verbosity))
 		},
 	}
 	cmd.Flags().StringVar(&format, "log-format", string(logging.FormatJSON), "form of the log lines")

@@ -150,7 +150,7 @@ type Steering struct {
 
 // ConnectionLimits bound the relayed connections.
 type ConnectionLimits struct {
-	// total of open connections; more of them wait in the listen queue.
+	// total of open connections; more of them are reset.
 	Total int32 `json:"total,omitempty"`
 	// perBackend bounds the open connections of one backend. Default: no limit.
 	PerBackend int32 `json:"perBackend,omitempty"`
