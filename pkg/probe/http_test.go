@@ -282,15 +282,20 @@ func TestSlowHandshakeIsNotBrokenOff(t *testing.T) {
 	}
 }
 
-// TestMain looks for what this leaves behind.
 func TestCloseEndsAHandshake(t *testing.T) {
-	b := newBackend(t, ready)
-	b.Listener = frozen{b.Listener, b.thawed}
-	b.StartTLS()
-	h := b.https(t, 100*time.Millisecond)
+	ln := listen(t)
+	defer ln.Close()
+	h := NewHTTPS(HTTPSConfig{
+		Address: ln.Addr().(*net.TCPAddr).AddrPort(), InsecureSkipVerify: true, Timeout: 100 * time.Millisecond,
+	})
 	wantTimeout(t, h.Check(t.Context()))
+	conn, err := ln.Accept()
+	must(t, err)
+	defer conn.Close()
 	must(t, h.Close())
-	close(b.thawed)
+	must(t, conn.SetDeadline(time.Now().Add(handshakeTimeout/2)))
+	_, err = io.Copy(io.Discard, conn)
+	must(t, err) // the end, and no time out
 }
 
 func TestCAFile(t *testing.T) {
