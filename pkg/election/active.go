@@ -89,11 +89,10 @@ func (e *Election) fence() {
 // receivedActive implements RFC 9568, section 6.4.3, for advertisements. Who loses says so once more, so that the winner
 // announces again after the loser's last word.
 func (e *Election) receivedActive(ev Received) {
-	adv := ev.Advertisement
-	switch own := e.own(ev.Source); {
+	switch adv := ev.Advertisement; {
 	case adv.Priority == vrrp.PriorityRelease:
 		e.advertise()
-	case adv.Priority > e.priority() || adv.Priority == e.priority() && own.Less(ev.Source):
+	case e.outranked(ev):
 		e.do(Advertise{Priority: e.priority()}, Release{})
 		e.learn(adv.Interval)
 		e.heard.accepted = e.now
@@ -103,10 +102,25 @@ func (e *Election) receivedActive(ev Received) {
 	}
 }
 
-// conflict counts the claims of others while this node holds the addresses.
+// outranked reports whether the sender of an advertisement goes before this node. Of two families, the first alone decides
+// between equal priorities while it is heard: the order of the addresses may differ, and then both nodes would yield.
+func (e *Election) outranked(ev Received) bool {
+	own, priority := e.own(ev.Source), ev.Advertisement.Priority
+	switch {
+	case priority != e.priority():
+		return priority > e.priority()
+	case !own.IsValid(), own != e.cfg.Primary[0] && e.now.Sub(e.heard.first) < 3*e.heard.interval:
+		return false
+	}
+	return own.Less(ev.Source)
+}
+
+// conflict is what others claim while this node holds the addresses, and who holds them in state Conflict.
 type conflict struct {
+	with     string
+	at       time.Time // of the last claim
 	defended time.Time
-	from     time.Time // of the first claim that counts
+	from     time.Time // of the first claim of a peer that counts
 	claims   int
 }
 
@@ -120,30 +134,45 @@ func (e *Election) defend(times []time.Duration, every time.Duration) {
 	e.announce(times)
 }
 
-// claimed is the second channel: where protocol 112 is filtered and ARP is not, two holders learn of each other by it.
-// A foreign host is defended against (RFC 5227, section 2.4). Of two peers one must yield, and both must come to the same
-// result from what each knows.
+// claimed is the second channel: where protocol 112 is filtered and ARP is not, two holders learn of each other by it, and
+// a leaving one of its successor. A foreign host is defended against (RFC 5227, section 2.4).
 func (e *Election) claimed(ev AddressClaimed) {
-	if e.state != Active || !e.rules.claims {
-		return
-	}
-	if !ev.Peer.IsValid() {
-		e.do(Alarm{AddressConflict, fmt.Sprintf("a foreign host claims %s", ev.Address)})
+	switch {
+	case !e.rules.claims:
+	case e.state == Leaving && ev.Peer.IsValid():
+		e.succeeded()
+	case e.state != Active:
+	case ev.Peer.IsValid():
+		e.claimedByPeer(ev)
+	default:
+		e.conflict.with, e.conflict.at = fmt.Sprintf("a foreign host claims %s", ev.Address), e.now
+		e.do(Alarm{AddressConflict, e.conflict.with})
 		e.defend(defenceTrain, defendForeign)
-		return
 	}
+}
+
+// claimedByPeer makes one of two peers yield, and both must come to the same result from what each knows. Where this node
+// hears the peer, its own rank is known to be the higher one; then the peer yields, to our advertisements or by its patience.
+func (e *Election) claimedByPeer(ev AddressClaimed) {
 	c := &e.conflict
 	if e.now.Sub(c.from) > conflictWindow {
 		c.from, c.claims = e.now, 0
 	}
 	c.claims++
-	if c.claims >= e.patience(ev.Peer) {
+	if c.claims >= e.patience(ev.Peer) && !e.hears(ev.Peer) {
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("yielded %s to %s, which claims it", ev.Address, ev.Peer))
 		return
 	}
-	e.do(Alarm{AddressConflict, fmt.Sprintf("%s claims %s", ev.Peer, ev.Address)})
+	if c.claims > 1 { // the first may be that of a preempting peer, before its advertisement
+		c.with, c.at = fmt.Sprintf("%s claims %s", ev.Peer, ev.Address), e.now
+		e.do(Alarm{AddressConflict, c.with})
+	}
 	e.defend(defenceTrain, defendEvery)
+}
+
+func (e *Election) hears(peer netip.Addr) bool {
+	return e.heard.holder == peer && e.now.Sub(e.heard.at) < 3*e.heard.interval
 }
 
 // patience is how many claims of a peer a holder bears. Whether the other is in distress is not known, so each bears as
@@ -223,9 +252,9 @@ func (e *Election) tickLeaving() {
 	}
 }
 
-// receivedLeaving: the first word of a successor begins the end. It may still have to add the addresses and announce them.
-func (e *Election) receivedLeaving(adv vrrp.Advertisement) {
-	if adv.Priority != vrrp.PriorityRelease && !e.leave.succeeded {
+// succeeded: the first word of a successor, advertised or announced, begins the end. It may still have to add the addresses.
+func (e *Election) succeeded() {
+	if !e.leave.succeeded {
 		e.leave.succeeded = true
 		e.leave.until = e.now.Add(linger)
 	}

@@ -24,15 +24,21 @@ func (e *Election) restartDown() {
 	e.downAt = e.now.Add(vrrp.ActiveDownInterval(e.cfg.Version, e.priority(), e.heard.interval) + e.turn())
 }
 
-// turn is the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568.
+// turn is the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568. All turns
+// together are short beside the interval.
 func (e *Election) turn() time.Duration {
-	rank := time.Duration(0)
+	var rank, others time.Duration
 	for _, peer := range e.cfg.Peers {
-		if own := e.own(peer); own.IsValid() && own.Less(peer) {
+		own := e.own(peer)
+		if own != e.cfg.Primary[0] || own == peer {
+			continue // the other family has the same nodes
+		}
+		others++
+		if own.Less(peer) {
 			rank++
 		}
 	}
-	return rank * min(rankStep, e.cfg.AdvertisementInterval/10)
+	return rank * min(rankStep, e.cfg.AdvertisementInterval/10/max(1, others))
 }
 
 // own returns the own address of the family of another.
@@ -51,17 +57,29 @@ func (e *Election) received(ev Received) {
 		e.do(Alarm{DuplicateAddress, fmt.Sprintf("advertisement from our own address %s: does another host have it?", ev.Source)})
 		return
 	}
-	adv := ev.Advertisement
-	if adv.Priority != vrrp.PriorityRelease {
-		e.heard.holder, e.heard.priority, e.heard.at, e.heard.ever = ev.Source, adv.Priority, e.now, true
-	}
+	e.note(ev)
 	switch e.state {
 	case Backup, Claiming, Conflict:
 		e.receivedBackup(ev)
 	case Active:
 		e.receivedActive(ev)
 	case Leaving:
-		e.receivedLeaving(adv)
+		if ev.Advertisement.Priority != vrrp.PriorityRelease {
+			e.succeeded()
+		}
+	}
+}
+
+// note remembers who was heard.
+func (e *Election) note(ev Received) {
+	h := &e.heard
+	h.sign, h.ever = e.now, true
+	if ev.Advertisement.Priority == vrrp.PriorityRelease {
+		return
+	}
+	h.holder, h.priority, h.at = ev.Source, ev.Advertisement.Priority, e.now
+	if e.own(ev.Source) == e.cfg.Primary[0] {
+		h.first = e.now
 	}
 }
 
@@ -84,10 +102,14 @@ func (e *Election) receivedBackup(ev Received) {
 	}
 }
 
-// released: the holder leaves, so that only the skew time remains. The probe starts at once: a leaving holder says so.
+// released: the holder leaves, so that only the skew time remains. The probe starts at once, for the first of several
+// releases: a leaving holder says so.
 func (e *Election) released() {
 	skew := vrrp.SkewTime(e.cfg.Version, e.priority(), e.heard.interval)
 	e.downAt = e.now.Add(skew + e.turn())
+	if e.heard.at.IsZero() {
+		return
+	}
 	e.heard.at = time.Time{} // nobody is heard any more: this is no preemption
 	e.probe.drop()
 	if e.rules.probe {
@@ -134,7 +156,7 @@ func (e *Election) tickBackup() {
 
 // preflightAt is when a probe must start to be answered when the Active_Down_Timer ends.
 func (e *Election) preflightAt() time.Time {
-	if !e.rules.probe || e.probe.asked || e.preempting() {
+	if !e.rules.probe || !e.probe.asked.IsZero() || e.preempting() {
 		return time.Time{}
 	}
 	return e.downAt.Add(-e.probeTimeout())

@@ -137,7 +137,9 @@ type heard struct {
 	holder   netip.Addr    // who advertised last
 	priority uint8
 	at       time.Time // any advertisement but a release
+	first    time.Time // the same, of the first family
 	accepted time.Time // one that this node gives way to
+	sign     time.Time // of life of a holder, or when this node began to listen
 	ever     bool
 	split    bool // the virtual address is served, but its node is not heard
 }
@@ -179,15 +181,20 @@ type Status struct {
 	Holder                netip.Addr    // who advertised last, invalid: nobody was heard
 	HeardAt               time.Time
 	HeardPriority         uint8
-	SplitSuspected        bool
+	SplitSuspected        bool   // the virtual address is served, but its node is not heard
+	Conflict              string // who else has or claims the virtual addresses
 }
 
 // Status returns a copy of what the election knows.
 func (e *Election) Status() Status {
+	with := e.conflict.with
+	if e.state != Conflict && e.now.Sub(e.conflict.at) > 2*conflictWindow {
+		with = ""
+	}
 	return Status{
 		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
 		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
-		SplitSuspected: e.heard.split,
+		SplitSuspected: e.heard.split, Conflict: with,
 	}
 }
 
@@ -279,11 +286,19 @@ func (e *Election) startup() {
 		return
 	}
 	e.started, e.linkUp = true, true
-	e.preemptAt = e.now.Add(e.cfg.PreemptDelay)
 	e.health.changed(e.now, false)
+	e.listen("started")
+}
+
+// listen enters Backup without knowing of any other node (RFC 9568, section 6.4.1). Where no node was ever heard and none
+// is configured, chance parts the timers of nodes that boot at once.
+func (e *Election) listen(reason string) {
+	alone := !e.heard.ever && len(e.cfg.Peers) == 0
+	e.heard = heard{interval: e.cfg.AdvertisementInterval, sign: e.now, ever: e.heard.ever}
+	e.preemptAt = e.now.Add(e.cfg.PreemptDelay)
 	e.do(Release{}) // what a crash may have left
-	e.becomeBackup("started")
-	if !e.heard.ever && len(e.cfg.Peers) == 0 {
+	e.becomeBackup(reason)
+	if alone {
 		e.downAt = e.downAt.Add(time.Duration(e.cfg.Jitter() * float64(coldStartJitter)))
 	}
 }
@@ -296,14 +311,14 @@ func (e *Election) linkChanged(up bool) {
 	e.linkUp = up
 	switch {
 	case up:
-		e.becomeBackup("link up")
+		e.listen("link up")
 	case e.state == Leaving:
 		e.finish("link down")
 	default:
-		e.do(Release{})
 		if e.state == Active {
 			e.do(Advertise{Priority: vrrp.PriorityRelease}) // where only the address was lost, it is heard
 		}
+		e.do(Release{})
 		e.becomeInitialize("link down")
 	}
 }

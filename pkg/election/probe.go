@@ -2,19 +2,21 @@
 
 package election
 
-import "time"
+import (
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
 
 // probe is the question who serves the virtual addresses. One is under way at most; an answer that belongs to an earlier
 // silence is thrown away.
 type probe struct {
 	outstanding bool
 	obsolete    bool      // the outstanding one
-	asked       bool      // in this silence
+	asked       time.Time // the question of this silence, zero: not yet
 	again       time.Time // ask again then
 	answer      *ProbeDone
-	answered    time.Time
-	zombie      time.Time // since when a kernel answers, but no holder
-	free        int       // in Conflict: verdicts Free in a row
+	free        int // in Conflict: verdicts Free in a row
 }
 
 // drop forgets what was found out: somebody was heard.
@@ -25,49 +27,50 @@ func (p *probe) drop() {
 // probeTimeout bounds a probe. It is short beside the interval, as the takeover waits for it.
 func (e *Election) probeTimeout() time.Duration { return min(longestProbe, e.heard.interval) }
 
-// ask starts a probe, unless one is under way: its answer leads to the next.
+// ask starts a probe, unless one is under way: the answer to it counts, or leads to the next.
 func (e *Election) ask(timeout time.Duration) {
-	e.probe.asked, e.probe.again = true, time.Time{}
-	if !e.probe.outstanding {
-		e.probe.outstanding = true
+	p := &e.probe
+	p.again = time.Time{}
+	if p.outstanding && !p.obsolete {
+		return
+	}
+	p.asked = e.now
+	if !p.outstanding {
+		p.outstanding = true
 		e.do(Probe{Timeout: timeout})
 	}
 }
 
-// probeDone takes an answer.
+// probeDone takes an answer. One that took so long that the process cannot have run meanwhile says nothing of now.
 func (e *Election) probeDone(ev ProbeDone) {
-	obsolete := e.probe.obsolete
-	e.probe.outstanding, e.probe.obsolete = false, false
+	p := &e.probe
+	useless := p.obsolete || e.now.Sub(p.asked) > verdictAge
+	p.outstanding, p.obsolete = false, false
 	switch e.state {
 	case Backup, Claiming, Conflict:
 	default:
 		return
 	}
-	if obsolete {
-		if e.probe.asked {
+	if useless {
+		if !p.asked.IsZero() {
 			e.ask(e.probeTimeout())
 		}
 		return
 	}
-	e.probe.answer, e.probe.answered = &ev, e.now
-	if ev.Verdict != Zombie {
-		e.probe.zombie = time.Time{}
-	} else if e.probe.zombie.IsZero() {
-		e.probe.zombie = e.now
-	}
+	p.answer = &ev
 	switch {
 	case e.state == Conflict:
 		e.judgeConflict(ev)
 	case e.state == Claiming:
 		e.judge()
 	case ev.Verdict == Zombie:
-		e.probe.again = e.now.Add(reprobeZombie) // it may die before the timer ends
+		p.again = e.now.Add(reprobeZombie) // it may die before the timer ends
 	}
 }
 
 // fresh reports whether there is a verdict that tells of now.
 func (p *probe) fresh(now time.Time) bool {
-	return p.answer != nil && now.Sub(p.answered) <= verdictAge
+	return p.answer != nil && now.Sub(p.asked) <= verdictAge
 }
 
 // judge decides on a fresh verdict, after the end of the Active_Down_Timer.
@@ -95,7 +98,7 @@ func (e *Election) served(a ProbeDone) {
 	if !e.heard.split {
 		e.do(Alarm{SplitSuspected, "no advertisement heard, but the virtual address is served: is protocol 112 filtered? " + a.Detail})
 	}
-	e.heard.split = true
+	e.heard.split, e.heard.sign = true, e.now
 	e.probe.drop()
 	e.become(Backup, "virtual address is served by another node")
 	e.downAt = e.now.Add(retryLive)
@@ -104,13 +107,8 @@ func (e *Election) served(a ProbeDone) {
 // judgeZombie waits until the kernel of a dead or frozen holder has dropped the addresses. What answers longer is a peer
 // whose addresses do not expire, as keepalived's, and is overruled as VRRP would; or a foreign host, and is not.
 func (e *Election) judgeZombie(a ProbeDone) {
-	expired := e.probe.zombie.Add(e.cfg.Lifetime + kernelSlack)
-	if a.KnownOwner && !e.heard.accepted.IsZero() {
-		// its last refresh came at most half an interval after its last advertisement
-		expired = e.heard.accepted.Add(e.cfg.Lifetime + kernelSlack + e.heard.interval/2)
-	}
 	switch {
-	case e.now.Before(expired):
+	case e.now.Before(e.expired()):
 		e.become(Claiming, "no advertisement heard, a dead or frozen holder still has the addresses")
 		e.probe.again = e.now.Add(reprobeZombie)
 	case a.KnownOwner:
@@ -120,28 +118,39 @@ func (e *Election) judgeZombie(a ProbeDone) {
 	}
 }
 
+// expired is when the kernel of a holder that died unseen has dropped the addresses at the latest. Its last refresh was the
+// last one before the advertisement that did not come.
+func (e *Election) expired() time.Time {
+	lastRefresh := e.heard.sign.Add(e.heard.interval - e.refreshEvery())
+	return lastRefresh.Add(e.cfg.Lifetime + kernelSlack)
+}
+
 // becomeConflict: the addresses are never taken from a host that is not of this virtual router.
 func (e *Election) becomeConflict(detail string) {
 	e.do(Alarm{ForeignHolder, "a host that is no peer holds the virtual address: " + detail})
 	e.become(Conflict, "foreign holder: "+detail)
+	e.conflict.with = detail
 	e.probe.free = 0
 	e.probe.again = e.now.Add(reprobeForeign)
 }
 
-// judgeConflict looks for the end of a conflict: two verdicts Free in a row, or a host of this cluster.
+// judgeConflict looks for the end of a conflict: two verdicts Free in a row, or a host of this cluster. After the first,
+// only the skew time remains, as after a release: the silence has been long enough.
 func (e *Election) judgeConflict(a ProbeDone) {
+	p := &e.probe
 	switch {
+	case a.Verdict == Free && p.free > 0:
+		e.becomeBackup("foreign holder has gone")
+		e.downAt = e.now.Add(vrrp.SkewTime(e.cfg.Version, e.priority(), e.heard.interval) + e.turn())
+		return
 	case a.Verdict == Free:
-		e.probe.free++
+		p.free++
 	case a.Verdict == Live, a.Verdict == LiveDistress, a.Verdict == Zombie && a.KnownOwner:
-		e.probe.free = 2
+		e.becomeBackup("a peer holds the virtual address")
+		return
 	default:
-		e.probe.free = 0
+		p.free = 0
 		e.do(Alarm{ForeignHolder, "a host that is no peer holds the virtual address: " + a.Detail})
 	}
-	if e.probe.free >= 2 {
-		e.becomeBackup("foreign holder has gone")
-		return
-	}
-	e.probe.again = e.now.Add(reprobeForeign)
+	p.again = e.now.Add(reprobeForeign)
 }
