@@ -23,6 +23,7 @@ var (
 	ErrInterval           = errors.New("advertisement interval 0")
 	ErrIntervalMismatch   = errors.New("advertisement interval differs from ours (version 2)")
 	ErrAuthenticationType = errors.New("other authentication type")
+	ErrAuthenticationAH   = errors.New("IPsec authentication header (keepalived's auth_type AH) is not supported")
 	ErrPassword           = errors.New("other password")
 	ErrAddresses          = errors.New("other virtual addresses")
 	ErrOwnSource          = errors.New("source is our own address")
@@ -36,7 +37,7 @@ var reasons = []struct {
 }{
 	{ErrTTL, "ttl"}, {ErrVersion, "version"}, {ErrShort, "short"}, {ErrLength, "length"}, {ErrType, "type"}, {ErrCount, "count"},
 	{ErrChecksum, "checksum"}, {ErrChecksumForm, "checksum_form"}, {ErrVRID, "vrid"}, {ErrInterval, "interval"},
-	{ErrIntervalMismatch, "interval_mismatch"}, {ErrAuthenticationType, "authentication_type"}, {ErrPassword, "password"},
+	{ErrIntervalMismatch, "interval_mismatch"}, {ErrAuthenticationType, "authentication_type"}, {ErrAuthenticationAH, "authentication_ah"}, {ErrPassword, "password"},
 	{ErrAddresses, "addresses"}, {ErrOwnSource, "own_source"}, {ErrSource, "source"}, {ErrDestination, "destination"},
 }
 

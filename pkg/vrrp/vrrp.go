@@ -37,10 +37,12 @@ var (
 // AuthenticationType is the authentication of version 2.
 type AuthenticationType uint8
 
-// The authentication types. Type 2, the IP authentication header, is refused.
+// The authentication types.
 const (
 	AuthenticationNone     AuthenticationType = 0
 	AuthenticationPassword AuthenticationType = 1
+
+	authenticationAH AuthenticationType = 2 // the IP authentication header, which is refused
 )
 
 // authenticationLength is the length of the authentication data, which ends every advertisement of version 2.

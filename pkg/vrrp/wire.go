@@ -195,12 +195,14 @@ func (a *Advertisement) parseRest(b []byte) error {
 		a.Interval = time.Duration(binary.BigEndian.Uint16(b[4:])&maxInterval3) * 10 * time.Millisecond
 	} else {
 		a.Interval = time.Duration(b[5]) * time.Second
-		a.Authentication.Type = AuthenticationType(b[4])
-		if a.Authentication.Type > AuthenticationPassword {
-			return ErrAuthenticationType
-		}
-		if a.Authentication.Type == AuthenticationPassword {
+		switch a.Authentication.Type = AuthenticationType(b[4]); a.Authentication.Type {
+		case AuthenticationNone: // the data means nothing
+		case AuthenticationPassword:
 			a.Authentication.Password = unpad(b[len(b)-authenticationLength:])
+		case authenticationAH:
+			return ErrAuthenticationAH
+		default:
+			return ErrAuthenticationType
 		}
 	}
 	if a.Interval == 0 {

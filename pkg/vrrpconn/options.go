@@ -3,6 +3,7 @@
 package vrrpconn
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -40,10 +41,26 @@ func configure(fd int, cfg Config) error {
 			return fmt.Errorf("set %s to %d: %w", o.name, o.value, err)
 		}
 	}
+	if err := discard(fd); err != nil {
+		return fmt.Errorf("empty the receive queue: %w", err)
+	}
 	if len(cfg.Peers) > 0 {
 		return nil
 	}
 	return join(fd, cfg)
+}
+
+// discard empties the receive queue: until it is bound to its interface, a socket hears all of them.
+func discard(fd int) error {
+	for {
+		_, _, err := unix.Recvfrom(fd, nil, unix.MSG_DONTWAIT)
+		if errors.Is(err, unix.EAGAIN) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func socketOptions(index int) []option {

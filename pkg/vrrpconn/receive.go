@@ -16,12 +16,13 @@ import (
 // ReasonOverflow is the reason of packets that the kernel dropped because the receive queue was full.
 const ReasonOverflow = "receive_queue_overflow"
 
-// maxRefused is how many refused packets one call of Receive takes. A flood of them is worked off in turns, between which
-// the caller looks at its timers.
-const maxRefused = 1024
+// queueCapacity is more than the packets that the receive buffer holds at once (see receiveBuffer).
+const queueCapacity = 16384
 
 // Receive takes the next accepted packet from the queue and never blocks. ok is false when the queue is empty, or after
-// 1024 refused packets. The error is net.ErrClosed after Close.
+// 16384 packets since it was false last. So a caller that goes on until it is false has heard all that was queued when it
+// began: one that was frozen hears its successor behind whatever came before. And no flood keeps it from its timers, even
+// one that comes faster than it is read. The error is net.ErrClosed after Close.
 func (c *Conn) Receive() (p vrrp.Packet, ok bool, err error) {
 	closed := c.raw.Control(func(fd uintptr) { ok, err = c.receive(fd) })
 	c.reportOverflow()
@@ -35,14 +36,15 @@ func (c *Conn) Receive() (p vrrp.Packet, ok bool, err error) {
 
 // receive leaves the next accepted packet in the reader.
 func (c *Conn) receive(fd uintptr) (bool, error) {
-	for range maxRefused {
+	for c.taken < queueCapacity {
 		err := c.in.next(fd)
 		if errors.Is(err, unix.EAGAIN) {
-			return false, nil
+			break
 		}
 		if err != nil {
 			return false, os.NewSyscallError("recvmsg", err)
 		}
+		c.taken++
 		err = c.in.parse()
 		if err == nil {
 			err = c.cfg.Rules.Check(c.in.packet)
@@ -52,12 +54,13 @@ func (c *Conn) receive(fd uintptr) (bool, error) {
 		}
 		c.cfg.Dropped(vrrp.Reason(err), c.in.packet.Source)
 	}
+	c.taken = 0
 	return false, nil
 }
 
 // reportOverflow tells of packets that the kernel dropped, some at a time as there may be very many.
 func (c *Conn) reportOverflow() {
-	for range min(c.in.overflow, maxRefused) {
+	for range min(c.in.overflow, queueCapacity) {
 		c.in.overflow--
 		c.cfg.Dropped(ReasonOverflow, netip.Addr{})
 	}

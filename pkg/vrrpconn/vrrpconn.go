@@ -40,6 +40,7 @@ type Conn struct {
 	source       []byte // control message that sets the source address
 	message      []byte // as last sent
 	in           *reader
+	taken        int // packets since Receive last reported that none is left
 }
 
 // Listen opens the socket. It needs CAP_NET_RAW and CAP_NET_ADMIN.

@@ -269,3 +269,33 @@ func TestSendRefuses(t *testing.T) {
 		t.Error("an invalid advertisement was sent")
 	}
 }
+
+// TestQueueOfOtherInterfacesIsDiscarded: a raw socket hears every interface from the moment that it exists.
+func TestQueueOfOtherInterfacesIsDiscarded(t *testing.T) {
+	hosts := newHosts(t, 2)
+	m := modes[3]
+	sender := listen(t, hosts[0], m.config(t, hosts[0], hosts[1]))
+	cfg := m.config(t, hosts[1], hosts[0])
+	must(t, hosts[1].Do(func() error {
+		cfg.Interface = *eth0(t)
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, vrrp.Protocol)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		if err := sender.Send(m.advertisement(100)); err != nil {
+			return err
+		}
+		peek := func(flags int) error {
+			_, _, err := unix.Recvfrom(fd, nil, unix.MSG_PEEK|flags)
+			return err
+		}
+		if err := errors.Join(peek(0), configure(fd, cfg)); err != nil {
+			return err
+		}
+		if err := peek(unix.MSG_DONTWAIT); !errors.Is(err, unix.EAGAIN) {
+			t.Errorf("after configure the queue says %v", err)
+		}
+		return nil
+	}))
+}
