@@ -42,10 +42,10 @@ var kinds = map[string]func(w *world, f fault, on bool){
 	},
 	"link": func(w *world, f fault, on bool) { // with loss of the carrier
 		h := w.hosts[f.i]
-		h.port = !on
+		h.port, h.carrier = !on, !on
 		h.event(LinkChanged{Up: !on})
 	},
-	"blackhole": func(w *world, f fault, on bool) { w.hosts[f.i].port = !on },
+	"blackhole": func(w *world, f fault, on bool) { w.hosts[f.i].port = !on && w.hosts[f.i].carrier },
 	"oneway":    func(w *world, f fault, on bool) { w.filter[f.i][f.j] = on && f.i != f.j },
 	"filter": func(w *world, f fault, on bool) {
 		for a := range w.hosts {

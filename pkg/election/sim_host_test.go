@@ -26,7 +26,7 @@ type host struct {
 	create func() elector
 
 	powered, paused bool
-	port            bool // its port of the switch passes frames
+	port, carrier   bool // frames pass its port of the switch; it sees a carrier
 	dropPaused      bool // frames for a paused machine are lost, not queued
 	rate            float64
 	clock, clockAt  time.Duration
@@ -50,7 +50,7 @@ type host struct {
 
 func newHost(w *world, i int, p params) *host {
 	h := &host{
-		w: w, id: i, addr: address(i), powered: true, port: true, healthy: true,
+		w: w, id: i, addr: address(i), powered: true, port: true, carrier: true, healthy: true,
 		rate: 1 + (w.rng.Float64()-0.5)*0.002, clock: w.random(0, time.Hour), dropPaused: w.rng.IntN(2) == 0,
 	}
 	h.cfg = Config{
@@ -159,7 +159,7 @@ func (h *host) start() {
 	h.core, h.packets, h.events = h.create(), nil, nil
 	h.ran, h.overslept = h.guest(), false
 	h.step(Startup{})
-	if !h.port {
+	if !h.carrier {
 		h.events = append(h.events, LinkChanged{Up: false})
 	}
 	h.check(h.w.random(20*time.Millisecond, 500*time.Millisecond))

@@ -17,6 +17,8 @@ const (
 	boundBlind   = announceEvery + 1500*time.Millisecond // S2: until announcements have told
 	boundDead    = 2*time.Second + kernelSlack           // S3: until the kernel has dropped what nobody refreshes
 	boundLeaving = 100 * time.Millisecond                // the planned stop, in which both serve
+	boundHealed  = boundLive + linger                    // S1 of one that leaves, and meets a holder whom it could not hear before
+	boundStopped = 4*time.Second + leaveSlack            // both leave, and neither could hear the other while one was Active
 	boundDark    = 7500 * time.Millisecond               // L1: it has no calls of the API to wait for, but the same zombies
 	boundHealthy = 7 * time.Second                       // L2
 	boundCache   = announceEvery + lanDelay              // the client's neighbour cache, after quiescence
@@ -52,7 +54,7 @@ type oracle struct {
 }
 
 // dual are the conditions under which two hosts that reach each other both hold the address.
-type dual struct{ live, blind, dead, leaving watch }
+type dual struct{ both, open, live, blind, dead, leaving, healed, stopped watch }
 
 func newOracle(n int) oracle {
 	o := oracle{holder: nobody, broken: map[string]int{}}
@@ -87,7 +89,9 @@ func (o *oracle) elapse(w *world) {
 			last(&d.live, "S1", boundLive, "%d and %d hold and hear each other", j, i)
 			last(&d.blind, "S2", boundBlind, "%d and %d hold and only see each other's ARP", j, i)
 			last(&d.dead, "S3", boundDead, "%d and %d hold, one without a process", j, i)
-			last(&d.leaving, "S1-leaving", boundLeaving, "%d and %d hold, one leaves", j, i)
+			last(&d.leaving, "stop", boundLeaving, "%d and %d hold, one leaves", j, i)
+			last(&d.healed, "S1", boundHealed, "%d and %d hold, one leaves", j, i)
+			last(&d.stopped, "S1", boundStopped, "%d and %d hold, both leave", j, i)
 		}
 	}
 	last(&o.any, "", 0, "")
@@ -163,9 +167,19 @@ func (o *oracle) lookPair(w *world, a, b *host) bool {
 	both := a.held && b.held && a.alive() && b.alive() && w.connected(a.id, b.id)
 	live := a.live() && b.live()
 	open := !w.filter[a.id][b.id] && !w.filter[b.id][a.id] && w.loss == 0
-	leaves := live && (a.core.State() == Leaving || b.core.State() == Leaving)
-	d.live.set(w.now, both && live && open && !leaves)
-	d.leaving.set(w.now, both && live && open && leaves)
+	d.both.set(w.now, both)
+	d.open.set(w.now, live && open && w.connected(a.id, b.id))
+	leaving := 0
+	for _, h := range []*host{a, b} {
+		if live && h.core.State() == Leaving {
+			leaving++
+		}
+	}
+	met := d.both.since > d.open.since // the second began to hold where the first could hear it
+	d.live.set(w.now, both && live && open && leaving == 0)
+	d.leaving.set(w.now, both && live && open && leaving == 1 && met)
+	d.healed.set(w.now, both && live && open && leaving == 1 && !met)
+	d.stopped.set(w.now, both && live && open && leaving == 2)
 	d.blind.set(w.now, both && live && !open)
 	// keepalived's addresses do not expire: S3 is not asked of it.
 	d.dead.set(w.now, both && !live && !(a.plain && !a.live()) && !(b.plain && !b.live()))
