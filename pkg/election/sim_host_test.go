@@ -32,6 +32,8 @@ type host struct {
 	clock, clockAt  time.Duration
 
 	held    bool
+	since   time.Duration // by the clock of the world
+	sound   time.Duration // since when the process was not in distress
 	expires time.Duration // by the clock of the machine
 	kernel  int           // number of the last timer
 
@@ -115,6 +117,7 @@ func (h *host) in(d time.Duration, do func()) {
 func (h *host) add() {
 	if !h.held {
 		h.w.log("%d holds", h.id)
+		h.since = h.w.now
 	}
 	h.held, h.refreshed = true, h.guest()
 	h.expires = h.guest() + h.cfg.Lifetime + h.w.random(0, 1060*time.Millisecond) // as measured
@@ -273,6 +276,9 @@ func (h *host) step(ev Event) {
 func (h *host) perform(a Action) Event {
 	switch a := a.(type) {
 	case Acquire:
+		if !h.held {
+			h.w.oracle.takes(h)
+		}
 		h.add()
 	case Refresh:
 		if h.guest()-h.refreshed > h.cfg.Lifetime && !h.w.endless {

@@ -4,6 +4,7 @@ package election
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -15,8 +16,10 @@ const (
 	lanDelay     = 50 * time.Millisecond                 // d: one way, with the scheduling of a live process
 	boundLive    = time.Second + lanDelay                // S1: until the next advertisement is heard
 	boundBlind   = announceEvery + 1500*time.Millisecond // S2: until announcements have told
+	boundLossy   = boundBlind + announceEvery            // S2 on a LAN that loses frames: one announcement more
 	boundDead    = 2*time.Second + kernelSlack           // S3: until the kernel has dropped what nobody refreshes
 	boundLeaving = 100 * time.Millisecond                // the planned stop, in which both serve
+	boundProbes  = 2 * longestProbe                      // S2: two probes that overlap
 	boundHealed  = boundLive + linger                    // S1 of one that leaves, and meets a holder whom it could not hear before
 	boundStopped = 4*time.Second + leaveSlack            // both leave, and neither could hear the other while one was Active
 	boundDark    = 7500 * time.Millisecond               // L1: it has no calls of the API to wait for, but the same zombies
@@ -54,7 +57,7 @@ type oracle struct {
 }
 
 // dual are the conditions under which two hosts that reach each other both hold the address.
-type dual struct{ both, open, live, blind, dead, leaving, healed, stopped watch }
+type dual struct{ both, open, linked, live, blind, lossy, dead, leaving, healed, stopped watch }
 
 func newOracle(n int) oracle {
 	o := oracle{holder: nobody, broken: map[string]int{}}
@@ -88,6 +91,7 @@ func (o *oracle) elapse(w *world) {
 			d := &o.pairs[i][j]
 			last(&d.live, "S1", boundLive, "%d and %d hold and hear each other", j, i)
 			last(&d.blind, "S2", boundBlind, "%d and %d hold and only see each other's ARP", j, i)
+			last(&d.lossy, "S2", boundLossy, "%d and %d hold and hear each other now and then", j, i)
 			last(&d.dead, "S3", boundDead, "%d and %d hold, one without a process", j, i)
 			last(&d.leaving, "stop", boundLeaving, "%d and %d hold, one leaves", j, i)
 			last(&d.healed, "S1", boundHealed, "%d and %d hold, one leaves", j, i)
@@ -168,6 +172,7 @@ func (o *oracle) lookPair(w *world, a, b *host) bool {
 	live := a.live() && b.live()
 	open := !w.filter[a.id][b.id] && !w.filter[b.id][a.id] && w.loss == 0
 	d.both.set(w.now, both)
+	d.linked.set(w.now, live && w.connected(a.id, b.id) && w.loss == 0)
 	d.open.set(w.now, live && open && w.connected(a.id, b.id))
 	leaving := 0
 	for _, h := range []*host{a, b} {
@@ -180,7 +185,8 @@ func (o *oracle) lookPair(w *world, a, b *host) bool {
 	d.leaving.set(w.now, both && live && open && leaving == 1 && met)
 	d.healed.set(w.now, both && live && open && leaving == 1 && !met)
 	d.stopped.set(w.now, both && live && open && leaving == 2)
-	d.blind.set(w.now, both && live && !open)
+	d.blind.set(w.now, both && live && !open && w.loss == 0)
+	d.lossy.set(w.now, both && live && !open && w.loss > 0)
 	// keepalived's addresses do not expire: S3 is not asked of it.
 	d.dead.set(w.now, both && !live && !(a.plain && !a.live()) && !(b.plain && !b.live()))
 	return both
@@ -211,9 +217,31 @@ func (o *oracle) acts(h *host, state State, a Action) {
 	}
 }
 
+// takes sees that a process begins to hold the address. S2: no other live and healthy node serves it that could be probed,
+// unless it was heard and is preempted.
+func (o *oracle) takes(h *host) {
+	e, ok := h.core.(*Election)
+	if !ok || strings.HasPrefix(e.Status().Reason, "preempted") {
+		return
+	}
+	for _, other := range h.w.hosts {
+		f, ok := other.core.(*Election)
+		if other == h || !ok || !other.live() || !other.held || f.State() != Active {
+			continue
+		}
+		linked := o.pairs[max(h.id, other.id)][min(h.id, other.id)].linked
+		if since := max(linked.since, other.since, other.sound); linked.open && h.w.now-since > boundProbes {
+			o.violate(h.w, "S2-start", "%d takes it from %d, which serves", h.id, other.id)
+		}
+	}
+}
+
 // stepped sees a process after a step. S6: only Active and Leaving hold the address.
 func (o *oracle) stepped(h *host) {
 	s := h.core.State()
+	if e, ok := h.core.(*Election); ok && e.Status().Distress {
+		h.sound = h.w.now
+	}
 	if !h.plain && h.running && h.held && s != Active && s != Leaving {
 		o.violate(h.w, "S6", "%d holds in %s", h.id, s)
 	}
@@ -225,6 +253,7 @@ func (o *oracle) duals() (d dual) {
 		for j := range i {
 			p := o.pairs[i][j]
 			d.live.most, d.blind.most = max(d.live.most, p.live.most), max(d.blind.most, p.blind.most)
+			d.lossy.most = max(d.lossy.most, p.lossy.most)
 			d.dead.most, d.leaving.most = max(d.dead.most, p.dead.most), max(d.leaving.most, p.leaving.most)
 		}
 	}

@@ -51,8 +51,8 @@ func runRandom(seed uint64, from []string, ablate func(*world, *rules), trace fu
 
 // maxima are the worst of many runs.
 type maxima struct {
-	runs, bad, moves                                        int
-	live, blind, dead, leaving, idle, sick, misled, longest time.Duration
+	runs, bad, moves                                      int
+	live, blind, lossy, dead, leaving, idle, sick, misled time.Duration
 }
 
 func (m *maxima) add(w *world) {
@@ -64,13 +64,14 @@ func (m *maxima) add(w *world) {
 	}
 	m.live, m.blind, m.dead = max(m.live, d.live.most), max(m.blind, d.blind.most), max(m.dead, d.dead.most)
 	m.leaving, m.idle, m.sick = max(m.leaving, d.leaving.most), max(m.idle, o.idle.most), max(m.sick, o.sick.most)
+	m.lossy = max(m.lossy, d.lossy.most)
 	m.misled = max(m.misled, o.misled.most)
 }
 
 func (m *maxima) log(t *testing.T) {
-	t.Logf("%d runs, %d with violations, %.2f moves a run; two holders: %s hearing each other, %s only by ARP, %s one dead, %s one leaving; "+
+	t.Logf("%d runs, %d with violations, %.2f moves a run; two holders: %s hearing each other, %s only by ARP, %s with 25 %% loss, %s one dead, %s one leaving; "+
 		"no holder on a clean LAN: %s, no healthy one: %s; client misled: %s", m.runs, m.bad, float64(m.moves)/float64(m.runs),
-		ms(m.live), ms(m.blind), ms(m.dead), ms(m.leaving), ms(m.idle), ms(m.sick), ms(m.misled))
+		ms(m.live), ms(m.blind), ms(m.lossy), ms(m.dead), ms(m.leaving), ms(m.idle), ms(m.sick), ms(m.misled))
 }
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
