@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
@@ -167,6 +169,18 @@ func checkReasons(t *testing.T, d *drops, sent map[string]int) {
 	}
 }
 
+// needFullQueue ends a test whose packets must all be queued where the kernel does not allow it.
+func needFullQueue(t *testing.T, c *Conn) {
+	t.Helper()
+	var size int
+	var err error
+	must(t, c.raw.Control(func(fd uintptr) { size, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) }))
+	must(t, err)
+	if size < receiveBuffer {
+		t.Fatalf("receive buffer of %d bytes: this test needs root, or net.core.rmem_max of %d", size, receiveBuffer)
+	}
+}
+
 // TestTurnIsBounded: a full queue does not hold the caller, and what the kernel dropped is counted.
 func TestTurnIsBounded(t *testing.T) {
 	hosts := newHosts(t, 2)
@@ -176,6 +190,7 @@ func TestTurnIsBounded(t *testing.T) {
 			cfg := m.config(t, hosts[0])
 			cfg.Dropped = d.count
 			receiver := listen(t, hosts[0], cfg)
+			needFullQueue(t, receiver)
 			sender := listen(t, hosts[1], m.config(t, hosts[1]))
 			const sent = 30000 // the queue holds a third of them
 			for range sent {
@@ -215,6 +230,7 @@ func TestBacklogIsHeard(t *testing.T) {
 	m := modes[2]
 	witness := listen(t, hosts[1], m.config(t, hosts[1])) // the kernel serves the older socket last
 	receiver := listen(t, hosts[1], m.config(t, hosts[1]))
+	needFullQueue(t, receiver)
 	sender := listen(t, hosts[0], m.config(t, hosts[0]))
 	other := m.advertisement(254)
 	other.VRID++
@@ -239,6 +255,7 @@ func TestRefusedCostsNoMemory(t *testing.T) {
 			cfg := m.config(t, hosts[0])
 			cfg.Dropped = func(string, netip.Addr) { refused++ }
 			receiver := listen(t, hosts[0], cfg)
+			needFullQueue(t, receiver)
 			sender := listen(t, hosts[1], m.config(t, hosts[1]))
 			other := m.advertisement(100)
 			other.Addresses = append(other.Addresses, m.vip())

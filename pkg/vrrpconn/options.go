@@ -41,6 +41,12 @@ func configure(fd int, cfg Config) error {
 			return fmt.Errorf("set %s to %d: %w", o.name, o.value, err)
 		}
 	}
+	if err := setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, receiveBuffer); err != nil {
+		return fmt.Errorf("set receive buffer: %w", err)
+	}
+	if err := setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, sendBuffer); err != nil {
+		return fmt.Errorf("set send buffer: %w", err)
+	}
 	if err := discard(fd); err != nil {
 		return fmt.Errorf("empty the receive queue: %w", err)
 	}
@@ -48,6 +54,16 @@ func configure(fd int, cfg Config) error {
 		return nil
 	}
 	return join(fd, cfg)
+}
+
+// setBuffer sets the size of a buffer, whatever the limit of the system. In a user namespace that is not allowed, and the
+// limit (net.core.rmem_max, wmem_max) is all there is.
+func setBuffer(fd, force, limited, size int) error {
+	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, force, size)
+	if errors.Is(err, unix.EPERM) {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, limited, size)
+	}
+	return err
 }
 
 // discard empties the receive queue: until it is bound to its interface, a socket hears all of them.
@@ -66,8 +82,6 @@ func discard(fd int) error {
 func socketOptions(index int) []option {
 	return []option{
 		{"SO_BINDTOIFINDEX", unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, index},
-		{"SO_RCVBUFFORCE", unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer},
-		{"SO_SNDBUFFORCE", unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer},
 		{"SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
 	}
 }
