@@ -74,7 +74,7 @@ func (h *HTTP) Check(ctx context.Context) error {
 	return h.judge(resp, string(body))
 }
 
-// Close drops the connection.
+// Close drops the connection, and one that is being made.
 func (h *HTTP) Close() error {
 	h.client.CloseIdleConnections()
 	return nil

@@ -40,8 +40,6 @@ type HTTPS struct {
 	*HTTP
 	cfg    HTTPSConfig
 	dialer net.Dialer
-	ctx    context.Context // ends the handshake that may go on between checks
-	cancel context.CancelFunc
 	caFile os.FileInfo // as it was read last
 	roots  atomic.Pointer[x509.CertPool]
 }
@@ -49,7 +47,6 @@ type HTTPS struct {
 // NewHTTPS returns a check that has not connected yet.
 func NewHTTPS(cfg HTTPSConfig) *HTTPS {
 	h := &HTTPS{cfg: cfg, dialer: net.Dialer{Timeout: cfg.Timeout}}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.HTTP = newHTTP("https", HTTPConfig{Address: cfg.Address, Path: cfg.Path, Timeout: cfg.Timeout}, &h.dialer)
 	h.client.Transport.(*http.Transport).DialTLSContext = h.dial
 	return h
@@ -61,12 +58,6 @@ func (h *HTTPS) Check(ctx context.Context) error {
 		return err
 	}
 	return h.HTTP.Check(ctx)
-}
-
-// Close drops the connection.
-func (h *HTTPS) Close() error {
-	h.cancel()
-	return h.HTTP.Close()
 }
 
 // loadCA reads the file if it is another one than before. Where it cannot be read, the certificates that were read
@@ -103,7 +94,7 @@ func (h *HTTPS) readCA(info os.FileInfo) error {
 	return nil
 }
 
-// dial makes the connection. The context is not that of a check, but ends with the transport's own interest.
+// dial makes the connection. The context is not that of a check: the transport ends it when it is closed.
 func (h *HTTPS) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	raw, err := h.dialer.DialContext(ctx, network, address)
 	if err != nil {
@@ -111,7 +102,6 @@ func (h *HTTPS) dial(ctx context.Context, network, address string) (net.Conn, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	defer context.AfterFunc(h.ctx, cancel)()
 	conn := tls.Client(raw, &tls.Config{
 		ServerName:         h.cfg.ServerName,
 		RootCAs:            h.roots.Load(),
