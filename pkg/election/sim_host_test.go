@@ -31,11 +31,12 @@ type host struct {
 	rate            float64
 	clock, clockAt  time.Duration
 
-	held    bool
-	since   time.Duration // by the clock of the world
-	sound   time.Duration // since when the process was not in distress
-	expires time.Duration // by the clock of the machine
-	kernel  int           // number of the last timer
+	held     bool
+	since    time.Duration // by the clock of the world
+	sound    time.Duration // since when the process was not in distress
+	distress bool
+	expires  time.Duration // by the clock of the machine
+	kernel   int           // number of the last timer
 
 	core            elector
 	running, frozen bool

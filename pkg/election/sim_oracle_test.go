@@ -32,6 +32,7 @@ const (
 type watch struct {
 	open  bool
 	since time.Duration
+	last  time.Duration // when it held
 	most  time.Duration
 	bad   bool // this time the bound was passed
 }
@@ -80,7 +81,7 @@ func (o *oracle) elapse(w *world) {
 		if !s.open {
 			return
 		}
-		s.most = max(s.most, w.now-s.since)
+		s.last, s.most = w.now, max(s.most, w.now-s.since)
 		if bound > 0 && w.now-s.since > bound && !s.bad {
 			s.bad = true
 			o.violate(w, invariant, format+" for more than %s", append(args, bound)...)
@@ -218,10 +219,10 @@ func (o *oracle) acts(h *host, state State, a Action) {
 }
 
 // takes sees that a process begins to hold the address. S2: no other live and healthy node serves it that could be probed,
-// unless it was heard and is preempted.
+// unless it was heard and is preempted. Of two holders, the probe may have found the one in distress.
 func (o *oracle) takes(h *host) {
 	e, ok := h.core.(*Election)
-	if !ok || strings.HasPrefix(e.Status().Reason, "preempted") {
+	if !ok || strings.HasPrefix(e.Status().Reason, "preempted") || o.any.last > 0 && h.w.now-o.any.last < boundProbes {
 		return
 	}
 	for _, other := range h.w.hosts {
@@ -239,8 +240,10 @@ func (o *oracle) takes(h *host) {
 // stepped sees a process after a step. S6: only Active and Leaving hold the address.
 func (o *oracle) stepped(h *host) {
 	s := h.core.State()
-	if e, ok := h.core.(*Election); ok && e.Status().Distress {
-		h.sound = h.w.now
+	if e, ok := h.core.(*Election); ok {
+		if distress := e.Status().Distress; distress || h.distress {
+			h.distress, h.sound = distress, h.w.now
+		}
 	}
 	if !h.plain && h.running && h.held && s != Active && s != Leaving {
 		o.violate(h.w, "S6", "%d holds in %s", h.id, s)
