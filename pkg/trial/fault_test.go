@@ -29,8 +29,7 @@ func TestFaultsOfTheHolder(t *testing.T) {
 			t.Parallel()
 			p := startPlane(t, Config{System: harbinger, Interval: test.interval})
 			for _, fault := range test.faults {
-				row := do(t, p, fault, test.runs)
-				if err := row.Check(); err != nil {
+				if err := do(t, p, fault, test.runs).Check(); err != nil {
 					t.Error(err)
 				}
 			}
@@ -47,7 +46,8 @@ func TestFaultsOfKeepalived(t *testing.T) {
 		fault Fault
 		left  bool
 	}{{PlannedStop, false}, {Kill, true}, {Freeze, true}, {CutCable, false}, {APIServerDies, false}} {
-		if r := do(t, p, test.fault, 1).Results[0]; r.Left != test.left {
+		r := do(t, p, test.fault, 1).Results[0]
+		if r.Left != test.left {
 			t.Errorf("%s: address left behind: %v, want %v", test.fault.Name, r.Left, test.left)
 		}
 	}

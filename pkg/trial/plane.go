@@ -40,6 +40,9 @@ type Config struct {
 	VirtualAddresses []netip.Prefix // 192.168.238.100/24 if not set
 	Port             uint16         // of the virtual address; 4300 if not set
 	Interval         time.Duration  // between advertisements; 1 s if not set
+	// Client says how often the client asks and how long it waits. On a loaded
+	// machine it has to be patient, or it measures the load.
+	Client observe.ClientConfig
 }
 
 func (c *Config) setDefaults() {
@@ -136,7 +139,9 @@ func (p *Plane) startObservers() error {
 	if p.Answers, err = observe.Watch(p.Lab, watcher, p.VirtualAddress()); err != nil {
 		return err
 	}
-	p.Client = observe.StartClient(p.clientHost, observe.ClientConfig{Target: p.endpoint()})
+	client := p.Config.Client
+	client.Target = p.endpoint()
+	p.Client = observe.StartClient(p.clientHost, client)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
 )
 
 // harbinger is the program under test, built once.
@@ -57,6 +58,8 @@ func until(t *testing.T, timeout time.Duration, what string, condition func() bo
 // sidecars wrote if the test failed. No sidecar runs yet.
 func newPlane(t *testing.T, cfg Config) *Plane {
 	t.Helper()
+	// Several labs share the machine.
+	cfg.Client = observe.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 250 * time.Millisecond}
 	p, err := New(cfg)
 	must(t, err)
 	t.Cleanup(func() {

@@ -70,12 +70,13 @@ func (p *Process) run(c Command, started chan<- error) error {
 	p.cmd = exec.Command(c.Path, c.Args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {
 		return err
 	}
+	preferSession(p.PID())
 	return p.cmd.Wait()
 }
 
