@@ -4,6 +4,7 @@ package vrrpconn
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -102,13 +103,28 @@ func (e *ear) hear() error {
 }
 
 // TestFlood: while one host sends 50,000 packets of garbage a second, the advertisements of another are heard, so that no
-// Backup takes over, and every packet is counted.
+// Backup takes over, and every packet is counted. What a flood does it does every time, while a busy machine stalls a
+// process now and then: one flood of several must pass in time, each must be counted.
 func TestFlood(t *testing.T) {
+	hosts := newHosts(t, 3)
+	const attempts = 4
+	var err error
+	for range attempts {
+		if err = surviveFlood(t, hosts); err == nil {
+			return
+		}
+		t.Log(err)
+	}
+	t.Errorf("%d floods, the last: %v", attempts, err)
+}
+
+// surviveFlood returns an error when the flood, or whatever else the machine does, kept the receiver from hearing in time.
+func surviveFlood(t *testing.T, hosts []*lab.Host) error {
+	t.Helper()
 	const (
 		interval = 20 * time.Millisecond
 		down     = 300 * time.Millisecond // a Backup takes over later than that with advertisements every 100 ms
 	)
-	hosts := newHosts(t, 3)
 	m := modes[2]
 	d := new(drops)
 	cfg := m.config(t, hosts[0])
@@ -149,13 +165,14 @@ func TestFlood(t *testing.T) {
 		t.Errorf("receive: %v", err)
 	}
 	t.Logf("heard %d of %d advertisements, at most %v apart; longest turn %v", e.heard.Load(), adverts, e.gap, e.turn)
+	checkReasons(t, d, sent)
 	if e.gap > down {
-		t.Errorf("no advertisement was heard for %v", e.gap)
+		return fmt.Errorf("no advertisement was heard for %v", e.gap)
 	}
 	if total < floodRate/4*int(floodTime/time.Second) {
-		t.Errorf("the flood had only %d packets: this machine is too slow or too busy for the test", total)
+		return fmt.Errorf("the flood had only %d packets: this machine is too slow or too busy for the test", total)
 	}
-	checkReasons(t, d, sent)
+	return nil
 }
 
 // checkReasons compares the counters with what was sent. Only packets that the kernel dropped may be without their reason.
