@@ -121,11 +121,10 @@ func (s *Sidecar) watchClaims(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		for c := range claims {
-			peer, known := s.announcer.PeerOf(c.MAC)
-			if !known { // a foreign host, or a peer whose hardware address is not known yet: then the next claim tells
+			if !c.Peer.IsValid() { // a foreign host, or a peer whose hardware address is not known yet: then the next claim tells
 				s.learnPeers()
 			}
-			s.loop.Notify(ctx, election.AddressClaimed{Address: c.Address, Peer: peer})
+			s.loop.Notify(ctx, election.AddressClaimed{Address: c.Address, Peer: c.Peer})
 		}
 		return nil
 	})
