@@ -16,9 +16,9 @@ func (e *Election) becomeActive(reason string) {
 	e.become(Active, reason)
 	e.heard.interval, e.heard.split = e.cfg.AdvertisementInterval, false
 	e.conflict = conflict{}
-	e.refreshAt = e.now.Add(e.refreshEvery())
 	e.do(Acquire{})
 	e.advertise()
+	e.refreshAt = e.now.Add(e.refreshEvery())
 	e.announce(train)
 }
 
@@ -27,9 +27,12 @@ func (e *Election) refreshEvery() time.Duration {
 	return min(e.cfg.AdvertisementInterval/2, e.cfg.Lifetime/4)
 }
 
+// advertise keeps the refreshes in step: how long a kernel may keep the addresses of a dead holder counts from its last
+// advertisement.
 func (e *Election) advertise() {
 	e.do(Advertise{Priority: e.priority()})
 	e.advertised, e.advertiseAt = e.now, e.now.Add(e.cfg.AdvertisementInterval)
+	e.refreshAt = e.now
 }
 
 // announce starts a train of announcements, whose first goes now.
@@ -58,9 +61,8 @@ func (e *Election) tickTrain() {
 
 // tickActive implements the timers of RFC 9568, section 6.4.3, and those of the kernel and the neighbours.
 func (e *Election) tickActive() {
-	if e.due(e.refreshAt) {
+	if e.due(e.refreshAt) || e.due(e.advertiseAt) {
 		e.do(Refresh{})
-		e.refreshAt = e.now.Add(e.refreshEvery())
 	}
 	if e.due(e.advertiseAt) {
 		late := e.now.Sub(e.advertiseAt) > e.cfg.AdvertisementInterval
@@ -68,6 +70,9 @@ func (e *Election) tickActive() {
 		if late { // another node may have spoken meanwhile
 			e.announce(train)
 		}
+	}
+	if e.due(e.refreshAt) {
+		e.refreshAt = e.now.Add(e.refreshEvery())
 	}
 	e.tickTrain()
 }

@@ -15,13 +15,13 @@ func (e *Election) becomeBackup(reason string) {
 	e.probe.drop()
 	e.conflict = conflict{}
 	e.become(Backup, reason)
-	e.restartDown()
+	e.restartDown(e.now)
 }
 
 // restartDown sets the Active_Down_Timer. Where equal peers are known, each takes its turn: their timers end together
 // otherwise, and two would take the addresses in the same millisecond.
-func (e *Election) restartDown() {
-	e.downAt = e.now.Add(vrrp.ActiveDownInterval(e.cfg.Version, e.priority(), e.heard.interval) + e.turn())
+func (e *Election) restartDown(from time.Time) {
+	e.downAt = from.Add(vrrp.ActiveDownInterval(e.cfg.Version, e.priority(), e.heard.interval) + e.turn())
 }
 
 // turn is the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568. All turns
@@ -98,7 +98,7 @@ func (e *Election) receivedBackup(ev Received) {
 		if e.state != Backup {
 			e.become(Backup, fmt.Sprintf("heard %s with priority %d", ev.Source, adv.Priority))
 		}
-		e.restartDown()
+		e.restartDown(e.now)
 	}
 }
 
@@ -122,9 +122,9 @@ func (e *Election) released() {
 func (e *Election) defersTo(priority uint8) bool {
 	own := e.priority()
 	switch {
-	case priority >= own:
-		return true
-	case e.rules.distress && inDistress(priority) && !e.health.distress:
+	case priority >= own, e.health.distress:
+		return true // nodes in distress do not take from each other
+	case e.rules.distress && inDistress(priority):
 		return false
 	}
 	return !e.cfg.Preempt || e.now.Before(e.preemptAt)
@@ -172,7 +172,8 @@ func (e *Election) preempting() bool {
 func (e *Election) down() {
 	switch {
 	case e.preempting() && e.health.distress:
-		e.restartDown() // nodes in distress do not take from each other
+		e.heard.accepted = e.heard.at // by this node, which was not in distress then
+		e.restartDown(e.heard.at)
 	case e.preempting():
 		e.becomeActive(fmt.Sprintf("preempted %s of priority %d", e.heard.holder, e.heard.priority))
 	case !e.rules.probe:
