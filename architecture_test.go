@@ -51,7 +51,7 @@ var owners = map[string][]string{
 	"github.com/mdlayher/arp":                 {"pkg/announce"},
 	"github.com/mdlayher/ndp":                 {"pkg/announce"},
 	"github.com/mdlayher/packet":              {"pkg/announce"},
-	"golang.org/x/net/":                       {"pkg/vrrpconn", "pkg/announce"},
+	"golang.org/x/net/":                       {"pkg/announce"},
 	"github.com/cilium/ebpf":                  {"pkg/steer"},
 	"github.com/google/nftables":              {"pkg/steer"},
 	"github.com/prometheus/":                  {"pkg/metrics"},

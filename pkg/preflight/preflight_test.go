@@ -71,7 +71,7 @@ func TestCheck(t *testing.T) {
 		{name: "in the list of peers", document: vip + "election: {vrrp: {peers: [192.168.238.130, 192.168.238.131]}}"},
 		{name: "not in the list of peers", document: vip + "election: {vrrp: {peers: [192.168.238.131, 192.168.238.132]}}", want: []string{"election.vrrp.peers"}},
 		{name: "in the list of one family", document: "virtualAddresses: [192.168.238.100/24, 'fd00::100/64']\n" +
-			"election: {vrrp: {peers: [192.168.238.130, 'fd00::131']}}", want: []string{"election.vrrp.peers"}},
+			"election: {vrrp: {peers: [192.168.238.130, 192.168.238.131, 'fd00::131', 'fd00::132']}}", want: []string{"election.vrrp.peers"}},
 		{name: "in the list by the link-local address", document: "virtualAddresses: ['fd00::100/64']\nelection: {vrrp: {peers: ['fe80::1', 'fe80::2']}}"},
 
 		{name: "apiserver at work", document: vip, listeners: []preflight.Listener{apiServer}},

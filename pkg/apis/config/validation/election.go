@@ -129,6 +129,18 @@ func validateAuthentication(fldPath *field.Path, vrrp *config.VRRP) field.ErrorL
 	return nil
 }
 
+// minPeers are a node and another: without another, adverts would go to nobody.
+const minPeers = 2
+
+func countFamily(addrs []netip.Addr, family netip.Addr) (n int) {
+	for _, a := range addrs {
+		if a.Is4() == family.Is4() {
+			n++
+		}
+	}
+	return n
+}
+
 func validatePeers(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	peers := cfg.Election.VRRP.Peers
 	if peers == nil {
@@ -148,8 +160,9 @@ func validatePeers(fldPath *field.Path, cfg *config.HarbingerConfiguration) fiel
 		return errs
 	}
 	for _, vip := range cfg.VirtualAddresses {
-		if vip.IsValid() && !slices.ContainsFunc(peers, func(peer netip.Addr) bool { return peer.Is4() == vip.Addr().Is4() }) {
-			errs = append(errs, field.Invalid(fldPath, texts(peers), fmt.Sprintf("must have addresses of the family of %s too", vip)))
+		if vip.IsValid() && countFamily(peers, vip.Addr()) < minPeers {
+			errs = append(errs, field.Invalid(fldPath, texts(peers), fmt.Sprintf(
+				"must have every node, this one and at least one other, by an address of the family of %s: leave it out for multicast", vip)))
 		}
 	}
 	return errs

@@ -153,6 +153,7 @@ func TestValidate(t *testing.T) {
 			c.Election.VRRP.Peers = addrs("192.168.238.130", "192.168.238.131", "192.168.238.132")
 		}, nil},
 		{"no peers", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Peers = addrs() }, []string{"election.vrrp.peers"}},
+		{"no other node", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Peers = addrs("192.168.238.130") }, []string{"election.vrrp.peers"}},
 		{"duplicate peer", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Peers = addrs("192.168.238.130", "192.168.238.131", "192.168.238.130")
 		}, []string{"election.vrrp.peers[2]"}},
