@@ -138,7 +138,7 @@ func (o *oracle) look(w *world) {
 func (o *oracle) moved(w *world, holder int) {
 	if o.holder != nobody {
 		o.moves++
-		if w.now-w.faulty > boundStable {
+		if w.now-w.faulty > boundStable && w.loss == 0 {
 			o.violate(w, "S9", "%d takes over without a fault", holder)
 		}
 	}

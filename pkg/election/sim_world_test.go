@@ -38,6 +38,7 @@ type world struct {
 
 	// what an ablation takes away beside the rules of the core
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
+	quiet      bool // nobody announces after the first seconds
 	timerFirst bool // overdue timers speak before queued packets are heard
 
 	oracle oracle
@@ -138,6 +139,9 @@ func (w *world) advertise(from *host, priority uint8) {
 
 // announce sends a gratuitous ARP to all and to the client.
 func (w *world) announce(from *host) {
+	if w.quiet && w.now-from.since > 4500*time.Millisecond {
+		return
+	}
 	for _, to := range w.hosts {
 		if to != from && w.connected(from.id, to.id) && !w.lost() {
 			w.after(w.delay(from.id, to.id), func() { to.frame(AddressClaimed{Address: vip, Peer: from.addr}) })

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"testing"
+	"time"
+)
+
+// ablations say what each rule is for: the faults that break an invariant without it. That packets are heard before timers
+// speak has a test of its own, as the probe and the late fence cover for it.
+var ablations = []struct {
+	rule      string
+	off       func(*world, *rules)
+	faults    []string
+	invariant string
+}{
+	{"probe", func(_ *world, r *rules) { r.probe = false }, []string{"filter", "oneway", "loss"}, "S2-start"},
+	{"late fence", func(_ *world, r *rules) { r.fence = false }, []string{"freeze", "filter"}, "S7"},
+	{"distress", func(_ *world, r *rules) { r.distress = false }, []string{"unhealthy"}, "L2"},
+	{"claims by ARP", func(_ *world, r *rules) { r.claims = false }, []string{"filter", "partition", "blackhole"}, "S2"},
+	{"announcements after the train", func(w *world, _ *rules) { w.quiet = true }, []string{"filter", "partition", "blackhole"}, "ARP"},
+	{"lifetime of the addresses", func(w *world, _ *rules) { w.endless = true }, []string{"kill", "freeze"}, "S3"},
+}
+
+// Without a rule, the faults that it is for break its invariant; with it, the same runs break none.
+func TestAblation(t *testing.T) {
+	for _, a := range ablations {
+		t.Run(a.rule, func(t *testing.T) {
+			broken, n := 0, seeds(t, 40)
+			for seed := range uint64(n) {
+				if w := runRandom(seed, a.faults, nil, nil); len(w.oracle.violations) > 0 {
+					t.Errorf("seed %d with the rule: %q", seed, w.oracle.violations)
+				}
+				if w := runRandom(seed, a.faults, a.off, nil); w.oracle.broken[a.invariant] > 0 {
+					broken++
+				}
+			}
+			if broken == 0 {
+				t.Errorf("%s holds without the rule in %d runs", a.invariant, n)
+			}
+			t.Logf("without it %s is broken in %d of %d runs of %q", a.invariant, broken, n, a.faults)
+		})
+	}
+}
+
+// A planned stop that breaks before it makes leaves nobody for the skew time; one that makes first leaves nobody for no
+// time at all.
+func TestAblationOfMakeBeforeBreak(t *testing.T) {
+	dark := func(off bool) (most time.Duration) {
+		for seed := range uint64(20) {
+			w := newWorld(params{seed: seed, hosts: 3, together: true, each: graded, ablate: func(_ *world, r *rules) { r.makeBeforeBreak = !off }})
+			w.run(20 * sec)
+			w.oracle.dark = watch{}
+			w.inject(fault{kind: "stop", at: w.now, dur: 20 * sec, i: w.one()})
+			w.run(10 * sec)
+			most = max(most, w.oracle.dark.most)
+		}
+		return most
+	}
+	if d := dark(false); d != 0 {
+		t.Errorf("with it nobody held for %s", d)
+	}
+	if d := dark(true); d < 500*msec || d > time.Second {
+		t.Errorf("without it nobody held for %s, want the skew time", d)
+	}
+}
+
+// Where neither asks the address first, the order of the control loop alone keeps a thawed Backup, whose timer is overdue,
+// from taking the address from a holder whose advertisements are queued.
+func TestAblationOfPacketsBeforeTimers(t *testing.T) {
+	moves := func(timerFirst bool) (n int) {
+		for seed := range uint64(20) {
+			w := newWorld(params{seed: seed, hosts: 3, together: true, each: pinned, ablate: func(w *world, r *rules) {
+				w.timerFirst, r.probe = timerFirst, false
+			}})
+			w.run(20 * sec)
+			w.oracle.moves = 0
+			w.inject(others("freeze", 10*sec)(w, w.one())...)
+			w.run(20 * sec)
+			n += w.oracle.moves
+		}
+		return n
+	}
+	if n := moves(false); n != 0 {
+		t.Errorf("%d moves when frozen Backups thaw", n)
+	}
+	if moves(true) == 0 {
+		t.Error("no move without the order")
+	}
+}
