@@ -236,6 +236,8 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 		e.received(ev)
 	case LinkChanged:
 		e.linkChanged(ev.Up)
+	case Reconfigured:
+		e.cfg.Priority, e.cfg.Preempt, e.cfg.PreemptDelay = ev.Priority, ev.Preempt, ev.PreemptDelay
 	case HealthChanged:
 		e.health.changed(now, ev.Healthy)
 	case ProbeDone:

@@ -38,6 +38,13 @@ type LinkChanged struct{ Up bool }
 // HealthChanged says whether the balancer has a healthy backend. Until the first one it has none.
 type HealthChanged struct{ Healthy bool }
 
+// Reconfigured changes what may change while the election runs. The next advertisement and the next timers count with it.
+type Reconfigured struct {
+	Priority     uint8
+	Preempt      bool
+	PreemptDelay time.Duration
+}
+
 // ProbeDone answers a Probe.
 type ProbeDone struct {
 	Verdict Verdict
@@ -65,6 +72,7 @@ func (Tick) event()           {}
 func (Received) event()       {}
 func (LinkChanged) event()    {}
 func (HealthChanged) event()  {}
+func (Reconfigured) event()   {}
 func (ProbeDone) event()      {}
 func (AddressClaimed) event() {}
 func (AddressLost) event()    {}
@@ -78,6 +86,9 @@ func (e Received) String() string {
 }
 func (e LinkChanged) String() string   { return fmt.Sprintf("link up=%t", e.Up) }
 func (e HealthChanged) String() string { return fmt.Sprintf("health healthy=%t", e.Healthy) }
+func (e Reconfigured) String() string {
+	return fmt.Sprintf("reconfigured priority=%d preempt=%t delay=%s", e.Priority, e.Preempt, e.PreemptDelay)
+}
 func (e ProbeDone) String() string {
 	return fmt.Sprintf("probe %s known=%t %s", e.Verdict, e.KnownOwner, e.Detail)
 }

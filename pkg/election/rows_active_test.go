@@ -259,3 +259,21 @@ func TestDistressClassKeepsTheOrder(t *testing.T) {
 		last = got
 	}
 }
+
+// A changed priority counts from the next advertisement on, and for a Backup from the next timer on.
+func TestReconfigured(t *testing.T) {
+	r := active(t)
+	r.step(Reconfigured{Priority: 150, Preempt: true})
+	r.run(time.Second)
+	if r.did(advertisement(150)) != 1 || r.did(advertisement(100)) != 0 {
+		t.Errorf("did %q", r.trace)
+	}
+	r.hear(upper, 120)
+	r.wantState(Active)
+	r.step(Reconfigured{Priority: 110})
+	r.hear(upper, 120)
+	r.wantState(Backup)
+	r.hear(upper, 50) // no preemption any more
+	r.run(3500 * time.Millisecond)
+	r.wantState(Backup)
+}

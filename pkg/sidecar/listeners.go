@@ -107,6 +107,7 @@ func (s *Sidecar) openPorts() ([]control.Port, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open advertisement socket: %w", err)
 		}
+		s.ports = append(s.ports, port{conn: conn, sidecar: s, vip: vip})
 		ports = append(ports, control.Port{Conn: learningConn{conn, s, s.link.Primary(vip)}, Advertisement: adv})
 	}
 	return ports, nil

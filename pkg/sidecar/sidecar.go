@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -41,11 +42,15 @@ type Options struct {
 	Node string
 	// Balancer is the command that starts a balancer process.
 	Balancer []string
+	// File is where the configuration came from. Its changes are applied; empty where it came from the environment.
+	File string
 }
 
 // Sidecar is one running keeper.
 type Sidecar struct {
-	cfg         *config.HarbingerConfiguration
+	cfg         *config.HarbingerConfiguration                // that everything was opened with
+	live        atomic.Pointer[config.HarbingerConfiguration] // with what has changed since
+	file        string
 	log         logr.Logger
 	node        string
 	incarnation string
@@ -61,6 +66,7 @@ type Sidecar struct {
 	supervisor *proxy.Supervisor
 	health     chan struct{} // the balancer's health may have changed
 	loop       *control.Loop
+	ports      []port
 	identities []net.Listener
 	status     net.Listener
 
@@ -71,10 +77,11 @@ type Sidecar struct {
 // are handed over, then open connections drain. It returns nil after that, or the error that ended it.
 func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Options) error {
 	s := &Sidecar{
-		cfg: cfg, node: options.Node, started: time.Now(), incarnation: incarnation(),
+		cfg: cfg, file: options.File, node: options.Node, started: time.Now(), incarnation: incarnation(),
 		log:    options.Log.WithValues("vrid", cfg.Election.VRRP.VirtualRouterID),
 		health: make(chan struct{}, 1), // a signal that is not taken yet says enough
 	}
+	s.live.Store(cfg)
 	if err := scheduleRealTime(); err != nil {
 		s.log.Info("Running with normal scheduling", "reason", err.Error())
 	}
@@ -113,6 +120,9 @@ func (s *Sidecar) run(stop context.Context) error {
 		return nil
 	})
 	g.Go(func() error { return s.supervisor.Run(ctx) })
+	if s.file != "" {
+		g.Go(func() error { return s.watchFile(ctx, s.file) })
+	}
 	g.Go(func() error { return s.watchHealth(ctx) })
 	g.Go(func() error { return s.watchAddresses(ctx) })
 	g.Go(func() error { return s.watchClaims(ctx) })
@@ -125,7 +135,7 @@ func (s *Sidecar) run(stop context.Context) error {
 
 // drain lets open connections end, as long as the configuration allows.
 func (s *Sidecar) drain(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, s.cfg.LoadBalancer.Drain.Timeout)
+	bounded, cancel := context.WithTimeout(ctx, s.live.Load().LoadBalancer.Drain.Timeout)
 	defer cancel()
 	if err := s.supervisor.Drain(bounded); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("drain connections: %w", err)

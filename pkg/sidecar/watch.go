@@ -200,7 +200,7 @@ func (s *Sidecar) learn(peer, primary netip.Addr) {
 // learnPeers makes the configured peers known, of which those in Backup are never heard.
 func (s *Sidecar) learnPeers() {
 	for _, vip := range addrs(s.cfg.VirtualAddresses) {
-		for _, p := range peers(s.cfg, s.link, vip) {
+		for _, p := range peers(s.live.Load(), s.link, vip) {
 			s.learn(p, s.link.Primary(vip))
 		}
 	}

@@ -47,7 +47,7 @@ func (c *Conn) receive(fd uintptr) (bool, error) {
 		c.taken++
 		err = c.in.parse()
 		if err == nil {
-			err = c.cfg.Rules.Check(c.in.packet)
+			err = c.check()
 		}
 		if err == nil {
 			return true, nil
@@ -64,4 +64,10 @@ func (c *Conn) reportOverflow() {
 		c.in.overflow--
 		c.cfg.Dropped(ReasonOverflow, netip.Addr{})
 	}
+}
+
+func (c *Conn) check() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cfg.Rules.Check(c.in.packet)
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,16 +32,19 @@ type Config struct {
 }
 
 // Conn is a socket of protocol 112 on one interface. Send and Receive are for one goroutine; Wait may run beside them in
-// another, and Close anywhere.
+// another, Close and SetPeers anywhere.
 type Conn struct {
-	cfg          Config
-	conn         *net.IPConn
-	raw          syscall.RawConn
+	cfg  Config
+	conn *net.IPConn
+	raw  syscall.RawConn
+
+	mu           sync.Mutex // guards where packets go to and come from: destinations and cfg.Rules
 	destinations []netip.Addr
-	source       []byte // control message that sets the source address
-	message      []byte // as last sent
-	in           *reader
-	taken        int // packets since Receive last reported that none is left
+
+	source  []byte // control message that sets the source address
+	message []byte // as last sent
+	in      *reader
+	taken   int // packets since Receive last reported that none is left
 }
 
 // Listen opens the socket. It needs CAP_NET_RAW and CAP_NET_ADMIN.
@@ -64,20 +68,31 @@ func Listen(cfg Config) (*Conn, error) {
 	}
 	return &Conn{
 		cfg: cfg, conn: conn, raw: raw,
-		destinations: destinations(cfg), source: sourceMessage(cfg), in: newReader(),
+		destinations: destinations(cfg.Source, cfg.Peers), source: sourceMessage(cfg), in: newReader(),
 	}, nil
 }
 
+// SetPeers replaces the peers of a unicast socket: where advertisements go, and whose are accepted.
+func (c *Conn) SetPeers(peers []netip.Addr) error {
+	if len(c.cfg.Peers) == 0 || len(peers) == 0 {
+		return errors.New("a socket does not change between multicast and unicast")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.destinations, c.cfg.Rules.Sources = destinations(c.cfg.Source, peers), peers
+	return nil
+}
+
 // destinations are where an advertisement goes: the peers, or the group of the family.
-func destinations(cfg Config) []netip.Addr {
-	if len(cfg.Peers) == 0 {
-		return []netip.Addr{group(cfg.Source)}
+func destinations(source netip.Addr, peers []netip.Addr) []netip.Addr {
+	if len(peers) == 0 {
+		return []netip.Addr{group(source)}
 	}
-	peers := make([]netip.Addr, len(cfg.Peers))
-	for i, p := range cfg.Peers {
-		peers[i] = p.WithZone("")
+	out := make([]netip.Addr, len(peers))
+	for i, p := range peers {
+		out[i] = p.WithZone("")
 	}
-	return peers
+	return out
 }
 
 func group(source netip.Addr) netip.Addr {
@@ -99,6 +114,8 @@ func sourceMessage(cfg Config) []byte {
 // Send sends an advertisement to the group or to every peer. It never blocks; one peer that cannot be reached does not
 // keep it from the others.
 func (c *Conn) Send(a vrrp.Advertisement) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var errs []error
 	err := c.raw.Control(func(fd uintptr) {
 		for _, to := range c.destinations {

@@ -194,6 +194,28 @@ func TestDeadPeers(t *testing.T) {
 	}
 }
 
+// TestSetPeers: a unicast socket sends to its new peers alone, and accepts only theirs.
+func TestSetPeers(t *testing.T) {
+	hosts := newHosts(t, 3)
+	m := modes[3]
+	first := listen(t, hosts[1], m.config(t, hosts[1], hosts[0]))
+	second := listen(t, hosts[2], m.config(t, hosts[2], hosts[0]))
+	sender := listen(t, hosts[0], m.config(t, hosts[0], hosts[1]))
+	must(t, sender.Send(m.advertisement(100)))
+	receive(t, first)
+	must(t, sender.SetPeers([]netip.Addr{m.address(t, hosts[2])}))
+	must(t, sender.Send(m.advertisement(101)))
+	receive(t, second)
+	if p, ok, err := first.Receive(); ok || err != nil {
+		t.Errorf("the former peer got %+v, %v", p, err)
+	}
+	must(t, second.Send(m.advertisement(102)))
+	receive(t, sender)
+	if sender.SetPeers(nil) == nil {
+		t.Error("a unicast socket became a multicast one")
+	}
+}
+
 // TestMembershipStays: the group is heard again after the cable was out and the addresses were gone.
 func TestMembershipStays(t *testing.T) {
 	hosts := newHosts(t, 2)

@@ -46,6 +46,7 @@ func run(ctx context.Context, s streams, file string) error {
 	return sidecar.Run(ctx, cfg, sidecar.Options{
 		Log:  logging.New(s.err, logging.Format(cfg.Logging.Format), cfg.Logging.Verbosity),
 		Node: node,
+		File: file,
 		Balancer: []string{executable, balancerCommand,
 			"--log-format", string(cfg.Logging.Format), "--log-verbosity", fmt.Sprint(cfg.Logging.Verbosity)},
 	})
