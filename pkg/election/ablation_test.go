@@ -89,3 +89,26 @@ func TestAblationOfPacketsBeforeTimers(t *testing.T) {
 		t.Error("no move without the order")
 	}
 }
+
+// Of two holders that meet after a partition, the loser's announcement may be the last that the client heard. Its last word
+// makes the winner announce again at once, not only with the next of its announcements.
+func TestAblationOfLastWord(t *testing.T) {
+	misled := func(curt bool) (most time.Duration) {
+		for seed := range uint64(30) {
+			w := newWorld(params{seed: seed, hosts: 3, together: true, each: pinned, ablate: func(w *world, _ *rules) { w.curt = curt }})
+			w.run(20*sec + w.random(0, sec))
+			w.inject(partition(w, w.one())...)
+			w.run(19 * sec)
+			w.oracle.misled = watch{}
+			w.run(20 * sec)
+			most = max(most, w.oracle.misled.most)
+		}
+		return most
+	}
+	if d := misled(false); d > lanDelay {
+		t.Errorf("the client did not know the holder for %s", d)
+	}
+	if d := misled(true); d < time.Second {
+		t.Errorf("without the last word the client did not know the holder for only %s", d)
+	}
+}

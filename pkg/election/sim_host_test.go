@@ -265,7 +265,7 @@ func (h *host) step(ev Event) {
 			if t, ok := a.(Transition); ok {
 				h.w.log("%d: %s", h.id, t)
 				h.overslept = false
-			} else if ev == nil {
+			} else if _, word := a.(Advertise); ev == nil && !(h.w.curt && word && was == Active && h.core.State() == Backup) {
 				h.w.oracle.acts(h, was, a)
 				ev = h.perform(a)
 			}

@@ -39,6 +39,7 @@ type world struct {
 	// what an ablation takes away beside the rules of the core
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
 	quiet      bool // nobody announces after the first seconds
+	curt       bool // who yields does not say so
 	timerFirst bool // overdue timers speak before queued packets are heard
 
 	oracle oracle
