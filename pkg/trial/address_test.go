@@ -154,3 +154,37 @@ func TestAddressIsDefendedAgainstALateForeignHost(t *testing.T) {
 	must(t, foreign.DeleteAddress(p.VirtualAddresses[0]))
 	must(t, p.Settle())
 }
+
+// otherCluster makes Harbinger one of another cluster.
+const otherCluster = `apiVersion: harbinger.dev/v1alpha1
+kind: HarbingerConfiguration
+controlPlane:
+  clusterName: other
+`
+
+func TestAddressOfAnotherClusterIsNotTaken(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, Config{System: harbinger, Nodes: 2})
+	ours, theirs := p.Nodes[0], p.Nodes[1]
+	must(t, theirs.WriteFile("/etc/kubernetes/other.yaml", otherCluster))
+	run(t, p, theirs, Harbinger{Binary: harbinger.Binary, Flags: []string{"--config", "/etc/kubernetes/other.yaml"}})
+	expectHolder(t, p, theirs)
+	start := time.Now()
+	// Another virtual router, so that only the address tells them apart.
+	run(t, p, ours, Harbinger{Binary: harbinger.Binary, Flags: []string{"--virtual-router-id", "52"}})
+	until(t, 15*time.Second, "our node says that another cluster has the address", func() bool {
+		return status(t, ours).VirtualRouter.State == "Conflict"
+	})
+	expectStill(t, p, theirs, start)
+}
+
+func TestAloneAnnouncesWithinFiveSeconds(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, Config{System: harbinger, Nodes: 1})
+	start := time.Now()
+	must(t, p.StartSidecar(p.Nodes[0]))
+	until(t, settleTime, "the address is answered for", func() bool { return len(p.Answers.Now()) == 1 })
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("the address was announced after %v, want at most 5s", took)
+	}
+}

@@ -65,13 +65,13 @@ var (
 	}
 	APIServerDies = Fault{
 		Name:  "apiserver dies",
-		Bound: 500 * time.Millisecond, FastBound: 500 * time.Millisecond,
+		Bound: time.Second, FastBound: time.Second,
 		Inject: func(_ *Plane, n *Node) error { return n.APIServer.Kill() },
 		Repair: func(p *Plane, n *Node) error { return p.StartAPIServer(n) },
 	}
 	BalancerCrashes = Fault{
 		Name:  "balancer crash",
-		Bound: 500 * time.Millisecond, FastBound: 500 * time.Millisecond,
+		Bound: time.Second, FastBound: time.Second,
 		Inject: func(_ *Plane, n *Node) error { return n.Sidecar.CrashBalancer() },
 		Repair: func(*Plane, *Node) error { return nil },
 	}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
@@ -180,7 +181,20 @@ func (p *Plane) Start() error {
 			return err
 		}
 	}
-	return p.Settle()
+	if err := p.Settle(); err != nil {
+		return fmt.Errorf("%w\n%s", err, p.lastWords())
+	}
+	return nil
+}
+
+// lastWords returns what the sidecars wrote last.
+func (p *Plane) lastWords() string {
+	var b strings.Builder
+	for _, n := range p.Nodes {
+		lines := strings.Split(strings.TrimSpace(n.Sidecar.Keeper.Output()), "\n")
+		fmt.Fprintf(&b, "%s of %s: %s\n", p.System.Name(), n.Name, strings.Join(lines[max(0, len(lines)-3):], "\n  "))
+	}
+	return b.String()
 }
 
 // StartSidecar runs the sidecar of a node, for the first time or again.

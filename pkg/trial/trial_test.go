@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(Main(func() int {
 		flag.Parse()
 		// The tests wait more than they work.
-		if err := flag.Set("test.parallel", "6"); err != nil {
+		if err := flag.Set("test.parallel", "10"); err != nil {
 			panic(err)
 		}
 		dir, err := os.MkdirTemp("", "trial")

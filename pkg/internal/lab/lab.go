@@ -20,6 +20,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 )
@@ -47,8 +48,10 @@ type Lab struct {
 	prefix, prefix6 netip.Prefix
 	wire            *Netns // holds the bridge, and is no host's
 	bridge          *netlink.Bridge
-	hosts           []*Host
 	filter          filter
+
+	mu    sync.Mutex
+	hosts []*Host
 }
 
 // New returns a lab with its first hosts.
@@ -112,7 +115,9 @@ func (l *Lab) AddHost(name string, number uint8) (*Host, error) {
 		return nil, fmt.Errorf("host %s: %w", name, err)
 	}
 	h.Netns = ns
+	l.mu.Lock()
 	l.hosts = append(l.hosts, h)
+	l.mu.Unlock()
 	if err := h.build(); err != nil {
 		return nil, fmt.Errorf("host %s: %w", name, err)
 	}
@@ -128,21 +133,26 @@ func numbered(prefix netip.Prefix, number uint8) netip.Prefix {
 }
 
 // Hosts returns the hosts in the order they were added.
-func (l *Lab) Hosts() []*Host { return slices.Clone(l.hosts) }
+func (l *Lab) Hosts() []*Host {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.hosts)
+}
 
 // HostOf returns the host whose interface has that MAC address.
 func (l *Lab) HostOf(mac net.HardwareAddr) (*Host, bool) {
-	i := slices.IndexFunc(l.hosts, func(h *Host) bool { return slices.Equal(h.MAC, mac) })
-	if i < 0 {
-		return nil, false
+	for _, h := range l.Hosts() {
+		if slices.Equal(h.MAC, mac) {
+			return h, true
+		}
 	}
-	return l.hosts[i], true
+	return nil, false
 }
 
 // Close kills every process in the lab and takes its hosts down.
 func (l *Lab) Close() error {
 	var errs []error
-	for _, h := range l.hosts {
+	for _, h := range l.Hosts() {
 		errs = append(errs, h.close())
 	}
 	return errors.Join(append(errs, l.wire.Close())...)

@@ -44,6 +44,7 @@ func Main(run func() int, roles ...Role) int {
 		return fail(fmt.Errorf("no role is called %q", name))
 	}
 	if os.Geteuid() == 0 {
+		prefer()
 		return run()
 	}
 	return rerunAsRoot()

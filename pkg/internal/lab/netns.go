@@ -90,7 +90,6 @@ func (n *Netns) Do(f func() error) error {
 
 // enter moves the calling thread into the namespace.
 func (n *Netns) enter() error {
-	prefer()
 	// A thread may only change its mount namespace when it shares its
 	// working directory with no other.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {

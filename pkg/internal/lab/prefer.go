@@ -7,22 +7,27 @@ package lab
 import (
 	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// niceness is that of all that runs in a host. Hosts are measured, so what else
-// the machine does has to wait. Without the right to that they are measured
-// nevertheless.
+// niceness is that of a lab. Hosts are measured, so what else the machine does
+// has to wait. Without the right to that they are measured nevertheless.
 const niceness = -10
 
-// prefer gives the calling thread its niceness, and what is started from it.
+// prefer gives this process its niceness, and all that it starts from now on.
 func prefer() {
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, niceness)
+	threads, _ := os.ReadDir("/proc/self/task")
+	for _, thread := range threads {
+		if id, err := strconv.Atoi(thread.Name()); err == nil {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, id, niceness)
+		}
+	}
 }
 
-// preferSession does the same for a process that leads a session, where the
-// kernel shares the processors between sessions first.
+// preferSession does the same for a process that leads a session: the kernel
+// may share the processors between sessions first.
 func preferSession(pid int) {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), fmt.Append(nil, niceness), 0)
 }

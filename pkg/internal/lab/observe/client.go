@@ -165,10 +165,11 @@ func (o *Outage) add(d time.Duration) {
 	o.Total += d
 }
 
-// Served reports whether every attempt of the last time d succeeded.
+// Served reports whether the attempts of the last time d succeeded, but for one
+// in ten: a busy machine may be too slow for some.
 func (c *Client) Served(d time.Duration) bool {
 	o := c.Outage(time.Now().Add(-d))
-	return o.Attempts > 0 && o.Failed == 0
+	return o.Attempts > 0 && o.Failed <= o.Attempts/10
 }
 
 // Nodes returns how many requests each node has answered since a time.
