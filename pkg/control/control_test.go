@@ -311,6 +311,26 @@ func TestWhatTheKernelRefusesIsNotAdvertised(t *testing.T) {
 	})
 }
 
+// What failed while this node held the addresses is no reason to call it not ready when another holds them.
+func TestFailuresOfAHolderEndWithItsTerm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		ctx, cancel := context.WithCancel(t.Context())
+		l := h.loop(100)
+		wait := start(t, ctx, l)
+		pass(5 * time.Second)
+		h.mu.Lock()
+		h.failing = errors.New("lifetime had passed")
+		h.mu.Unlock()
+		pass(time.Second)
+		if s := l.Status(); s.Election.State != election.Backup || len(s.Failing) != 0 {
+			t.Errorf("state %s, failing %v; want Backup, and nothing failing", s.Election.State, s.Failing)
+		}
+		cancel()
+		wait()
+	})
+}
+
 // A process that did not run for longer than a takeover takes must hear its successor before its own timers speak
 // (invariant S7).
 func TestThawHearsBeforeItSpeaks(t *testing.T) {

@@ -79,7 +79,15 @@ func (l *Loop) probe(ctx context.Context, timeout time.Duration) {
 	})
 }
 
+// ofHolder are the actions of a holder alone. What failed of them says nothing of a node that holds no more.
+var ofHolder = []string{"refresh", "advertise", "announce"}
+
 func (l *Loop) transition(t election.Transition) {
+	if t.To != election.Active && t.To != election.Leaving {
+		for _, action := range ofHolder {
+			delete(l.failing, action)
+		}
+	}
 	l.cfg.Metrics.StateChanged(t.From.String(), t.To.String())
 	l.cfg.Log.Info("State changed", "from", t.From.String(), "to", t.To.String(), "reason", t.Reason)
 	l.recordMove(t)
