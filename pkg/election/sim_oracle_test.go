@@ -46,15 +46,13 @@ func (s *watch) set(now time.Duration, open bool) {
 
 // oracle holds the invariants. S0, S4, S5, S8, S10, L3 and L4 are about the Lease.
 type oracle struct {
-	pairs                     [][]dual
-	total                     time.Duration // two holders that reach each other
-	any                       watch         // any two
-	dark, idle, sick, misled  watch
-	holder                    int
-	moves                     int
-	violations                []string
-	broken                    map[string]int
-	silent, alone, disordered bool
+	pairs                    [][]dual
+	any                      watch // any two
+	dark, idle, sick, misled watch
+	holder                   int
+	moves                    int
+	violations               []string
+	broken                   map[string]int
 }
 
 // dual are the conditions under which two hosts that reach each other both hold the address.
