@@ -1,16 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package election decides whether this node holds the virtual addresses. It is the state machine of VRRP (RFC 9568,
-// section 6; RFC 3768, section 6) with what VRRP alone lacks: the identity probe before a takeover by silence, the distress
-// class for a node without a healthy backend, ARP as a second channel, the fence of a process that ran late, and a planned
-// stop that makes before it breaks.
-//
-// Events go in with the time, actions come out. The package does no I/O, reads no clock and starts nothing; the next
-// deadline is a value. It is not safe for concurrent use.
-//
-// The arbitration by a Lease has its place in three spots: takeover (between the probe's verdict and Acquire), priority
-// (the class 240 to 254 of a holder with a claim), and yields (who gives way to whom). Without an API that was ever seen, mode
-// Hybrid is mode VRRP.
 package election
 
 import (

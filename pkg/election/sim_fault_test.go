@@ -79,7 +79,7 @@ var kinds = map[string]func(w *world, f fault, on bool){
 		}
 	},
 	"foreign": func(w *world, _ fault, on bool) {
-		w.foreign = on
+		w.foreign, w.intruded = on, w.now
 		w.intrude()
 	},
 	"delete": func(w *world, f fault, on bool) {

@@ -4,6 +4,7 @@ package election
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,9 +23,10 @@ const (
 	boundProbes  = 2 * longestProbe                      // S2: two probes that overlap
 	boundHealed  = boundLive + linger                    // S1 of one that leaves, and meets a holder whom it could not hear before
 	boundStopped = 4*time.Second + leaveSlack            // both leave, and neither could hear the other while one was Active
-	boundDark    = 7500 * time.Millisecond               // L1: it has no calls of the API to wait for, but the same zombies
+	boundDark    = 5500 * time.Millisecond               // L1: the timer of the lowest priority, a retry and two probes; the Lease adds its calls
 	boundHealthy = 7 * time.Second                       // L2
 	boundCache   = announceEvery + lanDelay              // the client's neighbour cache, after quiescence
+	boundMuddy   = 10 * time.Second                      // S3: how long the LAN must have been sound for a zombie to be known
 	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
 )
 
@@ -51,6 +53,8 @@ type oracle struct {
 	dark, idle, sick, misled watch
 	holder                   int
 	moves                    int
+	muddy                    time.Duration // when a host last missed what another said
+	served                   time.Duration // when a live host last held
 	violations               []string
 	broken                   map[string]int
 }
@@ -107,6 +111,9 @@ func (o *oracle) elapse(w *world) {
 // look sees the state of the world after an event.
 func (o *oracle) look(w *world) {
 	clean, duals := o.clean(w), false
+	if !clean || slices.ContainsFunc(w.hosts, func(h *host) bool { return h.paused }) {
+		o.muddy = w.now
+	}
 	for i := range o.pairs {
 		for j := range i {
 			duals = o.lookPair(w, w.hosts[i], w.hosts[j]) || duals
@@ -123,10 +130,13 @@ func (o *oracle) look(w *world) {
 			reached = reached || w.reachable(h.id)
 		}
 	}
+	if holds {
+		o.served = w.now
+	}
 	o.any.set(w.now, duals)
 	o.dark.set(w.now, !reached && o.holder != nobody)
 	o.idle.set(w.now, clean && live && !holds)
-	o.sick.set(w.now, clean && healthy && !serves)
+	o.sick.set(w.now, o.linked(w) && healthy && !serves)
 	o.misled.set(w.now, clean && !duals && holds && w.client != holder)
 	if holds && !duals && holder != o.holder {
 		o.moved(w, holder)
@@ -143,25 +153,20 @@ func (o *oracle) moved(w *world, holder int) {
 	o.holder = holder
 }
 
-// clean reports whether all machines that run hear each other.
+// linked reports whether frames pass between all machines that run; clean, whether they hear each other, too.
+func (o *oracle) linked(w *world) bool {
+	return w.loss == 0 && !w.foreign && !slices.ContainsFunc(w.hosts, func(h *host) bool { return h.alive() && !w.reachable(h.id) })
+}
+
 func (o *oracle) clean(w *world) bool {
-	if w.loss > 0 || w.foreign {
-		return false
-	}
 	for _, a := range w.hosts {
-		if !a.alive() {
-			continue
-		}
-		if !w.reachable(a.id) {
-			return false
-		}
 		for _, b := range w.hosts {
-			if a != b && b.alive() && (!w.connected(a.id, b.id) || w.filter[a.id][b.id]) {
+			if a.alive() && b.alive() && w.filter[a.id][b.id] {
 				return false
 			}
 		}
 	}
-	return true
+	return o.linked(w)
 }
 
 // lookPair classifies two holders. A paused machine answers nobody and is no holder; nor is a partition's other side.
@@ -216,22 +221,33 @@ func (o *oracle) acts(h *host, state State, a Action) {
 	}
 }
 
-// takes sees that a process begins to hold the address. S2: no other live and healthy node serves it that could be probed,
+// takes sees that a process begins to hold the address. S3: not before the kernel of a dead one has dropped it. S2: no other live and healthy node serves it that could be probed,
 // unless it was heard and is preempted. Of two holders, the probe may have found the one in distress.
 func (o *oracle) takes(h *host) {
 	e, ok := h.core.(*Election)
 	if !ok || strings.HasPrefix(e.Status().Reason, "preempted") || o.any.last > 0 && h.w.now-o.any.last < boundProbes {
 		return
 	}
+	now, alone := h.w.now, true
 	for _, other := range h.w.hosts {
 		f, ok := other.core.(*Election)
-		if other == h || !ok || !other.live() || !other.held || f.State() != Active {
+		if other == h || !ok || !other.held || !h.w.connected(h.id, other.id) {
+			continue
+		}
+		alone = false
+		if other.alive() && !other.live() && f.State() != Leaving && now-o.muddy > boundMuddy {
+			o.violate(h.w, "S3-start", "%d takes it while the kernel of %d still has it", h.id, other.id)
+		}
+		if !other.live() || f.State() != Active {
 			continue
 		}
 		linked := o.pairs[max(h.id, other.id)][min(h.id, other.id)].linked
-		if since := max(linked.since, other.since, other.sound); linked.open && h.w.now-since > boundProbes {
+		if since := max(linked.since, other.since, other.sound); linked.open && now-since > boundProbes {
 			o.violate(h.w, "S2-start", "%d takes it from %d, which serves", h.id, other.id)
 		}
+	}
+	if alone && h.w.foreign && h.w.loss == 0 && h.w.reachable(h.id) && now-max(h.w.intruded, o.served) > verdictAge {
+		o.violate(h.w, "foreign", "%d takes it from a foreign host", h.id)
 	}
 }
 
@@ -259,4 +275,36 @@ func (o *oracle) duals() (d dual) {
 		}
 	}
 	return d
+}
+
+// end looks at the quiet LAN after the last fault: one holder, whom the client knows; with preemption, the best.
+func (o *oracle) end(w *world) {
+	holder, live := w.one(), 0
+	best := holder
+	for i, h := range w.hosts {
+		if !h.live() {
+			continue
+		}
+		live++
+		if best != nobody && h.rank() > w.hosts[best].rank() {
+			best = i
+		}
+	}
+	switch {
+	case live == 0:
+	case holder == nobody:
+		o.violate(w, "end", "held by %b", w.holders())
+	case w.client != holder:
+		o.violate(w, "end", "the client does not know the holder")
+	case best != holder && w.hosts[best].cfg.Preempt:
+		o.violate(w, "end", "%d holds, %d has the higher priority", holder, best)
+	}
+}
+
+// rank is the configured priority, 0 in distress.
+func (h *host) rank() int {
+	if h.distress {
+		return 0
+	}
+	return int(h.cfg.Priority)
 }

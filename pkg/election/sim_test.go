@@ -23,6 +23,15 @@ func seeds(t *testing.T, few int) int {
 	return n
 }
 
+// profiles are the versions and intervals that the random runs take in turn. The bounds are those of the slowest.
+var profiles = []func(*Config){
+	func(*Config) {},
+	func(c *Config) { c.AdvertisementInterval, c.Lifetime = 100*time.Millisecond, time.Second },
+	func(*Config) {},
+	version2,
+	func(*Config) {},
+}
+
 // randomWorld has 2 to 5 hosts of random priorities, some of them equal, with or without preemption.
 func randomWorld(seed uint64, ablate func(*world, *rules)) *world {
 	preempt := seed%3 == 0
@@ -30,6 +39,7 @@ func randomWorld(seed uint64, ablate func(*world, *rules)) *world {
 	p := params{seed: seed, hosts: n, ablate: ablate}
 	p.each = func(i int, c *Config) {
 		c.Preempt = preempt
+		profiles[seed%uint64(len(profiles))](c)
 		if seed/18%4 != 0 {
 			c.Priority += uint8((uint64(i)*7 + seed) % uint64(n) * 10)
 		}
@@ -46,6 +56,7 @@ func runRandom(seed uint64, from []string, ablate func(*world, *rules), trace fu
 	w.trace = trace
 	w.inject(w.randomFaults(from)...)
 	w.run(130 * time.Second)
+	w.oracle.end(w)
 	return w
 }
 

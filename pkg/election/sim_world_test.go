@@ -29,17 +29,19 @@ type world struct {
 	hosts  []*host
 	faulty time.Duration // the last fault began or ended
 
-	side    []int    // of a partition, by host
-	filter  [][]bool // protocol 112 is dropped from one host to another
-	arrived [][]time.Duration
-	loss    float64
-	foreign bool // another host has the virtual address
-	client  int  // whom the client's neighbour cache points to
+	side     []int    // of a partition, by host
+	filter   [][]bool // protocol 112 is dropped from one host to another
+	arrived  [][]time.Duration
+	loss     float64
+	foreign  bool          // another host has the virtual address
+	intruded time.Duration // since when
+	client   int           // whom the client's neighbour cache points to
 
 	// what an ablation takes away beside the rules of the core
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
 	quiet      bool // nobody announces after the first seconds
 	curt       bool // who yields does not say so
+	believe    func(ProbeDone) ProbeDone
 	timerFirst bool // overdue timers speak before queued packets are heard
 
 	oracle oracle
@@ -173,6 +175,9 @@ func (w *world) intrude() {
 func (w *world) question(from *host, timeout time.Duration) {
 	open, incarnation := true, from.incarnation
 	answer := func(d ProbeDone) {
+		if w.believe != nil {
+			d = w.believe(d)
+		}
 		if open = false; from.incarnation == incarnation {
 			from.event(d)
 		}
@@ -219,10 +224,10 @@ func (w *world) react(from *host) (ProbeDone, bool) {
 	return ProbeDone{}, false
 }
 
-// timeout is the verdict when nothing was answered in time: a frozen process has accepted, and says nothing.
+// timeout is the verdict when nothing was answered in time: the kernel of a frozen process has accepted.
 func (w *world) timeout(from *host) ProbeDone {
 	for _, h := range w.hosts {
-		if h != from && h.held && h.alive() && h.running && h.frozen && w.connected(from.id, h.id) {
+		if h != from && h.held && h.alive() && !h.live() && w.connected(from.id, h.id) {
 			return ProbeDone{Verdict: Zombie, KnownOwner: true, Detail: "no answer"}
 		}
 	}
