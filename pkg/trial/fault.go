@@ -21,6 +21,9 @@ type Fault struct {
 	// Apart says that the old holder is dead, frozen or cut off: it may have
 	// the address for a while beside the new one.
 	Apart bool
+	// Linger is for how long the plane is watched after it has settled, and
+	// before the repair: what is left behind may stay or go.
+	Linger time.Duration
 	// Bound is the longest outage that Harbinger promises with
 	// advertisements every second, and FastBound with ten a second.
 	Bound, FastBound time.Duration
@@ -46,7 +49,7 @@ var (
 		Repair: restart,
 	}
 	Kill = Fault{
-		Name: "kill -9", Moves: true, Apart: true,
+		Name: "kill -9", Moves: true, Apart: true, Linger: 3 * time.Second,
 		Bound: 4 * time.Second, FastBound: 2600 * time.Millisecond,
 		Inject: func(_ *Plane, n *Node) error { return n.Sidecar.Kill() },
 		Repair: restart,
@@ -152,11 +155,12 @@ func (p *Plane) suffer(f Fault, holder *Node, r *Result) error {
 			return err
 		}
 	} else {
-		p.watch(start)
+		p.watch(start, watchTime)
 	}
 	if err := p.Settle(apart...); err != nil {
 		return err
 	}
+	p.watch(time.Now(), f.Linger)
 	after, err := p.Holder(apart...)
 	if err != nil {
 		return err
@@ -172,13 +176,13 @@ func (p *Plane) recover(f Fault, holder *Node) error {
 	if err := f.Repair(p, holder); err != nil {
 		return err
 	}
-	p.watch(start)
+	p.watch(start, watchTime)
 	return p.Settle()
 }
 
-// watch lets the time pass for which the plane is watched.
-func (p *Plane) watch(since time.Time) {
-	time.Sleep(time.Until(since.Add(watchTime)))
+// watch lets a time pass in which the observers see what happens.
+func (p *Plane) watch(since time.Time, d time.Duration) {
+	time.Sleep(time.Until(since.Add(d)))
 }
 
 func longer(a, b observe.Span) observe.Span {
