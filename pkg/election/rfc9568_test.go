@@ -9,6 +9,7 @@ import (
 
 // The tests of this file hold RFC 9568, section 6.4. What it says of forwarding by the virtual router's MAC address, of Router
 // Advertisements and of packets to the virtual address is kept by the address being in the kernel or not (invariant S6).
+// An owner (priority 255) is refused by the configuration, as the virtual address is never a node's own.
 
 // "If a Startup event is received, then: [...] Set the Active_Down_Timer to Active_Down_Interval; Transition to the
 // {Backup} state."  Section 6.4.1.

@@ -111,6 +111,39 @@ func TestRow25Yields(t *testing.T) {
 	r.wantOrder(advertisement(100), "release", "Active to Backup")
 }
 
+// The addresses of two families may have another order: the first family decides, while it is heard.
+func TestRow25TieInTwoFamilies(t *testing.T) {
+	const own6, upper6 = "2001:db8::2", "2001:db8::3"
+	r := active(t, func(c *Config) { c.Primary = append(c.Primary, netip.MustParseAddr(own6)) })
+	r.hear(lower, 100)
+	r.hear(netip.MustParseAddr(upper6), 100)
+	r.wantState(Active)
+	r.hear(netip.MustParseAddr(upper6), 101) // no tie
+	r.wantState(Backup)
+
+	r = active(t, func(c *Config) { c.Primary = append(c.Primary, netip.MustParseAddr(own6)) })
+	r.run(5 * time.Second)
+	r.hear(netip.MustParseAddr(upper6), 100)
+	r.wantState(Backup)
+}
+
+// How long a kernel keeps the addresses of a dead holder counts from its last advertisement.
+func TestRow26RefreshesKeepStep(t *testing.T) {
+	r := active(t)
+	r.run(300 * time.Millisecond)
+	r.hear(lower, 50)
+	r.taken()
+	r.run(time.Millisecond)
+	r.wantOrder("refresh")
+	r.taken()
+	r.run(998 * time.Millisecond)
+	if r.did("refresh") != 1 || r.did("advertise") != 0 {
+		t.Errorf("did %q", r.trace)
+	}
+	r.run(2 * time.Millisecond)
+	r.wantOrder("refresh", "refresh", advertisement(100))
+}
+
 func TestRow26DefendsAtARate(t *testing.T) {
 	r := active(t)
 	r.run(time.Second)
@@ -171,6 +204,33 @@ func TestRow28ClaimOfAPeer(t *testing.T) {
 			r.wantOrder("release", "Active to Backup")
 		})
 	}
+}
+
+// A peer that is heard advertises with a lower rank, or this node had yielded: it does not yield to the peer's claims.
+func TestRow28ClaimOfAPeerThatIsHeard(t *testing.T) {
+	r := active(t)
+	for range 20 {
+		r.hear(upper, 50)
+		r.claim(upper)
+		r.run(400 * time.Millisecond)
+	}
+	r.wantState(Active)
+	if c := r.e.Status().Conflict; c != "192.0.2.3 claims 192.0.2.100" {
+		t.Errorf("conflict %q", c)
+	}
+	r.run(30 * time.Second)
+	if c := r.e.Status().Conflict; c != "" {
+		t.Errorf("conflict %q long after the last claim", c)
+	}
+}
+
+// The first claim may be that of a peer which preempts, and whose advertisement is under way.
+func TestRow28FirstClaimIsNoAlarm(t *testing.T) {
+	r := active(t)
+	r.claim(lower)
+	r.wantNone("alarm")
+	r.claim(lower)
+	r.wantOrder("alarm AddressConflict")
 }
 
 func TestRow28OldClaimsAreForgotten(t *testing.T) {

@@ -3,8 +3,11 @@
 package election
 
 import (
+	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 // The tests of this file and of rows_active_test.go hold the transition table of the design, by the numbers of its rows.
@@ -50,6 +53,55 @@ func TestRow2LinkDown(t *testing.T) {
 	r.step(LinkChanged{Up: true})
 	r.wantState(Backup)
 	r.wantWithin("takeover after the link came back", r.until(Active, 5*time.Second), 3609*time.Millisecond, 3611*time.Millisecond)
+}
+
+// After a fault of the link nothing is known any more (RFC 9568, section 6.4.1).
+func TestRow1LinkUpForgetsTheLearnedInterval(t *testing.T) {
+	r := started(t)
+	r.hearEvery(upper, 200, 5*time.Second)
+	r.step(LinkChanged{Up: false}, LinkChanged{Up: true})
+	r.wantWithin("takeover", r.until(Active, 20*time.Second), 3609*time.Millisecond, 3611*time.Millisecond)
+}
+
+// Equal nodes take turns, 20 ms each, all of them within a tenth of the interval. The other family has the same nodes.
+func TestRow1Turns(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		interval time.Duration
+		peers    []string
+		turn     time.Duration
+	}{
+		{"first", time.Second, []string{"192.0.2.1", "192.0.2.2"}, 0},
+		{"third", time.Second, []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"}, 40 * time.Millisecond},
+		{"two families", time.Second, []string{"192.0.2.2", "192.0.2.3", "2001:db8::3"}, 20 * time.Millisecond},
+		{"fast", 100 * time.Millisecond, []string{"192.0.2.2", "192.0.2.3", "192.0.2.4"}, 10 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := started(t, interval(tc.interval), func(c *Config) {
+				c.Primary = append(c.Primary, netip.MustParseAddr("2001:db8::2"))
+				for _, p := range tc.peers {
+					c.Peers = append(c.Peers, netip.MustParseAddr(p))
+				}
+			})
+			down := vrrp.ActiveDownInterval(vrrp.Version3, 100, tc.interval) + tc.turn
+			r.wantWithin("takeover", r.until(Active, 5*time.Second), down-time.Millisecond, down+time.Millisecond)
+		})
+	}
+}
+
+// The second release, or that of the other family, asks no second time.
+func TestRow3SecondRelease(t *testing.T) {
+	r := started(t, priority(200))
+	r.hear(upper, 250)
+	r.run(time.Second)
+	r.taken()
+	r.hear(upper, 0)
+	r.run(20 * time.Millisecond)
+	r.hear(upper, 0)
+	r.wantWithin("takeover", r.until(Active, time.Second), 218*time.Millisecond, 221*time.Millisecond)
+	if r.did("probe") != 1 {
+		t.Errorf("did %q, want one probe", r.trace)
+	}
 }
 
 func TestRow3ReleaseProbesAtOnce(t *testing.T) {
@@ -164,6 +216,23 @@ func TestRow8DistressDoesNotPreempt(t *testing.T) {
 	if !r.e.Status().Distress || r.e.Status().Priority != 8 {
 		t.Errorf("status %+v", r.e.Status())
 	}
+}
+
+// A node in distress follows a holder of a lower rank, so that it is not late when that one dies.
+func TestRow8DistressFollows(t *testing.T) {
+	r := started(t)
+	r.step(HealthChanged{Healthy: false})
+	for range 5 {
+		r.hear(lower, 1)
+		r.run(time.Second)
+	}
+	r.wantWithin("takeover", time.Second+r.until(Active, 5*time.Second), 3980*time.Millisecond, 3990*time.Millisecond)
+
+	r = started(t)
+	r.run(time.Second)
+	r.hear(lower, 1) // ignored by a node that is not in distress yet
+	r.step(HealthChanged{Healthy: false})
+	r.wantWithin("takeover", r.until(Active, 10*time.Second), 3980*time.Millisecond, 3990*time.Millisecond)
 }
 
 func TestRow9SilenceWaitsForTheAnswer(t *testing.T) {
@@ -350,7 +419,7 @@ func TestRow39ConflictEnds(t *testing.T) {
 	r.until(Conflict, 10*time.Second)
 	r.verdict = ProbeDone{Verdict: Free}
 	r.wantWithin("two verdicts", r.until(Backup, 5*time.Second), time.Second, 3*time.Second)
-	r.until(Active, 5*time.Second)
+	r.wantWithin("takeover", r.until(Active, 5*time.Second), 609*time.Millisecond, 620*time.Millisecond) // the skew time
 
 	r = started(t)
 	r.verdict = zombie(false)

@@ -51,13 +51,20 @@ func TestLeavingIgnores(t *testing.T) {
 	r.run(100 * time.Millisecond)
 	r.taken()
 	r.hear(upper, 0) // another that leaves is no successor
-	r.claim(upper)
 	r.claim(foreign)
 	r.step(Shutdown{}, Startup{}, LinkChanged{Up: true}, HealthChanged{Healthy: false}, ProbeDone{Verdict: Free})
 	r.wantState(Leaving)
 	if len(r.trace) != 0 {
 		t.Errorf("did %q", r.trace)
 	}
+}
+
+// Where protocol 112 is filtered, the successor's announcement tells.
+func TestLeavingSeesItsSuccessorByARP(t *testing.T) {
+	r := leaving(t)
+	r.run(600 * time.Millisecond)
+	r.claim(lower)
+	r.wantWithin("the end", r.until(Initialize, time.Second), 49*time.Millisecond, 51*time.Millisecond)
 }
 
 // Other heard advertisements do not lengthen the linger.
