@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"time"
 
@@ -97,11 +96,9 @@ func (d *demo) startPeer() (*trial.Plane, error) {
 	if d.peer != (trial.Keepalived{}).Name() {
 		return nil, nil
 	}
-	for _, program := range []string{"keepalived", "haproxy"} {
-		if _, err := exec.LookPath(program); err != nil {
-			d.screen.text("%s is not installed: Harbinger suffers alone.\n", program)
-			return nil, nil
-		}
+	if err := (trial.Keepalived{}).Installed(); err != nil {
+		d.screen.text("\nHarbinger suffers alone: %v.\n", err)
+		return nil, nil
 	}
 	return d.start(trial.Keepalived{})
 }

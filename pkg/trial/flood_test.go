@@ -7,6 +7,7 @@ package trial
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -72,7 +73,7 @@ func flood(t *testing.T, h *lab.Host, rate int, length time.Duration) (sent int)
 		if err := unix.SchedSetAttr(0, &unix.SchedAttr{
 			Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 10,
 		}, 0); err != nil {
-			return err
+			return fmt.Errorf("send before everything else runs (needs root): %w", err)
 		}
 		for i := range batch {
 			b := garbage[i%len(garbage)](nil, h.Address.Addr(), group)

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
 )
 
@@ -24,6 +25,13 @@ type Keepalived struct {
 
 // Name returns what the system is called in tables.
 func (Keepalived) Name() string { return "keepalived" }
+
+// Installed returns an error that names what of the pair is missing.
+func (Keepalived) Installed() error {
+	_, keeper := lab.FindProgram("keepalived")
+	_, balancer := lab.FindProgram("haproxy")
+	return errors.Join(keeper, balancer)
+}
 
 // Start runs keepalived and haproxy on one node.
 func (k Keepalived) Start(p *Plane, n *Node) (*Sidecar, error) {

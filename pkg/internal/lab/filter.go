@@ -92,10 +92,14 @@ func load(drops []Drop) error {
 		table.WriteString(d.rule() + "\n")
 	}
 	table.WriteString("}\n}\n")
-	nft := exec.Command("nft", "-f", "-")
+	path, err := FindProgram("nft")
+	if err != nil {
+		return err
+	}
+	nft := exec.Command(path, "-f", "-")
 	nft.Stdin = strings.NewReader(table.String())
 	if out, err := nft.CombinedOutput(); err != nil {
-		return fmt.Errorf("filter with nft (is nftables installed?): %w\n%s", err, out)
+		return fmt.Errorf("filter with nft: %w\n%s", err, out)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ package guest
 import (
 	"fmt"
 	"net/netip"
-	"os/exec"
 	"strings"
 
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
@@ -26,9 +25,9 @@ const haproxyFile = "/run/haproxy.cfg"
 
 // Start runs haproxy in a host.
 func (p HAProxy) Start(h *lab.Host) (*lab.Process, error) {
-	path, err := exec.LookPath("haproxy")
+	path, err := lab.FindProgram("haproxy")
 	if err != nil {
-		return nil, fmt.Errorf("haproxy is not installed: %w", err)
+		return nil, err
 	}
 	if err := h.WriteFile(haproxyFile, p.config()); err != nil {
 		return nil, err

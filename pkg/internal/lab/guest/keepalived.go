@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 	"time"
 
@@ -42,9 +41,9 @@ const (
 
 // Start runs keepalived in a host.
 func (k Keepalived) Start(h *lab.Host) (*lab.Process, error) {
-	path, err := exec.LookPath("keepalived")
+	path, err := lab.FindProgram("keepalived")
 	if err != nil {
-		return nil, fmt.Errorf("keepalived is not installed: %w", err)
+		return nil, err
 	}
 	if err := h.WriteFile(keepalivedFile, k.config()); err != nil {
 		return nil, err
