@@ -95,7 +95,7 @@ func TestSimulation(t *testing.T) {
 		return
 	}
 	var m maxima
-	for seed := range uint64(seeds(t, 200)) {
+	for seed := range uint64(seeds(t, 300)) {
 		w := runRandom(seed, allKinds(), nil, nil)
 		m.add(w)
 		if v := w.oracle.violations; len(v) > 0 {
