@@ -36,6 +36,18 @@ func (l Link) Primary(virtual netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
+// Neighbour reports whether an address belongs to another host in a subnet of the link.
+func (l Link) Neighbour(addr netip.Addr) bool {
+	near := false
+	for _, p := range l.Addresses {
+		if p.Addr() == addr {
+			return false
+		}
+		near = near || p.Contains(addr)
+	}
+	return near
+}
+
 // LinkLocal returns the link-local IPv6 address, or the zero Addr.
 func (l Link) LinkLocal() netip.Addr {
 	for _, p := range l.Addresses {

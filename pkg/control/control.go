@@ -144,7 +144,11 @@ func (l *Loop) closePorts() {
 	}
 }
 
-// watch tells the loop when a socket has packets. The unbuffered channel makes it wait until the loop has drained it.
+// rest bounds how often a socket may wake the loop: a stream of refused packets, one by one, would keep a process of real-time
+// priority busy. What comes meanwhile is queued.
+const rest = time.Millisecond
+
+// watch tells the loop when a socket has packets. The unbuffered channel makes it wait until the loop takes the signal.
 func (l *Loop) watch(ctx context.Context, c Conn) error {
 	for {
 		if err := c.Wait(); err != nil {
@@ -155,6 +159,11 @@ func (l *Loop) watch(ctx context.Context, c Conn) error {
 		}
 		select {
 		case l.readable <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		select {
+		case <-time.After(rest):
 		case <-ctx.Done():
 			return nil
 		}

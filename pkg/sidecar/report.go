@@ -62,7 +62,7 @@ func (s *Sidecar) virtualRouter(loop control.Status) VirtualRouter {
 		VRID: v.VirtualRouterID, Version: v.Version, Mode: string(s.cfg.Election.Mode), Arbiter: "vrrp",
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, Held: loop.Held, Priority: e.Priority,
 		Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
-		SplitSuspects: e.SplitSuspected, Dropped: s.drops.snapshot(), Failing: loop.Failing,
+		SplitSuspected: e.SplitSuspected, Conflict: e.Conflict, Dropped: s.drops.snapshot(), Failing: loop.Failing,
 	}
 	switch {
 	case loop.Held:

@@ -27,23 +27,23 @@ type Status struct {
 
 // VirtualRouter is the state of the election on this node.
 type VirtualRouter struct {
-	VRID          uint8      `json:"vrid"`
-	Version       uint8      `json:"version"` // of VRRP
-	Mode          string     `json:"mode"`
-	Arbiter       string     `json:"arbiter"` // what decides now who holds the addresses
-	State         string     `json:"state"`
-	Since         time.Time  `json:"since"`
-	Reason        string     `json:"reason"`   // of the last change of state
-	Held          bool       `json:"held"`     // the addresses are in this node's kernel
-	Priority      uint8      `json:"priority"` // effective
-	Configured    uint8      `json:"configuredPriority"`
-	Distress      bool       `json:"distress"` // no healthy backend here
-	Interval      string     `json:"advertisementInterval"`
-	Holder        string     `json:"holder"` // address of the node that advertises last, or of this node
-	HolderHeard   *time.Time `json:"holderHeard,omitempty"`
-	HolderPrio    uint8      `json:"holderPriority,omitempty"`
-	Conflict      string     `json:"conflict,omitempty"` // who else answers for the addresses
-	SplitSuspects bool       `json:"splitSuspected"`
+	VRID           uint8      `json:"vrid"`
+	Version        uint8      `json:"version"` // of VRRP
+	Mode           string     `json:"mode"`
+	Arbiter        string     `json:"arbiter"` // what decides now who holds the addresses
+	State          string     `json:"state"`
+	Since          time.Time  `json:"since"`
+	Reason         string     `json:"reason"`   // of the last change of state
+	Held           bool       `json:"held"`     // the addresses are in this node's kernel
+	Priority       uint8      `json:"priority"` // effective
+	Configured     uint8      `json:"configuredPriority"`
+	Distress       bool       `json:"distress"` // no healthy backend here
+	Interval       string     `json:"advertisementInterval"`
+	Holder         string     `json:"holder"` // address of the node that advertises last, or of this node
+	HolderHeard    *time.Time `json:"holderHeard,omitempty"`
+	HolderPrio     uint8      `json:"holderPriority,omitempty"`
+	Conflict       string     `json:"conflict,omitempty"` // who else answers for the addresses
+	SplitSuspected bool       `json:"splitSuspected"`
 
 	Dropped map[string]Drop   `json:"dropped,omitempty"` // refused packets by reason
 	Failing map[string]string `json:"failing,omitempty"` // actions on the host that fail now, with the error

@@ -136,6 +136,14 @@ func TestFrontends(t *testing.T) {
 	}
 }
 
+func TestNeighboursAreOtherHostsOnTheLink(t *testing.T) {
+	for a, want := range map[string]bool{"192.0.2.2": true, "192.0.2.1": false, "198.51.100.2": false, "127.0.0.1": false, "2001:db8::2": true} {
+		if got := link.Neighbour(netip.MustParseAddr(a)); got != want {
+			t.Errorf("%s: %v, want %v", a, got, want)
+		}
+	}
+}
+
 func TestNodesRankTakeoversByMulticastToo(t *testing.T) {
 	cfg := configuration(t, "virtualAddresses: [192.0.2.100/24]\nloadBalancer: {backends: [{address: '192.0.2.1:6443'}, {address: '192.0.2.2:6443'}]}\n")
 	if diff := cmp.Diff(ips("192.0.2.1", "192.0.2.2"), nodes(cfg), cmp.Comparer(sameAddr)); diff != "" {

@@ -197,11 +197,14 @@ func (s *Sidecar) learn(peer, primary netip.Addr) {
 	}
 }
 
-// learnPeers makes the configured peers known, of which those in Backup are never heard.
+// learnPeers makes the other nodes known that the configuration names: those in Backup are never heard, and a claim of one
+// must not be taken for a foreign host's.
 func (s *Sidecar) learnPeers() {
-	for _, vip := range addrs(s.cfg.VirtualAddresses) {
-		for _, p := range peers(s.live.Load(), s.link, vip) {
-			s.learn(p, s.link.Primary(vip))
+	for _, vip := range s.cfg.VirtualAddresses {
+		for _, node := range nodes(s.live.Load()) {
+			if s.link.Neighbour(node) && node.Is6() == vip.Addr().Is6() {
+				s.learn(node, s.link.Primary(vip.Addr()))
+			}
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestFilteredAdvertsMoveNothing(t *testing.T) {
 	start := time.Now()
 	must(t, p.Lab.Drop(lab.Drop{Traffic: lab.VRRP}))
 	until(t, 15*time.Second, "a backup says that it hears nothing of a live holder", func() bool {
-		return slices.ContainsFunc(others(p, n), func(o *Node) bool { return status(t, o).VirtualRouter.SplitSuspects })
+		return slices.ContainsFunc(others(p, n), func(o *Node) bool { return status(t, o).VirtualRouter.SplitSuspected })
 	})
 	must(t, p.Lab.Pass())
 	watch(2 * time.Second)

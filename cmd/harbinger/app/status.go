@@ -117,6 +117,12 @@ func printStatus(w io.Writer, s *sidecar.Status) error {
 	for _, x := range b.Backends {
 		line(fmt.Sprintf("BACKEND\t%s %s\t%d connections, %d opened, %d failed", x.Address, backendState(x), x.Connections, x.Total, x.Failures))
 	}
+	if r.Conflict != "" {
+		line("CONFLICT\t" + r.Conflict + "\t")
+	}
+	if r.SplitSuspected {
+		line("SPLIT\tsuspected: the holder serves but is not heard\tis protocol 112 filtered?")
+	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Dropped)) {
 		d := r.Dropped[reason]
 		line(fmt.Sprintf("DROPPED\t%d packets: %s\tlast %s ago from %s", d.Count, reason, since(d.Last), cmp.Or(d.From, "an unknown source")))
