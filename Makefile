@@ -15,7 +15,7 @@ demo: ## three hosts on this machine elect a holder and survive its faults; prin
 
 test: ## every test, with the race detector, against real keepalived, haproxy and the kernel
 	@hack/prerequisites.sh test
-	go test -race ./...
+	go test -race -p 1 ./...
 
 build: ## the static binary, in bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w -buildid=' -o $(BIN) ./cmd/harbinger
