@@ -112,7 +112,9 @@ func multicastSocket() (*ipv4.PacketConn, error) {
 
 func TestFloodOfGarbageMovesNothing(t *testing.T) {
 	const rate, length = 50_000, 10 * time.Second
-	p := startPlane(t, Config{System: harbinger})
+	alone(t)
+	p := makePlane(t, Config{System: harbinger})
+	must(t, p.Start())
 	before := holder(t, p)
 	start := time.Now()
 	sent := flood(t, p.clientHost, rate, length)

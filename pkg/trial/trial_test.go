@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,9 +57,55 @@ func until(t *testing.T, timeout time.Duration, what string, condition func() bo
 	must(t, lab.Until(timeout, what, condition))
 }
 
+// machine is shared by the planes of the tests. A test that needs it whole takes
+// it alone.
+var machine sync.RWMutex
+
+// alone waits until no other test has a plane and the machine has time to
+// spare: the other packages of a run are tested beside this one.
+func alone(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	machine.Lock()
+	t.Cleanup(machine.Unlock)
+	if err := lab.Until(2*time.Minute, "the machine has time to spare", func() bool { return idle(t) > 0.5 }); err != nil {
+		t.Log(err)
+	}
+}
+
+// idle returns the share of half a second in which the processors had nothing
+// to do.
+func idle(t *testing.T) float64 {
+	t.Helper()
+	read := func() (idle, total float64) {
+		content, err := os.ReadFile("/proc/stat")
+		must(t, err)
+		line, _, _ := strings.Cut(string(content), "\n")
+		for i, field := range strings.Fields(line)[1:] {
+			ticks, err := strconv.ParseFloat(field, 64)
+			must(t, err)
+			if total += ticks; i == 3 {
+				idle = ticks
+			}
+		}
+		return idle, total
+	}
+	idle, total := read()
+	watch(500 * time.Millisecond)
+	idleAfter, totalAfter := read()
+	return (idleAfter - idle) / (totalAfter - total)
+}
+
 // newPlane returns a control plane that ends with the test, and shows what its
 // sidecars wrote if the test failed. No sidecar runs yet.
 func newPlane(t *testing.T, cfg Config) *Plane {
+	t.Helper()
+	machine.RLock()
+	t.Cleanup(machine.RUnlock)
+	return makePlane(t, cfg)
+}
+
+func makePlane(t *testing.T, cfg Config) *Plane {
 	t.Helper()
 	// Several labs share the machine.
 	cfg.Client = observe.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 250 * time.Millisecond}

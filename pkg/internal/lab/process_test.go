@@ -88,7 +88,7 @@ func TestKillTakesTheChildren(t *testing.T) {
 }
 
 func TestFreezeAndThaw(t *testing.T) {
-	p := startShell(t, "sleep 60")
+	p := startShell(t, "exec sleep 60") // without exec the shell waits in vfork, where it cannot be stopped
 	must(t, p.Freeze())
 	must(t, Until(5*time.Second, "the process stands still", func() bool { return state(p.PID()) == 'T' }))
 	must(t, p.Thaw())
