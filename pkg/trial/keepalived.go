@@ -7,6 +7,7 @@ package trial
 import (
 	"cmp"
 	"errors"
+	"slices"
 
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
@@ -19,6 +20,7 @@ const VirtualRouterID = 51
 type Keepalived struct {
 	Version  int   // of VRRP; 3 if not set
 	Priority uint8 // 100 if not set
+	Ranked   bool  // the priority is that of the last node, and one more on each before it, as the classic recipe has it
 	Password string
 	Unicast  bool
 }
@@ -54,6 +56,9 @@ func (k Keepalived) guest(p *Plane, n *Node) guest.Keepalived {
 		AdvertisementInterval: p.Interval,
 		Password:              k.Password,
 		VirtualAddresses:      p.VirtualAddresses,
+	}
+	if k.Ranked {
+		g.Priority += uint8(len(p.Nodes) - 1 - slices.Index(p.Nodes, n))
 	}
 	if k.Unicast {
 		g.Source = p.nodeAddress(n)
