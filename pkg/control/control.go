@@ -238,7 +238,7 @@ func (l *Loop) step(ctx context.Context, ev election.Event) {
 	for ev != nil {
 		var next election.Event
 		for _, a := range l.cfg.Election.Step(l.cfg.Now(), ev) {
-			if _, told := a.(election.Transition); next != nil && !told {
+			if next != nil && !election.Stands(a) {
 				continue // an action failed: those that build on it are not performed
 			}
 			if e := l.perform(ctx, a); e != nil {

@@ -15,7 +15,11 @@ func (e *Election) becomeActive(reason string) {
 	e.probe.drop()
 	e.become(Active, reason)
 	e.heard.interval, e.heard.split = e.cfg.AdvertisementInterval, false
-	e.conflict = conflict{}
+	e.conflict, e.rival, e.seize.from = conflict{}, rival{}, time.Time{}
+	e.arbiter.next = e.now.Add(e.cfg.Lease.RenewInterval)
+	if e.claim.epoch == 0 {
+		e.arbiter.next = e.now
+	}
 	e.do(Acquire{})
 	e.advertise()
 	e.refreshAt = e.now.Add(e.refreshEvery())
@@ -61,6 +65,14 @@ func (e *Election) tickTrain() {
 
 // tickActive implements the timers of RFC 9568, section 6.4.3, and those of the kernel and the neighbours.
 func (e *Election) tickActive() {
+	if e.due(e.expiry()) {
+		e.do(Release{})
+		e.becomeBackup("the Lease could not be renewed: " + e.arbiter.failure)
+		return
+	}
+	if e.claim.preferred != "" && e.due(e.claim.until) {
+		e.claim.preferred = ""
+	}
 	if e.due(e.refreshAt) || e.due(e.advertiseAt) {
 		e.do(Refresh{})
 	}
@@ -77,6 +89,14 @@ func (e *Election) tickActive() {
 	e.tickTrain()
 }
 
+// expiry is when a holder whose Lease was not renewed gives up, in mode LeaseOnly: before another may claim it.
+func (e *Election) expiry() time.Time {
+	if e.cfg.Mode != LeaseOnly {
+		return time.Time{}
+	}
+	return e.claim.renewed.Add(e.cfg.Lease.Duration * 2 / 3)
+}
+
 // fence steps down a holder that did not run for so long that a Backup has taken, or is about to take, the addresses. It
 // comes before every event: what a thawed process believes of the wire is old.
 func (e *Election) fence() {
@@ -87,7 +107,9 @@ func (e *Election) fence() {
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("did not run for %s", silent.Round(time.Millisecond)))
 	case e.state == Leaving && unkept > e.cfg.Lifetime:
-		e.finish(fmt.Sprintf("did not run for %s", unkept.Round(time.Millisecond)))
+		e.left(fmt.Sprintf("did not run for %s", unkept.Round(time.Millisecond)))
+	case e.state == Seizing && !e.verified():
+		e.becomeBackup("the seized Lease could not be renewed")
 	}
 }
 
@@ -101,9 +123,11 @@ func (e *Election) receivedActive(ev Received) {
 		e.do(Advertise{Priority: e.priority()}, Release{})
 		e.learn(adv.Interval)
 		e.heard.accepted = e.now
+		e.arbiter.known = e.arbiter.known && !inClaim(adv.Priority) // it is the other's now
 		e.becomeBackup(fmt.Sprintf("yielded to %s with priority %d", ev.Source, adv.Priority))
 	default:
 		e.defend(assertTrain, defendEvery)
+		e.verify()
 	}
 }
 
@@ -112,12 +136,40 @@ func (e *Election) receivedActive(ev Received) {
 func (e *Election) outranked(ev Received) bool {
 	own, priority := e.own(ev.Source), ev.Advertisement.Priority
 	switch {
+	case e.claimsMeet(ev.Source, priority) && priority != e.priority():
+		return newer(priority, e.priority())
 	case priority != e.priority():
 		return priority > e.priority()
 	case !own.IsValid(), own != e.cfg.Primary[0] && e.now.Sub(e.heard.first) < 3*e.heard.interval:
 		return false
 	}
 	return own.Less(ev.Source)
+}
+
+// rival is a peer that advertises an older claim and does not give way.
+type rival struct {
+	from  netip.Addr
+	since time.Time
+	last  time.Time
+}
+
+// claimsMeet reports whether two claims are to be compared. One that stays beside a newer one for long is none: a router that
+// knows nothing of claims has that priority, and is met as VRRP says.
+func (e *Election) claimsMeet(from netip.Addr, priority uint8) bool {
+	own := e.priority()
+	if !e.arbitrates() || !e.rules.epoch || !inClaim(priority) || !inClaim(own) {
+		return false
+	}
+	r := &e.rival
+	if r.from != from || e.now.Sub(r.last) > 3*e.cfg.AdvertisementInterval {
+		*r = rival{from: from, since: e.now}
+	}
+	r.last = e.now
+	if e.now.Sub(r.since) < defiance {
+		return true
+	}
+	e.do(Alarm{ClaimIgnored, fmt.Sprintf("%s advertises priority %d beside the claim %d: is its configured priority above 239?", from, priority, own)})
+	return false
 }
 
 // conflict is what others claim while this node holds the addresses, and who holds them in state Conflict.
@@ -147,13 +199,22 @@ func (e *Election) claimed(ev AddressClaimed) {
 	case e.state == Leaving && ev.Peer.IsValid():
 		e.succeeded()
 	case e.state != Active:
+	case ev.Peer.IsValid() && e.verified(): // who holds the Lease never yields to ARP
+		e.contest(fmt.Sprintf("%s claims %s", ev.Peer, ev.Address))
+		e.defend(defenceTrain, defendEvery)
+		e.verify()
 	case ev.Peer.IsValid():
 		e.claimedByPeer(ev)
 	default:
-		e.conflict.with, e.conflict.at = fmt.Sprintf("a foreign host claims %s", ev.Address), e.now
-		e.do(Alarm{AddressConflict, e.conflict.with})
+		e.contest(fmt.Sprintf("a foreign host claims %s", ev.Address))
 		e.defend(defenceTrain, defendForeign)
 	}
+}
+
+// contest tells of another that claims what this node holds.
+func (e *Election) contest(detail string) {
+	e.conflict.with, e.conflict.at = detail, e.now
+	e.do(Alarm{AddressConflict, detail})
 }
 
 // claimedByPeer makes one of two peers yield, and both must come to the same result from what each knows. Where this node
@@ -170,10 +231,10 @@ func (e *Election) claimedByPeer(ev AddressClaimed) {
 		return
 	}
 	if c.claims > 1 { // the first may be that of a preempting peer, before its advertisement
-		c.with, c.at = fmt.Sprintf("%s claims %s", ev.Peer, ev.Address), e.now
-		e.do(Alarm{AddressConflict, c.with})
+		e.contest(fmt.Sprintf("%s claims %s", ev.Peer, ev.Address))
 	}
 	e.defend(defenceTrain, defendEvery)
+	e.verify()
 }
 
 func (e *Election) hears(peer netip.Addr) bool {
@@ -185,6 +246,10 @@ func (e *Election) hears(peer netip.Addr) bool {
 func (e *Election) patience(peer netip.Addr) int {
 	lower := e.own(peer).Less(peer)
 	switch {
+	case e.claim.epoch > 0 && !e.health.distress && lower:
+		return 4
+	case e.claim.epoch > 0 && !e.health.distress:
+		return 5
 	case lower && e.health.distress:
 		return 1
 	case e.health.distress:
@@ -213,7 +278,7 @@ func (e *Election) addressLate() {
 		e.do(Alarm{AddressUnkeepable, "the virtual addresses could not be added, or were refreshed too late"}, Release{})
 		e.becomeBackup("virtual addresses could not be kept")
 	case Leaving:
-		e.finish("virtual addresses could not be kept")
+		e.left("virtual addresses could not be kept")
 	}
 }
 
@@ -229,19 +294,41 @@ func (e *Election) shutdown() {
 		e.finish("stopped")
 	default:
 		bound := vrrp.ActiveDownInterval(e.cfg.Version, lowestPriority, e.cfg.AdvertisementInterval) + leaveSlack
-		e.leave = leave{until: e.now.Add(bound), releaseAt: e.now}
+		e.leave = leave{until: e.now.Add(bound), releaseAt: e.now, epoch: e.arbiter.highest}
 		e.become(Leaving, "planned stop")
+		e.giveUp()
+		e.consult()
 		e.tickLeaving()
+	}
+}
+
+// handover begins a planned move to another node, without a stop of this one. A named successor is invited by the Lease; this
+// node serves until it hears it.
+func (e *Election) handover(ev Handover) {
+	switch {
+	case e.state != Active:
+	case ev.To == "":
+		e.shutdown()
+		if e.state == Leaving {
+			e.leave.stays = true
+		}
+	case e.claim.epoch > 0:
+		e.claim.preferred, e.claim.until = ev.To, e.now.Add(invitationTime)
+		e.arbiter.next = e.now
+		e.consult()
 	}
 }
 
 func (e *Election) tickLeaving() {
 	switch l := &e.leave; {
 	case e.due(l.until) && l.succeeded:
-		e.finish("successor took over")
+		e.left("successor took over")
+		return
+	case e.due(l.until) && l.stays:
+		e.becomeActive("no successor was heard")
 		return
 	case e.due(l.until):
-		e.finish("no successor was heard")
+		e.left("no successor was heard")
 		return
 	case e.due(l.releaseAt):
 		e.do(Advertise{Priority: vrrp.PriorityRelease})
@@ -263,6 +350,17 @@ func (e *Election) succeeded() {
 		e.leave.succeeded = true
 		e.leave.until = e.now.Add(linger)
 	}
+}
+
+// left ends a planned stop, or the handover of a node that stays.
+func (e *Election) left(reason string) {
+	if !e.leave.stays {
+		e.finish(reason)
+		return
+	}
+	e.do(Release{})
+	e.becomeBackup("handed over: " + reason)
+	e.preemptAt = e.now.Add(max(e.cfg.PreemptDelay, handoverHold))
 }
 
 // finish ends the election.

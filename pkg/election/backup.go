@@ -5,6 +5,7 @@ package election
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -13,9 +14,18 @@ import (
 // becomeBackup enters Backup with a full Active_Down_Interval (RFC 9568, section 6.4.1 and 6.4.3).
 func (e *Election) becomeBackup(reason string) {
 	e.probe.drop()
+	e.giveUp()
 	e.conflict = conflict{}
 	e.become(Backup, reason)
 	e.restartDown(e.now)
+}
+
+// giveUp ends the claim of this node. Where its Lease still names it, it is released.
+func (e *Election) giveUp() {
+	e.claim, e.seize.tries, e.seize.from = claim{}, 0, time.Time{}
+	if e.ours() {
+		e.arbiter.next = e.now
+	}
 }
 
 // restartDown sets the Active_Down_Timer. Where equal peers are known, each takes its turn: their timers end together
@@ -27,18 +37,22 @@ func (e *Election) restartDown(from time.Time) {
 // turn is the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568. All turns
 // together are short beside the interval.
 func (e *Election) turn() time.Duration {
-	var rank, others time.Duration
-	for _, peer := range e.cfg.Peers {
-		own := e.own(peer)
-		if own != e.cfg.Primary[0] || own == peer {
-			continue // the other family has the same nodes
-		}
-		others++
-		if own.Less(peer) {
+	var rank time.Duration
+	others := e.others()
+	for _, peer := range others {
+		if e.own(peer).Less(peer) {
 			rank++
 		}
 	}
-	return rank * min(rankStep, e.cfg.AdvertisementInterval/10/max(1, others))
+	return rank * min(rankStep, e.cfg.AdvertisementInterval/10/time.Duration(max(1, len(others))))
+}
+
+// others are the other nodes, by their addresses of the first family; the other family has the same nodes.
+func (e *Election) others() []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(e.cfg.Peers), func(peer netip.Addr) bool {
+		own := e.own(peer)
+		return own != e.cfg.Primary[0] || own == peer
+	})
 }
 
 // own returns the own address of the family of another.
@@ -63,6 +77,8 @@ func (e *Election) received(ev Received) {
 		e.receivedBackup(ev)
 	case Active:
 		e.receivedActive(ev)
+	case Seizing:
+		e.receivedSeizing(ev)
 	case Leaving:
 		if ev.Advertisement.Priority != vrrp.PriorityRelease {
 			e.succeeded()
@@ -74,10 +90,19 @@ func (e *Election) received(ev Received) {
 func (e *Election) note(ev Received) {
 	h := &e.heard
 	h.sign, h.ever = e.now, true
-	if ev.Advertisement.Priority == vrrp.PriorityRelease {
+	priority := ev.Advertisement.Priority
+	switch claim, known := h.claims[ev.Source]; {
+	case priority == vrrp.PriorityRelease && known && e.own(ev.Source) == e.cfg.Primary[0]:
+		e.abdication = abdication{from: ev.Source, priority: claim, at: e.now}
+	case e.arbitrates() && inClaim(priority):
+		h.claims[ev.Source] = priority
+	case priority != vrrp.PriorityRelease:
+		delete(h.claims, ev.Source)
+	}
+	if priority == vrrp.PriorityRelease {
 		return
 	}
-	h.holder, h.priority, h.at = ev.Source, ev.Advertisement.Priority, e.now
+	h.holder, h.priority, h.at = ev.Source, priority, e.now
 	if e.own(ev.Source) == e.cfg.Primary[0] {
 		h.first = e.now
 	}
@@ -95,7 +120,8 @@ func (e *Election) receivedBackup(ev Received) {
 		e.learn(adv.Interval)
 		e.heard.accepted, e.heard.split = e.now, false
 		e.probe.drop()
-		if e.state != Backup {
+		e.abdication, e.seize.from, e.seize.tries = abdication{}, time.Time{}, 0
+		if e.state != Backup && !(e.arbiter.invited && !newer(adv.Priority, claimPriority(e.arbiter.lease.Epoch))) {
 			e.become(Backup, fmt.Sprintf("heard %s with priority %d", ev.Source, adv.Priority))
 		}
 		e.restartDown(e.now)
@@ -115,6 +141,7 @@ func (e *Election) released() {
 	if e.rules.probe {
 		e.ask(min(e.probeTimeout(), skew))
 	}
+	e.arbiter.next = e.now
 }
 
 // defersTo reports whether a Backup gives way to a priority. A node with a healthy backend never defers to one in distress,
@@ -145,12 +172,19 @@ func (e *Election) learn(interval time.Duration) {
 
 // tickBackup meets the deadlines of Backup: the probe shortly before the Active_Down_Timer, and the timer.
 func (e *Election) tickBackup() {
+	if e.cfg.Mode == LeaseOnly {
+		return // what is read of the Lease decides
+	}
 	if e.due(e.downAt) {
 		e.down()
 		return
 	}
+	if e.due(e.suspectAt()) {
+		e.arbiter.next = e.now
+	}
 	if e.due(e.preflightAt()) || e.due(e.probe.again) {
 		e.ask(e.probeTimeout())
+		e.arbiter.next = e.now
 	}
 }
 
@@ -159,7 +193,11 @@ func (e *Election) preflightAt() time.Time {
 	if !e.rules.probe || !e.probe.asked.IsZero() || e.preempting() {
 		return time.Time{}
 	}
-	return e.downAt.Add(-e.probeTimeout())
+	lead := e.probeTimeout()
+	if !e.seize.from.IsZero() {
+		lead += refusedLead
+	}
+	return e.downAt.Add(-lead)
 }
 
 // preempting reports whether a holder is heard that this node does not give way to.
@@ -173,11 +211,12 @@ func (e *Election) down() {
 	switch {
 	case e.preempting() && e.health.distress:
 		e.heard.accepted = e.heard.at // by this node, which was not in distress then
+		e.become(Backup, "in distress")
 		e.restartDown(e.heard.at)
 	case e.preempting():
-		e.becomeActive(fmt.Sprintf("preempted %s of priority %d", e.heard.holder, e.heard.priority))
+		e.take(fmt.Sprintf("preempted %s of priority %d", e.heard.holder, e.heard.priority))
 	case !e.rules.probe:
-		e.becomeActive("no advertisement heard")
+		e.take("no advertisement heard")
 	case e.probe.fresh(e.now):
 		e.judge()
 	default:

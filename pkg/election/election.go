@@ -14,8 +14,9 @@ type Mode uint8
 
 // The modes.
 const (
-	VRRP   Mode = iota // VRRP alone
-	Hybrid             // a Lease once it can be read; VRRP until then
+	VRRP      Mode = iota // VRRP alone
+	Hybrid                // a Lease while it can be read; VRRP otherwise
+	LeaseOnly             // a Lease alone: nothing is advertised, and without the API nobody holds
 )
 
 // State is a state of the virtual router. Initialize, Backup and Active are those of RFC 9568, section 6.4.
@@ -29,15 +30,18 @@ const (
 	Active                  // this node holds the addresses
 	Conflict                // a foreign host holds them: never taken while it answers
 	Leaving                 // planned stop: still serving, until a successor is heard
+	Seizing                 // has taken the Lease of a holder that serves nobody, and waits until that must have seen it
 )
 
-var states = [...]string{"Initialize", "Backup", "Claiming", "Active", "Conflict", "Leaving"}
+var states = [...]string{"Initialize", "Backup", "Claiming", "Active", "Conflict", "Leaving", "Seizing"}
 
 // String returns the name of the state.
 func (s State) String() string { return states[s] }
 
 // States returns all states.
-func States() []State { return []State{Initialize, Backup, Claiming, Active, Conflict, Leaving} }
+func States() []State {
+	return []State{Initialize, Backup, Claiming, Active, Conflict, Leaving, Seizing}
+}
 
 // Config is what an Election is told. Validation of the ranges is the configuration's.
 type Config struct {
@@ -58,6 +62,19 @@ type Config struct {
 	Lifetime time.Duration
 	// Jitter returns a number in [0,1).
 	Jitter func() float64
+	// Node is the name of this node, and Identity that of this process: the node, a slash, and what tells its processes apart.
+	Node, Identity string
+	Lease          LeaseTimes
+}
+
+// LeaseTimes are the times of the arbitration. They are not used in mode VRRP.
+type LeaseTimes struct {
+	// RenewInterval is the time between two writes of a holder.
+	RenewInterval time.Duration
+	// StaleAfter is how long a Lease must be seen not to be renewed before another may claim it.
+	StaleAfter time.Duration
+	// Duration is, in mode LeaseOnly, how long a Lease holds without a renewal: the holder gives up at two thirds of it.
+	Duration time.Duration
 }
 
 // Durations of the design; those that are not here follow from the interval.
@@ -75,7 +92,11 @@ const (
 	conflictWindow    = 10 * time.Second       // claims of a peer are counted this long
 	announceEvery     = 5 * time.Second        // after the train
 	secondRelease     = 20 * time.Millisecond
-	linger            = 50 * time.Millisecond // of a leaving holder after its successor was heard, until the neighbours know
+	linger            = 50 * time.Millisecond  // of a leaving holder after its successor was heard, until the neighbours know
+	lingerByLease     = 500 * time.Millisecond // the same, after it was seen by the Lease
+	invitationTime    = 10 * time.Second       // a named successor must take over within
+	handoverHold      = 5 * time.Minute        // who handed over does not preempt before
+	defiance          = 10 * time.Second       // a claim that does not give way to a newer one for so long is none
 	leaveSlack        = 500 * time.Millisecond
 	coldStartJitter   = 200 * time.Millisecond
 	rankStep          = 20 * time.Millisecond
@@ -118,6 +139,12 @@ type Election struct {
 	train       announcements
 	conflict    conflict
 	leave       leave
+
+	arbiter    arbiter
+	claim      claim
+	seize      seizure
+	abdication abdication
+	rival      rival
 }
 
 // heard is what the wire told last.
@@ -130,7 +157,8 @@ type heard struct {
 	accepted time.Time // one that this node gives way to
 	sign     time.Time // of life of a holder, or when this node began to listen
 	ever     bool
-	split    bool // the virtual address is served, but its node is not heard
+	split    bool                 // the virtual address is served, but its node is not heard
+	claims   map[netip.Addr]uint8 // the priority of those that advertise a claim
 }
 
 // announcements is a train of announcements under way.
@@ -146,6 +174,8 @@ type leave struct {
 	releaseAt time.Time // of the next release of priority 0
 	releases  int       // sent
 	succeeded bool      // a successor was heard
+	stays     bool      // after a handover: this node is a Backup then
+	epoch     int       // of the Lease before
 }
 
 // New returns an election in state Initialize.
@@ -153,7 +183,7 @@ func New(cfg Config) *Election {
 	if cfg.Jitter == nil {
 		cfg.Jitter = func() float64 { return 0 }
 	}
-	return &Election{cfg: cfg, rules: allRules(), heard: heard{interval: cfg.AdvertisementInterval}}
+	return &Election{cfg: cfg, rules: allRules(), heard: heard{interval: cfg.AdvertisementInterval, claims: map[netip.Addr]uint8{}}}
 }
 
 // State returns the state.
@@ -172,6 +202,11 @@ type Status struct {
 	HeardPriority         uint8
 	SplitSuspected        bool   // the virtual address is served, but its node is not heard
 	Conflict              string // who else has or claims the virtual addresses
+	Arbitrated            bool   // the Lease decides now: it can be read or renewed
+	Epoch                 int    // of the Lease that this node holds, 0: none
+	Lease                 Lease  // as it was last read or written
+	LeaseAnswered         time.Time
+	LeaseFailure          string // why the last questions had no answer
 }
 
 // Status returns a copy of what the election knows.
@@ -184,19 +219,46 @@ func (e *Election) Status() Status {
 		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
 		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
 		SplitSuspected: e.heard.split, Conflict: with,
+		Arbitrated: e.arbitrated(), Epoch: e.claim.epoch, Lease: e.arbiter.lease, LeaseAnswered: e.arbiter.answered, LeaseFailure: e.leaseFailure(),
 	}
+}
+
+// arbitrated reports whether the Lease decides now: the holder has renewed it, others have read it.
+func (e *Election) arbitrated() bool {
+	a := &e.arbiter
+	switch {
+	case !e.arbitrates():
+		return false
+	case e.state == Active:
+		return e.verified()
+	}
+	return !a.answered.IsZero() && a.failures < unreachable && e.now.Sub(a.answered) <= verifiedFor+e.consultEvery()
+}
+
+func (e *Election) leaseFailure() string {
+	if e.arbiter.failures == 0 {
+		return ""
+	}
+	return e.arbiter.failure
 }
 
 // Deadline returns when a Tick is due; the zero time says never. A Tick that comes early or late does no harm.
 func (e *Election) Deadline() time.Time {
 	due := []time.Time{e.health.due()}
+	if e.arbitrates() && e.started && e.arbiter.question == none {
+		due = append(due, e.arbiter.next)
+	}
 	switch e.state {
 	case Backup:
-		due = append(due, e.downAt, e.preflightAt(), e.probe.again)
+		if e.cfg.Mode != LeaseOnly {
+			due = append(due, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt())
+		}
+	case Seizing:
+		due = append(due, e.seizingDue())
 	case Claiming, Conflict:
 		due = append(due, e.probe.again)
 	case Active:
-		due = append(due, e.advertiseAt, e.refreshAt, e.train.next)
+		due = append(due, e.advertiseAt, e.refreshAt, e.train.next, e.expiry())
 	case Leaving:
 		due = append(due, e.refreshAt, e.leave.until, e.leave.releaseAt)
 	}
@@ -237,6 +299,10 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 		e.addressLost()
 	case AddressLate:
 		e.addressLate()
+	case LeaseDone:
+		e.leaseDone(ev)
+	case Handover:
+		e.handover(ev)
 	}
 	return e.out
 }
@@ -248,6 +314,7 @@ func (e *Election) become(s State, reason string) {
 	if e.state != s {
 		e.do(Transition{From: e.state, To: s, Reason: reason})
 		e.since = e.now
+		e.arbiter.waiting, e.arbiter.invited = false, false
 	}
 	e.state, e.reason = s, reason
 }
@@ -266,7 +333,10 @@ func (e *Election) tick() {
 		e.tickActive()
 	case Leaving:
 		e.tickLeaving()
+	case Seizing:
+		e.tickSeizing()
 	}
+	e.consult()
 }
 
 // due reports whether a deadline is set and has come.
@@ -277,6 +347,7 @@ func (e *Election) startup() {
 		return
 	}
 	e.started, e.linkUp = true, true
+	e.arbiter.next = e.now
 	e.health.changed(e.now, false)
 	e.listen("started")
 }
@@ -285,7 +356,7 @@ func (e *Election) startup() {
 // is configured, chance parts the timers of nodes that boot at once.
 func (e *Election) listen(reason string) {
 	alone := !e.heard.ever && len(e.cfg.Peers) == 0
-	e.heard = heard{interval: e.cfg.AdvertisementInterval, sign: e.now, ever: e.heard.ever}
+	e.heard = heard{interval: e.cfg.AdvertisementInterval, sign: e.now, ever: e.heard.ever, claims: map[netip.Addr]uint8{}}
 	e.preemptAt = e.now.Add(e.cfg.PreemptDelay)
 	e.do(Release{}) // what a crash may have left
 	e.becomeBackup(reason)
@@ -303,7 +374,7 @@ func (e *Election) linkChanged(up bool) {
 	switch {
 	case up:
 		e.listen("link up")
-	case e.state == Leaving:
+	case e.state == Leaving && !e.leave.stays:
 		e.finish("link down")
 	default:
 		if e.state == Active {
@@ -317,5 +388,6 @@ func (e *Election) linkChanged(up bool) {
 // becomeInitialize implements RFC 9568, section 6.4.1, as the state of a link that is down and of a finished election.
 func (e *Election) becomeInitialize(reason string) {
 	e.probe.drop()
+	e.giveUp()
 	e.become(Initialize, reason)
 }

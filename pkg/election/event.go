@@ -45,6 +45,10 @@ type Reconfigured struct {
 	PreemptDelay time.Duration
 }
 
+// Handover asks a node that holds the addresses to give them to another and to stay. To names the successor; empty: whichever
+// node is the first. A named one needs the Lease, by which it is invited.
+type Handover struct{ To string }
+
 // ProbeDone answers a Probe.
 type ProbeDone struct {
 	Verdict Verdict
@@ -73,6 +77,7 @@ func (Received) event()       {}
 func (LinkChanged) event()    {}
 func (HealthChanged) event()  {}
 func (Reconfigured) event()   {}
+func (Handover) event()       {}
 func (ProbeDone) event()      {}
 func (AddressClaimed) event() {}
 func (AddressLost) event()    {}
@@ -89,6 +94,7 @@ func (e HealthChanged) String() string { return fmt.Sprintf("health healthy=%t",
 func (e Reconfigured) String() string {
 	return fmt.Sprintf("reconfigured priority=%d preempt=%t delay=%s", e.Priority, e.Preempt, e.PreemptDelay)
 }
+func (e Handover) String() string { return fmt.Sprintf("handover to=%s", e.To) }
 func (e ProbeDone) String() string {
 	return fmt.Sprintf("probe %s known=%t %s", e.Verdict, e.KnownOwner, e.Detail)
 }
@@ -117,6 +123,16 @@ func (v Verdict) String() string { return verdicts[v] }
 type Action interface {
 	action()
 	String() string
+}
+
+// Stands reports whether an action is to be done even if one before it failed: what is told, and the questions, which wait
+// for their answers.
+func Stands(a Action) bool {
+	switch a.(type) {
+	case Transition, Probe, ReadLease, WriteLease:
+		return true
+	}
+	return false
 }
 
 // Acquire adds the virtual addresses to the kernel, with their lifetime.
@@ -183,9 +199,10 @@ const (
 	IntervalClamped                    // an advertised interval is outside of what is believed
 	DuplicateAddress                   // an advertisement came from this node's own address
 	AddressUnkeepable                  // the kernel does not keep the virtual addresses
+	ClaimIgnored                       // a peer with the priority of a claim does not give way to a newer one
 )
 
-var alarmKinds = [...]string{"SplitSuspected", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable"}
+var alarmKinds = [...]string{"SplitSuspected", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable", "ClaimIgnored"}
 
 // String returns the name of the alarm.
 func (k AlarmKind) String() string { return alarmKinds[k] }

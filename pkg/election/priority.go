@@ -4,14 +4,36 @@ package election
 
 import "time"
 
-// Three classes of priority are on the wire: 1 to 10 in distress, the configured one, and 240 to 254 for the holder of a
-// Lease, which is not made yet.
+// Three classes of priority are on the wire: 1 to 10 in distress, the configured one, and 240 to 254 for the holder of the
+// Lease. In the last, the epoch of the Lease counts round: a claim is newer than those up to seven before it.
+const (
+	lowestClaim = 240
+	claims      = 15
+	newerClaims = 7
+)
+
+// claimPriority is what the holder of an epoch advertises.
+func claimPriority(epoch int) uint8 { return lowestClaim + uint8(epoch%claims) }
+
+func inClaim(priority uint8) bool { return priority >= lowestClaim && priority < lowestClaim+claims }
+
+// newer reports whether the claim of one priority comes after that of another.
+func newer(a, b uint8) bool {
+	d := (int(a) - int(b) + claims) % claims
+	return d >= 1 && d <= newerClaims
+}
 
 // priority is what this node advertises, and what its timers count with.
 func (e *Election) priority() uint8 {
 	if e.health.distress && e.rules.distress {
 		// The order of the configured priorities stays within the class.
 		return min(e.cfg.Priority, 1+uint8(int(e.cfg.Priority)*(highestDistress-1)/255))
+	}
+	if e.claim.epoch > 0 && (e.rules.keepClaim || e.verified()) {
+		if !e.rules.epoch {
+			return lowestClaim + claims - 1
+		}
+		return claimPriority(e.claim.epoch)
 	}
 	return e.cfg.Priority
 }
@@ -62,8 +84,26 @@ type rules struct {
 	distress        bool // a node without a healthy backend gives way
 	claims          bool // another's claim by ARP or neighbour discovery is answered
 	makeBeforeBreak bool // a planned stop serves until its successor is heard
+
+	lease           bool // a takeover asks the Lease, where it can be read
+	epoch           bool // of two claims, the newer one stays
+	keepClaim       bool // a holder that cannot renew advertises its claim on
+	seize           bool // the Lease of a holder that serves nobody is taken
+	staleProof      bool // the age of a Lease is what two questions prove
+	epochLoss       bool // only a newer epoch ends a claim; what was deleted or rolled back is written again
+	abdicate        bool // a release on the wire stands for one of the Lease
+	abdicationBound bool // of that holder, and for a short time
+	leaseTruth      bool // a holder without a claim gives way to one that renews the Lease
+	incarnation     bool // an earlier process of this node is no holder
+	fastRetry       bool // a takeover that the Lease has refused is tried again soon
+	revalidate      bool // what is read of the Lease counts while a claim is under way
+	distressRelease bool // a holder in distress releases the Lease and keeps the addresses
 }
 
 func allRules() rules {
-	return rules{probe: true, fence: true, distress: true, claims: true, makeBeforeBreak: true}
+	return rules{
+		probe: true, fence: true, distress: true, claims: true, makeBeforeBreak: true,
+		lease: true, epoch: true, keepClaim: true, seize: true, staleProof: true, epochLoss: true, abdicate: true, abdicationBound: true,
+		leaseTruth: true, incarnation: true, fastRetry: true, revalidate: true, distressRelease: true,
+	}
 }

@@ -47,7 +47,7 @@ func (e *Election) probeDone(ev ProbeDone) {
 	useless := p.obsolete || e.now.Sub(p.asked) > verdictAge
 	p.outstanding, p.obsolete = false, false
 	switch e.state {
-	case Backup, Claiming, Conflict:
+	case Backup, Claiming, Conflict, Seizing:
 	default:
 		return
 	}
@@ -61,8 +61,12 @@ func (e *Election) probeDone(ev ProbeDone) {
 	switch {
 	case e.state == Conflict:
 		e.judgeConflict(ev)
+	case e.state == Claiming && e.arbiter.waiting:
 	case e.state == Claiming:
 		e.judge()
+	case e.state == Seizing:
+		p.again = e.now.Add(retryLive)
+		e.tickSeizing()
 	case ev.Verdict == Zombie:
 		p.again = e.now.Add(reprobeZombie) // it may die before the timer ends
 	}
@@ -77,12 +81,12 @@ func (p *probe) fresh(now time.Time) bool {
 func (e *Election) judge() {
 	switch a := *e.probe.answer; a.Verdict {
 	case Free:
-		e.becomeActive("no advertisement heard, virtual address free")
+		e.take("no advertisement heard, virtual address free")
 	case LiveDistress:
 		if e.health.distress {
 			e.served(a)
 		} else {
-			e.becomeActive("no advertisement heard, holder in distress")
+			e.take("no advertisement heard, holder in distress")
 		}
 	case Live:
 		e.served(a)
@@ -95,10 +99,11 @@ func (e *Election) judge() {
 
 // served: the holder lives, only its advertisements do not arrive. Taking the addresses would make two holders.
 func (e *Election) served(a ProbeDone) {
-	if !e.heard.split {
+	if !e.heard.split && e.cfg.Mode != LeaseOnly {
 		e.do(Alarm{SplitSuspected, "no advertisement heard, but the virtual address is served: is protocol 112 filtered? " + a.Detail})
 	}
-	e.heard.split, e.heard.sign = true, e.now
+	e.heard.split, e.heard.sign = e.cfg.Mode != LeaseOnly, e.now
+	e.seize.from = time.Time{}
 	e.probe.drop()
 	e.become(Backup, "virtual address is served by another node")
 	e.downAt = e.now.Add(retryLive)
@@ -112,7 +117,7 @@ func (e *Election) judgeZombie(a ProbeDone) {
 		e.become(Claiming, "no advertisement heard, a dead or frozen holder still has the addresses")
 		e.probe.again = e.now.Add(reprobeZombie)
 	case a.KnownOwner:
-		e.becomeActive("no advertisement heard, dead holder still has the addresses")
+		e.take("no advertisement heard, dead holder still has the addresses")
 	default:
 		e.becomeConflict(a.Detail)
 	}
@@ -128,6 +133,7 @@ func (e *Election) expired() time.Time {
 // becomeConflict: the addresses are never taken from a host that is not of this virtual router.
 func (e *Election) becomeConflict(detail string) {
 	e.do(Alarm{ForeignHolder, "a host that is no peer holds the virtual address: " + detail})
+	e.giveUp()
 	e.become(Conflict, "foreign holder: "+detail)
 	e.conflict.with = detail
 	e.probe.free = 0

@@ -42,7 +42,8 @@ var kinds = map[string]func(w *world, f fault, on bool){
 	},
 	"link": func(w *world, f fault, on bool) { // with loss of the carrier
 		h := w.hosts[f.i]
-		h.port, h.carrier = !on, !on
+		h.port, h.carrier, h.offline = !on, !on, on
+		w.examine()
 		h.event(LinkChanged{Up: !on})
 	},
 	"blackhole": func(w *world, f fault, on bool) { w.hosts[f.i].port = !on && w.hosts[f.i].carrier },
@@ -59,7 +60,10 @@ var kinds = map[string]func(w *world, f fault, on bool){
 			if w.side[i] = 0; on {
 				w.side[i] = int(f.mask >> i & 1)
 			}
+			// The smaller side is cut off from the API, too, unless that has another network.
+			w.hosts[i].offline = on && f.j != 0 && uint(w.side[i]) == w.minority(f.mask)
 		}
+		w.examine()
 	},
 	"unhealthy": func(w *world, f fault, on bool) { w.ail(w.hosts[f.i], on) },
 	"allUnhealthy": func(w *world, f fault, on bool) {
@@ -91,8 +95,16 @@ var kinds = map[string]func(w *world, f fault, on bool){
 }
 
 func (w *world) ail(h *host, ill bool) {
-	h.healthy = !ill
-	h.check(w.random(0, 500*time.Millisecond))
+	h.ill = ill
+	w.examine()
+}
+
+// minority is the side of a partition with fewer hosts.
+func (w *world) minority(mask uint) uint {
+	if 2*bits.OnesCount(mask) <= len(w.hosts) {
+		return 1
+	}
+	return 0
 }
 
 // inject lets faults happen.
@@ -100,15 +112,23 @@ func (w *world) inject(faults ...fault) {
 	for _, f := range faults {
 		w.after(f.at-w.now, func() {
 			w.disturb("%s on: %+v", f.kind, f)
-			kinds[f.kind](w, f, true)
+			f.do(w, true)
 		})
 		if f.dur > 0 {
 			w.after(f.at+f.dur-w.now, func() {
 				w.disturb("%s off: %d", f.kind, f.i)
-				kinds[f.kind](w, f, false)
+				f.do(w, false)
 			})
 		}
 	}
+}
+
+func (f fault) do(w *world, on bool) {
+	do, ok := kinds[f.kind]
+	if !ok {
+		do = apiKinds[f.kind]
+	}
+	do(w, f, on)
 }
 
 // randomFaults draws overlapping faults between 15 and 60 s.
@@ -124,6 +144,7 @@ func (w *world) randomFaults(from []string) (faults []fault) {
 	return faults
 }
 
+// allKinds are the faults that need no API.
 func allKinds() (names []string) {
 	for k := range kinds {
 		names = append(names, k)

@@ -3,6 +3,7 @@
 package election
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -42,7 +43,13 @@ type host struct {
 	running, frozen bool
 	incarnation     int
 	restart         time.Duration
-	healthy         bool
+	healthy         bool // the balancer has a healthy backend
+	ill             bool // it has none, whatever the API does
+	api             access
+	barred          bool // the API refuses it
+	offline         bool // the API is on the other side of a cut
+	seizing         time.Duration
+	released        bool // the last advertisement heard was a release
 	packets         []Event
 	events          []Event
 	timer           int
@@ -69,7 +76,15 @@ func newHost(w *world, i int, p params) *host {
 	if p.each != nil {
 		p.each(i, &h.cfg)
 	}
+	if p.hybrid {
+		h.cfg.Mode, h.cfg.Node = Hybrid, fmt.Sprintf("n%d", i)
+		h.cfg.Lease = LeaseTimes{RenewInterval: time.Second, StaleAfter: 2 * time.Second, Duration: 5 * time.Second}
+		if h.cfg.AdvertisementInterval < time.Second {
+			h.cfg.Lease.RenewInterval, h.cfg.Lease.StaleAfter = 500*time.Millisecond, time.Second
+		}
+	}
 	h.create = func() elector {
+		h.cfg.Identity = fmt.Sprintf("n%d/%d", i, h.incarnation)
 		e := New(h.cfg)
 		if p.ablate != nil {
 			p.ablate(w, &e.rules)
@@ -259,15 +274,22 @@ func (h *host) time() time.Time { return epoch.Add(h.guest()) }
 func (h *host) step(ev Event) {
 	for ev != nil && h.running {
 		was := h.core.State()
+		h.w.oracle.hears(h, ev)
 		actions := h.core.Step(h.time(), ev)
+		h.w.oracle.heard(h, was, ev)
 		ev = nil
 		for _, a := range actions {
 			if t, ok := a.(Transition); ok {
 				h.w.log("%d: %s", h.id, t)
 				h.overslept = false
-			} else if _, word := a.(Advertise); ev == nil && !(h.w.curt && word && was == Active && h.core.State() == Backup) {
+			} else if _, word := a.(Advertise); (ev == nil || Stands(a)) && !(h.w.curt && word && was == Active && h.core.State() == Backup) {
 				h.w.oracle.acts(h, was, a)
-				ev = h.perform(a)
+				if a == (Acquire{}) && !h.held && was != Active { // what is repaired is not taken
+					h.w.oracle.takes(h)
+				}
+				if e := h.perform(a); e != nil {
+					ev = e
+				}
 			}
 		}
 		h.w.oracle.stepped(h)
@@ -277,9 +299,6 @@ func (h *host) step(ev Event) {
 func (h *host) perform(a Action) Event {
 	switch a := a.(type) {
 	case Acquire:
-		if !h.held {
-			h.w.oracle.takes(h)
-		}
 		h.add()
 	case Refresh:
 		if h.guest()-h.refreshed > h.cfg.Lifetime && !h.w.endless {
@@ -295,6 +314,8 @@ func (h *host) perform(a Action) Event {
 		h.w.announce(h)
 	case Probe:
 		h.w.question(h, a.Timeout)
+	case ReadLease, WriteLease:
+		h.w.consult(h, a)
 	case Finished:
 		h.kill()
 		if h.restart > 0 {

@@ -28,6 +28,8 @@ const (
 	boundCache   = announceEvery + lanDelay              // the client's neighbour cache, after quiescence
 	boundMuddy   = 10 * time.Second                      // S3: how long the LAN must have been sound for a zombie to be known
 	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
+	boundAsked   = 2 * answerTimeout                     // L1, L2: what the Lease adds where the API hangs
+	boundSeized  = 16 * time.Second                      // L3: the timer, 8 s of grace, 2 s for the old holder to see it, and the questions
 )
 
 // watch measures how long a condition lasts.
@@ -46,10 +48,12 @@ func (s *watch) set(now time.Duration, open bool) {
 	s.open = open
 }
 
-// oracle holds the invariants. S0, S4, S5, S8, S10, L3 and L4 are about the Lease.
+// oracle holds the invariants.
 type oracle struct {
 	pairs                    [][]dual
-	any                      watch // any two
+	groups                   []watch // L3: of the majority around each host
+	before                   holding // what a process held before it heard the event
+	any                      watch   // any two
 	dark, idle, sick, misled watch
 	holder                   int
 	moves                    int
@@ -64,6 +68,7 @@ type dual struct{ both, open, linked, live, blind, lossy, dead, leaving, healed,
 
 func newOracle(n int) oracle {
 	o := oracle{holder: nobody, broken: map[string]int{}}
+	o.groups = make([]watch, n)
 	for range n {
 		o.pairs = append(o.pairs, make([]dual, n))
 	}
@@ -103,8 +108,15 @@ func (o *oracle) elapse(w *world) {
 	}
 	last(&o.any, "", 0, "")
 	last(&o.dark, "", 0, "")
-	last(&o.idle, "L1", boundDark, "nobody holds")
-	last(&o.sick, "L2", boundHealthy, "no healthy node holds")
+	asked := time.Duration(0)
+	if w.hybrid {
+		asked = boundAsked
+	}
+	for i := range o.groups {
+		last(&o.groups[i], "L3", boundSeized, "the majority around %d has no holder", i)
+	}
+	last(&o.idle, "L1", boundDark+asked, "nobody holds")
+	last(&o.sick, "L2", boundHealthy+asked, "no healthy node holds")
 	last(&o.misled, "ARP", boundCache, "the client does not know the holder")
 }
 
@@ -118,6 +130,9 @@ func (o *oracle) look(w *world) {
 		for j := range i {
 			duals = o.lookPair(w, w.hosts[i], w.hosts[j]) || duals
 		}
+	}
+	if w.hybrid {
+		o.lookGroups(w)
 	}
 	var live, holds, healthy, serves, reached bool
 	holder := nobody
@@ -225,7 +240,11 @@ func (o *oracle) acts(h *host, state State, a Action) {
 // unless it was heard and is preempted. Of two holders, the probe may have found the one in distress.
 func (o *oracle) takes(h *host) {
 	e, ok := h.core.(*Election)
-	if !ok || strings.HasPrefix(e.Status().Reason, "preempted") || o.any.last > 0 && h.w.now-o.any.last < boundProbes {
+	reason := ""
+	if ok {
+		reason = e.Status().Reason
+	}
+	if !ok || strings.HasPrefix(reason, "prefer") || strings.HasPrefix(reason, "preempted") || o.any.last > 0 && h.w.now-o.any.last < boundProbes {
 		return
 	}
 	now, alone := h.w.now, true
@@ -298,6 +317,8 @@ func (o *oracle) end(w *world) {
 		o.violate(w, "end", "the client does not know the holder")
 	case best != holder && w.hosts[best].cfg.Preempt:
 		o.violate(w, "end", "%d holds, %d has the higher priority", holder, best)
+	case w.hybrid:
+		o.endLease(w, holder)
 	}
 }
 

@@ -33,10 +33,10 @@ var profiles = []func(*Config){
 }
 
 // randomWorld has 2 to 5 hosts of random priorities, some of them equal, with or without preemption.
-func randomWorld(seed uint64, ablate func(*world, *rules)) *world {
+func randomWorld(seed uint64, hybrid bool, ablate func(*world, *rules)) *world {
 	preempt := seed%3 == 0
 	n := []int{2, 3, 3, 3, 3, 5}[seed/3%6]
-	p := params{seed: seed, hosts: n, ablate: ablate}
+	p := params{seed: seed, hosts: n, ablate: ablate, hybrid: hybrid}
 	p.each = func(i int, c *Config) {
 		c.Preempt = preempt
 		profiles[seed%uint64(len(profiles))](c)
@@ -52,7 +52,19 @@ func randomWorld(seed uint64, ablate func(*world, *rules)) *world {
 
 // runRandom runs one world of random faults to the end of what they cause.
 func runRandom(seed uint64, from []string, ablate func(*world, *rules), trace func(string)) *world {
-	w := randomWorld(seed, ablate)
+	return runWorld(randomWorld(seed, false, ablate), from, trace)
+}
+
+// runHybrid is the same with a Lease. A third of these clusters has no API at first.
+func runHybrid(seed uint64, from []string, ablate func(*world, *rules), trace func(string)) *world {
+	w := randomWorld(seed, true, ablate)
+	if w.rng.IntN(3) == 0 && len(from) == len(hybridKinds()) {
+		w.inject(fault{kind: "etcd", dur: w.random(0, 40*time.Second)})
+	}
+	return runWorld(w, from, trace)
+}
+
+func runWorld(w *world, from []string, trace func(string)) *world {
 	w.trace = trace
 	w.inject(w.randomFaults(from)...)
 	w.run(130 * time.Second)

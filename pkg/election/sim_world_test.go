@@ -36,6 +36,7 @@ type world struct {
 	foreign  bool          // another host has the virtual address
 	intruded time.Duration // since when
 	client   int           // whom the client's neighbour cache points to
+	store    store
 
 	// what an ablation takes away beside the rules of the core
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
@@ -44,6 +45,7 @@ type world struct {
 	believe    func(ProbeDone) ProbeDone
 	timerFirst bool // overdue timers speak before queued packets are heard
 
+	hybrid bool
 	oracle oracle
 	trace  func(string)
 }
@@ -58,10 +60,11 @@ type params struct {
 	plain    func(i int) bool // the host runs keepalived
 	together bool             // all processes start within 200 ms
 	down     bool             // no process starts by itself
+	hybrid   bool             // the hosts arbitrate by a Lease
 }
 
 func newWorld(p params) *world {
-	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), client: nobody, oracle: newOracle(p.hosts)}
+	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), client: nobody, hybrid: p.hybrid, oracle: newOracle(p.hosts)}
 	w.side = make([]int, p.hosts)
 	for i := range p.hosts {
 		w.filter = append(w.filter, make([]bool, p.hosts))

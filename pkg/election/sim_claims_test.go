@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"strings"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// holding is what a process held at a moment.
+type holding struct {
+	state    State
+	epoch    int
+	priority uint8
+	distress bool
+}
+
+func (h *host) holding() holding {
+	e, ok := h.core.(*Election)
+	if !ok {
+		return holding{}
+	}
+	s := e.Status()
+	return holding{state: s.State, epoch: s.Epoch, priority: s.Priority, distress: s.Distress}
+}
+
+// stores sees a write before it is stored. S0: no two processes have the same epoch, and epochs grow.
+func (o *oracle) stores(h *host, l Lease) {
+	s := &h.w.store
+	if l.Holder == "" {
+		return
+	}
+	if l.Holder == s.lease.Holder && l.Epoch == s.lease.Epoch {
+		return // a renewal
+	}
+	if owner, taken := s.claims[l.Epoch]; taken && owner != l.Holder {
+		o.violate(h.w, "S0", "epoch %d of %s is claimed by %s", l.Epoch, owner, l.Holder)
+	}
+	if s.lease.Version != "" && l.Epoch <= s.lease.Epoch {
+		o.violate(h.w, "S0", "%s claims epoch %d after %d", l.Holder, l.Epoch, s.lease.Epoch)
+	}
+	if s.claims == nil {
+		s.claims = map[int]string{}
+	}
+	s.claims[l.Epoch] = l.Holder
+}
+
+// hears notes what a process holds before an event.
+func (o *oracle) hears(h *host, ev Event) {
+	if !h.w.hybrid || h.plain {
+		return
+	}
+	o.before = h.holding()
+	if r, ok := ev.(Received); ok {
+		h.released = r.Advertisement.Priority == vrrp.PriorityRelease
+	}
+}
+
+// heard sees what an event has done to a process. S4: an older claim ends with the newer one's advertisement. S5: the holder of
+// the Lease is displaced by a newer claim only. S8: who seizes the Lease leaves its holder the time to see it.
+func (o *oracle) heard(h *host, was State, ev Event) {
+	if !h.w.hybrid || h.plain {
+		return
+	}
+	now, b := h.holding(), o.before
+	if now.state == Seizing && b.state != Seizing {
+		h.seizing = h.guest()
+	}
+	if b.state == Seizing && now.state == Active && !h.released && h.guest()-h.seizing < h.cfg.Lease.RenewInterval+answerTimeout {
+		o.violate(h.w, "S8", "%d takes the address %s after it has seized the Lease", h.id, h.guest()-h.seizing)
+	}
+	r, ok := ev.(Received)
+	if !ok || was != Active || b.epoch == 0 || b.distress {
+		return
+	}
+	p, yields := r.Advertisement.Priority, now.state != Active
+	ahead := inClaim(p) && newer(p, claimPriority(b.epoch))
+	if ahead && !yields && h.rivalTime() < defiance {
+		o.violate(h.w, "S4", "%d holds epoch %d beside the newer claim %d", h.id, b.epoch, p)
+	}
+	l := h.w.store.lease
+	overslept := strings.HasPrefix(h.core.(*Election).Status().Reason, "did not run")
+	if yields && !ahead && !overslept && h.w.store.era == 0 && l.Holder == h.cfg.Identity && l.Epoch == b.epoch {
+		o.violate(h.w, "S5", "%d holds epoch %d and yields to priority %d", h.id, b.epoch, p)
+	}
+}
+
+func (h *host) rivalTime() time.Duration {
+	e := h.core.(*Election)
+	return e.now.Sub(e.rival.since)
+}
+
+// lookGroups looks for a majority of hosts that hear each other, and whose holder none of them reaches. L3.
+func (o *oracle) lookGroups(w *world) {
+	for i, h := range w.hosts {
+		o.groups[i].set(w.now, h.live() && w.loss == 0 && !w.foreign && w.abandoned(i))
+	}
+}
+
+func (w *world) hearEachOther(i, j int) bool {
+	return w.connected(i, j) && !w.filter[i][j] && !w.filter[j][i]
+}
+
+func (w *world) abandoned(i int) bool {
+	group := []int{i}
+	for j, h := range w.hosts {
+		all := j != i && h.live()
+		for _, k := range group {
+			all = all && w.hearEachOther(j, k)
+		}
+		if all {
+			group = append(group, j)
+		}
+	}
+	if 2*len(group) <= len(w.hosts) {
+		return false
+	}
+	for _, holder := range w.hosts {
+		if !holder.held || !holder.live() {
+			continue
+		}
+		for _, k := range group {
+			if holder.id == k || w.connected(holder.id, k) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// endLease: L4. At the end the holder has the Lease, with the epoch that it advertises.
+func (o *oracle) endLease(w *world, holder int) {
+	l, b := w.store.lease, w.hosts[holder].holding()
+	switch {
+	case b.distress:
+	case b.epoch == 0:
+		o.violate(w, "L4", "%d holds without the Lease", holder)
+	case l.Holder != w.hosts[holder].cfg.Identity || l.Epoch != b.epoch:
+		o.violate(w, "L4", "%d holds epoch %d, stored is %s", holder, b.epoch, l)
+	}
+}
