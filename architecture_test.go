@@ -28,6 +28,7 @@ var layers = map[string]int{
 	"pkg/election": 1, "pkg/health": 1, "pkg/balance": 1, "pkg/apis/config": 1,
 
 	"pkg/vrrpconn": 2, "pkg/address": 2, "pkg/announce": 2, "pkg/probe": 2, "pkg/steer": 2, "pkg/staticpod": 2,
+	"pkg/kubeapi": 2,
 
 	"pkg/control": 3, "pkg/proxy": 3, "pkg/manifest": 3, "pkg/preflight": 3, "pkg/convert": 3,
 
@@ -56,7 +57,8 @@ var owners = map[string][]string{
 	"github.com/google/nftables":              {"pkg/steer"},
 	"github.com/prometheus/":                  {"pkg/metrics"},
 	"github.com/spf13/":                       {"cmd/harbinger/app"},
-	"k8s.io/api/":                             {"pkg/manifest", "pkg/staticpod", "cmd/harbinger/app"},
+	"k8s.io/client-go/":                       {"pkg/kubeapi"},
+	"k8s.io/api/":                             {"pkg/manifest", "pkg/staticpod", "pkg/kubeapi", "cmd/harbinger/app"},
 	"k8s.io/apimachinery/pkg/util/validation": {"pkg/apis/config/validation", "pkg/apis/config/scheme", "pkg/apis/config/v1alpha1", "pkg/preflight", "pkg/convert", "cmd/harbinger/app"},
 }
 

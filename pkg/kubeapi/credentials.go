@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// expiresSoon is how long before its end a client certificate is warned of, once a day.
+const (
+	expiresSoon = 30 * 24 * time.Hour
+	warnEvery   = 24 * time.Hour
+)
+
+// errNoCredentials says that there is no kubeconfig.
+var errNoCredentials = errors.New("no credentials")
+
+// credentials are the content of a kubeconfig and of the files that it names.
+type credentials struct {
+	config  *rest.Config // with everything inline
+	digest  [sha256.Size]byte
+	expires time.Time // of the client certificate; zero: there is none
+}
+
+func (c *credentials) expired(now time.Time) bool { return !c.expires.IsZero() && now.After(c.expires) }
+
+// readCredentials reads a kubeconfig. The error is errNoCredentials if there is no such file.
+func readCredentials(path string) (*credentials, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s does not exist", errNoCredentials, path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	config, err := parseKubeconfig(path, raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := inline(config); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	c := &credentials{config: config}
+	parts := [][]byte{raw, config.CAData, config.CertData, config.KeyData, []byte(config.BearerToken)}
+	hash := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(hash, "%d:", len(part))
+		hash.Write(part)
+	}
+	hash.Sum(c.digest[:0])
+	if c.expires, err = notAfter(config.CertData); err != nil {
+		return nil, fmt.Errorf("%s: client certificate: %w", path, err)
+	}
+	return c, nil
+}
+
+// parseKubeconfig returns what the current context of a kubeconfig says. The names of files in it are relative to its own.
+func parseKubeconfig(path string, raw []byte) (*rest.Config, error) {
+	file, err := clientcmd.Load(raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, cluster := range file.Clusters {
+		cluster.LocationOfOrigin = path
+	}
+	for _, user := range file.AuthInfos {
+		user.LocationOfOrigin = path
+	}
+	if err := clientcmd.ResolveLocalPaths(file); err != nil {
+		return nil, err
+	}
+	config, err := clientcmd.NewDefaultClientConfig(*file, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if err != nil {
+		return nil, err
+	}
+	if config.ExecProvider != nil || config.AuthProvider != nil {
+		return nil, errors.New("has its credentials from a plugin: a client certificate or a token is needed")
+	}
+	if !strings.HasPrefix(config.Host, "https://") {
+		return nil, fmt.Errorf("server %q is not an https:// address", config.Host)
+	}
+	return config, nil
+}
+
+// inline replaces the files that a configuration names by their content, so that it can be compared and nobody reads them later.
+func inline(config *rest.Config) error {
+	if err := rest.LoadTLSFiles(config); err != nil {
+		return err
+	}
+	if config.BearerTokenFile != "" {
+		token, err := os.ReadFile(config.BearerTokenFile)
+		if err != nil {
+			return err
+		}
+		config.BearerToken = strings.TrimSpace(string(token))
+	}
+	config.CAFile, config.CertFile, config.KeyFile, config.BearerTokenFile = "", "", "", ""
+	_, err := rest.TLSConfigFor(config)
+	return err
+}
+
+// notAfter returns when the first certificate of a PEM document expires.
+func notAfter(document []byte) (time.Time, error) {
+	if len(document) == 0 {
+		return time.Time{}, nil
+	}
+	block, _ := pem.Decode(document)
+	if block == nil {
+		return time.Time{}, errors.New("is not PEM")
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return certificate.NotAfter, nil
+}
+
+// followCredentials looks at the kubeconfig again and again. Its content is compared, not its time: it is replaced by a rename
+// inside a directory that was mounted.
+func (c *Client) followCredentials(ctx context.Context) error {
+	ticker := time.NewTicker(c.opts.CredentialsInterval)
+	defer ticker.Stop()
+	for {
+		c.loadCredentials()
+		c.warnOfExpiry()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// loadCredentials uses what is in the kubeconfig now. A file that is gone takes the credentials with it; one that cannot be
+// used leaves the previous ones.
+func (c *Client) loadCredentials() {
+	found, err := readCredentials(c.opts.Kubeconfig)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case errors.Is(err, errNoCredentials):
+		c.replaceSession(nil)
+	case err == nil && (c.session == nil || c.session.credentials.digest != found.digest):
+		c.replaceSession(newSession(found))
+		c.log.Info("Credentials loaded", "file", c.opts.Kubeconfig, "server", found.config.Host)
+	}
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	if problem != c.problem && problem != "" {
+		c.log.Info("Credentials not usable", "reason", problem)
+	}
+	c.problem = problem
+}
+
+// replaceSession lets later questions use other credentials and connections. The caller holds the lock.
+func (c *Client) replaceSession(s *session) {
+	if c.session != nil {
+		c.session.close()
+	}
+	c.session, c.warned = s, time.Time{}
+}
+
+func (c *Client) warnOfExpiry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.opts.Now()
+	if c.session == nil || !c.warned.IsZero() && now.Sub(c.warned) < warnEvery {
+		return
+	}
+	switch used := c.session.credentials; {
+	case used.expires.IsZero():
+	case used.expired(now):
+		c.warned = now
+		c.log.Error(nil, "Credentials expired", "file", c.opts.Kubeconfig, "expires", used.expires, "remedy", remedy)
+	case used.expires.Sub(now) < expiresSoon:
+		c.warned = now
+		c.log.Info("Credentials expire soon", "file", c.opts.Kubeconfig, "expires", used.expires, "remedy", remedy)
+	}
+}
+
+const remedy = "run harbinger kubeconfig on a node that has the key of the cluster's CA"
+
+func (c *Client) expiredProblem(used *credentials) string {
+	return fmt.Sprintf("%s: the client certificate expired at %s: %s", c.opts.Kubeconfig, used.expires.UTC().Format(time.RFC3339), remedy)
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"time"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// Discovery finds the apiservers of a cluster where they publish themselves: in the EndpointSlices of the Service
+// default/kubernetes.
+type Discovery struct {
+	// OnEndpoints is called with the apiservers, sorted, when they have changed, and at the start with those of StateFile. The
+	// list is never empty. Run calls it, from one goroutine.
+	OnEndpoints func([]netip.AddrPort)
+	// Exclude are addresses that are no apiserver's whatever the cluster says: the virtual ones, which lead back here.
+	Exclude []netip.Addr
+	// StateFile keeps the apiservers for a start without API. Empty: nothing does.
+	StateFile string
+	// WriteFile replaces StateFile in one step.
+	WriteFile func(path string, content []byte) error
+	// Interval is the time between two questions, and Settle the time after which a change is asked for again before it
+	// counts. 0: 3 s and 1 s.
+	Interval, Settle time.Duration
+}
+
+// The defaults: an apiserver that is ready gets connections within 5 s, and the nodes of a cluster of three together ask once
+// a second.
+const (
+	defaultDiscoveryInterval = 3 * time.Second
+	defaultSettle            = time.Second
+	// listTimeout bounds one question. Nobody waits for the answer.
+	listTimeout = 2 * time.Second
+)
+
+const (
+	slicesPath  = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+	slicesLabel = discoveryv1.LabelServiceName + "=kubernetes"
+	// slicesLimit is more than there can be: one slice has room for 100 apiservers.
+	slicesLimit = "10"
+	// apiPort is the name that apiservers give to their port.
+	apiPort = "https"
+)
+
+// discover asks for the apiservers again and again. A change counts when two answers in a row say the same: an apiserver that
+// restarts comes and goes.
+func (c *Client) discover(ctx context.Context) error {
+	d := *c.opts.Discovery
+	if d.Interval == 0 {
+		d.Interval = defaultDiscoveryInterval
+	}
+	if d.Settle == 0 {
+		d.Settle = defaultSettle
+	}
+	used := c.loadEndpoints(d)
+	if len(used) > 0 {
+		d.OnEndpoints(used)
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var pending []netip.AddrPort
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		}
+		found := c.endpoints(ctx, d)
+		wait := d.Interval
+		switch {
+		case len(found) == 0 || slices.Equal(found, used):
+			pending = nil
+		case slices.Equal(found, pending):
+			pending, used = nil, found
+			c.log.Info("Apiservers discovered", "backends", found)
+			c.saveEndpoints(d, found)
+			d.OnEndpoints(slices.Clone(found))
+		default:
+			pending, wait = found, d.Settle
+		}
+		timer.Reset(wait)
+	}
+}
+
+// endpoints returns the ready apiservers, none if nobody answers.
+func (c *Client) endpoints(ctx context.Context, d Discovery) []netip.AddrPort {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	backends, err := c.backends()
+	if err != nil {
+		return nil
+	}
+	list, _, err := hedge(ctx, c.opts.Now, backends, noAnswerButSuccess, func(ctx context.Context, b *backend) (*discoveryv1.EndpointSliceList, error) {
+		l := &discoveryv1.EndpointSliceList{}
+		return l, b.client.Get().AbsPath(slicesPath).Param("labelSelector", slicesLabel).Param("limit", slicesLimit).MaxRetries(0).Do(ctx).Into(l)
+	})
+	if err != nil {
+		c.log.V(1).Info("Apiservers not discovered", "reason", err.Error())
+		return nil
+	}
+	return ready(list.Items, d.Exclude)
+}
+
+func noAnswerButSuccess(error) bool { return false }
+
+// ready returns the addresses and ports of the ready endpoints, sorted.
+func ready(all []discoveryv1.EndpointSlice, exclude []netip.Addr) []netip.AddrPort {
+	var found []netip.AddrPort
+	for _, slice := range all {
+		port := portOf(slice.Ports)
+		if port == 0 {
+			continue
+		}
+		for _, endpoint := range slice.Endpoints {
+			if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
+				continue // the API says: unknown is ready
+			}
+			for _, text := range endpoint.Addresses {
+				if address, ok := usable(text, exclude); ok {
+					found = append(found, netip.AddrPortFrom(address, port))
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, netip.AddrPort.Compare)
+	return slices.Compact(found)
+}
+
+func usable(text string, exclude []netip.Addr) (netip.Addr, bool) {
+	address, err := netip.ParseAddr(text)
+	address = address.Unmap()
+	if err != nil || address.IsUnspecified() || address.IsLoopback() || address.IsMulticast() || address.IsLinkLocalUnicast() {
+		return netip.Addr{}, false
+	}
+	return address, !slices.Contains(exclude, address)
+}
+
+// portOf returns the port of the API, 0 if there is none: the one with the known name, or the only one.
+func portOf(ports []discoveryv1.EndpointPort) uint16 {
+	for _, port := range ports {
+		if value(port.Name) == apiPort || len(ports) == 1 {
+			if number := value(port.Port); number > 0 && number <= 65535 {
+				return uint16(number)
+			}
+		}
+	}
+	return 0
+}
