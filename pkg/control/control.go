@@ -51,13 +51,19 @@ type Prober interface {
 	Probe(context.Context) election.ProbeDone
 }
 
+// Arbiter asks the API for the Lease. The context bounds a question; each is answered, and Sent is filled in by the loop.
+type Arbiter interface {
+	Read(context.Context) election.LeaseDone
+	Write(context.Context, election.Lease) election.LeaseDone
+}
+
 // Port is a socket and the advertisement that it carries; the priority is filled in at each sending.
 type Port struct {
 	Conn          Conn
 	Advertisement vrrp.Advertisement
 }
 
-// Config is what a Loop works with. All fields but Metrics and Now are required.
+// Config is what a Loop works with. All fields but Metrics, Notice and Now are required; in mode VRRP no Arbiter is.
 type Config struct {
 	Log              logr.Logger
 	Metrics          *metrics.Metrics
@@ -67,6 +73,9 @@ type Config struct {
 	Addresses        Addresses
 	Announcer        Announcer
 	Prober           Prober
+	Arbiter          Arbiter
+	// Notice is told of what people should find in the cluster: moves and alarms. It must not block.
+	Notice func(reason, message string, warning bool)
 	// Interval is the longest time between two turns; the liveness is judged by it.
 	Interval time.Duration
 	// Now is the clock of the election. It must go on while the host is suspended. Default: Boottime.
@@ -95,6 +104,9 @@ const maxDrain = 1024
 func New(cfg Config) *Loop {
 	if cfg.Now == nil {
 		cfg.Now = Boottime()
+	}
+	if cfg.Notice == nil {
+		cfg.Notice = func(string, string, bool) {}
 	}
 	l := &Loop{
 		cfg:      cfg,

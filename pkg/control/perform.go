@@ -5,6 +5,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
@@ -37,6 +38,10 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		l.announce()
 	case election.Probe:
 		l.probe(ctx, a.Timeout)
+	case election.ReadLease:
+		l.consult(ctx, "read", a.Timeout, l.readLease)
+	case election.WriteLease:
+		l.consult(ctx, "write", a.Timeout, func(ctx context.Context) election.LeaseDone { return l.cfg.Arbiter.Write(ctx, a.Lease) })
 	case election.Transition:
 		l.transition(a)
 	case election.Alarm:
@@ -79,6 +84,22 @@ func (l *Loop) probe(ctx context.Context, timeout time.Duration) {
 	})
 }
 
+func (l *Loop) readLease(ctx context.Context) election.LeaseDone { return l.cfg.Arbiter.Read(ctx) }
+
+// consult asks for the Lease as probe does for the address.
+func (l *Loop) consult(ctx context.Context, kind string, timeout time.Duration, ask func(context.Context) election.LeaseDone) {
+	sent := l.cfg.Now()
+	l.workers.Go(func() error {
+		bounded, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		done := ask(bounded)
+		done.Sent = sent
+		l.cfg.Metrics.Consulted(kind, done.Outcome.String(), l.cfg.Now().Sub(sent).Seconds())
+		l.Notify(ctx, done)
+		return nil
+	})
+}
+
 // ofHolder are the actions of a holder alone. What failed of them says nothing of a node that holds no more.
 var ofHolder = []string{"refresh", "advertise", "announce"}
 
@@ -91,6 +112,9 @@ func (l *Loop) transition(t election.Transition) {
 	l.cfg.Metrics.StateChanged(t.From.String(), t.To.String())
 	l.cfg.Log.Info("State changed", "from", t.From.String(), "to", t.To.String(), "reason", t.Reason)
 	l.recordMove(t)
+	if t.From == election.Active || t.To == election.Active {
+		l.cfg.Notice("State"+t.To.String(), fmt.Sprintf("from %s to %s: %s", t.From, t.To, t.Reason), false)
+	}
 }
 
 func (l *Loop) alarm(a election.Alarm) {
@@ -102,6 +126,7 @@ func (l *Loop) alarm(a election.Alarm) {
 	}
 	l.alarmed[kind] = now
 	l.cfg.Log.Info("Alarm raised", "kind", kind, "reason", a.Detail)
+	l.cfg.Notice(kind, a.Detail, true)
 }
 
 // outcome counts a failed action and logs the first failure, a changed one, and the recovery. It returns err.

@@ -11,14 +11,15 @@ import (
 
 // Durations of the arbitration by the Lease that do not follow from the configuration.
 const (
-	answerTimeout  = 700 * time.Millisecond // T: a question that takes longer has no answer
-	readAge        = time.Second            // an older read is no ground for a claim
-	verifyEvery    = 500 * time.Millisecond // reads that the wire gives rise to
-	readsOfCluster = 600 * time.Millisecond // all Backups together read no more often
-	retryRefused   = 500 * time.Millisecond // after another's Lease was found to be fresh
-	unreachable    = 2                      // questions in a row without an answer
-	verifiedFor    = 3 * time.Second        // after its last write, a holder counts as confirmed
-	abdicationFor  = 3                      // intervals for which a release on the wire stands for one of the Lease
+	answerTimeout  = 700 * time.Millisecond  // T: a question that takes longer has no answer
+	readAge        = time.Second             // an older read is no ground for a claim
+	verifyEvery    = 500 * time.Millisecond  // reads that the wire gives rise to
+	readsOfCluster = 1100 * time.Millisecond // all Backups together read no more often
+	retryRefused   = 500 * time.Millisecond  // after another's Lease was found to be fresh
+	unreachable    = 2                       // questions in a row without an answer
+	renewals       = 3                       // of a holder that counts as confirmed, one of so many was written
+	livelyReads    = 3 * time.Second         // between two reads that show a renewal of now
+	abdicationFor  = 3                       // intervals for which a release on the wire stands for one of the Lease
 )
 
 // question is what was asked for the Lease and is not answered yet.
@@ -93,7 +94,7 @@ func (e *Election) observe(asked question, ev LeaseDone) {
 	a := &e.arbiter
 	if !a.known || a.lease.Version != ev.Lease.Version {
 		foreign := asked == reading && ev.Lease.Holder != "" && ev.Lease.Holder != e.cfg.Identity
-		if foreign && a.known && a.lease.Holder == ev.Lease.Holder && ev.Sent.Sub(a.asked) < verifiedFor {
+		if foreign && a.known && a.lease.Holder == ev.Lease.Holder && ev.Sent.Sub(a.asked) < livelyReads {
 			a.lively = e.now
 		}
 		a.first = e.now
@@ -163,7 +164,7 @@ func (e *Election) confirms() bool {
 
 // verified reports whether the Lease was this node's a moment ago.
 func (e *Election) verified() bool {
-	return e.claim.epoch > 0 && e.now.Sub(e.claim.renewed) < verifiedFor
+	return e.claim.epoch > 0 && e.now.Sub(e.claim.renewed) < renewals*e.cfg.Lease.RenewInterval
 }
 
 func (e *Election) askLease() {
@@ -206,7 +207,7 @@ func (e *Election) consultEvery() time.Duration {
 	case Active, Seizing, Leaving, Claiming:
 		return e.cfg.Lease.RenewInterval
 	}
-	return max(e.cfg.Lease.RenewInterval*5/4, time.Duration(len(e.others()))*readsOfCluster)
+	return max(2*e.cfg.Lease.RenewInterval, time.Duration(len(e.others()))*readsOfCluster)
 }
 
 // verify reads the Lease soon: the wire has shown another that may hold it.

@@ -232,7 +232,7 @@ func (e *Election) arbitrated() bool {
 	case e.state == Active:
 		return e.verified()
 	}
-	return !a.answered.IsZero() && a.failures < unreachable && e.now.Sub(a.answered) <= verifiedFor+e.consultEvery()
+	return !a.answered.IsZero() && a.failures < unreachable && e.now.Sub(a.answered) <= e.consultEvery()+2*answerTimeout
 }
 
 func (e *Election) leaseFailure() string {
@@ -289,6 +289,9 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 		e.linkChanged(ev.Up)
 	case Reconfigured:
 		e.cfg.Priority, e.cfg.Preempt, e.cfg.PreemptDelay = ev.Priority, ev.Preempt, ev.PreemptDelay
+		if ev.Peers != nil {
+			e.cfg.Peers = ev.Peers
+		}
 	case HealthChanged:
 		e.health.changed(now, ev.Healthy)
 	case ProbeDone:

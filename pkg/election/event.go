@@ -43,6 +43,7 @@ type Reconfigured struct {
 	Priority     uint8
 	Preempt      bool
 	PreemptDelay time.Duration
+	Peers        []netip.Addr // as in Config; nil: unchanged
 }
 
 // Handover asks a node that holds the addresses to give them to another and to stay. To names the successor; empty: whichever

@@ -30,6 +30,8 @@ type Metrics struct {
 	failures    *prometheus.CounterVec
 	announced   prometheus.Counter
 	late        prometheus.Histogram
+	consulted   *prometheus.CounterVec
+	answers     *prometheus.HistogramVec
 }
 
 // New returns the metrics of the virtual router vrid on an interface. Every counter of a label that is known beforehand
@@ -59,6 +61,9 @@ func New(vrid, iface string, states, dropReasons []string) *Metrics {
 		late: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "loop_lateness_seconds", ConstLabels: labels,
 			Help: "How late the control loop met its deadlines.", Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 3}}),
 	}
+	m.consulted = prometheus.NewCounterVec(counter("lease_questions_total", "Reads and writes of the Lease, by outcome."), []string{"kind", "outcome"})
+	m.answers = prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "lease_answer_seconds", ConstLabels: labels,
+		Help: "How long reads and writes of the Lease took.", Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, .7}}, []string{"kind"})
 	for _, s := range states {
 		m.state.WithLabelValues(s)
 	}
@@ -69,7 +74,7 @@ func New(vrid, iface string, states, dropReasons []string) *Metrics {
 		m.moves.WithLabelValues(d)
 	}
 	m.registry.MustRegister(m.state, m.priority, m.held, m.transitions, m.moves, m.sent, m.received, m.dropped, m.alarms,
-		m.probes, m.failures, m.announced, m.late, collectors.NewGoCollector(),
+		m.probes, m.failures, m.announced, m.late, m.consulted, m.answers, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return m
 }

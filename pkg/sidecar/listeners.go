@@ -94,6 +94,9 @@ func (s *Sidecar) openSteering() error {
 // them.
 func (s *Sidecar) openPorts() ([]control.Port, error) {
 	v := s.cfg.Election.VRRP
+	if s.cfg.Election.Mode == config.ModeLease {
+		return nil, nil // nothing is advertised
+	}
 	var ports []control.Port
 	for _, vip := range addrs(s.cfg.VirtualAddresses) {
 		adv := vrrp.Advertisement{

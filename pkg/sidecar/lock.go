@@ -16,11 +16,13 @@ import (
 // lockRetry is how often a second instance looks whether the first has gone.
 const lockRetry = 100 * time.Millisecond
 
+func lockName(iface string, vrid uint8) string { return fmt.Sprintf("@harbinger/%s/%d", iface, vrid) }
+
 // lock makes this process the only one of its virtual router in the network namespace. It is an abstract unix socket: it
 // belongs to the namespace, as the virtual addresses do, and ends with the process, so that no stale file remains. It
 // waits for another instance to end: a restarted container may overlap with one that still drains.
 func lock(ctx context.Context, log logr.Logger, vrid uint8, iface string) (net.Listener, error) {
-	name := fmt.Sprintf("@harbinger/%s/%d", iface, vrid)
+	name := lockName(iface, vrid)
 	for told := false; ; {
 		ln, err := net.Listen("unix", name)
 		if err == nil {

@@ -10,12 +10,12 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
-	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
 
@@ -40,7 +40,7 @@ func (s *Sidecar) watchFile(ctx context.Context, path string) error {
 		}
 		if err == nil {
 			last = raw
-			err = s.reload(ctx, raw)
+			err = s.reload(raw)
 		}
 		if message := fmt.Sprint(err); err != nil && message != told {
 			told = message
@@ -51,7 +51,7 @@ func (s *Sidecar) watchFile(ctx context.Context, path string) error {
 }
 
 // reload applies a document as far as that is possible while everything runs.
-func (s *Sidecar) reload(ctx context.Context, raw []byte) error {
+func (s *Sidecar) reload(raw []byte) error {
 	next, err := scheme.Decode(raw)
 	if err != nil {
 		return err
@@ -60,14 +60,13 @@ func (s *Sidecar) reload(ctx context.Context, raw []byte) error {
 		return fmt.Errorf("a change of %s asks for a restart of the pod", strings.Join(fixed, ", "))
 	}
 	for _, p := range s.ports {
-		if err := p.reload(next); err != nil {
+		if err := p.check(next); err != nil {
 			return err
 		}
 	}
 	s.live.Store(next)
-	s.supervisor.Apply(settings(next))
+	s.apply(next)
 	v := next.Election.VRRP
-	s.loop.Notify(ctx, election.Reconfigured{Priority: v.Priority, Preempt: v.Preempt, PreemptDelay: v.PreemptDelay})
 	s.log.Info("Configuration changed", "priority", v.Priority, "backends", len(next.LoadBalancer.Backends))
 	return nil
 }
@@ -108,14 +107,20 @@ type port struct {
 	vip     netip.Addr
 }
 
-// reload gives a unicast socket its new peers.
-func (p port) reload(next *config.HarbingerConfiguration) error {
-	if next.Election.VRRP.Peers == nil {
-		return nil
-	}
-	others := peers(next, p.sidecar.link, p.vip)
-	if len(others) == len(next.Election.VRRP.Peers) {
+// check refuses peers that are not this node's.
+func (p port) check(next *config.HarbingerConfiguration) error {
+	if next.Election.VRRP.Peers != nil && len(peers(next, p.sidecar.link, p.vip)) == len(next.Election.VRRP.Peers) {
 		return errors.New("election.vrrp.peers: no address of this node is among them")
 	}
-	return p.conn.SetPeers(others)
+	return nil
+}
+
+// follow gives a unicast socket its new peers: the configured ones, and the nodes of the discovered apiservers.
+func (p port) follow(cfg *config.HarbingerConfiguration) error {
+	if cfg.Election.VRRP.Peers == nil {
+		return nil
+	}
+	all := *cfg
+	all.Election.VRRP.Peers = with(slices.Clone(cfg.Election.VRRP.Peers), p.sidecar.found())
+	return p.conn.SetPeers(peers(&all, p.sidecar.link, p.vip))
 }

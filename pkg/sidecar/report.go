@@ -50,7 +50,7 @@ func (s *Sidecar) Status() Status {
 	status := Status{
 		Node: s.node, Cluster: s.cfg.ControlPlane.ClusterName, Version: version.Get().Version, Incarnation: s.incarnation,
 		Started: s.started, Interface: s.link.Name, VirtualAddresses: s.cfg.VirtualAddresses,
-		VirtualRouter: s.virtualRouter(loop), Balancer: s.balancer(), Moves: moves(loop.Moves),
+		VirtualRouter: s.virtualRouter(loop), Lease: s.lease(loop.Election), Balancer: s.balancer(), Moves: moves(loop.Moves),
 	}
 	status.judge()
 	return status
@@ -59,10 +59,13 @@ func (s *Sidecar) Status() Status {
 func (s *Sidecar) virtualRouter(loop control.Status) VirtualRouter {
 	e, v := loop.Election, s.live.Load().Election.VRRP
 	r := VirtualRouter{
-		VRID: v.VirtualRouterID, Version: v.Version, Mode: string(s.cfg.Election.Mode), Arbiter: "vrrp",
+		VRID: v.VirtualRouterID, Version: v.Version, Mode: string(s.cfg.Election.Mode), Arbiter: "vrrp", Epoch: e.Epoch,
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, Held: loop.Held, Priority: e.Priority,
 		Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
 		SplitSuspected: e.SplitSuspected, Conflict: e.Conflict, Dropped: s.drops.snapshot(), Failing: loop.Failing,
+	}
+	if e.Arbitrated {
+		r.Arbiter = "lease"
 	}
 	switch {
 	case loop.Held:

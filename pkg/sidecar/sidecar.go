@@ -24,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
 	"github.com/harbinger-ha/harbinger/pkg/steer"
@@ -50,6 +51,7 @@ type Options struct {
 type Sidecar struct {
 	cfg         *config.HarbingerConfiguration                // that everything was opened with
 	live        atomic.Pointer[config.HarbingerConfiguration] // with what has changed since
+	discovered  atomic.Pointer[[]netip.AddrPort]              // the apiservers that the API names
 	file        string
 	log         logr.Logger
 	node        string
@@ -64,9 +66,12 @@ type Sidecar struct {
 	frontends  []*proxy.Listener
 	steering   *steer.Steering // nil: the balancer has the port of the control plane to itself
 	supervisor *proxy.Supervisor
-	health     chan struct{} // the balancer's health may have changed
+	health     chan struct{}   // the balancer's health may have changed
+	changed    chan struct{}   // the nodes may have
+	api        *kubeapi.Client // nil: no use is made of the API
 	loop       *control.Loop
 	ports      []port
+	single     net.Listener // the lock of the virtual router, which takes commands
 	identities []net.Listener
 	status     net.Listener
 
@@ -79,7 +84,7 @@ func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Option
 	s := &Sidecar{
 		cfg: cfg, file: options.File, node: options.Node, started: time.Now(), incarnation: incarnation(),
 		log:    options.Log.WithValues("vrid", cfg.Election.VRRP.VirtualRouterID),
-		health: make(chan struct{}, 1), // a signal that is not taken yet says enough
+		health: make(chan struct{}, 1), changed: make(chan struct{}, 1), // a signal that is not taken yet says enough
 	}
 	s.live.Store(cfg)
 	if err := scheduleRealTime(); err != nil {
@@ -123,6 +128,11 @@ func (s *Sidecar) run(stop context.Context) error {
 	if s.file != "" {
 		g.Go(func() error { return s.watchFile(ctx, s.file) })
 	}
+	if s.api != nil {
+		g.Go(func() error { return s.api.Run(ctx) })
+	}
+	g.Go(func() error { return s.watchNodes(ctx) })
+	g.Go(func() error { return s.serveCommands(ctx, s.single) })
 	g.Go(func() error { return s.watchHealth(ctx) })
 	g.Go(func() error { return s.watchAddresses(ctx) })
 	g.Go(func() error { return s.watchClaims(ctx) })
@@ -151,11 +161,10 @@ func (s *Sidecar) open(ctx context.Context, options Options) error {
 		return err
 	}
 	vrid := s.cfg.Election.VRRP.VirtualRouterID
-	single, err := lock(ctx, s.log, vrid, s.link.Name)
-	if err != nil {
+	if s.single, err = lock(ctx, s.log, vrid, s.link.Name); err != nil {
 		return err
 	}
-	s.atEnd(single.Close)
+	s.atEnd(s.single.Close)
 	s.metrics = metrics.New(fmt.Sprint(vrid), s.link.Name, stateNames(), append(vrrp.Reasons(), vrrpconn.ReasonOverflow))
 	if err := s.openAddresses(); err != nil {
 		return err
@@ -168,9 +177,10 @@ func (s *Sidecar) open(ctx context.Context, options Options) error {
 	}
 	s.supervisor = proxy.NewSupervisor(proxy.SupervisorConfig{
 		Log: s.log.WithName("balancer"), Command: options.Balancer, Listeners: s.frontends,
-		Settings: settings(s.cfg), OnStatus: func(proxy.Status) { s.healthChanged() },
+		Settings: s.settings(s.cfg), OnStatus: func(proxy.Status) { s.healthChanged() },
 	})
 	s.metrics.WatchBalancer(s.balancerSample)
+	s.openAPI()
 	return s.openLoop()
 }
 
@@ -200,9 +210,9 @@ func (s *Sidecar) openLoop() error {
 		return err
 	}
 	s.loop = control.New(control.Config{
-		Log: s.log.WithName("election"), Metrics: s.metrics, Election: election.New(electionConfig(s.cfg, s.link)),
+		Log: s.log.WithName("election"), Metrics: s.metrics, Election: election.New(s.electionConfig()),
 		Ports: ports, VirtualAddresses: addrs(s.cfg.VirtualAddresses), Addresses: s.addresses, Announcer: s.announcer,
-		Prober: s.prober(), Interval: s.cfg.Election.VRRP.AdvertisementInterval,
+		Prober: s.prober(), Arbiter: s.arbiter(), Notice: s.notice, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	})
 	return nil
 }

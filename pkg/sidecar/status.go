@@ -19,6 +19,7 @@ type Status struct {
 	Interface        string         `json:"interface"`
 	VirtualAddresses []netip.Prefix `json:"virtualAddresses"`
 	VirtualRouter    VirtualRouter  `json:"virtualRouter"`
+	Lease            *Lease         `json:"lease,omitempty"`
 	Balancer         Balancer       `json:"balancer"`
 	Ready            bool           `json:"ready"`
 	NotReady         []string       `json:"notReady,omitempty"` // why not
@@ -30,7 +31,8 @@ type VirtualRouter struct {
 	VRID           uint8      `json:"vrid"`
 	Version        uint8      `json:"version"` // of VRRP
 	Mode           string     `json:"mode"`
-	Arbiter        string     `json:"arbiter"` // what decides now who holds the addresses
+	Arbiter        string     `json:"arbiter"` // what decides now who holds the addresses: lease or vrrp
+	Epoch          int        `json:"epoch"`   // of the Lease that this node holds, 0: none
 	State          string     `json:"state"`
 	Since          time.Time  `json:"since"`
 	Reason         string     `json:"reason"`   // of the last change of state
@@ -47,6 +49,26 @@ type VirtualRouter struct {
 
 	Dropped map[string]Drop   `json:"dropped,omitempty"` // refused packets by reason
 	Failing map[string]string `json:"failing,omitempty"` // actions on the host that fail now, with the error
+}
+
+// Lease is what this node knows of the Lease.
+type Lease struct {
+	Name        string      `json:"name"`             // namespace/name
+	Holder      string      `json:"holder,omitempty"` // identity of the process that holds it
+	Node        string      `json:"node,omitempty"`   // of the holder
+	Epoch       int         `json:"epoch"`
+	Answered    *time.Time  `json:"answered,omitempty"`    // when the API answered last
+	Failure     string      `json:"failure,omitempty"`     // why the last question had no answer
+	Credentials string      `json:"credentials,omitempty"` // what is wrong with the kubeconfig
+	Expires     *time.Time  `json:"expires,omitempty"`     // when its client certificate does
+	APIServers  []APIServer `json:"apiServers,omitempty"`
+}
+
+// APIServer is what one apiserver was like when it was asked last for the Lease.
+type APIServer struct {
+	Address  string     `json:"address"`
+	Answered *time.Time `json:"answered,omitempty"`
+	Failure  string     `json:"failure,omitempty"`
 }
 
 // Drop counts refused packets of one reason.

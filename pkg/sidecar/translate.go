@@ -25,33 +25,54 @@ func lifetime(cfg *config.HarbingerConfiguration) time.Duration {
 	return 2 * time.Second
 }
 
-func electionConfig(cfg *config.HarbingerConfiguration, link address.Link) election.Config {
+var modes = map[config.Mode]election.Mode{
+	config.ModeVRRP: election.VRRP, config.ModeHybrid: election.Hybrid, config.ModeLease: election.LeaseOnly,
+}
+
+func (s *Sidecar) electionConfig() election.Config {
+	cfg, l := s.cfg, s.cfg.Election.Lease
 	v := cfg.Election.VRRP
-	mode := election.VRRP
-	if cfg.Election.Mode == config.ModeHybrid {
-		mode = election.Hybrid
+	times := election.LeaseTimes{RenewInterval: l.RenewInterval, StaleAfter: l.StaleAfter, Duration: l.Duration}
+	if cfg.Election.Mode == config.ModeLease {
+		times.StaleAfter = l.Duration // nothing else tells that the holder is dead
 	}
 	return election.Config{
-		Mode: mode, Version: vrrp.Version(v.Version), Priority: v.Priority, AdvertisementInterval: v.AdvertisementInterval,
-		Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Primary: sources(cfg, link), Peers: nodes(cfg),
+		Node: s.node, Identity: s.node + "/" + s.incarnation, Lease: times,
+		Mode: modes[cfg.Election.Mode], Version: vrrp.Version(v.Version), Priority: v.Priority, AdvertisementInterval: v.AdvertisementInterval,
+		Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Primary: sources(cfg, s.link), Peers: s.nodes(),
 		Lifetime: lifetime(cfg), Jitter: rand.Float64,
 	}
 }
 
-// nodes are the addresses of the nodes, as far as the configuration knows them: by multicast, from the backends.
-func nodes(cfg *config.HarbingerConfiguration) []netip.Addr {
-	if cfg.Election.VRRP.Peers != nil {
-		return cfg.Election.VRRP.Peers
+// nodes are the addresses of the nodes, as far as the configuration and the API name them: by multicast, from the backends.
+func (s *Sidecar) nodes() []netip.Addr { return nodes(s.live.Load(), s.found()) }
+
+func nodes(cfg *config.HarbingerConfiguration, found []netip.AddrPort) []netip.Addr {
+	out := slices.Clone(cfg.Election.VRRP.Peers)
+	if out == nil {
+		for _, b := range cfg.LoadBalancer.Backends {
+			out = append(out, b.Address.Addr())
+		}
 	}
-	var out []netip.Addr
-	for _, b := range cfg.LoadBalancer.Backends {
-		out = append(out, b.Address.Addr())
+	return with(out, found)
+}
+
+// with adds the addresses of discovered apiservers that are not there yet.
+func with(nodes []netip.Addr, found []netip.AddrPort) []netip.Addr {
+	for _, f := range found {
+		if !slices.Contains(nodes, f.Addr()) {
+			nodes = append(nodes, f.Addr())
+		}
 	}
-	return out
+	return nodes
 }
 
 // settings are what the balancer is told.
-func settings(cfg *config.HarbingerConfiguration) proxy.Settings {
+func (s *Sidecar) settings(cfg *config.HarbingerConfiguration) proxy.Settings {
+	return settings(cfg, s.found(), ownAddresses())
+}
+
+func settings(cfg *config.HarbingerConfiguration, found []netip.AddrPort, own []netip.Addr) proxy.Settings {
 	lb, check := cfg.LoadBalancer, cfg.HealthCheck
 	s := proxy.Settings{
 		Policy: balance.Policy(lb.Policy), SlowStart: lb.SlowStart, KeepSessions: lb.OnBackendDown == config.KeepSessions,
@@ -66,9 +87,14 @@ func settings(cfg *config.HarbingerConfiguration) proxy.Settings {
 	for _, b := range lb.Backends {
 		s.Backends = append(s.Backends, proxy.Backend{Address: b.Address, Backup: b.Backup})
 	}
-	if len(s.Backends) == 0 {
-		local := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), cfg.ControlPlane.APIServerPort)
-		s.Backends = []proxy.Backend{{Address: local}}
+	for _, f := range found {
+		if !slices.ContainsFunc(s.Backends, func(b proxy.Backend) bool { return b.Address == f }) {
+			s.Backends = append(s.Backends, proxy.Backend{Address: f})
+		}
+	}
+	// The apiserver of this node may be none of the cluster's yet, but is the first that there is.
+	if len(lb.Backends) == 0 && !slices.ContainsFunc(found, func(f netip.AddrPort) bool { return slices.Contains(own, f.Addr()) }) {
+		s.Backends = append(s.Backends, proxy.Backend{Address: local(cfg)})
 	}
 	return s
 }

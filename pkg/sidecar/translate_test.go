@@ -103,16 +103,42 @@ func TestLifetime(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	local := settings(configuration(t, "virtualAddresses: [192.0.2.100/24]\ncontrolPlane: {apiServerPort: 7443}\n"))
+	local := settings(configuration(t, "virtualAddresses: [192.0.2.100/24]\ncontrolPlane: {apiServerPort: 7443}\n"), nil, nil)
 	if len(local.Backends) != 1 || local.Backends[0].Address.String() != "127.0.0.1:7443" {
 		t.Errorf("backends %v, want the local apiserver where none are named", local.Backends)
 	}
-	named := settings(configuration(t, "virtualAddresses: [192.0.2.100/24]\nloadBalancer: {policy: SourceHash, backends: [{address: '192.0.2.1:6443'}, {address: '192.0.2.2:6443', backup: true}]}\n"))
+	named := settings(configuration(t, "virtualAddresses: [192.0.2.100/24]\nloadBalancer: {policy: SourceHash, backends: [{address: '192.0.2.1:6443'}, {address: '192.0.2.2:6443', backup: true}]}\n"), nil, nil)
 	if len(named.Backends) != 2 || !named.Backends[1].Backup || string(named.Policy) != "SourceHash" {
 		t.Errorf("settings %+v", named)
 	}
 	if named.HealthCheck.Path != "/readyz" || named.HealthCheck.Interval == 0 || named.Timeouts.Connect == 0 {
 		t.Errorf("defaults did not arrive: %+v", named)
+	}
+}
+
+func TestSettingsOfDiscoveredBackends(t *testing.T) {
+	found := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:6443"), netip.MustParseAddrPort("192.0.2.2:6443")}
+	unnamed := configuration(t, "virtualAddresses: [192.0.2.100/24]\n")
+	named := configuration(t, "virtualAddresses: [192.0.2.100/24]\nloadBalancer: {backends: [{address: '192.0.2.2:6443', backup: true}]}\n")
+	for _, tc := range []struct {
+		name string
+		cfg  *config.HarbingerConfiguration
+		own  []netip.Addr
+		want []string
+	}{
+		{"beside a configured one", named, nil, []string{"192.0.2.2:6443", "192.0.2.1:6443"}},
+		{"with that of this node", unnamed, ips("192.0.2.1"), []string{"192.0.2.1:6443", "192.0.2.2:6443"}},
+		{"before that of this node has joined", unnamed, ips("192.0.2.3"), []string{"192.0.2.1:6443", "192.0.2.2:6443", "127.0.0.1:6443"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var got []string
+			for _, b := range settings(tc.cfg, found, tc.own).Backends {
+				got = append(got, b.Address.String())
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -146,7 +172,7 @@ func TestNeighboursAreOtherHostsOnTheLink(t *testing.T) {
 
 func TestNodesRankTakeoversByMulticastToo(t *testing.T) {
 	cfg := configuration(t, "virtualAddresses: [192.0.2.100/24]\nloadBalancer: {backends: [{address: '192.0.2.1:6443'}, {address: '192.0.2.2:6443'}]}\n")
-	if diff := cmp.Diff(ips("192.0.2.1", "192.0.2.2"), nodes(cfg), cmp.Comparer(sameAddr)); diff != "" {
+	if diff := cmp.Diff(ips("192.0.2.1", "192.0.2.2"), nodes(cfg, nil), cmp.Comparer(sameAddr)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

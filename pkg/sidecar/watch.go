@@ -201,7 +201,7 @@ func (s *Sidecar) learn(peer, primary netip.Addr) {
 // must not be taken for a foreign host's.
 func (s *Sidecar) learnPeers() {
 	for _, vip := range s.cfg.VirtualAddresses {
-		for _, node := range nodes(s.live.Load()) {
+		for _, node := range s.nodes() {
 			if s.link.Neighbour(node) && node.Is6() == vip.Addr().Is6() {
 				s.learn(node, s.link.Primary(vip.Addr()))
 			}

@@ -63,6 +63,7 @@ func newRootCommand(s streams) *cobra.Command {
 		newRunCommand(s),
 		newBalancerCommand(s),
 		newStatusCommand(s),
+		newHandoverCommand(s),
 		newPreflightCommand(s),
 		newConfigCommand(s),
 		newVersionCommand(s),

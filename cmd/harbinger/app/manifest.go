@@ -80,7 +80,7 @@ func (o *manifestOptions) addConfigurationFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.noPreempt, "nopreempt", false, "leave the virtual address to a healthy holder of lower priority")
 	flags.DurationVar(&o.preemptDelay, "preempt-delay", 0, "how long a starting node waits before it preempts")
 	flags.StringVar(&o.authPassFile, "auth-pass-file", "", "file with the password of VRRP version 2 (keepalived's auth_type PASS)")
-	flags.StringVar(&o.mode, "election-mode", strings.ToLower(v1alpha1.DefaultElectionMode), "hybrid or vrrp (lease is reserved)")
+	flags.StringVar(&o.mode, "election-mode", strings.ToLower(v1alpha1.DefaultElectionMode), "hybrid, vrrp or lease")
 	flags.StringVar(&o.policy, "policy", v1alpha1.DefaultPolicy, "RoundRobin, LeastConnections or SourceHash")
 }
 

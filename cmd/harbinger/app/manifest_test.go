@@ -78,7 +78,7 @@ func TestManifestRefuses(t *testing.T) {
 			"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: 192.168.238.101:6443\n", "virtualAddresses: Invalid value"},
 		{"port 0", append(vip, "--port", "0"), "", "--port: must not be 0"},
 		{"unknown policy", append(vip, "--policy", "random"), "", "loadBalancer.policy: Unsupported value"},
-		{"lease mode", append(vip, "--election-mode", "lease"), "", "election.mode: Invalid value"},
+		{"unknown mode", append(vip, "--election-mode", "raft"), "", "election.mode: Unsupported value"},
 	}
 	cleanNode(t)
 	for _, tt := range tests {

@@ -18,11 +18,14 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
 
 // statusTimeout bounds one question to the sidecar of this host.
 const statusTimeout = 2 * time.Second
+
+const defaultStatusAddress = v1alpha1.DefaultStatusBindAddress
 
 type statusOptions struct {
 	address string
@@ -41,7 +44,7 @@ func newStatusCommand(s streams) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.address, "address", "127.0.0.1:10443", "where the sidecar of this host serves its status (status.bindAddress)")
+	flags.StringVar(&o.address, "address", defaultStatusAddress, "where the sidecar of this host serves its status (status.bindAddress)")
 	flags.StringVarP(&o.output, "output", "o", "table", "table, json or yaml")
 	flags.BoolVar(&o.watch, "watch", false, "show it again every second until interrupted")
 	return cmd
@@ -112,6 +115,9 @@ func printStatus(w io.Writer, s *sidecar.Status) error {
 	line("VIP\t" + joinPrefixes(s) + " on " + s.Interface + "\t" + held(r.Held))
 	line(fmt.Sprintf("STATE\t%s for %s\t%s", r.State, since(r.Since), r.Reason))
 	line(fmt.Sprintf("HOLDER\t%s\t%s", holder(r), "arbiter "+r.Arbiter))
+	if s.Lease != nil {
+		line(fmt.Sprintf("LEASE\t%s\t%s", leaseHolder(s.Lease), leaseAccess(s.Lease)))
+	}
 	line(fmt.Sprintf("VRRP\tv%d router %d, every %s\tpriority %d (configured %d)", r.Version, r.VRID, r.Interval, r.Priority, r.Configured))
 	line(fmt.Sprintf("BALANCER\t%s\t%d connections, %d accepted, %d refused", balancerState(b), b.Active, b.Accepted, b.Refused))
 	for _, x := range b.Backends {
@@ -163,6 +169,22 @@ func holder(r sidecar.VirtualRouter) string {
 		return r.Holder
 	}
 	return fmt.Sprintf("%s (priority %d), heard %s ago", r.Holder, r.HolderPrio, since(*r.HolderHeard))
+}
+
+func leaseHolder(l *sidecar.Lease) string {
+	return fmt.Sprintf("%s of %s, epoch %d", l.Name, cmp.Or(l.Node, l.Holder, "nobody"), l.Epoch)
+}
+
+// leaseAccess says what stands in the way to the Lease.
+func leaseAccess(l *sidecar.Lease) string {
+	access := "never answered"
+	if l.Answered != nil {
+		access = "answered " + since(*l.Answered) + " ago"
+	}
+	if problem := cmp.Or(l.Credentials, l.Failure); problem != "" {
+		access += ": " + problem
+	}
+	return access
 }
 
 func balancerState(b sidecar.Balancer) string {

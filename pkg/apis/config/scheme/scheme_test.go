@@ -59,6 +59,7 @@ func TestDecodeDefaults(t *testing.T) {
 		},
 		LoadBalancer: config.LoadBalancer{
 			Policy:           config.PolicyLeastConnections,
+			Discovery:        true,
 			Steering:         config.Steering{Mode: config.SteeringAuto, Port: 16443},
 			ConnectionLimits: config.ConnectionLimits{Total: 20000},
 			Timeouts:         config.Timeouts{Connect: time.Second, KeepAlive: 15 * time.Second, HalfClosed: 30 * time.Second},

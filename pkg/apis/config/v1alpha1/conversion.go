@@ -91,7 +91,7 @@ func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
 func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBalancer {
 	out := config.LoadBalancer{
 		Policy:    config.Policy(in.Policy),
-		Discovery: in.Discovery,
+		Discovery: *in.Discovery,
 		Steering: config.Steering{
 			Mode: config.SteeringMode(in.Steering.Mode),
 			Port: p.port(path.Child("steering", "port"), in.Steering.Port),
@@ -205,7 +205,7 @@ func fromLease(in config.Lease) Lease {
 func fromLoadBalancer(in config.LoadBalancer) LoadBalancer {
 	out := LoadBalancer{
 		Policy:    string(in.Policy),
-		Discovery: in.Discovery,
+		Discovery: new(in.Discovery),
 		Steering:  Steering{Mode: string(in.Steering.Mode), Port: int32(in.Steering.Port)},
 		ConnectionLimits: ConnectionLimits{
 			Total:      int32(in.ConnectionLimits.Total),

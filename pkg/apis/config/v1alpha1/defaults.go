@@ -72,6 +72,7 @@ func SetDefaults_HarbingerConfiguration(obj *HarbingerConfiguration) {
 	SetDefaults_ControlPlane(&obj.ControlPlane)
 	SetDefaults_Election(&obj.Election)
 	SetDefaults_LoadBalancer(&obj.LoadBalancer)
+	setDefaultPointer(&obj.LoadBalancer.Discovery, obj.Election.Mode != string(config.ModeVRRP))
 	SetDefaults_HealthCheck(&obj.HealthCheck)
 	SetDefaults_Status(&obj.Status)
 	SetDefaults_Logging(&obj.Logging)

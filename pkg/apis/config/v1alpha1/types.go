@@ -114,8 +114,9 @@ type LoadBalancer struct {
 	Policy string `json:"policy,omitempty"`
 	// backends are the apiservers. Default: the apiserver of the node itself, 127.0.0.1:apiServerPort.
 	Backends []Backend `json:"backends,omitempty"`
-	// discovery of backends from the Kubernetes API; reserved, true is refused by this version.
-	Discovery bool `json:"discovery,omitempty"`
+	// discovery adds the apiservers that the Kubernetes API names to the backends, and to the peers of unicast adverts, once the
+	// API can be read with election.lease.kubeconfig. Default: true, but false in VRRP mode.
+	Discovery *bool `json:"discovery,omitempty"`
 	// steering brings connections to the balancer when it has the port of the apiserver.
 	Steering Steering `json:"steering,omitzero"`
 	// connectionLimits bound the relayed connections.

@@ -51,10 +51,7 @@ func validateElection(fldPath *field.Path, cfg *config.HarbingerConfiguration) f
 }
 
 func validateMode(fldPath *field.Path, mode config.Mode) field.ErrorList {
-	if mode == config.ModeLease {
-		return field.ErrorList{field.Invalid(fldPath, mode, "is reserved and not available in this version: use Hybrid or VRRP")}
-	}
-	return oneOf(fldPath, mode, config.ModeHybrid, config.ModeVRRP)
+	return oneOf(fldPath, mode, config.ModeHybrid, config.ModeVRRP, config.ModeLease)
 }
 
 func validateVRRP(fldPath *field.Path, election *config.Election) field.ErrorList {
@@ -64,7 +61,7 @@ func validateVRRP(fldPath *field.Path, election *config.Election) field.ErrorLis
 		errs = append(errs, field.Invalid(fldPath.Child("virtualRouterID"), vrrp.VirtualRouterID, "must be 1 to 255"))
 	}
 	lowest, highest := uint8(minPriorityVRRP), uint8(maxPriorityVRRP)
-	if election.Mode == config.ModeHybrid {
+	if election.Mode != config.ModeVRRP {
 		lowest, highest = minPriorityHybrid, maxPriorityHybrid
 	}
 	if vrrp.Priority < lowest || vrrp.Priority > highest {

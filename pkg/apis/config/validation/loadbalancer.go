@@ -25,9 +25,6 @@ func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguratio
 	errs = append(errs, oneOf(fldPath.Child("onBackendDown"), lb.OnBackendDown, config.CloseSessions, config.KeepSessions)...)
 	errs = append(errs, oneOf(fldPath.Child("steering", "mode"), lb.Steering.Mode,
 		config.SteeringAuto, config.SteeringBPF, config.SteeringNFTables, config.SteeringNone)...)
-	if lb.Discovery {
-		errs = append(errs, field.Forbidden(fldPath.Child("discovery"), "is reserved and not available in this version: list the backends"))
-	}
 	errs = append(errs, validateBackends(fldPath.Child("backends"), cfg)...)
 	errs = append(errs, validateConnectionLimits(fldPath.Child("connectionLimits"), &lb.ConnectionLimits)...)
 	timeouts := fldPath.Child("timeouts")

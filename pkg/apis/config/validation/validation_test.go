@@ -77,7 +77,10 @@ func TestValidate(t *testing.T) {
 		{"cluster name", func(c *config.HarbingerConfiguration) { c.ControlPlane.ClusterName = "a b" }, []string{"controlPlane.clusterName"}},
 
 		{"unknown mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = "hybrid" }, []string{"election.mode"}},
-		{"lease mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = config.ModeLease }, []string{"election.mode"}},
+		{"lease mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = config.ModeLease }, nil},
+		{"priority of a claim in lease mode", func(c *config.HarbingerConfiguration) {
+			c.Election.Mode, c.Election.VRRP.Priority = config.ModeLease, 240
+		}, []string{"election.vrrp.priority"}},
 		{"VRID 0", func(c *config.HarbingerConfiguration) { c.Election.VRRP.VirtualRouterID = 0 }, []string{"election.vrrp.virtualRouterID"}},
 		{"VRID 255", func(c *config.HarbingerConfiguration) { c.Election.VRRP.VirtualRouterID = 255 }, nil},
 		{"priority of distress", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Priority = 10 }, []string{"election.vrrp.priority"}},
@@ -187,7 +190,7 @@ func TestValidate(t *testing.T) {
 		{"policy", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Policy = "Random" }, []string{"loadBalancer.policy"}},
 		{"on backend down", func(c *config.HarbingerConfiguration) { c.LoadBalancer.OnBackendDown = "" }, []string{"loadBalancer.onBackendDown"}},
 		{"steering mode", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Steering.Mode = "IPVS" }, []string{"loadBalancer.steering.mode"}},
-		{"discovery", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Discovery = true }, []string{"loadBalancer.discovery"}},
+		{"discovery", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Discovery = true }, nil},
 		{"backends", func(c *config.HarbingerConfiguration) {
 			c.LoadBalancer.Backends = []config.Backend{
 				{Address: netip.MustParseAddrPort("192.168.238.130:6443")},

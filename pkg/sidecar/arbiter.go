@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/metrics"
+	"github.com/harbinger-ha/harbinger/pkg/staticpod"
+)
+
+// openAPI prepares the access to the API. Neither an apiserver nor credentials are needed yet.
+func (s *Sidecar) openAPI() {
+	if s.cfg.Election.Mode == config.ModeVRRP && !s.cfg.LoadBalancer.Discovery {
+		return
+	}
+	l := s.cfg.Election.Lease
+	options := kubeapi.Options{
+		Log: s.log.WithName("api"), Kubeconfig: l.Kubeconfig, Namespace: l.Namespace, Name: l.Name, Duration: l.Duration,
+		Node: s.node, Backends: s.apiservers,
+	}
+	if s.cfg.LoadBalancer.Discovery {
+		options.Discovery = &kubeapi.Discovery{
+			OnEndpoints: s.discover, Exclude: addrs(s.cfg.VirtualAddresses),
+			StateFile: filepath.Join(config.StateDirectory, "backends.json"),
+			WriteFile: staticpod.Write,
+		}
+	}
+	s.api = kubeapi.New(options)
+	s.metrics.WatchLease(s.leaseSample)
+}
+
+// apiservers are whom the API is asked of: the one of this node, then the others, the healthy ones first. The virtual addresses
+// are never among them.
+func (s *Sidecar) apiservers() []netip.AddrPort {
+	all := []netip.AddrPort{local(s.cfg)}
+	own := ownAddresses()
+	var ill []netip.AddrPort
+	for _, b := range s.supervisor.Status().Backends {
+		switch {
+		case b.Address == all[0], slices.Contains(own, b.Address.Addr()):
+		case b.Healthy:
+			all = append(all, b.Address)
+		default:
+			ill = append(ill, b.Address)
+		}
+	}
+	return append(all, ill...)
+}
+
+// local is the apiserver of this node.
+func local(cfg *config.HarbingerConfiguration) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), cfg.ControlPlane.APIServerPort)
+}
+
+// ownAddresses are those of this node, on any interface; none where the kernel does not tell.
+func ownAddresses() []netip.Addr {
+	links, err := address.Links()
+	if err != nil {
+		return nil
+	}
+	var own []netip.Addr
+	for _, l := range links {
+		own = append(own, addrs(l.Addresses)...)
+	}
+	return own
+}
+
+// discover takes the apiservers of the cluster as backends, beside the configured ones, and as peers of unicast advertisements.
+func (s *Sidecar) discover(found []netip.AddrPort) {
+	s.discovered.Store(&found)
+	s.apply(s.live.Load())
+	s.log.Info("Backends discovered", "backends", found)
+}
+
+// apply gives the balancer, the sockets and the election what has changed of the backends and the nodes.
+func (s *Sidecar) apply(cfg *config.HarbingerConfiguration) {
+	s.supervisor.Apply(s.settings(cfg))
+	for _, p := range s.ports {
+		if err := p.follow(cfg); err != nil {
+			s.metrics.Failed("peers")
+			s.log.Error(err, "Peers not changed")
+		}
+	}
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// watchNodes tells the election of changed nodes.
+func (s *Sidecar) watchNodes(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.changed:
+		}
+		v := s.live.Load().Election.VRRP
+		s.loop.Notify(ctx, election.Reconfigured{Priority: v.Priority, Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Peers: s.nodes()})
+	}
+}
+
+// found are the discovered apiservers.
+func (s *Sidecar) found() []netip.AddrPort {
+	if p := s.discovered.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// arbiter asks the API for the Lease.
+type arbiter struct{ api *kubeapi.Client }
+
+// Read implements control.Arbiter.
+func (a arbiter) Read(ctx context.Context) election.LeaseDone {
+	return leaseDone(a.api.ReadLease(ctx))
+}
+
+// Write implements control.Arbiter.
+func (a arbiter) Write(ctx context.Context, l election.Lease) election.LeaseDone {
+	return leaseDone(a.api.WriteLease(ctx, l))
+}
+
+func leaseDone(l election.Lease, err error) election.LeaseDone {
+	switch {
+	case errors.Is(err, kubeapi.ErrRefused):
+		return election.LeaseDone{Outcome: election.Refused, Detail: err.Error()}
+	case err != nil:
+		return election.LeaseDone{Outcome: election.Unanswered, Detail: err.Error()}
+	}
+	return election.LeaseDone{Outcome: election.Answered, Lease: l}
+}
+
+func (s *Sidecar) arbiter() control.Arbiter {
+	if s.api == nil {
+		return nil
+	}
+	return arbiter{s.api}
+}
+
+// notice leaves an Event in the cluster.
+func (s *Sidecar) notice(reason, message string, warning bool) {
+	if s.api != nil {
+		s.api.Event(context.Background(), reason, message, warning)
+	}
+}
+
+// lease is the part of the status about the Lease; nil where none is used.
+func (s *Sidecar) lease(e election.Status) *Lease {
+	if s.api == nil || s.cfg.Election.Mode == config.ModeVRRP {
+		return nil
+	}
+	access := s.api.Status()
+	l := &Lease{
+		Name: s.cfg.Election.Lease.Namespace + "/" + s.cfg.Election.Lease.Name, Holder: e.Lease.Holder, Node: e.Lease.Node, Epoch: e.Lease.Epoch,
+		Answered: known(e.LeaseAnswered), Failure: e.LeaseFailure, Credentials: access.CredentialsProblem, Expires: known(access.Expires),
+	}
+	for _, b := range access.Backends {
+		l.APIServers = append(l.APIServers, APIServer{Address: b.Address.String(), Answered: known(b.OKAt), Failure: b.Error})
+	}
+	return l
+}
+
+// known is a time, or nil for the zero time.
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	w := wall(t)
+	return &w
+}
+
+func (s *Sidecar) leaseSample() metrics.Lease {
+	e := s.loop.Status().Election
+	m := metrics.Lease{Arbitrates: e.Arbitrated, Epoch: e.Lease.Epoch, Held: e.Epoch > 0, SplitSuspected: e.SplitSuspected}
+	if expires := s.api.Status().Expires; !expires.IsZero() {
+		m.Expires = float64(expires.Unix())
+	}
+	return m
+}
