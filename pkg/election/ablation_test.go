@@ -15,16 +15,22 @@ var ablations = []struct {
 	faults    []string
 	invariant string
 	profile   int // index of profiles
+	hybrid    bool
 }{
-	{"probe", func(_ *world, r *rules) { r.probe = false }, []string{"filter", "oneway", "loss"}, "S2-start", 0},
-	{"late fence", func(_ *world, r *rules) { r.fence = false }, []string{"freeze", "filter"}, "S7", 0},
-	{"distress", func(_ *world, r *rules) { r.distress = false }, []string{"unhealthy"}, "L2", 0},
-	{"claims by ARP", func(_ *world, r *rules) { r.claims = false }, []string{"filter", "partition", "blackhole"}, "S2", 0},
-	{"announcements after the train", func(w *world, _ *rules) { w.quiet = true }, []string{"filter", "partition", "blackhole"}, "ARP", 0},
+	{"probe", func(_ *world, r *rules) { r.probe = false }, []string{"filter", "oneway", "loss"}, "S2-start", 0, false},
+	{"late fence", func(_ *world, r *rules) { r.fence = false }, []string{"freeze", "filter"}, "S7", 0, false},
+	{"distress", func(_ *world, r *rules) { r.distress = false }, []string{"unhealthy"}, "L2", 0, false},
+	{"claims by ARP", func(_ *world, r *rules) { r.claims = false }, []string{"filter", "partition", "blackhole"}, "S2", 0, false},
+	{"announcements after the train", func(w *world, _ *rules) { w.quiet = true }, []string{"filter", "partition", "blackhole"}, "ARP", 0, false},
 	// The silence of fast advertisements is shorter than the kernel keeps the addresses.
-	{"wait for what a dead process leaves", believe(func(d *ProbeDone) { d.Verdict = without(d.Verdict, Zombie, Free) }), []string{"kill", "freeze"}, "S3-start", 1},
-	{"refusal of a foreign host's address", believe(func(d *ProbeDone) { d.KnownOwner = true }), []string{"foreign", "power"}, "foreign", 0},
-	{"lifetime of the addresses", func(w *world, _ *rules) { w.endless = true }, []string{"kill", "freeze"}, "S3", 0},
+	{"wait for what a dead process leaves", believe(func(d *ProbeDone) { d.Verdict = without(d.Verdict, Zombie, Free) }), []string{"kill", "freeze"}, "S3-start", 1, false},
+	{"refusal of a foreign host's address", believe(func(d *ProbeDone) { d.KnownOwner = true }), []string{"foreign", "power"}, "foreign", 0, false},
+	{"lifetime of the addresses", func(w *world, _ *rules) { w.endless = true }, []string{"kill", "freeze"}, "S3", 0, false},
+
+	{"epochs in the claims", func(_ *world, r *rules) { r.epoch = false }, []string{"pause"}, "S5", 0, true},
+	{"seizure", func(_ *world, r *rules) { r.seize = false }, []string{"blackhole"}, "L3", 0, true},
+	{"release in distress", func(_ *world, r *rules) { r.distressRelease = false }, []string{"unhealthy", "filter"}, "L2", 0, true},
+	{"probe, without the API", func(_ *world, r *rules) { r.probe = false }, []string{"etcd", "filter"}, "S2-start", 0, true},
 }
 
 // believe makes the probes tell something else.
@@ -50,13 +56,17 @@ func TestAblation(t *testing.T) {
 	for _, a := range ablations {
 		t.Run(a.rule, func(t *testing.T) {
 			broken, runs, n := 0, 0, seeds(t, 60)
+			run := runRandom
+			if a.hybrid {
+				run = runHybrid
+			}
 			for ; runs < n && broken < 3; runs++ {
 				seed := uint64(runs*len(profiles) + a.profile)
-				if runRandom(seed, a.faults, a.off, nil).oracle.broken[a.invariant] == 0 {
+				if run(seed, a.faults, a.off, nil).oracle.broken[a.invariant] == 0 {
 					continue
 				}
 				broken++
-				if w := runRandom(seed, a.faults, nil, nil); len(w.oracle.violations) > 0 {
+				if w := run(seed, a.faults, nil, nil); len(w.oracle.violations) > 0 {
 					t.Errorf("seed %d with the rule: %q", seed, w.oracle.violations)
 				}
 			}

@@ -131,6 +131,7 @@ func (e *Election) consult() {
 	if !e.arbitrates() || !e.started || a.question != none || !e.due(a.next) {
 		return
 	}
+	a.next = e.now.Add(e.consultEvery())
 	switch {
 	case !e.ours():
 		e.askLease()
@@ -169,7 +170,6 @@ func (e *Election) verified() bool {
 
 func (e *Election) askLease() {
 	e.arbiter.question, e.arbiter.read = reading, e.now
-	e.arbiter.next = e.now.Add(e.consultEvery())
 	e.do(ReadLease{Timeout: answerTimeout})
 }
 
@@ -210,14 +210,11 @@ func (e *Election) consultEvery() time.Duration {
 	return max(2*e.cfg.Lease.RenewInterval, time.Duration(len(e.others()))*readsOfCluster)
 }
 
-// verify reads the Lease soon: the wire has shown another that may hold it.
+// verify reads the Lease now: the wire has shown another that may hold it. The next renewal does not wait for that.
 func (e *Election) verify() {
 	a := &e.arbiter
-	if e.arbitrates() && e.now.Sub(a.read) >= verifyEvery {
-		a.next = e.now
-		if a.question == none {
-			e.askLease()
-		}
+	if e.arbitrates() && a.question == none && e.now.Sub(a.read) >= verifyEvery {
+		e.askLease()
 	}
 }
 

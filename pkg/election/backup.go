@@ -102,6 +102,11 @@ func (e *Election) note(ev Received) {
 	if priority == vrrp.PriorityRelease {
 		return
 	}
+	if !inDistress(priority) {
+		h.sick = time.Time{}
+	} else if h.sick.IsZero() || ev.Source != h.holder {
+		h.sick = e.now
+	}
 	h.holder, h.priority, h.at = ev.Source, priority, e.now
 	if e.own(ev.Source) == e.cfg.Primary[0] {
 		h.first = e.now
@@ -200,6 +205,18 @@ func (e *Election) preflightAt() time.Time {
 	return e.downAt.Add(-lead)
 }
 
+// bearsUntil is how long a holder in distress is borne with.
+func (e *Election) bearsUntil() time.Time {
+	from := e.heard.sick
+	if from.IsZero() || !e.rules.distress {
+		return time.Time{}
+	}
+	if e.health.sound.After(from) {
+		from = e.health.sound
+	}
+	return from.Add(distressPatience)
+}
+
 // preempting reports whether a holder is heard that this node does not give way to.
 func (e *Election) preempting() bool {
 	return e.heard.at.After(e.heard.accepted) && e.now.Sub(e.heard.at) < 3*e.heard.interval
@@ -213,6 +230,9 @@ func (e *Election) down() {
 		e.heard.accepted = e.heard.at // by this node, which was not in distress then
 		e.become(Backup, "in distress")
 		e.restartDown(e.heard.at)
+	case e.preempting() && e.now.Before(e.bearsUntil()):
+		e.become(Backup, "holder in distress")
+		e.downAt = e.bearsUntil()
 	case e.preempting():
 		e.take(fmt.Sprintf("preempted %s of priority %d", e.heard.holder, e.heard.priority))
 	case !e.rules.probe:

@@ -87,6 +87,7 @@ const (
 	verdictAge        = time.Second            // an older verdict says nothing of now
 	distressAfter     = 500 * time.Millisecond // without a healthy backend
 	distressEnds      = 2 * time.Second        // with one again
+	distressPatience  = 2 * time.Second        // with a holder in distress: what ails it may ail this node a moment later, or end
 	defendEvery       = 250 * time.Millisecond // answers to a losing advertisement or a peer's claim
 	defendForeign     = 10 * time.Second       // answers to a foreign host's claim, after the first
 	conflictWindow    = 10 * time.Second       // claims of a peer are counted this long
@@ -156,6 +157,7 @@ type heard struct {
 	first    time.Time // the same, of the first family
 	accepted time.Time // one that this node gives way to
 	sign     time.Time // of life of a holder, or when this node began to listen
+	sick     time.Time // since when the holder is heard to be in distress
 	ever     bool
 	split    bool                 // the virtual address is served, but its node is not heard
 	claims   map[netip.Addr]uint8 // the priority of those that advertise a claim

@@ -12,7 +12,10 @@ import (
 )
 
 // script reads events from random bytes.
-type script struct{ rest []byte }
+type script struct {
+	rest  []byte
+	asked time.Time // of the question for the Lease
+}
 
 func (s *script) next() byte {
 	if len(s.rest) == 0 {
@@ -28,7 +31,7 @@ func (s *script) peer() netip.Addr {
 }
 
 func (s *script) event() Event {
-	switch s.next() % 12 {
+	switch s.next() % 16 {
 	case 0:
 		return Startup{}
 	case 1:
@@ -47,6 +50,11 @@ func (s *script) event() Event {
 		if s.next()%8 == 0 {
 			return Shutdown{}
 		}
+	case 12, 13, 14:
+		l := Lease{Version: []string{"", "1", "2", "3"}[s.next()%4], Holder: []string{"", "me/1", "me/0", "other/1"}[s.next()%4], Epoch: int(s.next() % 4)}
+		return LeaseDone{Outcome: LeaseOutcome(s.next() % 3), Lease: l, Sent: s.asked}
+	case 15:
+		return Handover{To: []string{"", "other"}[s.next()%2]}
 	case 9, 10:
 		every := time.Duration(s.next()) * 160 * time.Millisecond // up to 4095 cs
 		return Received{Source: s.peer(), Advertisement: vrrp.Advertisement{Version: vrrp.Version3, Priority: s.next(), Interval: every}}
@@ -74,7 +82,8 @@ type observer struct {
 	t      *testing.T
 	e      *Election
 	held   bool
-	asked  int
+	asked  int // probes under way
+	open   int // questions for the Lease
 	ended  bool
 	events []string
 }
@@ -86,6 +95,12 @@ func (o *observer) step(now time.Time, ev Event) {
 		}
 		o.asked--
 	}
+	if _, ok := ev.(LeaseDone); ok {
+		if o.open == 0 {
+			return
+		}
+		o.open--
+	}
 	o.events = append(o.events, ev.String())
 	before := o.e.State()
 	for _, a := range o.e.Step(now, ev) {
@@ -95,10 +110,10 @@ func (o *observer) step(now time.Time, ev Event) {
 	if serving := s == Active || s == Leaving; o.held != serving {
 		o.t.Fatalf("%s to %s, addresses held: %t; %q", before, s, o.held, o.events)
 	}
-	if o.asked > 1 {
-		o.t.Fatalf("%d probes under way; %q", o.asked, o.events)
+	if o.asked > 1 || o.open > 1 {
+		o.t.Fatalf("%d probes and %d questions under way; %q", o.asked, o.open, o.events)
 	}
-	if s == Claiming && o.asked == 0 && o.e.Deadline().IsZero() {
+	if s == Claiming && o.asked == 0 && o.open == 0 && o.e.Deadline().IsZero() {
 		o.t.Fatalf("Claiming without a question or a deadline; %q", o.events)
 	}
 }
@@ -122,6 +137,8 @@ func (o *observer) follow(a Action) {
 		if o.held || a.Timeout <= 0 {
 			o.t.Fatalf("%s, addresses held: %t; %q", a, o.held, o.events)
 		}
+	case ReadLease, WriteLease:
+		o.open++
 	case Finished:
 		o.ended = true
 	}
@@ -147,10 +164,15 @@ func play(t *testing.T, data []byte) {
 	if s.next()%2 == 0 {
 		cfg.Peers = []netip.Addr{lower, own, upper}
 	}
+	if s.next()%2 == 0 {
+		cfg.Mode, cfg.Node, cfg.Identity = Hybrid, "me", "me/1"
+		cfg.Lease = LeaseTimes{RenewInterval: time.Second, StaleAfter: 2 * time.Second, Duration: 5 * time.Second}
+	}
 	o := &observer{t: t, e: New(cfg)}
 	now := epoch
 	o.step(now, Startup{})
 	for len(s.rest) > 0 {
+		s.asked = now
 		now = s.after(now, o.e.Deadline())
 		o.step(now, s.event())
 		o.rest(now)
@@ -163,6 +185,9 @@ func play(t *testing.T, data []byte) {
 	for range 20000 {
 		if o.asked > 0 {
 			o.step(now, ProbeDone{Verdict: Free})
+		}
+		if o.open > 0 {
+			o.step(now, LeaseDone{Outcome: Unanswered, Sent: now})
 		}
 		if o.rest(now); o.e.State() == Active || o.ended {
 			return

@@ -29,6 +29,7 @@ type router struct {
 	// verdict answers every probe when its time is over; mute leaves it unanswered.
 	verdict ProbeDone
 	mute    bool
+	api     *fakeAPI // answers what is asked of the Lease; nil: nobody does
 	probes  []time.Time
 	trace   []string
 }
@@ -79,6 +80,9 @@ func (r *router) step(events ...Event) {
 			if p, ok := a.(Probe); ok {
 				r.probes = append(r.probes, r.now.Add(p.Timeout))
 			}
+			if r.api != nil {
+				r.api.ask(r.now, a)
+			}
 		}
 	}
 }
@@ -94,8 +98,16 @@ func (r *router) run(d time.Duration) {
 		if len(r.probes) > 0 && !r.mute && r.probes[0].Before(next) {
 			next = r.probes[0]
 		}
+		if r.api != nil && len(r.api.open) > 0 && r.api.open[0].at.Before(next) {
+			next = r.api.open[0].at
+		}
 		if next.After(r.now) {
 			r.now = next
+		}
+		if r.api != nil && len(r.api.open) > 0 && !r.now.Before(r.api.open[0].at) {
+			done := r.api.open[0].done
+			r.api.open = r.api.open[1:]
+			r.step(done)
 		}
 		if len(r.probes) > 0 && !r.mute && !r.now.Before(r.probes[0]) {
 			r.probes = r.probes[1:]

@@ -49,6 +49,7 @@ type health struct {
 	ever     bool
 	since    time.Time
 	distress bool
+	sound    time.Time // since when there is no distress
 }
 
 func (h *health) changed(now time.Time, healthy bool) {
@@ -56,7 +57,7 @@ func (h *health) changed(now time.Time, healthy bool) {
 		h.healthy, h.since = healthy, now
 	}
 	if healthy && !h.ever {
-		h.ever, h.distress = true, false
+		h.ever, h.distress, h.sound = true, false, now
 	}
 }
 
@@ -73,7 +74,7 @@ func (h *health) due() time.Time {
 
 func (h *health) tick(now time.Time) {
 	if due := h.due(); !due.IsZero() && !now.Before(due) {
-		h.distress = !h.healthy
+		h.distress, h.sound = !h.healthy, now
 	}
 }
 

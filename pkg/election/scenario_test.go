@@ -3,6 +3,7 @@
 package election
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,7 +145,7 @@ func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] 
 
 // Each scenario keeps its bounds, whatever the clocks, delays and lifetimes are.
 func TestScenario(t *testing.T) {
-	for _, sc := range scenarios {
+	for _, sc := range slices.Concat(scenarios, hybridScenarios) {
 		t.Run(sc.name, func(t *testing.T) {
 			var dual, dark time.Duration
 			for seed := range uint64(seeds(t, 15)) {

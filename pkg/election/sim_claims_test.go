@@ -3,6 +3,7 @@
 package election
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,11 @@ func (o *oracle) stores(h *host, l Lease) {
 		s.claims = map[int]string{}
 	}
 	s.claims[l.Epoch] = l.Holder
+	for i := range o.groups {
+		if i != h.id && !h.w.hearEachOther(h.id, i) {
+			o.groups[i].set(h.w.now, false) // one that is cut off as well was the first to seize it: the majority begins anew
+		}
+	}
 }
 
 // hears notes what a process holds before an event.
@@ -103,6 +109,12 @@ func (w *world) hearEachOther(i, j int) bool {
 	return w.connected(i, j) && !w.filter[i][j] && !w.filter[j][i]
 }
 
+// maySeize reports whether a host is not held back by an earlier seizure.
+func (w *world) maySeize(i int) bool {
+	e, ok := w.hosts[i].core.(*Election)
+	return ok && !e.now.Before(e.seize.notBefore)
+}
+
 func (w *world) abandoned(i int) bool {
 	group := []int{i}
 	for j, h := range w.hosts {
@@ -114,7 +126,7 @@ func (w *world) abandoned(i int) bool {
 			group = append(group, j)
 		}
 	}
-	if 2*len(group) <= len(w.hosts) {
+	if 2*len(group) <= len(w.hosts) || !slices.ContainsFunc(group, w.maySeize) {
 		return false
 	}
 	for _, holder := range w.hosts {

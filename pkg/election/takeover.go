@@ -139,7 +139,8 @@ func (e *Election) seizingRead(o LeaseOutcome) {
 	}
 }
 
-// tickSeizing takes the addresses when nobody serves them any more, or the old holder has for too long.
+// tickSeizing takes the addresses when nobody serves them any more. Who serves them still is no old holder, which knows its
+// loss by now: it took them meanwhile, without the API, and keeps them.
 func (e *Election) tickSeizing() {
 	if !e.due(e.seize.ready) {
 		return
@@ -153,6 +154,9 @@ func (e *Election) tickSeizing() {
 	switch a, late := e.probe.answer, e.due(e.seize.ready.Add(seizeProbes)); {
 	case a.Verdict == Foreign, a.Verdict == Zombie && !a.KnownOwner && late:
 		e.becomeConflict(a.Detail)
+	case a.Verdict == Live && late:
+		e.giveUp()
+		e.served(*a)
 	case a.Verdict == Free, late:
 		e.becomeActive(e.reason)
 	case e.due(e.probe.again):
