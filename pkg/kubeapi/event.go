@@ -5,6 +5,7 @@ package kubeapi
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -142,7 +143,7 @@ func (c *Client) eventObject(e event, k counted) *corev1.Event {
 		kind = corev1.EventTypeWarning
 	}
 	return &corev1.Event{
-		ObjectMeta: metav1.ObjectMeta{Namespace: c.opts.Namespace, Name: fmt.Sprintf("%s.%x", c.opts.Name, e.at.UnixNano())},
+		ObjectMeta: metav1.ObjectMeta{Namespace: c.opts.Namespace, Name: fmt.Sprintf("%s.%016x", c.opts.Name, rand.Uint64())},
 		InvolvedObject: corev1.ObjectReference{
 			APIVersion: "coordination.k8s.io/v1", Kind: "Lease", Namespace: c.opts.Namespace, Name: c.opts.Name,
 		},

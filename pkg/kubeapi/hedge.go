@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-logr/logr"
 )
 
 // hedgeAfter is how long one backend alone is waited for. A healthy apiserver answers in a tenth of it.
@@ -46,7 +48,8 @@ type result[T any] struct {
 // returned: a value, or an error that is one (a refusal, for instance). sent is how many were asked until then. If there is no
 // answer the error says what became of each.
 func hedge[T any](ctx context.Context, now func() time.Time, backends []*backend, isAnswer func(error) bool, ask question[T]) (value T, sent int, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	// What client-go would log is in the errors.
+	ctx, cancel := context.WithCancelCause(logr.NewContext(ctx, logr.Discard()))
 	defer cancel(errOvertaken)
 	results := make(chan result[T], len(backends)) // each sends once, also after the caller has gone
 	timer := time.NewTimer(hedgeAfter)

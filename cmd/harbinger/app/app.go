@@ -65,6 +65,7 @@ func newRootCommand(s streams) *cobra.Command {
 		newStatusCommand(s),
 		newHandoverCommand(s),
 		newPreflightCommand(s),
+		newKubeconfigCommand(s),
 		newConfigCommand(s),
 		newVersionCommand(s),
 	)

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeapi_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"go.uber.org/goleak"
+
+	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// run runs a client until the test ends.
+func run(t *testing.T, c *kubeapi.Client) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }() // ends with its context
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	text []string
+}
+
+func (l *lines) logger() logr.Logger {
+	return funcr.New(func(_, args string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.text = append(l.text, args)
+	}, funcr.Options{})
+}
+
+func (l *lines) count(part string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, line := range l.text {
+		if strings.Contains(line, part) {
+			n++
+		}
+	}
+	return n
+}
+
+const credentialsInterval = 20 * time.Millisecond
+
+func TestCredentialsComeAndGo(t *testing.T) {
+	log := &lines{}
+	c := newCluster(t, 1, func(o *kubeapi.Options) { o.CredentialsInterval, o.Log = credentialsInterval, log.logger() })
+	var token atomic.Value
+	c.servers[0].set(func(w http.ResponseWriter, r *http.Request, answer http.HandlerFunc) {
+		token.Store(r.Header.Get("Authorization"))
+		answer(w, r)
+	})
+	remove(t, c.kubeconfig)
+	run(t, c.Client)
+	missing := "no credentials: " + c.kubeconfig + " does not exist"
+	until(t, "the credentials are gone", func() bool { return c.Status().CredentialsProblem == missing })
+	_, err := read(t, c)
+	wantUnanswered(t, err, missing)
+	_, err = write(t, c, mine)
+	wantUnanswered(t, err, missing)
+
+	for _, want := range []string{"one", "two"} {
+		writeKubeconfig(t, c.kubeconfig, c.servers[0], want)
+		until(t, "the credentials are used", func() bool {
+			_, err := read(t, c)
+			return err == nil && token.Load() == "Bearer "+want
+		})
+	}
+	if problem := c.Status().CredentialsProblem; problem != "" {
+		t.Errorf("problem is %q", problem)
+	}
+
+	// What cannot be read leaves what was good.
+	if err := os.WriteFile(c.kubeconfig, []byte("clusters: ["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the damage is seen", func() bool { return strings.Contains(c.Status().CredentialsProblem, c.kubeconfig+": ") })
+	mustRead(t, c)
+	remove(t, c.kubeconfig)
+	until(t, "the credentials are gone again", func() bool { return c.Status().CredentialsProblem == missing })
+	if n := log.count(missing); n != 2 {
+		t.Errorf("%d log lines say that the file is missing twice", n)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A change of a file that the kubeconfig names is a change.
+func TestCredentialsInFiles(t *testing.T) {
+	c := newCluster(t, 1, func(o *kubeapi.Options) { o.CredentialsInterval = credentialsInterval })
+	run(t, c.Client)
+	mustRead(t, c)
+	ca := strings.TrimSuffix(c.kubeconfig, "kubeconfig") + "ca.crt"
+	good, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := newCA(t, time.Now().Add(time.Hour))
+	if err := os.WriteFile(ca, other, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the server is not trusted any more", func() bool {
+		_, err := read(t, c)
+		return err != nil && strings.Contains(err.Error(), "certificate")
+	})
+	if err := os.WriteFile(ca, good, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the server is trusted again", func() bool { _, err := read(t, c); return err == nil })
+}
+
+func TestUnusableKubeconfigs(t *testing.T) {
+	for name, tt := range map[string]struct{ replace, by, want string }{
+		"no context":       {"current-context: x", "current-context: other", "specified context: other"},
+		"plain HTTP":       {"https://", "http://", "is not an https:// address"},
+		"missing CA":       {"ca.crt", "none.crt", "none.crt"},
+		"credentials exec": {`token: "secret"`, "exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, interactiveMode: Never}", "plugin"},
+		"not YAML":         {"users:", "\x00", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 1, nil)
+			raw, err := os.ReadFile(c.kubeconfig)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(c.kubeconfig, []byte(strings.Replace(string(raw), tt.replace, tt.by, 1)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fresh := kubeapi.New(kubeapi.Options{Log: logr.Discard(), Kubeconfig: c.kubeconfig, Namespace: "kube-system", Name: "harbinger", Backends: c.addresses})
+			_, err = read(t, fresh)
+			wantUnanswered(t, err, tt.want)
+			if got := fresh.Status().CredentialsProblem; got != err.Error() || !strings.HasPrefix(got, c.kubeconfig) {
+				t.Errorf("problem is %q, error %q", got, err)
+			}
+		})
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	start := time.Now()
+	var day atomic.Int64
+	log := &lines{}
+	path := t.TempDir() + "/kubeconfig"
+	ca, key := newCA(t, start.Add(365*24*time.Hour))
+	document, expires, err := kubeapi.NewKubeconfig(kubeapi.KubeconfigOptions{
+		CACertificate: ca, CAKey: key, Server: "https://127.0.0.1:6443", ServerName: "kubernetes", ClusterName: "kubernetes",
+		Now: start, Validity: 40 * 24 * time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, document, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := kubeapi.New(kubeapi.Options{
+		Log: log.logger(), Kubeconfig: path, Backends: func() []netip.AddrPort { return nil }, CredentialsInterval: time.Millisecond,
+		Now: func() time.Time { return start.Add(time.Duration(day.Load()) * 24 * time.Hour) },
+	})
+	run(t, c)
+	if got := c.Status(); got.CredentialsProblem != "" || !got.Expires.Equal(expires.Truncate(time.Second)) {
+		t.Errorf("status is %+v, want it to expire at %v", got, expires)
+	}
+	for d, want := range map[int64]string{11: "Credentials expire soon", 41: "Credentials expired"} {
+		if n := log.count(want); n != 0 {
+			t.Fatalf("%q on day %d", want, day.Load())
+		}
+		day.Store(d)
+		until(t, "the log warns: "+want, func() bool { return log.count(want) == 1 })
+		day.Store(d + 1)
+		until(t, "the log warns again: "+want, func() bool { return log.count(want) == 2 })
+		day.Store(0)
+	}
+	day.Store(41)
+	if got := c.Status().CredentialsProblem; !strings.Contains(got, "expired at") || !strings.Contains(got, "harbinger kubeconfig") {
+		t.Errorf("problem is %q", got)
+	}
+}
+
+// newCA returns a certificate and a key, in PEM.
+func newCA(t *testing.T, expires time.Time) (certificate, key []byte) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "kubernetes"}, NotBefore: expires.Add(-10 * 365 * 24 * time.Hour), NotAfter: expires,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})
+}
+
+// A proxy of the environment and the server of the kubeconfig (both lead nowhere here) are not used, and a connection whose
+// other side has gone without a word is given up within some seconds.
+func TestSilentConnectionIsReplaced(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://192.0.2.3:3128")
+	var relay *silencer
+	c := newCluster(t, 1, func(o *kubeapi.Options) {
+		o.Backends = func() []netip.AddrPort { return []netip.AddrPort{relay.address()} }
+	})
+	relay = newSilencer(t, c.servers[0].address())
+	mustRead(t, c)
+	mustRead(t, c)
+	if n := relay.accepted.Load(); n != 1 {
+		t.Fatalf("two reads took %d connections", n)
+	}
+	relay.silence()
+	start := time.Now()
+	until(t, "another connection is made", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
+		defer cancel()
+		_, err := c.ReadLease(ctx)
+		return err == nil
+	})
+	if took := time.Since(start); took > 6*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+// silencer relays TCP connections until it lets those that are open fall silent.
+type silencer struct {
+	listener net.Listener
+	accepted atomic.Int32
+	mu       sync.Mutex
+	open     []*muted
+}
+
+// muted is a connection that can swallow what it is given.
+type muted struct {
+	net.Conn
+	silent atomic.Bool
+}
+
+func (m *muted) Write(p []byte) (int, error) {
+	if m.silent.Load() {
+		return len(p), nil
+	}
+	return m.Conn.Write(p)
+}
+
+func newSilencer(t *testing.T, to netip.AddrPort) *silencer {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &silencer{listener: ln}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			from, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			s.accepted.Add(1)
+			conn, err := net.Dial("tcp", to.String())
+			if err != nil {
+				from.Close()
+				continue
+			}
+			a, b := &muted{Conn: from}, &muted{Conn: conn}
+			s.mu.Lock()
+			s.open = append(s.open, a, b)
+			s.mu.Unlock()
+			for _, ends := range [][2]*muted{{a, b}, {b, a}} {
+				all.Go(func() {
+					_, err := io.Copy(ends[0], ends[1])
+					if err != nil && !errors.Is(err, net.ErrClosed) && !ends[0].silent.Load() {
+						t.Log(err)
+					}
+					ends[0].Close()
+				})
+			}
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		s.mu.Lock()
+		for _, m := range s.open {
+			m.Close()
+		}
+		s.mu.Unlock()
+		all.Wait()
+	})
+	return s
+}
+
+func (s *silencer) address() netip.AddrPort {
+	return netip.MustParseAddrPort(s.listener.Addr().String())
+}
+
+func (s *silencer) silence() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.open {
+		m.silent.Store(true)
+	}
+}
