@@ -3,6 +3,7 @@
 package kubeapi_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -177,6 +178,36 @@ func TestUnusableKubeconfigs(t *testing.T) {
 			if got := fresh.Status().CredentialsProblem; got != err.Error() || !strings.HasPrefix(got, c.kubeconfig) {
 				t.Errorf("problem is %q, error %q", got, err)
 			}
+		})
+	}
+}
+
+// Whatever address is dialled, the certificate must be for the server of the kubeconfig, or for the name given beside it.
+func TestServerName(t *testing.T) {
+	for name, tt := range map[string]struct{ server, serverName, fault string }{
+		"name beside it": {"https://192.0.2.1:6443", "tls-server-name: example.com", ""},
+		"host name":      {"https://example.com:6443", "", ""},
+		"address":        {"https://127.0.0.1:1", "", ""},
+		"other address":  {"https://192.0.2.1:6443", "", "certificate"},
+		"other name":     {"https://example.com:6443", "tls-server-name: example.net", "certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 1, nil)
+			raw, err := os.ReadFile(c.kubeconfig)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.NewReplacer("https://192.0.2.1:6443", tt.server, "tls-server-name: example.com", cmp.Or(tt.serverName, "tls-server-name: ''")).Replace(string(raw))
+			if err := os.WriteFile(c.kubeconfig, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			fresh := kubeapi.New(kubeapi.Options{Log: logr.Discard(), Kubeconfig: c.kubeconfig, Namespace: "kube-system", Name: "harbinger", Backends: c.addresses})
+			if tt.fault == "" {
+				mustRead(t, fresh)
+				return
+			}
+			_, err = read(t, fresh)
+			wantUnanswered(t, err, tt.fault)
 		})
 	}
 }

@@ -24,7 +24,6 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -229,13 +228,15 @@ func (s *server) route(r *http.Request) (runtime.Object, error) {
 
 func scheme() *runtime.Scheme {
 	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{coordinationv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme, rbacv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{coordinationv1.AddToScheme, corev1.AddToScheme, discoveryv1.AddToScheme} {
 		if err := add(s); err != nil {
 			panic(err)
 		}
 	}
 	return s
 }
+
+func codecs() serializer.CodecFactory { return serializer.NewCodecFactory(scheme()) }
 
 func body[T runtime.Object](s *store, r *http.Request) (T, error) {
 	var zero T
@@ -246,7 +247,7 @@ func body[T runtime.Object](s *store, r *http.Request) (T, error) {
 	s.mu.Lock()
 	s.lastBody = r.Header.Get("Content-Type")
 	s.mu.Unlock()
-	object, _, err := serializer.NewCodecFactory(scheme()).UniversalDeserializer().Decode(raw, nil, nil)
+	object, _, err := codecs().UniversalDeserializer().Decode(raw, nil, nil)
 	if err != nil {
 		return zero, err
 	}
