@@ -26,10 +26,10 @@ import (
 const patience = 10 * time.Second
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == balancerArgument {
+		os.Exit(balancerMain())
+	}
 	os.Exit(lab.Main(func() int {
-		if len(os.Args) > 1 && os.Args[1] == balancerArgument {
-			return balancerMain()
-		}
 		code := m.Run()
 		if err := goleak.Find(); code == 0 && err != nil {
 			os.Stderr.WriteString(err.Error() + "\n")

@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // roleVariable names the environment variable that makes this program play a
@@ -32,7 +34,8 @@ func (r Role) Command(args ...string) Command {
 
 // Main prepares the program for labs; call it first in main or TestMain, and
 // end with the code it returns. It calls run, except where the program was
-// started for one of the roles. Without root it runs the program again in a
+// started for one of the roles. The program runs again for that as the leader of
+// a session, which can have precedence on the machine, and without root in a
 // user namespace, where the kernel allows that.
 func Main(run func() int, roles ...Role) int {
 	if name := os.Getenv(roleVariable); name != "" {
@@ -43,28 +46,30 @@ func Main(run func() int, roles ...Role) int {
 		}
 		return fail(fmt.Errorf("no role is called %q", name))
 	}
-	if os.Geteuid() == 0 {
-		prefer()
-		return run()
+	session, err := unix.Getsid(0)
+	if err != nil {
+		return fail(err)
 	}
-	return rerunAsRoot()
+	if session != os.Getpid() || os.Geteuid() != 0 {
+		return rerun()
+	}
+	preferObservers()
+	return run()
 }
 
-// rerunAsRoot runs this program in a user namespace in which it is root.
-func rerunAsRoot() int {
+// rerun runs this program as root and as the leader of a session.
+func rerun() int {
 	runtime.LockOSThread() // the child dies with the thread that started it
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		Pdeathsig:   syscall.SIGKILL,
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	// The child gets the terminal's signals itself, and decides.
-	signal.Ignore(os.Interrupt)
-	err := cmd.Run()
+	err := runRelaying(cmd)
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		return exit.ExitCode()
 	}
@@ -72,6 +77,23 @@ func rerunAsRoot() int {
 		return fail(fmt.Errorf("the lab needs root, or a kernel that allows unprivileged user namespaces: %w", err))
 	}
 	return 0
+}
+
+// runRelaying runs a program of another session, which gets the signals of this
+// one's terminal from us, and decides.
+func runRelaying(cmd *exec.Cmd) error {
+	signals := make(chan os.Signal, 1) // a second one before the first is relayed says nothing new
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	// Ends with the process.
+	go func() {
+		for sig := range signals {
+			_ = cmd.Process.Signal(sig) // it may have ended
+		}
+	}()
+	return cmd.Wait()
 }
 
 func fail(err error) int {

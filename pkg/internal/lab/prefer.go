@@ -12,22 +12,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// niceness is that of a lab. Hosts are measured, so what else the machine does
-// has to wait. Without the right to that they are measured nevertheless.
-const niceness = -10
+// How nice the processes of a lab are. Hosts are measured, so what else the
+// machine does has to wait; and the observers that measure them come before
+// them all. Without the right to that they are measured nevertheless.
+const (
+	observerNiceness = -15
+	hostNiceness     = -10
+)
 
-// prefer gives this process its niceness, and all that it starts from now on.
-func prefer() {
+// preferObservers gives this process, which leads a session, the precedence of
+// an observer.
+func preferObservers() {
 	threads, _ := os.ReadDir("/proc/self/task")
 	for _, thread := range threads {
 		if id, err := strconv.Atoi(thread.Name()); err == nil {
-			_ = unix.Setpriority(unix.PRIO_PROCESS, id, niceness)
+			_ = unix.Setpriority(unix.PRIO_PROCESS, id, observerNiceness)
 		}
 	}
+	preferSession(os.Getpid(), observerNiceness)
 }
 
-// preferSession does the same for a process that leads a session: the kernel
-// may share the processors between sessions first.
-func preferSession(pid int) {
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", pid), fmt.Append(nil, niceness), 0)
+// yieldToObservers gives the calling thread, and what it starts from now on,
+// the precedence of a host.
+func yieldToObservers() { _ = unix.Setpriority(unix.PRIO_PROCESS, 0, hostNiceness) }
+
+// preferSession does for a session what niceness does within it: the kernel may
+// share the processors between sessions first.
+func preferSession(leader, niceness int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/autogroup", leader), fmt.Append(nil, niceness), 0)
 }

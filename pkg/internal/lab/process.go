@@ -71,12 +71,13 @@ func (p *Process) run(c Command, started chan<- error) error {
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	yieldToObservers()
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {
 		return err
 	}
-	preferSession(p.PID())
+	preferSession(p.PID(), hostNiceness)
 	return p.cmd.Wait()
 }
 
