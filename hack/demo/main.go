@@ -123,12 +123,17 @@ func (d *demo) suffer(plane, peer *trial.Plane) error {
 	d.screen.title("Faults of the holder, while a client connects to %s:%d every 5 ms:", plane.VirtualAddress(), plane.Port)
 	d.screen.row(trial.Columns)
 	var errs []error
+	var stalled time.Duration
 	for i, fault := range faults {
 		row := d.do(plane, fault)
 		errs = append(errs, row.Check())
+		stalled += row.Stalled()
 		if peer != nil && i < len(peerFaults) {
 			d.do(peer, fault)
 		}
+	}
+	if stalled > 0 {
+		d.screen.text("\nThis machine stalled for %.3f s: a client past Harbinger was not served either. The times leave that out.\n", stalled.Seconds())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("a promise was broken:\n%w", err)

@@ -32,7 +32,7 @@ func dual() Config {
 // watchHolders watches the kernels of a plane for another of its addresses.
 func watchHolders(t *testing.T, p *Plane, address netip.Addr) *observe.Holders {
 	t.Helper()
-	w, err := observe.WatchHolders(address, p.hosts()...)
+	w, err := observe.WatchHolders(p.Control, address, p.hosts()...)
 	must(t, err)
 	t.Cleanup(w.Stop)
 	return w
@@ -42,7 +42,7 @@ func TestBothFamiliesMoveTogether(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, dual())
 	sixth := watchHolders(t, p, p.VirtualAddresses[1].Addr())
-	until(t, 5*time.Second, "both addresses are on one node", func() bool {
+	until(t, p, 5*time.Second, "both addresses are on one node", func() bool {
 		return slices.Equal(p.Holders.Now(), sixth.Now())
 	})
 	for _, fault := range []Fault{PlannedStop, Kill} {
@@ -85,11 +85,11 @@ func TestAddressDeletedByHandIsRepaired(t *testing.T) {
 	for _, vip := range p.VirtualAddresses {
 		holders := watchHolders(t, p, vip.Addr())
 		n := holder(t, p)
-		until(t, 5*time.Second, "the holder is known", func() bool { return slices.Equal(holders.Now(), []string{n.Name}) })
+		until(t, p, 5*time.Second, "the holder is known", func() bool { return slices.Equal(holders.Now(), []string{n.Name}) })
 		start := time.Now()
 		// The kernel knows the address by the prefix that Harbinger gave it.
 		must(t, deleteAny(n, vip.Addr()))
-		until(t, 5*time.Second, "the address was gone and is back", func() bool {
+		until(t, p, 5*time.Second, "the address was gone and is back", func() bool {
 			return len(holders.Since(start)) > 1 && slices.Equal(holders.Now(), []string{n.Name})
 		})
 		if gone := holders.Gap(start).Length(); gone > time.Second {
@@ -129,7 +129,7 @@ func TestForeignHolderIsNotOusted(t *testing.T) {
 	for _, n := range p.Nodes {
 		must(t, p.StartSidecar(n))
 	}
-	until(t, 15*time.Second, "every node says that another host has the address", func() bool {
+	until(t, p, 15*time.Second, "every node says that another host has the address", func() bool {
 		return !slices.ContainsFunc(p.Nodes, func(n *Node) bool { return status(t, n).VirtualRouter.State != "Conflict" })
 	})
 	if got := p.Holders.Since(time.Time{}); len(got) != 1 {
@@ -172,7 +172,7 @@ func TestAddressOfAnotherClusterIsNotTaken(t *testing.T) {
 	start := time.Now()
 	// Another virtual router, so that only the address tells them apart.
 	run(t, p, ours, Harbinger{Binary: harbinger.Binary, Flags: []string{"--virtual-router-id", "52"}})
-	until(t, 15*time.Second, "our node says that another cluster has the address", func() bool {
+	until(t, p, 15*time.Second, "our node says that another cluster has the address", func() bool {
 		return status(t, ours).VirtualRouter.State == "Conflict"
 	})
 	expectStill(t, p, theirs, start)
@@ -183,8 +183,8 @@ func TestAloneAnnouncesWithinFiveSeconds(t *testing.T) {
 	p := newPlane(t, Config{System: harbinger, Nodes: 1})
 	start := time.Now()
 	must(t, p.StartSidecar(p.Nodes[0]))
-	until(t, settleTime, "the address is answered for", func() bool { return len(p.Answers.Now()) == 1 })
-	if took := time.Since(start); took > 5*time.Second {
+	until(t, p, settleTime, "the address is answered for", func() bool { return len(p.Answers.Now()) == 1 })
+	if took := p.Control.Between(start, time.Now()); took > 5*time.Second {
 		t.Errorf("the address was announced after %v, want at most 5s", took)
 	}
 }

@@ -15,13 +15,20 @@ import (
 // get asks the status endpoint of a node, on the node itself.
 func get(t *testing.T, n *Node, path string) (code int, body string) {
 	t.Helper()
+	code, body, err := tryGet(n, path)
+	must(t, err)
+	return code, body
+}
+
+func tryGet(n *Node, path string) (code int, body string, err error) {
 	client := http.Client{Transport: &http.Transport{DialContext: n.Dial, DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	response, err := client.Get("http://127.0.0.1:10443" + path)
-	must(t, err)
+	if err != nil {
+		return 0, "", err
+	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
-	must(t, err)
-	return response.StatusCode, string(content)
+	return response.StatusCode, string(content), err
 }
 
 func TestEndpointsTellTheTruth(t *testing.T) {
@@ -46,13 +53,16 @@ func TestEndpointsTellTheTruth(t *testing.T) {
 			t.Errorf("%s: %d, without %q:\n%s", test.path, code, test.want, body)
 		}
 	}
+	if out, err := harbinger.Run(holder, "status", "-o", "json"); err != nil || !strings.Contains(out, `"held": true`) {
+		t.Errorf("harbinger status: %v:\n%s", err, out)
+	}
 	if code, _ := get(t, holder, "/nothing"); code != http.StatusNotFound {
 		t.Errorf("/nothing: %d", code)
 	}
 	for _, n := range p.Nodes {
 		must(t, n.APIServer.Kill())
 	}
-	until(t, 10*time.Second, "the holder is not ready", func() bool {
+	until(t, p, 10*time.Second, "the holder is not ready", func() bool {
 		code, body := get(t, holder, "/readyz")
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "no healthy backend")
 	})

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
 )
 
@@ -99,6 +98,7 @@ type Result struct {
 	Before, After string         // the holder
 	Outage        observe.Outage // until the plane had settled
 	RepairOutage  observe.Outage // from then on
+	Stalled       time.Duration  // of the machine, which the outages leave out
 	// Held and Answered are the longest times for which more than one host
 	// had the address, and answered ARP for it. A holder that is apart does
 	// not count as having it.
@@ -113,7 +113,8 @@ type Result struct {
 const watchTime = 2 * time.Second
 
 // Do does a fault to the holder, waits until the plane has settled, repairs
-// the fault and waits again. The result is valid up to the step that failed.
+// the fault and waits again. The result is valid up to the step that failed, and
+// shows nothing if the machine stalled for most of the time.
 func (p *Plane) Do(f Fault) (r Result, err error) {
 	holder, err := p.Holder()
 	if err != nil {
@@ -131,10 +132,11 @@ func (p *Plane) Do(f Fault) (r Result, err error) {
 	r.RepairOutage = p.Client.Outage(settled)
 	r.Held = longer(r.Held, p.Holders.Dual(settled))
 	r.Answered = p.Answers.Dual(start)
+	r.Stalled = p.Control.Stalled(start, time.Now())
 	if err != nil {
 		return r, fmt.Errorf("repair of %s: %w", f.Name, err)
 	}
-	return r, nil
+	return r, p.Control.Check(start)
 }
 
 // suffer injects a fault and waits until it is overcome.
@@ -149,7 +151,7 @@ func (p *Plane) suffer(f Fault, holder *Node, r *Result) error {
 		return err
 	}
 	if f.Moves {
-		if err := lab.Until(settleTime, "another node holds the virtual address", func() bool {
+		if err := p.Control.Until(settleTime, "another node holds the virtual address", func() bool {
 			return slices.ContainsFunc(p.Holders.Now(), func(name string) bool { return name != holder.Name })
 		}); err != nil {
 			return err

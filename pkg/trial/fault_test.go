@@ -5,53 +5,61 @@
 package trial
 
 import (
+	"runtime"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
-// A test of faults on a plane of its own.
-type faultTest struct {
-	name     string
-	interval time.Duration
-	faults   []Fault
-	runs     int
-}
-
-func (test faultTest) run(t *testing.T) {
-	p := startPlane(t, Config{System: harbinger, Interval: test.interval})
-	for _, fault := range test.faults {
-		if err := do(t, p, fault, test.runs).Check(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// The faults with the shortest bounds run before all other tests and are done
-// thrice, so that the client measures them and not the machine.
-func TestBriefFaultsOfTheHolder(t *testing.T) {
-	for _, test := range []faultTest{
-		{"stop", time.Second, []Fault{PlannedStop}, 3},
-		{"fast cut", 100 * time.Millisecond, []Fault{CutCable}, 3},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			test.run(t)
-		})
-	}
-}
-
 func TestFaultsOfTheHolder(t *testing.T) {
-	t.Parallel()
-	for _, test := range []faultTest{
+	for _, test := range []struct {
+		name     string
+		interval time.Duration
+		faults   []Fault
+		runs     int
+	}{
+		{"stop", time.Second, []Fault{PlannedStop}, 3},
 		{"silence", time.Second, []Fault{Kill, Freeze}, 1},
 		{"cable", time.Second, []Fault{CutCable}, 2},
 		{"balancer", time.Second, []Fault{APIServerDies, BalancerCrashes}, 1},
 		{"fast", 100 * time.Millisecond, []Fault{Kill, Freeze}, 1},
+		{"fast cut", 100 * time.Millisecond, []Fault{CutCable}, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(t)
+			p := startPlane(t, Config{System: harbinger, Interval: test.interval})
+			for _, fault := range test.faults {
+				if err := do(t, p, fault, test.runs).Check(); err != nil {
+					t.Error(err)
+				}
+			}
 		})
+	}
+}
+
+// A measurement leaves out what the machine does, and must not leave out what a
+// fault does: a system that is dark for two seconds on a loaded machine breaks a
+// promise of one.
+func TestDarknessOnALoadedMachineCounts(t *testing.T) {
+	t.Parallel()
+	p := startPlane(t, Config{System: harbinger, Nodes: 1})
+	for range runtime.NumCPU() {
+		_, err := p.clientHost.Start(lab.Command{Path: "sh", Args: []string{"-c", "while :; do :; done"}})
+		must(t, err)
+	}
+	darkness := Fault{
+		Name: "darkness", Bound: time.Second,
+		Inject: func(p *Plane, _ *Node) error {
+			must(t, p.Lab.Drop(lab.Drop{Traffic: lab.TCP(p.Port)}))
+			watch(2 * time.Second)
+			return p.Lab.Pass()
+		},
+		Repair: func(*Plane, *Node) error { return nil },
+	}
+	if err := do(t, p, darkness, 1).Check(); err == nil || !strings.Contains(err.Error(), "outage") {
+		t.Errorf("check = %v, want it to see the outage", err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
 )
 
@@ -27,9 +26,10 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 		Target:   p.endpoint(),
 		Interval: time.Second / time.Duration(rate),
 		Timeout:  1500 * time.Millisecond, // a patient client, so that a retry by the balancer counts as success
+		Control:  p.Control,
 	})
 	defer client.Stop()
-	if err := lab.Until(settleTime, "the clients are served", func() bool { return client.Served(time.Second) }); err != nil {
+	if err := p.Control.Until(settleTime, "the clients are served", func() bool { return client.Served(time.Second) }); err != nil {
 		return o, err
 	}
 	start := time.Now()

@@ -25,6 +25,7 @@ import (
 const (
 	clientNumber  = 200
 	watcherNumber = 201
+	controlNumber = 202
 )
 
 // APIServerPort is the port of every host's API server.
@@ -70,12 +71,14 @@ type System interface {
 }
 
 // A Plane is a control plane on the hosts of a lab: an API server and a
-// sidecar on each node, and on two further hosts a client and an ARP watcher.
+// sidecar on each node, and on further hosts a client, an ARP watcher, and an API
+// server without a sidecar that the client's host asks for control.
 type Plane struct {
 	Config
 	Lab     *lab.Lab
 	Nodes   []*Node
 	CA      *guest.Authority
+	Control *observe.Control
 	Client  *observe.Client
 	Holders *observe.Holders // of the first virtual address
 	Answers *observe.Watcher // for the first virtual address
@@ -130,20 +133,35 @@ func (p *Plane) startObservers() error {
 	if p.clientHost, err = p.Lab.AddHost("client", clientNumber); err != nil {
 		return err
 	}
+	if err := p.startControl(); err != nil {
+		return err
+	}
 	watcher, err := p.Lab.AddHost("watcher", watcherNumber)
 	if err != nil {
 		return err
 	}
-	if p.Holders, err = observe.WatchHolders(p.VirtualAddress(), p.hosts()...); err != nil {
+	if p.Holders, err = observe.WatchHolders(p.Control, p.VirtualAddress(), p.hosts()...); err != nil {
 		return err
 	}
-	if p.Answers, err = observe.Watch(p.Lab, watcher, p.VirtualAddress()); err != nil {
+	if p.Answers, err = observe.Watch(p.Control, p.Lab, watcher, p.VirtualAddress()); err != nil {
 		return err
 	}
 	client := p.Config.Client
-	client.Target = p.endpoint()
+	client.Target, client.Control = p.endpoint(), p.Control
 	p.Client = observe.StartClient(p.clientHost, client)
 	return nil
+}
+
+func (p *Plane) startControl() error {
+	h, err := p.Lab.AddHost("control", controlNumber)
+	if err != nil {
+		return err
+	}
+	if _, err := guest.StartAPIServer(h, p.CA, APIServerPort); err != nil {
+		return err
+	}
+	p.Control, err = observe.StartControl(p.clientHost, netip.AddrPortFrom(h.Address.Addr(), APIServerPort), p.Config.Client)
+	return err
 }
 
 // VirtualAddress returns the first of the virtual addresses.
@@ -214,7 +232,7 @@ const settleTime = 20 * time.Second
 // that are named may have it too: they are dead, frozen or cut off.
 func (p *Plane) Settle(except ...string) error {
 	const calm = 500 * time.Millisecond
-	return lab.Until(settleTime, "one node holds the virtual address and serves it", func() bool {
+	return p.Control.Until(settleTime, "one node holds the virtual address and serves it", func() bool {
 		start := time.Now().Add(-calm)
 		spans := p.Holders.Since(start, except...)
 		return len(spans) == 1 && len(spans[0].Hosts) == 1 && p.Client.Served(calm)
@@ -245,6 +263,9 @@ func (p *Plane) Node(name string) *Node {
 
 // Close ends the plane and its lab.
 func (p *Plane) Close() error {
+	if p.Control != nil {
+		p.Control.Stop()
+	}
 	if p.Client != nil {
 		p.Client.Stop()
 	}

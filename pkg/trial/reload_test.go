@@ -26,15 +26,15 @@ func TestConfigurationFileIsAppliedLive(t *testing.T) {
 		must(t, err)
 	}
 	rewrite("--priority", "150")
-	until(t, 15*time.Second, "the raised priority takes the address", func() bool { return status(t, backup).VirtualRouter.Held })
+	until(t, p, 15*time.Second, "the raised priority takes the address", func() bool { return status(t, backup).VirtualRouter.Held })
 	after := status(t, backup)
 	if after.Incarnation != before.Incarnation || after.VirtualRouter.Configured != 150 || len(after.Balancer.Backends) != 2 {
 		t.Errorf("status %+v, want the same process with the new priority", after)
 	}
 	rewrite("--priority", "150", "--backend", "192.168.238.77:6443")
-	until(t, 15*time.Second, "the new backend is there", func() bool { return len(status(t, backup).Balancer.Backends) == 3 })
+	until(t, p, 15*time.Second, "the new backend is there", func() bool { return len(status(t, backup).Balancer.Backends) == 3 })
 	rewrite("--priority", "150", "--virtual-router-id", "52")
-	until(t, 15*time.Second, "the refusal is told", func() bool {
+	until(t, p, 15*time.Second, "the refusal is told", func() bool {
 		return status(t, backup).VirtualRouter.VRID == 51 && backup.Sidecar.Keeper.Wrote("asks for a restart")
 	})
 }

@@ -52,6 +52,14 @@ func (r Row) median(of func(Result) time.Duration) time.Duration {
 	return times[len(times)/2]
 }
 
+// Stalled returns for how long the machine stalled in all runs.
+func (r Row) Stalled() (stalled time.Duration) {
+	for _, result := range r.Results {
+		stalled += result.Stalled
+	}
+	return stalled
+}
+
 // held and answered return the worst run.
 func (r Row) held() time.Duration {
 	return r.worst(func(r Result) time.Duration { return r.Held.Length() })
@@ -95,7 +103,7 @@ func (r Row) Check() error {
 			errs = append(errs, fmt.Errorf("%s: %s %s, bound %s", r.Fault.Name, what, seconds(got), seconds(bound)))
 		}
 	}
-	exceeds("outage", r.Outage(), r.Fault.BoundFor(r.Interval))
+	exceeds("outage", r.worst(func(r Result) time.Duration { return r.Outage.Longest }), r.Fault.BoundFor(r.Interval))
 	exceeds("two live hosts had the address for", r.held(), r.Interval+delay)
 	exceeds("two hosts answered ARP for", r.answered(), lifetime(r.Interval)+drop)
 	if r.left() {

@@ -44,8 +44,8 @@ func TestRowChecksEveryPromise(t *testing.T) {
 		row  Row
 		want string // in the error; none if empty
 	}{
-		{"kept", Row{Results: []Result{good, result(900), good}}, ""},
-		{"outage", Row{Results: []Result{result(110)}}, "outage 0.110 s, bound 0.100 s"},
+		{"kept", Row{Results: []Result{good, result(100), good}}, ""},
+		{"outage", Row{Results: []Result{good, result(110), good}}, "outage 0.110 s, bound 0.100 s"},
 		{"two held", Row{Results: []Result{good, held, good}}, "two live hosts had the address for 1.200 s"},
 		{"two answered", Row{Results: []Result{answered}}, "two hosts answered ARP for 3.200 s"},
 		{"left", Row{Results: []Result{left}}, "left on a host"},

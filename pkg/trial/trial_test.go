@@ -5,18 +5,14 @@
 package trial
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
 )
 
 // harbinger is the program under test, built once.
@@ -52,63 +48,46 @@ func must(t *testing.T, err error) {
 }
 
 // until waits for a condition, or ends the test.
-func until(t *testing.T, timeout time.Duration, what string, condition func() bool) {
+func until(t *testing.T, p *Plane, timeout time.Duration, what string, condition func() bool) {
 	t.Helper()
-	must(t, lab.Until(timeout, what, condition))
+	must(t, p.Control.Until(timeout, what, condition))
 }
 
-// machine is shared by the planes of the tests. A test that needs it whole takes
-// it alone.
+// machine is shared by the planes of the tests. A test that floods it takes it
+// alone.
 var machine sync.RWMutex
 
-// alone waits until no other test has a plane and the machine has time to
-// spare: the other packages of a run are tested beside this one.
+// alone waits until no other test has a plane.
 func alone(t *testing.T) {
 	t.Helper()
 	t.Parallel()
 	machine.Lock()
 	t.Cleanup(machine.Unlock)
-	if err := lab.Until(2*time.Minute, "the machine has time to spare", func() bool { return idle(t) > 0.5 }); err != nil {
-		t.Log(err)
-	}
 }
 
-// idle returns the share of half a second in which the processors had nothing
-// to do.
-func idle(t *testing.T) float64 {
-	t.Helper()
-	read := func() (idle, total float64) {
-		content, err := os.ReadFile("/proc/stat")
-		must(t, err)
-		line, _, _ := strings.Cut(string(content), "\n")
-		for i, field := range strings.Fields(line)[1:] {
-			ticks, err := strconv.ParseFloat(field, 64)
-			must(t, err)
-			if total += ticks; i == 3 {
-				idle = ticks
-			}
-		}
-		return idle, total
-	}
-	idle, total := read()
-	watch(500 * time.Millisecond)
-	idleAfter, totalAfter := read()
-	return (idleAfter - idle) / (totalAfter - total)
-}
-
-// newPlane returns a control plane that ends with the test, and shows what its
-// sidecars wrote if the test failed. No sidecar runs yet.
+// newPlane returns a control plane on a machine that has time for it. No sidecar
+// runs yet.
 func newPlane(t *testing.T, cfg Config) *Plane {
 	t.Helper()
 	machine.RLock()
 	t.Cleanup(machine.RUnlock)
-	return makePlane(t, cfg)
+	p := makePlane(t, cfg)
+	start := time.Now()
+	t.Cleanup(func() {
+		if err := p.Control.Check(start); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
 }
 
+// makePlane returns a control plane that ends with the test, and shows what its
+// sidecars wrote if the test failed.
 func makePlane(t *testing.T, cfg Config) *Plane {
 	t.Helper()
 	// Several labs share the machine.
-	cfg.Client = observe.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 250 * time.Millisecond}
+	cfg.Client.Interval = cmp.Or(cfg.Client.Interval, 20*time.Millisecond)
+	cfg.Client.Timeout = 250 * time.Millisecond
 	p, err := New(cfg)
 	must(t, err)
 	t.Cleanup(func() {
@@ -139,9 +118,9 @@ func do(t *testing.T, p *Plane, f Fault, runs int) Row {
 	for range runs {
 		err := row.Do(p)
 		r := row.Results[len(row.Results)-1]
-		t.Logf("%s: %s → %s, outage %v (%d of %d failed: %v), at repair %v, held %v, answered %v, left %v",
+		t.Logf("%s: %s → %s, outage %v (%d of %d failed: %v), at repair %v, held %v, answered %v, left %v, the machine stalled for %v",
 			f.Name, r.Before, r.After, r.Outage.Longest, r.Outage.Failed, r.Outage.Attempts, r.Outage.LastError,
-			r.RepairOutage.Longest, r.Held, r.Answered, r.Left)
+			r.RepairOutage.Longest, r.Held, r.Answered, r.Left, r.Stalled)
 		must(t, err)
 	}
 	return row
@@ -153,20 +132,6 @@ func holder(t *testing.T, p *Plane, except ...string) *Node {
 	n, err := p.Holder(except...)
 	must(t, err)
 	return n
-}
-
-// steady repeats a measurement that a stall of the shared machine can spoil, but
-// nothing can make better than it is: it has to hold once in three times.
-func steady(t *testing.T, measure func() error) {
-	t.Helper()
-	var err error
-	for range 3 {
-		if err = measure(); err == nil {
-			return
-		}
-		t.Logf("measured: %v", err)
-	}
-	t.Error(err)
 }
 
 // watch lets a plane be watched for a time in which nothing should happen.

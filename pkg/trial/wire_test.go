@@ -51,7 +51,7 @@ func TestFilteredAdvertsMoveNothing(t *testing.T) {
 	n := holder(t, p)
 	start := time.Now()
 	must(t, p.Lab.Drop(lab.Drop{Traffic: lab.VRRP}))
-	until(t, 15*time.Second, "a backup says that it hears nothing of a live holder", func() bool {
+	until(t, p, 15*time.Second, "a backup says that it hears nothing of a live holder", func() bool {
 		return slices.ContainsFunc(others(p, n), func(o *Node) bool { return status(t, o).VirtualRouter.SplitSuspected })
 	})
 	must(t, p.Lab.Pass())
@@ -92,7 +92,7 @@ func TestSilentCutOfTheHolder(t *testing.T) {
 	old := holder(t, p)
 	start := time.Now()
 	must(t, old.Blackhole())
-	until(t, 6*time.Second, "another node has the address", func() bool {
+	until(t, p, 6*time.Second, "another node has the address", func() bool {
 		return slices.ContainsFunc(p.Holders.Now(), func(name string) bool { return name != old.Name })
 	})
 	must(t, p.Settle(old.Name))
@@ -114,7 +114,7 @@ func TestPartitionOfThreeNodes(t *testing.T) {
 		drops = append(drops, lab.Drop{From: old.Host, To: n.Host}, lab.Drop{From: n.Host, To: old.Host})
 	}
 	must(t, p.Lab.Drop(drops...))
-	until(t, 10*time.Second, "each side has the address once", func() bool { return len(p.Holders.Now()) == 2 })
+	until(t, p, 10*time.Second, "each side has the address once", func() bool { return len(p.Holders.Now()) == 2 })
 	watch(2 * time.Second)
 	if got := p.Holders.Now(); len(got) != 2 || !slices.Contains(got, old.Name) {
 		t.Errorf("holders in a partition: %v, want one on each side", got)
@@ -132,7 +132,7 @@ func TestHealedPartitionWithoutAdverts(t *testing.T) {
 	old := holder(t, p)
 	must(t, p.Lab.Drop(lab.Drop{Traffic: lab.VRRP}))
 	must(t, old.Blackhole())
-	until(t, 10*time.Second, "both nodes have the address", func() bool { return len(p.Holders.Now()) == 2 })
+	until(t, p, 10*time.Second, "both nodes have the address", func() bool { return len(p.Holders.Now()) == 2 })
 	healed := time.Now()
 	must(t, old.Unblackhole())
 	must(t, p.Settle())
@@ -168,7 +168,7 @@ func TestRollingRestart(t *testing.T) {
 		must(t, n.Sidecar.Keeper.Wait(40*time.Second))
 		must(t, p.Settle())
 		must(t, p.StartSidecar(n))
-		until(t, 10*time.Second, "the restarted node is ready", func() bool { return status(t, n).Ready })
+		until(t, p, 10*time.Second, "the restarted node is ready", func() bool { return status(t, n).Ready })
 	}
 	if gone := p.Holders.Gap(start); gone.Length() > 100*time.Millisecond {
 		t.Errorf("the address was on %s in a rolling restart, want at most 100ms", gone)
@@ -188,7 +188,7 @@ func TestHolderWithoutBackendsGivesWay(t *testing.T) {
 		lab.Drop{Traffic: lab.TCP(APIServerPort), From: n.Host},
 		lab.Drop{Traffic: lab.TCP(APIServerPort), To: n.Host}))
 	start := time.Now()
-	until(t, 8*time.Second, "a node with backends has the address", func() bool {
+	until(t, p, 8*time.Second, "a node with backends has the address", func() bool {
 		now := p.Holders.Now()
 		return len(now) == 1 && now[0] != n.Name
 	})

@@ -29,6 +29,9 @@ type ClientConfig struct {
 	// Without it an attempt asks in plain HTTP, which an API server refuses:
 	// as good a proof that it is reached, and ten times cheaper.
 	TLS *tls.Config
+	// Control tells what of an outage was the machine's doing, which does not
+	// count.
+	Control *Control
 }
 
 // A Client asks again and again, on a new connection each time.
@@ -127,7 +130,8 @@ func Ask(conn net.Conn) (node string, err error) {
 
 // An Outage is what a client suffered in a time.
 type Outage struct {
-	// Longest is the longest time from a failed attempt to the next success.
+	// Longest is the longest time from a failed attempt to the next success,
+	// without stalls of the machine.
 	Longest time.Duration
 	// Total is the sum of all such times.
 	Total            time.Duration
@@ -150,12 +154,12 @@ func (c *Client) Outage(since time.Time) Outage {
 			continue
 		}
 		if !began.IsZero() {
-			o.add(a.end.Sub(began))
+			o.add(c.cfg.Control.Between(began, a.end))
 			began = time.Time{}
 		}
 	}
 	if !began.IsZero() {
-		o.add(time.Since(began))
+		o.add(c.cfg.Control.Between(began, time.Now()))
 	}
 	return o
 }

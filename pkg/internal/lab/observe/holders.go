@@ -26,9 +26,10 @@ type Holders struct {
 	hosts []string
 }
 
-// WatchHolders watches the kernels of hosts for an address.
-func WatchHolders(address netip.Addr, hosts ...*lab.Host) (*Holders, error) {
-	w := &Holders{address: address, done: make(chan struct{})}
+// WatchHolders watches the kernels of hosts for an address. Stalls of the
+// machine that the control has seen do not count; it may be nil.
+func WatchHolders(control *Control, address netip.Addr, hosts ...*lab.Host) (*Holders, error) {
+	w := &Holders{Timeline: Timeline{control: control}, address: address, done: make(chan struct{})}
 	w.record(time.Now(), nil)
 	for _, h := range hosts {
 		if err := w.watch(h); err != nil {

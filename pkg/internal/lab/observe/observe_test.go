@@ -94,7 +94,7 @@ func TestHoldersFollowTheKernel(t *testing.T) {
 	_, a, b, _ := newLab(t)
 	vip := netip.MustParsePrefix("192.168.238.100/24")
 	must(t, a.AddAddress(vip))
-	holders, err := WatchHolders(vip.Addr(), a, b)
+	holders, err := WatchHolders(nil, vip.Addr(), a, b)
 	must(t, err)
 	defer holders.Stop()
 	have := func(hosts ...string) {
@@ -123,7 +123,7 @@ func TestWatcherHearsWhoAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l, a, b, host := newLab(t)
 			vip := netip.MustParsePrefix(vip)
-			watcher, err := Watch(l, host, vip.Addr())
+			watcher, err := Watch(nil, l, host, vip.Addr())
 			must(t, err)
 			defer watcher.Stop()
 			answer := func(hosts ...string) {

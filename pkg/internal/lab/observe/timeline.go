@@ -16,6 +16,8 @@ import (
 
 // A Timeline tells which hosts had something at which time.
 type Timeline struct {
+	control *Control
+
 	mu    sync.Mutex
 	spans []Span // each ends where the next begins
 }
@@ -23,11 +25,12 @@ type Timeline struct {
 // A Span is a time during which the same hosts had it.
 type Span struct {
 	From, To time.Time
-	Hosts    []string // sorted names
+	Stalled  time.Duration // of the machine, in that time
+	Hosts    []string      // sorted names
 }
 
-// Length returns how long the span is.
-func (s Span) Length() time.Duration { return s.To.Sub(s.From) }
+// Length returns how long the span is, without stalls of the machine.
+func (s Span) Length() time.Duration { return s.To.Sub(s.From) - s.Stalled }
 
 // String returns the span as a person would tell it.
 func (s Span) String() string {
@@ -84,6 +87,9 @@ func (t *Timeline) Since(since time.Time, except ...string) []Span {
 			continue
 		}
 		spans = append(spans, s)
+	}
+	for i, s := range spans {
+		spans[i].Stalled = t.control.Stalled(s.From, s.To)
 	}
 	return spans
 }

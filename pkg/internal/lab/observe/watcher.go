@@ -41,9 +41,10 @@ type Watcher struct {
 }
 
 // Watch makes a host ask for an address. The host must not be one of those
-// that may have it.
-func Watch(l *lab.Lab, h *lab.Host, address netip.Addr) (*Watcher, error) {
-	w := &Watcher{lab: l, stop: make(chan struct{})}
+// that may have it. Stalls of the machine that the control has seen do not
+// count; it may be nil.
+func Watch(control *Control, l *lab.Lab, h *lab.Host, address netip.Addr) (*Watcher, error) {
+	w := &Watcher{Timeline: Timeline{control: control}, lab: l, stop: make(chan struct{})}
 	err := h.Do(func() (err error) {
 		if address.Is4() {
 			w.asker, err = newARPAsker(h, address)
