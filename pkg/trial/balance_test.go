@@ -56,7 +56,7 @@ func connect(p *Plane) (took time.Duration, err error) {
 func TestDeathOfABackendFailsFewConnections(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})
-	o, err := p.LoseBackend(500, 5*time.Second,
+	o, err := p.LoseBackend(200, 5*time.Second,
 		func(_ *Plane, n *Node) error { return n.APIServer.Kill() },
 		func(p *Plane, n *Node) error { return p.StartAPIServer(n) })
 	must(t, err)

@@ -24,7 +24,7 @@ const ManifestFile = "/etc/kubernetes/manifests/ha.yaml"
 const imageProgram = "/harbinger"
 
 // generateTime bounds the generator.
-const generateTime = 10 * time.Second
+const generateTime = 30 * time.Second
 
 // Harbinger runs what the generator writes: the pod of ha.yaml, as the kubelet
 // would.

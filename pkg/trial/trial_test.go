@@ -21,8 +21,8 @@ var harbinger Harbinger
 func TestMain(m *testing.M) {
 	os.Exit(Main(func() int {
 		flag.Parse()
-		// The tests wait more than they work.
-		if err := flag.Set("test.parallel", "10"); err != nil {
+		// The tests wait more than they work: these fill two processors.
+		if err := flag.Set("test.parallel", "4"); err != nil {
 			panic(err)
 		}
 		dir, err := os.MkdirTemp("", "trial")

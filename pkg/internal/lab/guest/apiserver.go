@@ -79,7 +79,7 @@ const listening = "listening"
 
 // awaitLine waits until a process has written a line, or ended without it.
 func awaitLine(p *lab.Process, line string) error {
-	return lab.Until(5*time.Second, fmt.Sprintf("%q in the output", line), func() bool {
+	return lab.Until(30*time.Second, fmt.Sprintf("%q in the output", line), func() bool {
 		return p.Wrote(line + "\n")
 	})
 }
