@@ -3,6 +3,7 @@ SHELL := /bin/bash
 BIN   := bin/harbinger
 FUZZTIME ?= 30s
 RUNS  ?= 5
+SEEDS ?= 10000
 
 .DEFAULT_GOAL := help
 
@@ -33,10 +34,15 @@ bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs
 fuzz: ## every fuzz target, FUZZTIME=30s each
 	@hack/fuzz.sh $(FUZZTIME)
 
+model: ## the election's Lease in the model checker Spin, then SEEDS=10000 random simulations of the whole election
+	@hack/prerequisites.sh model
+	@hack/model/run.sh
+	@hack/model/simulate.sh $(SEEDS)
+
 verify: ## formatting, vet, staticcheck, tidy modules, shell syntax, golden files
 	@hack/verify.sh
 
 clean: ## remove what the targets above have built in this folder
 	rm -rf bin out
 
-.PHONY: help demo test build image e2e bench fuzz verify clean
+.PHONY: help demo test build image e2e bench fuzz model verify clean

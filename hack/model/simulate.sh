@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs the simulations of the whole election in virtual time with as many seeds as given: overlapping random faults with the
+# maxima of what they cause, and each rule's ablation. Prints what the tests log, each line with its test.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+echo "the whole election, in $1 random simulations"
+HARBINGER_SIM_SEEDS=$1 go test -count=1 -timeout=60m -run='^(TestSimulation|TestAblation)' -v ./pkg/election |
+  awk '
+    /^=== RUN/ { test = $3; sub(/^Test/, "", test); gsub(/_/, " ", test); next }
+    /^===|^ +--- PASS/ { next }
+    /^ +[a-z_]+_test\.go:[0-9]+: / { sub(/^ +[a-z_]+_test\.go:[0-9]+: /, ""); printf "  %-58s %s\n", test, $0; next }
+    { print }'
