@@ -28,6 +28,8 @@ const kubeadmGroup = "kubeadm.k8s.io/"
 // kubeadmVersions are the versions whose fields kubeadmDocument has; they agree in them.
 var kubeadmVersions = []string{kubeadmGroup + "v1beta3", kubeadmGroup + "v1beta4"}
 
+var kubeadmKinds = []string{"ClusterConfiguration", "InitConfiguration", "JoinConfiguration"}
+
 // Kubeadm is what a kubeadm configuration says about a control plane. What it leaves open is zero.
 type Kubeadm struct {
 	// Host of the control plane endpoint: an address or a DNS name.
@@ -81,6 +83,9 @@ func ParseKubeadm(raw []byte) (Kubeadm, error) {
 		}
 		if !strings.HasPrefix(document.APIVersion, kubeadmGroup) {
 			continue
+		}
+		if !slices.Contains(kubeadmKinds, document.Kind) {
+			continue // for kubeadm reset or upgrade
 		}
 		found = true
 		if err := k.read(&document); err != nil {

@@ -48,6 +48,22 @@ func TestParseKubeadm(t *testing.T) {
 		{"join", `{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, controlPlane: {localAPIEndpoint: {bindPort: 7443}},
 			discovery: {bootstrapToken: {apiServerEndpoint: "192.168.238.100:4300", token: t}}}`,
 			convert.Kubeadm{Host: "192.168.238.100", Port: 4300, BindPort: 7443, Join: true}},
+		{"join of v1beta3", `{apiVersion: kubeadm.k8s.io/v1beta3, kind: JoinConfiguration, controlPlane: {localAPIEndpoint: {bindPort: 7443}},
+			nodeRegistration: {kubeletExtraArgs: {node-ip: 192.168.238.131}}, discovery: {bootstrapToken: {apiServerEndpoint: "192.168.238.100:4300"}, timeout: 5m}}`,
+			convert.Kubeadm{Host: "192.168.238.100", Port: 4300, BindPort: 7443, Join: true}},
+		{"fields that v1beta4 has new", `apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+controlPlaneEndpoint: 192.168.238.100:4300
+apiServer: {extraArgs: [{name: v, value: "2"}], extraEnvs: [{name: A, value: b}]}
+certificateValidityPeriod: 8760h0m0s
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+timeouts: {controlPlaneComponentHealthCheck: 4m0s}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: UpgradeConfiguration
+`, convert.Kubeadm{Host: "192.168.238.100", Port: 4300}},
 		{"join by file", "{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {file: {kubeConfigPath: /k}}}", convert.Kubeadm{Join: true}},
 	}
 	for _, tt := range tests {
@@ -67,8 +83,9 @@ func TestParseKubeadmErrors(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                          "no kubeadm configuration",
 		"apiVersion: v1\nkind: Pod": "no kubeadm configuration",
-		"a: [":                      "yaml",
-		"--- {a: b}":                "document separator",
+		"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ResetConfiguration": "no kubeadm configuration",
+		"a: [":       "yaml",
+		"--- {a: b}": "document separator",
 		"apiVersion: kubeadm.k8s.io/v1beta2\nkind: ClusterConfiguration\n":                                              `apiVersion: Unsupported value: "kubeadm.k8s.io/v1beta2"`,
 		"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n":                                              "controlPlaneEndpoint: Required value",
 		"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: 192.168.238.100:0\n":     "controlPlaneEndpoint: Invalid value",
