@@ -68,11 +68,14 @@ func startPlane(t *testing.T, n int) *plane {
 		"--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
 	p.issue(t, "server", "kube-apiserver", "", x509.ExtKeyUsageServerAuth)
 	p.issue(t, "admin", "kubernetes-admin", "system:masters", x509.ExtKeyUsageClientAuth)
+	port := freeAddress(t).Port() // one for all: the Service has one
 	for i := range n {
-		a := &apiserver{address: freeAddress(t), advertised: netip.MustParseAddrPort(fmt.Sprintf("192.0.2.%d:6443", i+1))}
-		a.advertised = netip.AddrPortFrom(a.advertised.Addr(), a.address.Port())
+		a := &apiserver{
+			address:    netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)}), port),
+			advertised: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), port),
+		}
 		p.apiservers = append(p.apiservers, a)
-		a.process = p.start(t, "kube-apiserver", "--etcd-servers", etcd, "--bind-address", "127.0.0.1",
+		a.process = p.start(t, "kube-apiserver", "--etcd-servers", etcd, "--bind-address", a.address.Addr().String(),
 			"--secure-port", fmt.Sprint(a.address.Port()), "--advertise-address", a.advertised.Addr().String(),
 			"--client-ca-file", p.file("ca.crt"), "--tls-cert-file", p.file("server.crt"), "--tls-private-key-file", p.file("server.key"),
 			"--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.96.0.0/16", "--profiling=false",
