@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
@@ -20,6 +21,10 @@ import (
 
 // Interface is the name of every host's interface on the wire.
 const Interface = "eth0"
+
+// backplaneInterface is the name of the second one, where the lab has a
+// backplane.
+const backplaneInterface = "eth1"
 
 // addrGenModeNone keeps the kernel from making a link-local address, which
 // would spend its first second in duplicate address detection.
@@ -30,10 +35,11 @@ const addrGenModeNone = 1
 // /var/lib stays in memory and in this host.
 type Host struct {
 	*Netns
-	Name     string
-	Address  netip.Prefix // IPv4 address and network
-	Address6 netip.Prefix // zero without an IPv6 network
-	MAC      net.HardwareAddr
+	Name      string
+	Address   netip.Prefix // IPv4 address and network
+	Address6  netip.Prefix // zero without an IPv6 network
+	Backplane netip.Prefix // address in the second network, zero without one
+	MAC       net.HardwareAddr
 
 	lab *Lab
 
@@ -42,7 +48,7 @@ type Host struct {
 }
 
 func (h *Host) build() error {
-	if err := h.lab.wire.Do(h.plug); err != nil {
+	if err := h.lab.wire.Do(h.plugAll); err != nil {
 		return err
 	}
 	return h.Do(func() error {
@@ -56,15 +62,25 @@ func (h *Host) build() error {
 	})
 }
 
-// plug adds the cable between the host and the switch, as seen by the switch.
-func (h *Host) plug() error {
+// plugAll adds the host's cables, as seen by the switches.
+func (h *Host) plugAll() error {
+	if err := h.plug(h.lab.bridge, h.Name, Interface, h.MAC); err != nil || h.lab.backplane == nil {
+		return err
+	}
+	mac := slices.Clone(h.MAC)
+	mac[1]++
+	return h.plug(h.lab.backplane, h.Name+"-back", backplaneInterface, mac)
+}
+
+// plug adds the cable between an interface of the host and a port of a switch.
+func (h *Host) plug(bridge *netlink.Bridge, name, iface string, mac net.HardwareAddr) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = h.Name
-	attrs.MasterIndex = h.lab.bridge.Index
+	attrs.Name = name
+	attrs.MasterIndex = bridge.Index
 	port := &netlink.Veth{
 		LinkAttrs:        attrs,
-		PeerName:         Interface,
-		PeerHardwareAddr: h.MAC,
+		PeerName:         iface,
+		PeerHardwareAddr: mac,
 		PeerNamespace:    netlink.NsFd(h.handle()),
 	}
 	if err := netlink.LinkAdd(port); err != nil {
@@ -76,19 +92,27 @@ func (h *Host) plug() error {
 	return netlink.LinkSetUp(port)
 }
 
-// configure gives the interface its addresses, as seen by the host.
+// configure gives the interfaces their addresses, as seen by the host.
 func (h *Host) configure() error {
-	link, err := netlink.LinkByName(Interface)
+	if err := address(Interface, h.Address, h.Address6, h.linkLocal()); err != nil || h.lab.backplane == nil {
+		return err
+	}
+	return address(backplaneInterface, h.Backplane)
+}
+
+// address gives an interface its addresses.
+func address(iface string, prefixes ...netip.Prefix) error {
+	link, err := netlink.LinkByName(iface)
 	if err != nil {
-		return fmt.Errorf("find %s: %w", Interface, err)
+		return fmt.Errorf("find %s: %w", iface, err)
 	}
 	if err := netlink.LinkSetIP6AddrGenMode(link, addrGenModeNone); err != nil {
-		return fmt.Errorf("keep %s from duplicate address detection: %w", Interface, err)
+		return fmt.Errorf("keep %s from duplicate address detection: %w", iface, err)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return err
 	}
-	for _, prefix := range []netip.Prefix{h.Address, h.Address6, h.linkLocal()} {
+	for _, prefix := range prefixes {
 		if !prefix.IsValid() {
 			continue
 		}

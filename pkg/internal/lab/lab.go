@@ -25,8 +25,11 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// bridgeName is the switch that all hosts are plugged into.
-const bridgeName = "switch"
+// The switches that all hosts are plugged into.
+const (
+	bridgeName    = "switch"
+	backplaneName = "backplane"
+)
 
 // FirstNode is the number of the first of the hosts that [Config.Nodes] asks
 // for: the first address of the classic keepalived recipe ends in it.
@@ -41,14 +44,19 @@ type Config struct {
 	// Prefix6 is their IPv6 network. Not set, they have link-local addresses
 	// only.
 	Prefix6 netip.Prefix
+	// Backplane is a second IPv4 network of the hosts, on an interface and a
+	// switch of its own, which no fault of the first one touches. Not set,
+	// there is none.
+	Backplane netip.Prefix
 }
 
 // A Lab is a bridge and the hosts that are plugged into it.
 type Lab struct {
-	prefix, prefix6 netip.Prefix
-	wire            *Netns // holds the bridge, and is no host's
-	bridge          *netlink.Bridge
-	filter          filter
+	cfg       Config
+	wire      *Netns // holds the bridges, and is no host's
+	bridge    *netlink.Bridge
+	backplane *netlink.Bridge // nil without a second network
+	filter    filter
 
 	mu    sync.Mutex
 	hosts []*Host
@@ -63,19 +71,19 @@ func New(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{prefix: cfg.Prefix, prefix6: cfg.Prefix6, wire: wire}
+	l := &Lab{cfg: cfg, wire: wire}
 	l.filter.wire = wire
-	if err := l.build(cfg.Nodes); err != nil {
+	if err := l.build(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *Lab) build(nodes int) error {
-	if err := l.wire.Do(l.addBridge); err != nil {
+func (l *Lab) build() error {
+	if err := l.wire.Do(l.addBridges); err != nil {
 		return err
 	}
-	for i := range nodes {
+	for i := range l.cfg.Nodes {
 		if _, err := l.AddHost(fmt.Sprintf("node%d", i+1), uint8(FirstNode+i)); err != nil {
 			return err
 		}
@@ -83,19 +91,27 @@ func (l *Lab) build(nodes int) error {
 	return nil
 }
 
-func (l *Lab) addBridge() error {
+func (l *Lab) addBridges() (err error) {
+	if l.bridge, err = addBridge(bridgeName); err != nil || !l.cfg.Backplane.IsValid() {
+		return err
+	}
+	l.backplane, err = addBridge(backplaneName)
+	return err
+}
+
+func addBridge(name string) (*netlink.Bridge, error) {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = bridgeName
+	attrs.Name = name
 	snooping := false // a switch without a querier floods; say so
-	l.bridge = &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
-	if err := netlink.LinkAdd(l.bridge); err != nil {
-		return fmt.Errorf("add bridge: %w", err)
+	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		return nil, fmt.Errorf("add bridge: %w", err)
 	}
 	// The switch itself stays silent on the wire.
-	if err := netlink.LinkSetIP6AddrGenMode(l.bridge, addrGenModeNone); err != nil {
-		return fmt.Errorf("silence bridge: %w", err)
+	if err := netlink.LinkSetIP6AddrGenMode(bridge, addrGenModeNone); err != nil {
+		return nil, fmt.Errorf("silence bridge: %w", err)
 	}
-	return netlink.LinkSetUp(l.bridge)
+	return bridge, netlink.LinkSetUp(bridge)
 }
 
 // AddHost plugs a host into the lab. The number ends its addresses in both
@@ -103,12 +119,15 @@ func (l *Lab) addBridge() error {
 func (l *Lab) AddHost(name string, number uint8) (*Host, error) {
 	h := &Host{
 		Name:    name,
-		Address: numbered(l.prefix, number),
+		Address: numbered(l.cfg.Prefix, number),
 		MAC:     net.HardwareAddr{0x02, 0, 0, 0, 0, number},
 		lab:     l,
 	}
-	if l.prefix6.IsValid() {
-		h.Address6 = numbered(l.prefix6, number)
+	if l.cfg.Prefix6.IsValid() {
+		h.Address6 = numbered(l.cfg.Prefix6, number)
+	}
+	if l.cfg.Backplane.IsValid() {
+		h.Backplane = numbered(l.cfg.Backplane, number)
 	}
 	ns, err := NewNetns()
 	if err != nil {

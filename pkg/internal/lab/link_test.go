@@ -5,6 +5,7 @@
 package lab
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -49,4 +50,17 @@ func TestBlackholeLeavesTheCarrier(t *testing.T) {
 	}
 	must(t, b.Unblackhole())
 	must(t, Until(5*time.Second, "the host is reached again", func() bool { return reaches(a, b, "6443") }))
+}
+
+func TestBackplaneOutlivesTheWire(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2, Backplane: netip.MustParsePrefix("10.238.0.0/24")})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	serve(t, b, "6443")
+	must(t, b.Cut())
+	if reaches(a, b, "6443") {
+		t.Error("a host with its cable cut is reached")
+	}
+	conn, err := a.Dial(t.Context(), "tcp", netip.AddrPortFrom(b.Backplane.Addr(), 6443).String())
+	must(t, err)
+	conn.Close()
 }
