@@ -4,6 +4,7 @@ BIN   := bin/harbinger
 FUZZTIME ?= 30s
 RUNS  ?= 5
 SEEDS ?= 10000
+OUTAGE ?= 180s
 
 .DEFAULT_GOAL := help
 
@@ -31,6 +32,10 @@ bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs
 	@hack/prerequisites.sh test
 	@go run ./hack/bench -runs $(RUNS)
 
+faults: ## three real API servers and etcd under every fault of the table, RUNS=5 runs each, the API away for OUTAGE=180s
+	@hack/prerequisites.sh test
+	@go run ./hack/faults -runs $(RUNS) -outage $(OUTAGE)
+
 fuzz: ## every fuzz target, FUZZTIME=30s each
 	@hack/fuzz.sh $(FUZZTIME)
 
@@ -45,4 +50,4 @@ verify: ## formatting, vet, staticcheck, tidy modules, shell syntax, golden file
 clean: ## remove what the targets above have built in this folder
 	rm -rf bin out
 
-.PHONY: help demo test build image e2e bench fuzz model verify clean
+.PHONY: help demo test build image e2e bench faults fuzz model verify clean

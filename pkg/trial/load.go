@@ -14,6 +14,12 @@ import (
 // endpoint is where clients connect to.
 func (p *Plane) endpoint() netip.AddrPort { return netip.AddrPortFrom(p.VirtualAddress(), p.Port) }
 
+// StartClient runs another client of the virtual address.
+func (p *Plane) StartClient(cfg observe.ClientConfig) *observe.Client {
+	cfg.Target = p.endpoint()
+	return observe.StartClient(p.clientHost, cfg)
+}
+
 // LoseBackend makes clients connect so many times a second while a node that
 // does not hold the address loses its API server. It returns what they
 // suffered in the time d from the loss on, and repairs it.
@@ -22,8 +28,7 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 	if err != nil {
 		return o, err
 	}
-	client := observe.StartClient(p.clientHost, observe.ClientConfig{
-		Target:   p.endpoint(),
+	client := p.StartClient(observe.ClientConfig{
 		Interval: time.Second / time.Duration(rate),
 		Timeout:  1500 * time.Millisecond, // a patient client, so that a retry by the balancer counts as success
 		Control:  p.Control,

@@ -9,6 +9,7 @@
 package trial
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -23,9 +24,10 @@ import (
 
 // The numbers of the hosts that look on.
 const (
-	clientNumber  = 200
-	watcherNumber = 201
-	controlNumber = 202
+	clientNumber   = 200
+	watcherNumber  = 201
+	controlNumber  = 202
+	strangerNumber = 203
 )
 
 // APIServerPort is the port of every host's API server.
@@ -42,6 +44,11 @@ type Config struct {
 	VirtualAddresses []netip.Prefix // 192.168.238.100/24 if not set
 	Port             uint16         // of the virtual address; 4300 if not set
 	Interval         time.Duration  // between advertisements; 1 s if not set
+	// Kubernetes is the directory with the programs of a real cluster; see
+	// [guest.Kubernetes]. Not set, stand-ins take the place of API servers.
+	Kubernetes string
+	// Backplane gives the members of etcd a network of their own.
+	Backplane bool
 	// Client says how often the client asks and how long it waits. On a loaded
 	// machine it has to be patient, or it measures the load.
 	Client observe.ClientConfig
@@ -79,24 +86,34 @@ type Plane struct {
 	Nodes   []*Node
 	CA      *guest.Authority
 	Control *observe.Control
+	Cluster *guest.Kubernetes // nil with stand-ins
 	Client  *observe.Client
 	Holders *observe.Holders // of the first virtual address
 	Answers *observe.Watcher // for the first virtual address
 
-	clientHost *lab.Host
+	clientHost  *lab.Host
+	stranger    *lab.Host   // nil until somebody asks for it
+	admin       *guest.User // nil with stand-ins
+	sidecarUser *guest.User // nil until it gets its credentials
 }
 
 // A Node is a host of the control plane.
 type Node struct {
 	*lab.Host
-	APIServer *guest.APIServer
+	Etcd      *lab.Process // nil with a stand-in for the API server
+	APIServer *lab.Process
 	Sidecar   *Sidecar // nil while none runs
 }
 
-// New returns a plane whose API servers run, and whose sidecars do not yet.
+// New returns a plane whose sidecars do not run yet. Stand-ins for API servers
+// do; a real cluster is started by [Plane.StartCluster].
 func New(cfg Config) (*Plane, error) {
 	cfg.setDefaults()
-	l, err := lab.New(lab.Config{Nodes: cfg.Nodes, Prefix6: cfg.Prefix6})
+	network := lab.Config{Nodes: cfg.Nodes, Prefix6: cfg.Prefix6}
+	if cfg.Backplane {
+		network.Backplane = netip.MustParsePrefix("10.238.0.0/24")
+	}
+	l, err := lab.New(network)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +131,9 @@ func (p *Plane) startAPIServers() (err error) {
 	if p.CA, err = guest.NewAuthority(); err != nil {
 		return err
 	}
+	if p.Config.Kubernetes != "" {
+		return p.prepareCluster()
+	}
 	for _, n := range p.Nodes {
 		if err := p.StartAPIServer(n); err != nil {
 			return err
@@ -122,9 +142,17 @@ func (p *Plane) startAPIServers() (err error) {
 	return nil
 }
 
-// StartAPIServer runs the API server of a node, for the first time or again.
+// StartAPIServer runs the API server of a node, for the first time or again. A
+// real one needs a while until it is ready.
 func (p *Plane) StartAPIServer(n *Node) (err error) {
-	n.APIServer, err = guest.StartAPIServer(n.Host, p.CA, APIServerPort, p.VirtualAddress())
+	if p.Cluster != nil {
+		n.APIServer, err = p.Cluster.StartAPIServer(n.Host, APIServerPort)
+		return err
+	}
+	standIn, err := guest.StartAPIServer(n.Host, p.CA, APIServerPort, p.VirtualAddress())
+	if standIn != nil {
+		n.APIServer = standIn.Process
+	}
 	return err
 }
 
@@ -146,7 +174,7 @@ func (p *Plane) startObservers() error {
 	if p.Answers, err = observe.Watch(p.Control, p.Lab, watcher, p.VirtualAddress()); err != nil {
 		return err
 	}
-	client := p.Config.Client
+	client := p.clientConfig()
 	client.Target, client.Control = p.endpoint(), p.Control
 	p.Client = observe.StartClient(p.clientHost, client)
 	return nil
@@ -160,8 +188,25 @@ func (p *Plane) startControl() error {
 	if _, err := guest.StartAPIServer(h, p.CA, APIServerPort); err != nil {
 		return err
 	}
-	p.Control, err = observe.StartControl(p.clientHost, netip.AddrPortFrom(h.Address.Addr(), APIServerPort), p.Config.Client)
+	p.Control, err = observe.StartControl(p.clientHost, netip.AddrPortFrom(h.Address.Addr(), APIServerPort), p.clientConfig())
 	return err
+}
+
+// clientConfig is how the client asks: real API servers in their own way.
+func (p *Plane) clientConfig() observe.ClientConfig {
+	client := p.Config.Client
+	if p.Cluster != nil {
+		client.TLS, client.Path = &tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz"
+	}
+	return client
+}
+
+// Stranger returns a host that is nothing to the plane, the same each time.
+func (p *Plane) Stranger() (h *lab.Host, err error) {
+	if p.stranger == nil {
+		p.stranger, err = p.Lab.AddHost("stranger", strangerNumber)
+	}
+	return p.stranger, err
 }
 
 // VirtualAddress returns the first of the virtual addresses.
@@ -194,13 +239,21 @@ func (p *Plane) hosts() []*lab.Host {
 
 // Start runs the sidecar of every node and waits until the plane is settled.
 func (p *Plane) Start() error {
+	if err := p.StartSidecars(); err != nil {
+		return err
+	}
+	if err := p.Settle(); err != nil {
+		return fmt.Errorf("%w\n%s", err, p.lastWords())
+	}
+	return nil
+}
+
+// StartSidecars runs the sidecar of every node.
+func (p *Plane) StartSidecars() error {
 	for _, n := range p.Nodes {
 		if err := p.StartSidecar(n); err != nil {
 			return err
 		}
-	}
-	if err := p.Settle(); err != nil {
-		return fmt.Errorf("%w\n%s", err, p.lastWords())
 	}
 	return nil
 }

@@ -50,14 +50,7 @@ type APIServer struct {
 // StartAPIServer runs an API server in a host, with a certificate for the
 // host's addresses and others. The program must know [APIServerRole].
 func StartAPIServer(h *lab.Host, ca *Authority, port uint16, names ...netip.Addr) (*APIServer, error) {
-	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback, h.Address.Addr().AsSlice()}
-	if h.Address6.IsValid() {
-		ips = append(ips, h.Address6.Addr().AsSlice())
-	}
-	for _, name := range names {
-		ips = append(ips, name.AsSlice())
-	}
-	certificate, err := ca.issue(ips)
+	certificate, err := ca.issue(server("kube-apiserver", h, names...))
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,11 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
 // An Authority is the certificate authority of a cluster in the lab.
@@ -60,17 +64,57 @@ func (a *Authority) Pool() *x509.CertPool {
 	return pool
 }
 
-// issue returns certificate and key of a server, in one PEM text.
-func (a *Authority) issue(ips []net.IP) (string, error) {
+// KeyPEM returns the authority's key.
+func (a *Authority) KeyPEM() (string, error) { return encodeKey(a.key) }
+
+// An identity is what a certificate says of its owner.
+type identity struct {
+	name   string
+	groups []string
+	dns    []string
+	ips    []net.IP
+	usages []x509.ExtKeyUsage
+}
+
+// serverNames are the names of every API server.
+var serverNames = []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"}
+
+// server returns the identity of a server on a host that is reached by further
+// addresses too. The last of its names is the host's.
+func server(name string, h *lab.Host, addresses ...netip.Addr) identity {
+	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	for _, address := range append([]netip.Addr{h.Address.Addr(), h.Address6.Addr(), h.Backplane.Addr()}, addresses...) {
+		if address.IsValid() {
+			ips = append(ips, address.AsSlice())
+		}
+	}
+	return identity{
+		name:   name,
+		dns:    append(slices.Clone(serverNames), h.Name),
+		ips:    ips,
+		usages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+}
+
+// HostOf returns the name of the host that a server's certificate was issued to.
+func HostOf(certificate *x509.Certificate) string {
+	if names := certificate.DNSNames; len(names) > 0 {
+		return names[len(names)-1]
+	}
+	return ""
+}
+
+// issue returns certificate and key, in one PEM text.
+func (a *Authority) issue(id identity) (string, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: "kube-apiserver"},
-		DNSNames:     []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"},
-		IPAddresses:  ips,
+		Subject:      pkix.Name{CommonName: id.name, Organization: id.groups},
+		DNSNames:     id.dns,
+		IPAddresses:  id.ips,
 		NotBefore:    a.certificate.NotBefore,
 		NotAfter:     a.certificate.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage:  id.usages,
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -78,13 +122,21 @@ func (a *Authority) issue(ips []net.IP) (string, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {
-		return "", fmt.Errorf("sign server: %w", err)
+		return "", fmt.Errorf("sign certificate of %s: %w", id.name, err)
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	keyPEM, err := encodeKey(key)
 	if err != nil {
 		return "", err
 	}
-	return encode("CERTIFICATE", der) + encode("PRIVATE KEY", keyDER), nil
+	return encode("CERTIFICATE", der) + keyPEM, nil
+}
+
+func encodeKey(key *ecdsa.PrivateKey) (string, error) {
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return "", err
+	}
+	return encode("EC PRIVATE KEY", der), nil
 }
 
 func encode(kind string, der []byte) string {

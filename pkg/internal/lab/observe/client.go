@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"cmp"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -28,7 +29,8 @@ type ClientConfig struct {
 	// TLS makes each attempt a whole HTTPS request, which tells who answered.
 	// Without it an attempt asks in plain HTTP, which an API server refuses:
 	// as good a proof that it is reached, and ten times cheaper.
-	TLS *tls.Config
+	TLS  *tls.Config
+	Path string // what an attempt asks for; / if not set
 	// Control tells what of an outage was the machine's doing, which does not
 	// count.
 	Control *Control
@@ -58,6 +60,7 @@ type attempt struct {
 func StartClient(h *lab.Host, cfg ClientConfig) *Client {
 	cfg.Interval = cmp.Or(cfg.Interval, 5*time.Millisecond)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Millisecond)
+	cfg.Path = cmp.Or(cfg.Path, "/")
 	c := &Client{cfg: cfg, host: h, ticks: make(chan struct{}), stop: make(chan struct{})}
 	c.ended.Go(c.tick)
 	return c
@@ -107,16 +110,22 @@ func (c *Client) try(deadline time.Time) (node string, err error) {
 	defer conn.Close()
 	conn.(*net.TCPConn).SetLinger(0) // leave no port in TIME_WAIT
 	conn.SetDeadline(deadline)
-	if c.cfg.TLS != nil {
-		conn = tls.Client(conn, c.cfg.TLS)
+	if c.cfg.TLS == nil {
+		return ask(conn, c.cfg.Path)
 	}
-	return Ask(conn)
+	secure := tls.Client(conn, c.cfg.TLS)
+	if _, err := ask(secure, c.cfg.Path); err != nil {
+		return "", err
+	}
+	return guest.HostOf(secure.ConnectionState().PeerCertificates[0]), nil
 }
 
 // Ask makes a request on a connection, which stays open, and returns the name
 // of the node that answered if it told.
-func Ask(conn net.Conn) (node string, err error) {
-	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: kubernetes\r\n\r\n")); err != nil {
+func Ask(conn net.Conn) (node string, err error) { return ask(conn, "/") }
+
+func ask(conn net.Conn, path string) (node string, err error) {
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: kubernetes\r\n\r\n", path); err != nil {
 		return "", err
 	}
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -104,6 +104,21 @@ func (t *Timeline) Gap(since time.Time, except ...string) Span {
 	return longest(t.Since(since, except...), func(hosts int) bool { return hosts == 0 })
 }
 
+// Gained returns how often a host got it that had it not before, but for those
+// that had it at that time.
+func (t *Timeline) Gained(since time.Time) int {
+	gained := 0
+	spans := t.Since(since)
+	for i := 1; i < len(spans); i++ {
+		for _, host := range spans[i].Hosts {
+			if !slices.Contains(spans[i-1].Hosts, host) {
+				gained++
+			}
+		}
+	}
+	return gained
+}
+
 func longest(spans []Span, counts func(hosts int) bool) Span {
 	var found Span
 	for _, s := range spans {

@@ -79,3 +79,15 @@ func TestEmptyTimeline(t *testing.T) {
 		t.Error("an empty timeline tells something")
 	}
 }
+
+func TestTimelineCountsGains(t *testing.T) {
+	line, start := history()
+	for _, test := range []struct {
+		since time.Duration
+		want  int
+	}{{0, 2}, {5500 * time.Millisecond, 1}, {9 * time.Second, 0}} {
+		if got := line.Gained(start.Add(test.since)); got != test.want {
+			t.Errorf("gained since %v: %d, want %d", test.since, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
+	"github.com/harbinger-ha/harbinger/pkg/trial"
+)
+
+// planned is promised where the address moves because it is asked to.
+var planned = promise{outage: 100 * time.Millisecond, gone: 100 * time.Millisecond, held: dualLive, answered: dualLive, moves: 1}
+
+// busyInterval is the time between two connections of the client of planned
+// moves: 200 a second.
+const busyInterval = 5 * time.Millisecond
+
+// plannedRows are what an administrator does.
+func plannedRows() []Row {
+	return []Row{
+		{Name: "handover", promise: planned, do: func(s *stage) (sample, error) { return s.underLoad(s.handOver) }},
+		{Name: "rolling restart", promise: planned, do: func(s *stage) (sample, error) { return s.underLoad(s.restartAll) }},
+	}
+}
+
+// underLoad measures while a client makes 200 connections a second.
+func (s *stage) underLoad(do func() error) (m sample, err error) {
+	client := s.StartClient(observe.ClientConfig{Interval: busyInterval, Timeout: 250 * time.Millisecond})
+	defer client.Stop()
+	if err := lab.Until(5*time.Second, "the busy client is served", func() bool { return client.Served(time.Second) }); err != nil {
+		return m, err
+	}
+	start := time.Now()
+	m, err = s.measure(do)
+	client.Stop()
+	outage := client.Outage(start)
+	m.outage = outage.Longest
+	if outage.Failed > 0 {
+		s.note("%d of %d connections failed, the last with: %v", outage.Failed, outage.Attempts, outage.LastError)
+	}
+	return m, err
+}
+
+// handOver asks the holder to hand the address over.
+func (s *stage) handOver() error {
+	holder, err := s.Holder()
+	if err != nil {
+		return err
+	}
+	if _, err := s.cfg.System.Run(holder, "handover"); err != nil {
+		return err
+	}
+	if err := s.awaitSuccessor(holder); err != nil {
+		return err
+	}
+	watch(3 * time.Second)
+	return s.Settle()
+}
+
+// awaitSuccessor waits until another node alone has the address.
+func (s *stage) awaitSuccessor(old *trial.Node) error {
+	return lab.Until(10*time.Second, "another node holds the address", func() bool {
+		now := s.Holders.Now()
+		return len(now) == 1 && !slices.Contains(now, old.Name)
+	})
+}
+
+// restartAll stops and starts every sidecar, one after the other, the holder
+// last: the address has to move once.
+func (s *stage) restartAll() error {
+	holder, err := s.Holder()
+	if err != nil {
+		return err
+	}
+	for _, n := range append(s.others(holder), holder) {
+		if err := s.restart(n); err != nil {
+			return fmt.Errorf("restart %s: %w", n.Name, err)
+		}
+	}
+	watch(3 * time.Second)
+	return s.Settle()
+}
+
+func (s *stage) restart(n *trial.Node) error {
+	err := errors.Join(n.Sidecar.Stop(), n.Sidecar.Keeper.Wait(40*time.Second))
+	if err != nil {
+		return err
+	}
+	if err := s.StartSidecar(n); err != nil {
+		return err
+	}
+	return await(15*time.Second, "the node is ready", func() bool {
+		status, err := n.Status()
+		return err == nil && status.Ready
+	})
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trial
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+)
+
+// Status asks Harbinger on a node for its status.
+func (n *Node) Status() (s sidecar.Status, err error) {
+	client := http.Client{
+		Transport: &http.Transport{DialContext: n.Dial, DisableKeepAlives: true},
+		Timeout:   2 * time.Second,
+	}
+	response, err := client.Get("http://" + v1alpha1.DefaultStatusBindAddress + "/status")
+	if err != nil {
+		return s, fmt.Errorf("status of %s: %w", n.Name, err)
+	}
+	defer response.Body.Close()
+	return s, json.NewDecoder(response.Body).Decode(&s)
+}
