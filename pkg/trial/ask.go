@@ -14,8 +14,6 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
-
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
 )
 
 // askTime bounds one request to an API server.
@@ -52,12 +50,7 @@ func (p *Plane) Ask(method, path string, body, answer any) error {
 
 // askNode asks the API server of one node.
 func (p *Plane) askNode(n *Node, method, path string, body, answer any) error {
-	return p.askAs(p.admin, n, method, path, body, answer)
-}
-
-// askAs asks the API server of one node as a user.
-func (p *Plane) askAs(user *guest.User, n *Node, method, path string, body, answer any) error {
-	client, err := user.Client(n.Host, askTime)
+	client, err := p.admin.Client(n.Host, askTime)
 	if err != nil {
 		return err
 	}

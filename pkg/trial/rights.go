@@ -5,8 +5,8 @@
 package trial
 
 import (
+	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -17,52 +17,78 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
-// RightsList returns what kubectl says that the credentials of a node allow.
-func (p *Plane) RightsList(n *Node) (string, error) {
+// kubectl runs kubectl on a node with the credentials of its sidecar, and
+// returns what it printed.
+func (p *Plane) kubectl(n *Node, args ...string) (string, error) {
 	kubectl, err := n.Host.Start(lab.Command{
 		Path: p.Cluster.Program("kubectl"),
-		Args: []string{"--kubeconfig", KubeconfigFile, "auth", "can-i", "--list", "--namespace", LeaseNamespace},
-		Env:  []string{"HOME=/run"},
+		Args: append([]string{"--kubeconfig", KubeconfigFile}, args...),
+		Env:  []string{"HOME=/run"}, // where it keeps what it learned of the API
 	})
 	if err != nil {
 		return "", err
 	}
 	if err := kubectl.Wait(30 * time.Second); err != nil {
-		return "", fmt.Errorf("kubectl: %w\n%s", err, kubectl.Output())
+		return "", fmt.Errorf("kubectl %v: %w\n%s", args, err, kubectl.Output())
 	}
 	return kubectl.Output(), nil
+}
+
+// RightsList returns what kubectl says that the credentials of a node allow in
+// the namespace of the Lease.
+func (p *Plane) RightsList(n *Node) (string, error) {
+	return p.kubectl(n, "auth", "can-i", "--list", "--namespace", LeaseNamespace)
 }
 
 // everybodyMay are the resources that each authenticated user may use, to ask
 // who he is and what he may do.
 var everybodyMay = []string{"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
 
-// ExcessRights returns what the credentials of the sidecars allow beyond their
-// grants, as the API server sees it, in the namespaces of the grants and one
-// other.
-func (p *Plane) ExcessRights() (excess []string, err error) {
+// ExcessRights returns what the credentials of a node allow beyond the grants,
+// as the API server sees it, in the namespaces of the grants and one other.
+func (p *Plane) ExcessRights(n *Node) (excess []string, err error) {
 	for _, namespace := range []string{LeaseNamespace, "default", "kube-public"} {
-		review := authorizationv1.SelfSubjectRulesReview{
-			Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace},
-		}
-		err := p.askAs(p.sidecarUser, p.Nodes[0], http.MethodPost,
-			"/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review, &review)
+		rights, err := p.rights(n, namespace)
 		if err != nil {
 			return nil, err
 		}
-		for _, rule := range review.Status.ResourceRules {
+		for _, rule := range rights.ResourceRules {
 			if !everybodyHas(rule) && !granted(namespace, rule) {
 				excess = append(excess, fmt.Sprintf("in %s: %v of %v in %v named %v",
 					namespace, rule.Verbs, rule.Resources, rule.APIGroups, rule.ResourceNames))
 			}
 		}
-		for _, rule := range review.Status.NonResourceRules {
+		for _, rule := range rights.NonResourceRules {
 			if !slices.Equal(rule.Verbs, []string{"get"}) || slices.ContainsFunc(rule.NonResourceURLs, isPrivate) {
 				excess = append(excess, fmt.Sprintf("%v of %v", rule.Verbs, rule.NonResourceURLs))
 			}
 		}
 	}
 	return excess, nil
+}
+
+// rights asks an API server what the credentials of a node allow.
+func (p *Plane) rights(n *Node, namespace string) (rights authorizationv1.SubjectRulesReviewStatus, err error) {
+	const file = "/run/review.json"
+	review := authorizationv1.SelfSubjectRulesReview{Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace}}
+	question, err := json.Marshal(review)
+	if err != nil {
+		return rights, err
+	}
+	if err := n.WriteFile(file, string(question)); err != nil {
+		return rights, err
+	}
+	answer, err := p.kubectl(n, "create", "--raw", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", "-f", file)
+	if err != nil {
+		return rights, err
+	}
+	if err := json.Unmarshal([]byte(answer), &review); err != nil {
+		return rights, fmt.Errorf("rights: %w\n%s", err, answer)
+	}
+	if review.Status.Incomplete || len(review.Status.ResourceRules) == 0 {
+		return rights, fmt.Errorf("rights are incomplete: %s", answer)
+	}
+	return review.Status, nil
 }
 
 func everybodyHas(rule authorizationv1.ResourceRule) bool {

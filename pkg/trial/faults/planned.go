@@ -26,6 +26,7 @@ const busyInterval = 5 * time.Millisecond
 func plannedRows() []Row {
 	return []Row{
 		{Name: "handover", promise: planned, do: func(s *stage) (sample, error) { return s.underLoad(s.handOver) }},
+		{Name: "handover to a node", promise: planned, do: func(s *stage) (sample, error) { return s.underLoad(s.handOverTo) }},
 		{Name: "rolling restart", promise: planned, do: func(s *stage) (sample, error) { return s.underLoad(s.restartAll) }},
 	}
 }
@@ -48,28 +49,39 @@ func (s *stage) underLoad(do func() error) (m sample, err error) {
 	return m, err
 }
 
-// handOver asks the holder to hand the address over.
+// handOver asks the holder to hand the address over, to whoever is the first.
 func (s *stage) handOver() error {
 	holder, err := s.Holder()
 	if err != nil {
 		return err
 	}
-	if _, err := s.cfg.System.Run(holder, "handover"); err != nil {
+	return s.askForHandover(holder, s.others(holder))
+}
+
+// handOverTo asks the holder to hand the address over to one node.
+func (s *stage) handOverTo() error {
+	holder, err := s.Holder()
+	if err != nil {
 		return err
 	}
-	if err := s.awaitSuccessor(holder); err != nil {
+	successor := s.others(holder)[1]
+	return s.askForHandover(holder, []*trial.Node{successor}, "--to", successor.Name)
+}
+
+// askForHandover asks a holder, and waits until one of the successors alone has
+// the address.
+func (s *stage) askForHandover(holder *trial.Node, successors []*trial.Node, flags ...string) error {
+	if _, err := s.cfg.System.Run(holder, append([]string{"handover"}, flags...)...); err != nil {
+		return err
+	}
+	if err := lab.Until(10*time.Second, "a successor holds the address", func() bool {
+		now := s.Holders.Now()
+		return len(now) == 1 && slices.ContainsFunc(successors, func(n *trial.Node) bool { return n.Name == now[0] })
+	}); err != nil {
 		return err
 	}
 	watch(3 * time.Second)
 	return s.Settle()
-}
-
-// awaitSuccessor waits until another node alone has the address.
-func (s *stage) awaitSuccessor(old *trial.Node) error {
-	return lab.Until(10*time.Second, "another node holds the address", func() bool {
-		now := s.Holders.Now()
-		return len(now) == 1 && !slices.Contains(now, old.Name)
-	})
 }
 
 // restartAll stops and starts every sidecar, one after the other, the holder

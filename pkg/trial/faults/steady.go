@@ -60,7 +60,7 @@ func (s *stage) listRights() error {
 		return err
 	}
 	s.note("kubectl auth can-i --list, in %s:\n%s", "kube-system", list)
-	excess, err := s.ExcessRights()
+	excess, err := s.ExcessRights(s.Nodes[0])
 	if err != nil {
 		return err
 	}
