@@ -44,19 +44,18 @@ type grant struct {
 	rules     []rbacv1.PolicyRule
 }
 
-// grants are what a sidecar may do, and nothing else. A right to create cannot
-// be limited to a name: the name is not known when the right is checked.
+// grants are what a sidecar may do, and nothing else. A write that creates the
+// Lease goes to its name: creation too can be limited to that.
 var grants = []grant{
 	{LeaseNamespace, []rbacv1.PolicyRule{
-		{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"create"}},
 		{
 			APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"},
-			ResourceNames: []string{LeaseName}, Verbs: []string{"get", "list", "watch", "update"},
+			ResourceNames: []string{LeaseName}, Verbs: []string{"get", "create", "update"},
 		},
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}},
 	}},
 	{"default", []rbacv1.PolicyRule{
-		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"get", "list", "watch"}},
-		{APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
+		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list"}},
 	}},
 }
 

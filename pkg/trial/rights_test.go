@@ -17,7 +17,7 @@ func TestGrantedKnowsTheLimits(t *testing.T) {
 		want            bool
 	}{
 		{"our lease", LeaseNamespace, leaseRule("update", LeaseName), true},
-		{"a new lease", LeaseNamespace, leaseRule("create"), true},
+		{"any new lease", LeaseNamespace, leaseRule("create"), false},
 		{"any lease", LeaseNamespace, leaseRule("update"), false},
 		{"another lease", LeaseNamespace, leaseRule("update", "kube-scheduler"), false},
 		{"our lease elsewhere", "default", leaseRule("update", LeaseName), false},
