@@ -6,6 +6,9 @@ package faults
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
@@ -118,6 +121,7 @@ func slowDown(s *stage) (repair func() error, err error) {
 // held already, and allows the Lease later still.
 func bootstrapRow() Row {
 	return Row{Name: "bootstrap", kind: kind{bare: true}, promise: still, do: func(s *stage) (m sample, err error) {
+		start := time.Now()
 		if err := s.StartSidecars(); err != nil {
 			return m, err
 		}
@@ -126,6 +130,9 @@ func bootstrapRow() Row {
 			return len(spans) == 1 && len(spans[0].Hosts) == 1
 		}); err != nil {
 			return m, err
+		}
+		if span := s.Holders.Dual(start); span.Length() > dualLive {
+			s.expect(fmt.Errorf("at the start the address was on %s, bound %s", span, dualLive))
 		}
 		return s.measure(s.beBorn)
 	}}
@@ -140,7 +147,8 @@ func (s *stage) beBorn() error {
 	if err := errors.Join(s.eachNode(s.GiveCredentials), s.StartCluster()); err != nil {
 		return err
 	}
-	watch(5 * time.Second) // of answers that the Lease is forbidden
+	s.expect(await(findTime, "a node says that the Lease is forbidden to it", s.leaseIsForbidden))
+	watch(5 * time.Second)
 	s.expect(s.awaitArbiter(byVRRP, time.Second))
 	if err := s.Allow(); err != nil {
 		return err
@@ -148,6 +156,15 @@ func (s *stage) beBorn() error {
 	s.expect(s.awaitArbiter(byLease, findTime))
 	s.expect(s.leaseIsHeldBy(holder))
 	return s.Settle()
+}
+
+// leaseIsForbidden reports whether a node was told that it may not have the
+// Lease.
+func (s *stage) leaseIsForbidden() bool {
+	return slices.ContainsFunc(s.Nodes, func(n *trial.Node) bool {
+		status, err := n.Status()
+		return err == nil && status.Lease != nil && strings.Contains(strings.ToLower(status.Lease.Failure), "forbidden")
+	})
 }
 
 // leaseIsHeldBy waits until the Lease names a node.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
@@ -32,7 +33,8 @@ type forgery struct {
 	name   string
 	packet guest.Packet
 	reason string // of vrrp.Reason
-	// refusers are the nodes that hear it and must refuse it.
+	// refusers are the nodes that hear it and must refuse it: none where it is
+	// a good packet that comes too late.
 	refusers []*trial.Node
 }
 
@@ -43,7 +45,7 @@ const (
 
 // forge sends forgeries for a time, and expects that nothing comes of them but
 // that they are counted, and named in the status.
-func (s *stage) forge(make func(f *guest.Forger, stranger netip.Addr, holder *trial.Node) ([]forgery, error)) (sample, error) {
+func (s *stage) forge(make func(f *guest.Forger, stranger netip.Addr) ([]forgery, error)) (sample, error) {
 	host, err := s.Stranger()
 	if err != nil {
 		return sample{}, err
@@ -53,15 +55,11 @@ func (s *stage) forge(make func(f *guest.Forger, stranger netip.Addr, holder *tr
 		return sample{}, err
 	}
 	defer forger.Close()
-	holder, err := s.Holder()
+	forgeries, err := make(forger, host.Address.Addr())
 	if err != nil {
 		return sample{}, err
 	}
-	forgeries, err := make(forger, host.Address.Addr(), holder)
-	if err != nil {
-		return sample{}, err
-	}
-	states, err := s.states()
+	before, err := s.states()
 	if err != nil {
 		return sample{}, err
 	}
@@ -73,8 +71,8 @@ func (s *stage) forge(make func(f *guest.Forger, stranger netip.Addr, holder *tr
 	if err != nil {
 		return m, err
 	}
-	if before, after := fmt.Sprint(states), fmt.Sprint(after); before != after {
-		s.expect(fmt.Errorf("states were %s and are %s", before, after))
+	if !slices.Equal(before, after) {
+		s.expect(fmt.Errorf("states were %q and are %q", before, after))
 	}
 	for _, f := range forgeries {
 		s.expect(f.counted())
@@ -131,8 +129,9 @@ func (s *stage) claim(addresses ...netip.Addr) vrrp.Advertisement {
 }
 
 // multicastForgeries are of another cluster with the same virtual router ID, of
-// a broken sender, and adverts of the holder that somebody repeats.
-func (s *stage) multicastForgeries(f *guest.Forger, stranger netip.Addr, holder *trial.Node) ([]forgery, error) {
+// a broken sender, and what somebody repeats of an earlier holder. The kernel of
+// that one refuses them before Harbinger sees them: they come from itself.
+func (s *stage) multicastForgeries(f *guest.Forger, stranger netip.Addr) ([]forgery, error) {
 	group := vrrp.GroupIPv4
 	foreign, err := s.claim(stranger.Next()).AppendBinary(nil, stranger, group, vrrp.ChecksumPseudo)
 	if err != nil {
@@ -143,19 +142,35 @@ func (s *stage) multicastForgeries(f *guest.Forger, stranger netip.Addr, holder 
 		return nil, err
 	}
 	broken[len(broken)-1] ^= 0xff
-	heard, err := f.Hear(holder.Address.Addr(), 5*time.Second)
+	replay, err := s.hearEarlierHolder(f)
 	if err != nil {
 		return nil, err
 	}
 	return []forgery{
 		{"another cluster", guest.Packet{Source: stranger, Destination: group, Payload: foreign}, vrrp.Reason(vrrp.ErrAddresses), s.Nodes},
 		{"wrong checksum", guest.Packet{Source: stranger, Destination: group, Payload: broken}, vrrp.Reason(vrrp.ErrChecksum), s.Nodes},
-		{"replay", heard, vrrp.Reason(vrrp.ErrOwnSource), []*trial.Node{holder}},
+		{name: "replay", packet: replay},
 	}, nil
 }
 
+// hearEarlierHolder returns an advert of the holder, which then hands over.
+func (s *stage) hearEarlierHolder(f *guest.Forger) (guest.Packet, error) {
+	holder, err := s.Holder()
+	if err != nil {
+		return guest.Packet{}, err
+	}
+	advert, err := f.Hear(holder.Address.Addr(), 5*time.Second)
+	if err != nil {
+		return advert, err
+	}
+	if err := s.handOver(); err != nil {
+		return advert, err
+	}
+	return advert, s.calm()
+}
+
 // unicastForgeries are adverts of one that is no peer.
-func (s *stage) unicastForgeries(_ *guest.Forger, stranger netip.Addr, _ *trial.Node) (all []forgery, err error) {
+func (s *stage) unicastForgeries(_ *guest.Forger, stranger netip.Addr) (all []forgery, err error) {
 	for _, n := range s.Nodes {
 		to := n.Address.Addr()
 		payload, err := s.claim(s.VirtualAddress()).AppendBinary(nil, stranger, to, vrrp.ChecksumPseudo)
