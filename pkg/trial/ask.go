@@ -58,7 +58,7 @@ func (p *Plane) askNode(n *Node, method, path string, body, answer any) error {
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(method, fmt.Sprintf("https://127.0.0.1:%d%s", APIServerPort, path), bytes.NewReader(content))
+	request, err := http.NewRequest(method, localAPIServer()+path, bytes.NewReader(content))
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ func (p *Plane) prepareCluster() (err error) {
 		if err := p.Cluster.Prepare(n.Host); err != nil {
 			return err
 		}
+		if err := n.WriteFile(adminKubeconfigFile, p.admin.Kubeconfig(localAPIServer())); err != nil {
+			return err
+		}
 	}
 	return nil
 }

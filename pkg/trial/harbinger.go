@@ -23,8 +23,8 @@ const ManifestFile = "/etc/kubernetes/manifests/ha.yaml"
 // imageProgram is the program in the image.
 const imageProgram = "/harbinger"
 
-// generateTime bounds the generator.
-const generateTime = 30 * time.Second
+// commandTime bounds a command of the program: a planned move, or rights that an API server gives.
+const commandTime = 30 * time.Second
 
 // Harbinger runs what the generator writes: the pod of ha.yaml, as the kubelet
 // would.
@@ -72,7 +72,7 @@ func (x Harbinger) Run(n *Node, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := process.Wait(generateTime); err != nil {
+	if err := process.Wait(commandTime); err != nil {
 		return "", fmt.Errorf("%s %v: %w\n%s", x.Binary, args, err, process.Output())
 	}
 	return process.Output(), nil

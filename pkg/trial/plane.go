@@ -91,10 +91,9 @@ type Plane struct {
 	Holders *observe.Holders // of the first virtual address
 	Answers *observe.Watcher // for the first virtual address
 
-	clientHost  *lab.Host
-	stranger    *lab.Host   // nil until somebody asks for it
-	admin       *guest.User // nil with stand-ins
-	sidecarUser *guest.User // nil until it gets its credentials
+	clientHost *lab.Host
+	stranger   *lab.Host   // nil until somebody asks for it
+	admin      *guest.User // nil with stand-ins
 }
 
 // A Node is a host of the control plane.

@@ -40,6 +40,26 @@ func (p *Plane) RightsList(n *Node) (string, error) {
 	return p.kubectl(n, "auth", "can-i", "--list", "--namespace", LeaseNamespace)
 }
 
+// A grant is a set of rules in a namespace.
+type grant struct {
+	namespace string
+	rules     []rbacv1.PolicyRule
+}
+
+// grants are what a sidecar needs. What the program asks for may not be more.
+var grants = []grant{
+	{LeaseNamespace, []rbacv1.PolicyRule{
+		{
+			APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"},
+			ResourceNames: []string{LeaseName}, Verbs: []string{"get", "create", "update"},
+		},
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}},
+	}},
+	{"default", []rbacv1.PolicyRule{
+		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"list"}},
+	}},
+}
+
 // everybodyMay are the resources that each authenticated user may use, to ask
 // who he is and what he may do.
 var everybodyMay = []string{"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}

@@ -144,13 +144,13 @@ func (s *stage) beBorn() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.eachNode(s.GiveCredentials), s.StartCluster()); err != nil {
+	if err := errors.Join(s.eachNode(s.cfg.System.GiveCredentials), s.StartCluster()); err != nil {
 		return err
 	}
 	s.expect(await(findTime, "a node says that the Lease is forbidden to it", s.leaseIsForbidden))
 	watch(5 * time.Second)
 	s.expect(s.awaitArbiter(byVRRP, time.Second))
-	if err := s.Allow(); err != nil {
+	if err := s.cfg.System.Allow(holder); err != nil {
 		return err
 	}
 	s.expect(s.awaitArbiter(byLease, findTime))

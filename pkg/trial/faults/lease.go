@@ -108,12 +108,12 @@ func (s *stage) rollBack() error {
 // changeCredentials takes the credentials of all sidecars away, and gives them
 // back.
 func (s *stage) changeCredentials() error {
-	if err := s.eachNode(s.TakeCredentials); err != nil {
+	if err := s.eachNode(s.cfg.System.TakeCredentials); err != nil {
 		return err
 	}
 	s.expect(s.awaitArbiter(byVRRP, loseTime))
 	watch(3 * time.Second)
-	if err := s.eachNode(s.GiveCredentials); err != nil {
+	if err := s.eachNode(s.cfg.System.GiveCredentials); err != nil {
 		return err
 	}
 	s.expect(s.awaitArbiter(byLease, findTime))

@@ -112,7 +112,7 @@ func (t *Theatre) prepare(k kind) error {
 	if k.bare {
 		return nil
 	}
-	if err := errors.Join(start(plane), plane.Start()); err != nil {
+	if err := errors.Join(t.start(plane), plane.Start()); err != nil {
 		return errors.Join(err, t.Close())
 	}
 	return nil
@@ -141,15 +141,12 @@ func peerFlags() (flags []string) {
 }
 
 // start runs the cluster of a plane, with credentials for the sidecars.
-func start(p *trial.Plane) error {
+func (t *Theatre) start(p *trial.Plane) error {
 	if err := p.StartCluster(); err != nil {
 		return err
 	}
-	if err := p.Allow(); err != nil {
-		return fmt.Errorf("allow the sidecars what they need: %w", err)
-	}
 	for _, n := range p.Nodes {
-		if err := p.GiveCredentials(n); err != nil {
+		if err := t.cfg.System.Allow(n); err != nil {
 			return err
 		}
 	}
