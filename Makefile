@@ -33,7 +33,7 @@ bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs
 	@go run ./hack/bench -runs $(RUNS)
 
 faults: ## three real API servers and etcd under every fault of the table, RUNS=5 runs each, the API away for OUTAGE=180s
-	@hack/prerequisites.sh test
+	@hack/prerequisites.sh faults
 	@go run ./hack/faults -runs $(RUNS) -outage $(OUTAGE)
 
 fuzz: ## every fuzz target, FUZZTIME=30s each

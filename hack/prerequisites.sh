@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Names what this machine lacks for `make demo`, `make test` or `make model`, and how to get it.
+# Names what this machine lacks for `make demo`, `make test`, `make faults` or `make model`, and how to get it.
 set -euo pipefail
 
 missing=()
@@ -21,6 +21,8 @@ if [[ ${1:-} == test ]]; then
   need gcc gcc # the race detector links with it
   need keepalived keepalived
   need haproxy haproxy
+fi
+if [[ ${1:-} == test || ${1:-} == faults ]]; then
   need nft nftables
 fi
 if [[ ${1:-} == model ]]; then

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds Kubernetes, etcd, CoreDNS and the small programs of the test from Go modules: the one source that a
-# machine which builds Harbinger can reach anyway. Prints the directory that holds the binaries.
+# machine which builds Harbinger can reach anyway. With names as arguments it builds only those. Prints the directory
+# that holds the binaries.
 set -euo pipefail
 # shellcheck source=hack/e2e/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -26,10 +27,15 @@ version_flags() {
 	done
 }
 
+only=" $* " # blank around each name; two blanks for all
+
 # build <module directory> <package> <name> [linker flags]: nothing to do where the cache has it.
 # The key holds the module's requirements and sums, its own sources where it has any, the toolchain and the architecture.
 build() {
 	local module=$1 package=$2 name=$3 flags="-s -w ${4:-}" key out
+	if [[ $only != "  " && $only != *" $name "* ]]; then
+		return
+	fi
 	key=$(content_key "$E2E_DIR/$module" "$package" "$flags" "$(go env GOVERSION GOARCH)")
 	out=$HARBINGER_CACHE/bin/$name-$key
 	if [[ ! -x $out ]]; then

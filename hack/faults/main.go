@@ -113,7 +113,7 @@ func findBinaries() (string, error) {
 	if directory := os.Getenv(binariesVariable); directory != "" {
 		return directory, nil
 	}
-	build := exec.Command(binariesScript)
+	build := exec.Command(binariesScript, "etcd", "kube-apiserver", "kubectl")
 	build.Stderr = os.Stderr
 	out, err := build.Output()
 	if err != nil {
