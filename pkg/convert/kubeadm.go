@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package convert makes configurations of Harbinger from those of other programs. It reads no files.
+// Package convert makes configurations of Harbinger from those of kubeadm, keepalived and haproxy. It reads no files.
 package convert
 
 import (

@@ -66,6 +66,7 @@ func newRootCommand(s streams) *cobra.Command {
 		newHandoverCommand(s),
 		newPreflightCommand(s),
 		newKubeconfigCommand(s),
+		newConvertCommand(s),
 		newConfigCommand(s),
 		newVersionCommand(s),
 	)

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/convert"
+	"github.com/harbinger-ha/harbinger/pkg/manifest"
+)
+
+const convertLong = `Make a configuration of a keepalived.conf and a haproxy.cfg.
+
+One vrrp_instance and one frontend of mode tcp are carried over. Each line without a counterpart is a warning on stderr; a line
+that is not known, or that would be missed (access rules, routes, TLS), is an error, and nothing is printed.
+
+The mode is VRRP, so that the hosts can be changed one after the other: those with Harbinger and those with keepalived elect
+together. Check the result with harbinger preflight --config FILE on a host, and write the pod with harbinger manifest --config FILE.`
+
+// convertOptions are the flags of the command.
+type convertOptions struct {
+	keepalived, haproxy, output, image string
+}
+
+func newConvertCommand(s streams) *cobra.Command {
+	var o convertOptions
+	cmd := &cobra.Command{
+		Use:   "convert",
+		Short: "Make a configuration of a keepalived.conf and a haproxy.cfg",
+		Long:  convertLong,
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return o.run(s)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.keepalived, "keepalived", "", "keepalived.conf to read (- for stdin)")
+	flags.StringVar(&o.haproxy, "haproxy", "", "haproxy.cfg to read (- for stdin)")
+	flags.StringVarP(&o.output, "output", "o", "config", "config (for --config of the other commands) or manifest (the pod)")
+	flags.StringVar(&o.image, "image", manifest.DefaultImage, "image of the pod, by tag or digest")
+	return cmd
+}
+
+func (o *convertOptions) run(s streams) error {
+	switch {
+	case o.output != "config" && o.output != "manifest":
+		return usageError(fmt.Errorf("--output: %q is neither config nor manifest", o.output))
+	case o.keepalived == "":
+		return usageError(errors.New("--keepalived: give it the keepalived.conf of a host: the virtual address is in it"))
+	case o.keepalived == "-" && o.haproxy == "-":
+		return usageError(errors.New("--keepalived and --haproxy: only one of them can be read from stdin"))
+	}
+	var versioned v1alpha1.HarbingerConfiguration
+	errs := []error{carry(s, o.keepalived, &versioned, convert.Keepalived)}
+	if o.haproxy != "" {
+		errs = append(errs, carry(s, o.haproxy, &versioned, convert.HAProxy))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return usageError(err)
+	}
+	cfg, err := scheme.Complete(&versioned)
+	if err != nil {
+		return usageError(err)
+	}
+	render := func() ([]byte, error) { return scheme.EncodeMinimal(cfg) }
+	if o.output == "manifest" {
+		render = func() ([]byte, error) { return manifest.Render(cfg, manifest.Options{Image: o.image}) }
+	}
+	document, err := render()
+	if err != nil {
+		return err
+	}
+	_, err = s.out.Write(document)
+	return err
+}
+
+// carry puts a file into a configuration and prints its warnings.
+func carry(s streams, name string, cfg *v1alpha1.HarbingerConfiguration,
+	from func(string, []byte, *v1alpha1.HarbingerConfiguration) ([]convert.Warning, error)) error {
+	raw, err := readFile(s, name)
+	if err != nil {
+		return err
+	}
+	warnings, err := from(name, raw, cfg)
+	for _, w := range warnings {
+		fmt.Fprintln(s.err, "warning:", w)
+	}
+	return err
+}

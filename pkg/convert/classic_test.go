@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package convert_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/convert"
+)
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/" + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func seconds(n float64) metav1.Duration {
+	return metav1.Duration{Duration: time.Duration(n * float64(time.Second))}
+}
+
+// warned returns the texts of warnings.
+func warned(warnings []convert.Warning) (texts []string) {
+	for _, w := range warnings {
+		texts = append(texts, w.String())
+	}
+	return texts
+}
+
+// checkTexts holds that each text has what is wanted of it, and that there are no others.
+func checkTexts(t *testing.T, what string, texts, want []string) {
+	t.Helper()
+	if len(texts) != len(want) {
+		t.Errorf("%d %s, want %d: %q", len(texts), what, len(want), texts)
+		return
+	}
+	for i := range want {
+		if !strings.Contains(texts[i], want[i]) {
+			t.Errorf("%s %q, want %q in it", what, texts[i], want[i])
+		}
+	}
+}
+
+// The classic recipe is carried over as README's table has it.
+func TestClassicRecipe(t *testing.T) {
+	var cfg v1alpha1.HarbingerConfiguration
+	warnings, err := convert.Keepalived("keepalived.conf", read(t, "keepalived.conf"), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := convert.HAProxy("haproxy.cfg", read(t, "haproxy.cfg"), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkTexts(t, "warnings", warned(append(warnings, more...)), []string{
+		"keepalived.conf:9: script", "haproxy.cfg:16: retries", "haproxy.cfg:18: timeout queue", "haproxy.cfg:20: timeout client", "haproxy.cfg:21: timeout server",
+		"haproxy.cfg:37: server k8s-1", "haproxy.cfg:38: server k8s-2", "haproxy.cfg:39: server k8s-3", "haproxy.cfg:41: listen stats",
+	})
+	want := v1alpha1.HarbingerConfiguration{
+		VirtualAddresses: []string{"192.168.238.100/24"},
+		Interface:        "ens160",
+		ControlPlane:     v1alpha1.ControlPlane{Port: 4300, APIServerPort: 6443},
+		Election: v1alpha1.Election{Mode: "VRRP", VRRP: v1alpha1.VRRP{
+			Version: 2, VirtualRouterID: new(int32(60)), Priority: new(int32(101)), AdvertisementInterval: seconds(1),
+			Peers:          []string{"192.168.238.130", "192.168.238.131", "192.168.238.132"},
+			Authentication: v1alpha1.Authentication{Type: "Password", Password: "1111"},
+		}},
+		LoadBalancer: v1alpha1.LoadBalancer{
+			Policy: "RoundRobin",
+			Backends: []v1alpha1.Backend{{Address: "192.168.238.130:6443"}, {Address: "192.168.238.131:6443"},
+				{Address: "192.168.238.132:6443", Backup: true}},
+			ConnectionLimits: v1alpha1.ConnectionLimits{Total: 8000},
+			Timeouts:         v1alpha1.Timeouts{Connect: seconds(5)},
+			OnBackendDown:    "CloseSessions",
+		},
+		HealthCheck: v1alpha1.HealthCheck{Scheme: "HTTPS", Path: "/healthz", Interval: seconds(1), Timeout: seconds(.7), SuccessThreshold: 2, FailureThreshold: 2},
+	}
+	if diff := cmp.Diff(want, cfg); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+	if _, err := scheme.Complete(&cfg); err != nil {
+		t.Errorf("the configuration is not valid: %v", err)
+	}
+}
+
+// Whatever is in the files, they are read to their end, and a configuration without an error is one that can be checked.
+func FuzzKeepalived(f *testing.F) {
+	f.Add(read(f, "keepalived.conf"))
+	f.Add([]byte("vrrp_instance a { virtual_ipaddress { fd00::1/64 dev b } unicast_peer { 10.0.0.1 } } }"))
+	f.Add([]byte("{ { \" } !"))
+	f.Fuzz(func(t *testing.T, raw []byte) { fuzz(raw, convert.Keepalived) })
+}
+
+func FuzzHAProxy(f *testing.F) {
+	f.Add(read(f, "haproxy.cfg"))
+	f.Add([]byte("listen a\n mode tcp\n bind [::]:1-2 ssl\n server b 1.2.3.4:5 check inter\n option httpchk\n http-check send meth\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) { fuzz(raw, convert.HAProxy) })
+}
+
+func fuzz(raw []byte, from func(string, []byte, *v1alpha1.HarbingerConfiguration) ([]convert.Warning, error)) {
+	var cfg v1alpha1.HarbingerConfiguration
+	if _, err := from("file", raw, &cfg); err == nil {
+		_, _ = scheme.Complete(&cfg) // must not panic; it says itself what it misses
+	}
+}
