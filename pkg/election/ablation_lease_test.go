@@ -26,10 +26,11 @@ func darkOf(w *world) float64  { return w.oracle.dark.most.Seconds() }
 func dualOf(w *world) float64  { return w.oracle.any.most.Seconds() }
 
 func TestAblationCosts(t *testing.T) {
+	t.Parallel()
 	for _, c := range costs {
 		t.Run(c.rule, func(t *testing.T) {
 			var with, without float64
-			for seed := range uint64(seeds(t, 100)) {
+			for seed := range uint64(seeds(t, 40)) {
 				seed *= uint64(len(profiles))
 				with += c.measure(runHybrid(seed, c.faults, nil, nil))
 				without += c.measure(runHybrid(seed, c.faults, c.off, nil))
@@ -119,7 +120,8 @@ func TestAblationOfFastRetry(t *testing.T) {
 
 // A total outage of the API, alone, moves nothing, neither at its beginning nor at its end (S10).
 func TestOutageOfTheAPIMovesNothing(t *testing.T) {
-	for seed := range uint64(seeds(t, 60)) {
+	t.Parallel()
+	for seed := range uint64(seeds(t, 40)) {
 		w := randomWorld(seed, true, nil)
 		w.run(30 * sec)
 		w.oracle.moves = 0

@@ -53,6 +53,7 @@ func without(v, rule, instead Verdict) Verdict {
 // Without a rule, the faults that it is for break its invariant; with it, the same runs break none. The first runs that
 // show it are enough.
 func TestAblation(t *testing.T) {
+	t.Parallel()
 	for _, a := range ablations {
 		t.Run(a.rule, func(t *testing.T) {
 			broken, runs, n := 0, 0, seeds(t, 60)

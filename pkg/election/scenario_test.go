@@ -145,10 +145,11 @@ func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] 
 
 // Each scenario keeps its bounds, whatever the clocks, delays and lifetimes are.
 func TestScenario(t *testing.T) {
+	t.Parallel()
 	for _, sc := range slices.Concat(scenarios, hybridScenarios) {
 		t.Run(sc.name, func(t *testing.T) {
 			var dual, dark time.Duration
-			for seed := range uint64(seeds(t, 15)) {
+			for seed := range uint64(seeds(t, 10)) {
 				sc.params.seed, sc.params.together = seed, true
 				w := newWorld(sc.params)
 				var lines []string

@@ -11,13 +11,14 @@ import (
 
 // Whatever faults overlap, of the API as well, the invariants hold.
 func TestSimulationHybrid(t *testing.T) {
+	t.Parallel()
 	if s := os.Getenv("HARBINGER_SIM_SEED"); s != "" {
 		seed, _ := strconv.ParseUint(s, 10, 64)
 		runHybrid(seed, hybridKinds(), nil, func(line string) { t.Log(line) })
 		return
 	}
 	var m maxima
-	for seed := range uint64(seeds(t, 300)) {
+	for seed := range uint64(seeds(t, 150)) {
 		w := runHybrid(seed, hybridKinds(), nil, nil)
 		m.add(w)
 		if v := w.oracle.violations; len(v) > 0 {

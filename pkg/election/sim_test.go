@@ -101,13 +101,14 @@ func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 // Whatever faults overlap, the invariants hold.
 func TestSimulation(t *testing.T) {
+	t.Parallel()
 	if s := os.Getenv("HARBINGER_SIM_SEED"); s != "" {
 		seed, _ := strconv.ParseUint(s, 10, 64)
 		runRandom(seed, allKinds(), nil, func(line string) { t.Log(line) })
 		return
 	}
 	var m maxima
-	for seed := range uint64(seeds(t, 300)) {
+	for seed := range uint64(seeds(t, 200)) {
 		w := runRandom(seed, allKinds(), nil, nil)
 		m.add(w)
 		if v := w.oracle.violations; len(v) > 0 {
