@@ -48,7 +48,7 @@ type ControlPlane struct {
 // Election decides which node holds the virtual addresses.
 type Election struct {
 	// mode is Hybrid (VRRP, and a Kubernetes Lease as arbiter once the API can be read), VRRP (the RFC alone, for instance next
-	// to keepalived) or Lease (reserved, refused by this version).
+	// to keepalived) or Lease (a Lease alone: nothing is advertised, and without the API nobody holds the addresses).
 	Mode string `json:"mode,omitempty"`
 	// vrrp is the election on the wire (RFC 9568, RFC 3768).
 	VRRP VRRP `json:"vrrp,omitzero"`
