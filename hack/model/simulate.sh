@@ -6,9 +6,12 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 echo "the whole election, in $1 random simulations"
-HARBINGER_SIM_SEEDS=$1 go test -count=1 -timeout=60m -run='^(TestSimulation|TestAblation)' -v ./pkg/election |
+{
+  HARBINGER_SIM_SEEDS=$1 go test -count=1 -timeout=60m -run='^TestSimulation' -v ./pkg/election
+  go test -count=1 -run='^TestAblation' -v ./pkg/election
+} |
   awk '
-    /^=== RUN/ { test = $3; sub(/^Test/, "", test); gsub(/_/, " ", test); next }
+    /^=== (RUN|NAME|CONT)/ { test = $3; sub(/^Test/, "", test); gsub(/_/, " ", test); next }
     /^===|^ +--- PASS/ { next }
     /^ +[a-z_]+_test\.go:[0-9]+: / { sub(/^ +[a-z_]+_test\.go:[0-9]+: /, ""); printf "  %-58s %s\n", test, $0; next }
     { print }'

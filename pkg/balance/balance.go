@@ -100,7 +100,7 @@ func (p *Pool) Pick(r Request) (int, bool) {
 func (p *Pool) pick(tier []int, r Request) (best int, found bool) {
 	var lowest float64
 	for k := range tier {
-		i := tier[(r.Turn+uint64(k))%uint64(len(tier))]
+		i := tier[(r.Turn%uint64(len(tier))+uint64(k))%uint64(len(tier))] // the turn may be the last number there is
 		if !p.admits(i, r) {
 			continue
 		}

@@ -225,6 +225,23 @@ func TestPickTriesEachOnce(t *testing.T) {
 	})
 }
 
+// The turn goes round its last number.
+func TestPickAtTheLastTurn(t *testing.T) {
+	var backends []balance.Backend
+	for i := range 3 {
+		backends = append(backends, balance.Backend{Address: address(i), Healthy: true, HealthySince: now})
+	}
+	p := balance.New(balance.Config{Policy: balance.RoundRobin, Backends: backends})
+	r := balance.Request{Now: now, Client: client(0), Turn: math.MaxUint64, Active: none}
+	for range backends {
+		i, ok := p.Pick(r)
+		if !ok || slices.Contains(r.Tried, i) {
+			t.Fatalf("picked %d, %t after %v", i, ok, r.Tried)
+		}
+		r.Tried = append(r.Tried, i)
+	}
+}
+
 func BenchmarkPick(b *testing.B) {
 	for _, policy := range policies {
 		b.Run(string(policy), func(b *testing.B) {
