@@ -30,8 +30,10 @@ type kind struct {
 	discovery bool // backends are discovered
 }
 
-// spent reports whether a row leaves a plane that no other can use.
-func (k kind) spent() bool { return k.bare || k.discovery }
+// spent reports whether a run leaves a plane that no other can use: one that
+// runs, that has grown, or whose nodes wait a minute or two until they seize a
+// Lease again.
+func (k kind) spent() bool { return k.bare || k.discovery || k.backplane }
 
 // A Theatre runs rows, on as few planes as it can.
 type Theatre struct {
