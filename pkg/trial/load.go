@@ -16,7 +16,7 @@ func (p *Plane) endpoint() netip.AddrPort { return netip.AddrPortFrom(p.VirtualA
 
 // StartClient runs another client of the virtual address.
 func (p *Plane) StartClient(cfg observe.ClientConfig) *observe.Client {
-	cfg.Target = p.endpoint()
+	cfg.Target, cfg.Control = p.endpoint(), p.Control
 	return observe.StartClient(p.clientHost, cfg)
 }
 
@@ -31,7 +31,6 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 	client := p.StartClient(observe.ClientConfig{
 		Interval: time.Second / time.Duration(rate),
 		Timeout:  1500 * time.Millisecond, // a patient client, so that a retry by the balancer counts as success
-		Control:  p.Control,
 	})
 	defer client.Stop()
 	if err := p.Control.Until(settleTime, "the clients are served", func() bool { return client.Served(time.Second) }); err != nil {

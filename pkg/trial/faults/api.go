@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/trial"
 )
 
@@ -125,7 +124,7 @@ func bootstrapRow() Row {
 		if err := s.StartSidecars(); err != nil {
 			return m, err
 		}
-		if err := lab.Until(15*time.Second, "one node holds the virtual address without any API", func() bool {
+		if err := s.Control.Until(15*time.Second, "one node holds the virtual address without any API", func() bool {
 			spans := s.Holders.Since(time.Now().Add(-time.Second))
 			return len(spans) == 1 && len(spans[0].Hosts) == 1
 		}); err != nil {
@@ -147,7 +146,7 @@ func (s *stage) beBorn() error {
 	if err := errors.Join(s.eachNode(s.cfg.System.GiveCredentials), s.StartCluster()); err != nil {
 		return err
 	}
-	s.expect(await(findTime, "a node says that the Lease is forbidden to it", s.leaseIsForbidden))
+	s.expect(s.await(findTime, "a node says that the Lease is forbidden to it", s.leaseIsForbidden))
 	watch(5 * time.Second)
 	s.expect(s.awaitArbiter(byVRRP, time.Second))
 	if err := s.cfg.System.Allow(holder); err != nil {
@@ -169,7 +168,7 @@ func (s *stage) leaseIsForbidden() bool {
 
 // leaseIsHeldBy waits until the Lease names a node.
 func (s *stage) leaseIsHeldBy(n *trial.Node) error {
-	return await(findTime, "the Lease names "+n.Name, func() bool {
+	return s.await(findTime, "the Lease names "+n.Name, func() bool {
 		lease, err := s.Lease()
 		return err == nil && lease.Spec.HolderIdentity != nil && holderOf(*lease.Spec.HolderIdentity) == n.Name
 	})

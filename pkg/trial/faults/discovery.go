@@ -7,8 +7,6 @@ package faults
 import (
 	"fmt"
 	"time"
-
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
 // discoveryTime is within what a new control-plane node has to get traffic,
@@ -31,7 +29,7 @@ func (s *stage) grow() error {
 		return err
 	}
 	ready := time.Now()
-	err = lab.Until(discoveryTime, n.Name+" answers a client of the virtual address", func() bool {
+	err = s.Control.Until(discoveryTime, n.Name+" answers a client of the virtual address", func() bool {
 		return s.Client.Nodes(ready)[n.Name] > 0
 	})
 	if err != nil {

@@ -53,7 +53,7 @@ func (s *stage) loseLease() error {
 
 // epochExceeds waits until the Lease has a newer epoch.
 func (s *stage) epochExceeds(epoch int32) error {
-	return await(findTime, fmt.Sprintf("the epoch exceeds %d", epoch), func() bool { return s.epoch() > epoch })
+	return s.await(findTime, fmt.Sprintf("the epoch exceeds %d", epoch), func() bool { return s.epoch() > epoch })
 }
 
 // restore puts etcd back to what it stored before the Lease changed hands, as

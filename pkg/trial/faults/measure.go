@@ -5,6 +5,7 @@
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,7 +38,7 @@ func (s *stage) calm() error {
 // awaitArbiter waits until every node names that arbiter.
 func (s *stage) awaitArbiter(want string, timeout time.Duration) error {
 	var last []string
-	err := await(timeout, fmt.Sprintf("the arbiter is %q on every node", want), func() bool {
+	err := s.await(timeout, fmt.Sprintf("the arbiter is %q on every node", want), func() bool {
 		last = s.arbiters()
 		return !slices.ContainsFunc(last, func(arbiter string) bool { return arbiter != want })
 	})
@@ -70,6 +71,9 @@ func (s *stage) epoch() int32 {
 	return trial.Epoch(lease)
 }
 
+// worthNoting is how long the machine must have stalled to be told.
+const worthNoting = 200 * time.Millisecond
+
 // measure does something and returns what the observers saw meanwhile. Hosts
 // that are named are dead, frozen or cut off: they may have the address beside
 // another.
@@ -81,7 +85,10 @@ func (s *stage) measure(do func() error, apart ...string) (m sample, err error) 
 	m.held = s.Holders.Dual(start, apart...).Length()
 	m.answered = s.Answers.Dual(start).Length()
 	m.moves = s.Holders.Gained(start)
-	return m, err
+	if stalled := s.Control.Stalled(start, time.Now()); stalled > worthNoting {
+		s.note("the machine stalled for %s s, which the times leave out", seconds(stalled))
+	}
+	return m, errors.Join(err, s.Control.Check(start))
 }
 
 // A process is a keeper and its balancer, as a status names them.

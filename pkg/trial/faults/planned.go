@@ -10,7 +10,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
 	"github.com/harbinger-ha/harbinger/pkg/trial"
 )
@@ -35,7 +34,7 @@ func plannedRows() []Row {
 func (s *stage) underLoad(do func() error) (m sample, err error) {
 	client := s.StartClient(observe.ClientConfig{Interval: busyInterval, Timeout: 250 * time.Millisecond})
 	defer client.Stop()
-	if err := lab.Until(5*time.Second, "the busy client is served", func() bool { return client.Served(time.Second) }); err != nil {
+	if err := s.Control.Until(5*time.Second, "the busy client is served", func() bool { return client.Served(time.Second) }); err != nil {
 		return m, err
 	}
 	start := time.Now()
@@ -74,7 +73,7 @@ func (s *stage) askForHandover(holder *trial.Node, successors []*trial.Node, fla
 	if _, err := s.cfg.System.Run(holder, append([]string{"handover"}, flags...)...); err != nil {
 		return err
 	}
-	if err := lab.Until(10*time.Second, "a successor holds the address", func() bool {
+	if err := s.Control.Until(10*time.Second, "a successor holds the address", func() bool {
 		now := s.Holders.Now()
 		return len(now) == 1 && slices.ContainsFunc(successors, func(n *trial.Node) bool { return n.Name == now[0] })
 	}); err != nil {
@@ -108,7 +107,7 @@ func (s *stage) restart(n *trial.Node) error {
 	if err := s.StartSidecar(n); err != nil {
 		return err
 	}
-	return await(15*time.Second, "the node is ready", func() bool {
+	return s.await(15*time.Second, "the node is ready", func() bool {
 		status, err := n.Status()
 		return err == nil && status.Ready
 	})

@@ -176,8 +176,8 @@ func (s *stage) expect(err error) {
 }
 
 // await waits for a condition that is not cheap to look at.
-func await(timeout time.Duration, what string, condition func() bool) error {
-	return lab.Until(timeout, what, func() bool {
+func (s *stage) await(timeout time.Duration, what string, condition func() bool) error {
+	return s.Control.Until(timeout, what, func() bool {
 		if condition() {
 			return true
 		}

@@ -56,12 +56,12 @@ func (s *stage) filter(drop func(holder *trial.Node) lab.Drop) (sample, error) {
 		if err := s.Lab.Drop(drop(holder)); err != nil {
 			return err
 		}
-		s.expect(await(suspicionTime, "a backup suspects a split", func() bool { return s.suspected(holder) }))
+		s.expect(s.await(suspicionTime, "a backup suspects a split", func() bool { return s.suspected(holder) }))
 		watch(time.Until(start.Add(12 * time.Second)))
 		if err := s.Lab.Pass(); err != nil {
 			return err
 		}
-		s.expect(await(5*time.Second, "nobody suspects a split any more", func() bool { return !s.suspected(holder) }))
+		s.expect(s.await(5*time.Second, "nobody suspects a split any more", func() bool { return !s.suspected(holder) }))
 		watch(2 * time.Second)
 		return s.Settle()
 	})
@@ -91,7 +91,7 @@ func (s *stage) splitWithoutAPI() (m sample, err error) {
 		if err := errors.Join(s.Lab.Drop(lab.Drop{Traffic: lab.VRRP}), holder.Blackhole()); err != nil {
 			return err
 		}
-		return lab.Until(20*time.Second, "another node has the address too", func() bool { return len(s.Holders.Now()) > 1 })
+		return s.Control.Until(20*time.Second, "another node has the address too", func() bool { return len(s.Holders.Now()) > 1 })
 	}
 	if m, err = s.measure(cut, holder.Name); err != nil {
 		return m, err
@@ -100,7 +100,7 @@ func (s *stage) splitWithoutAPI() (m sample, err error) {
 		if err := holder.Unblackhole(); err != nil {
 			return err
 		}
-		return lab.Until(2*dualFiltered, "one node gives the address up", func() bool { return len(s.Holders.Now()) == 1 })
+		return s.Control.Until(2*dualFiltered, "one node gives the address up", func() bool { return len(s.Holders.Now()) == 1 })
 	})
 	m.held, m.answered, m.moves = healed.held, healed.answered, m.moves+healed.moves
 	if err != nil {
