@@ -7,10 +7,10 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/trial"
 )
 
 // widths are those of the table's columns.
@@ -50,14 +50,4 @@ func (s *screen) progress(format string, args ...any) (done func()) {
 // row shows one row of the table.
 func (s *screen) row(cells []string) { s.text("%s\n", format(cells)) }
 
-func format(cells []string) string {
-	var b strings.Builder
-	for i, cell := range cells {
-		b.WriteString(cell)
-		if pad := widths[i] - utf8.RuneCountInString(cell); pad > 0 {
-			b.WriteString(strings.Repeat(" ", pad))
-		}
-		b.WriteString("  ")
-	}
-	return strings.TrimRight(b.String(), " ")
-}
+func format(cells []string) string { return trial.Line(widths, cells) }

@@ -7,7 +7,8 @@ package main
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/harbinger-ha/harbinger/pkg/trial"
 )
 
 // widths are those of the table's columns.
@@ -24,14 +25,4 @@ func printLines(texts []string) {
 	}
 }
 
-func format(cells []string) string {
-	var b strings.Builder
-	for i, cell := range cells {
-		b.WriteString(cell)
-		if pad := widths[i] - utf8.RuneCountInString(cell); pad > 0 {
-			b.WriteString(strings.Repeat(" ", pad))
-		}
-		b.WriteString("  ")
-	}
-	return strings.TrimRight(b.String(), " ")
-}
+func format(cells []string) string { return trial.Line(widths, cells) }

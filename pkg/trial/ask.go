@@ -28,12 +28,6 @@ type Refusal struct {
 // Error returns the answer.
 func (r *Refusal) Error() string { return fmt.Sprintf("%d: %s", r.Code, r.Text) }
 
-// IsRefusal reports whether an API server answered with that code.
-func IsRefusal(err error, code int) bool {
-	refusal := new(Refusal)
-	return errors.As(err, &refusal) && refusal.Code == code
-}
-
 // Ask asks the API servers as an administrator, the first that answers. The
 // bodies are objects of the API; nil stands for none.
 func (p *Plane) Ask(method, path string, body, answer any) error {

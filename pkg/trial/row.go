@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A Row is what one fault did to one system, in one or more runs.
@@ -145,3 +146,16 @@ func (r Row) moves() string {
 
 // seconds returns a duration in the unit of the tables.
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }
+
+// Line returns cells as a line of a table whose columns have these widths.
+func Line(widths []int, cells []string) string {
+	var b strings.Builder
+	for i, cell := range cells {
+		b.WriteString(cell)
+		if pad := widths[i] - utf8.RuneCountInString(cell); pad > 0 {
+			b.WriteString(strings.Repeat(" ", pad))
+		}
+		b.WriteString("  ")
+	}
+	return strings.TrimRight(b.String(), " ")
+}

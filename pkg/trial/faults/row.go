@@ -113,18 +113,12 @@ func (r Result) Cells() []string {
 	}
 }
 
-// epochs tells the way of the epoch through the runs.
+// epochs tells the epoch before and after all runs.
 func (r Result) epochs() string {
-	var epochs []string
-	for i, s := range r.samples {
-		if i == 0 {
-			epochs = append(epochs, fmt.Sprint(s.before))
-		}
-		if last := fmt.Sprint(s.after); last != epochs[len(epochs)-1] {
-			epochs = append(epochs, last)
-		}
+	if len(r.samples) == 0 {
+		return ""
 	}
-	return strings.Join(epochs, "→")
+	return fmt.Sprintf("%d→%d", r.samples[0].before, r.samples[len(r.samples)-1].after)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
