@@ -63,6 +63,12 @@ func reaches(from, to *Host, port string) bool {
 	return true
 }
 
+// wantReached waits until a connection gets through: a busy machine takes its time.
+func wantReached(t *testing.T, from, to *Host, port string) {
+	t.Helper()
+	must(t, Until(5*time.Second, from.Name+" reaches "+to.Name+" on port "+port, func() bool { return reaches(from, to, port) }))
+}
+
 // serve makes a host accept connections on a port.
 func serve(t *testing.T, h *Host, port string) {
 	t.Helper()
@@ -75,9 +81,7 @@ func TestHostsSeeEachOther(t *testing.T) {
 	l := newLab(t, Config{Nodes: 2})
 	a, b := l.Hosts()[0], l.Hosts()[1]
 	serve(t, b, "6443")
-	if !reaches(a, b, "6443") {
-		t.Error("node1 does not reach node2")
-	}
+	wantReached(t, a, b, "6443")
 	if got, want := b.Address.String(), "192.168.238.131/24"; got != want {
 		t.Errorf("address of node2 = %s, want %s", got, want)
 	}
