@@ -98,7 +98,7 @@ func TestDropOfAShare(t *testing.T) {
 	l := newLab(t, Config{Nodes: 2})
 	a, b := l.Hosts()[0], l.Hosts()[1]
 	e := newEar(t, b)
-	e.hears(t, a, b) // fills the ARP caches
+	must(t, Until(5*time.Second, "the ARP caches are filled", func() bool { return e.hears(t, a, b) }))
 	must(t, l.Drop(Drop{Traffic: VRRP, Percent: 50}))
 	const packets = 400
 	must(t, a.Do(func() error {

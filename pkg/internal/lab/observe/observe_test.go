@@ -50,9 +50,13 @@ func startAPIServer(t *testing.T, h *lab.Host) (*guest.APIServer, *guest.Authori
 }
 
 func TestClientMeasuresAKnownOutage(t *testing.T) {
-	_, a, _, host := newLab(t)
+	_, a, b, host := newLab(t)
 	server, _ := startAPIServer(t, a)
-	client := StartClient(host, ClientConfig{Target: netip.AddrPortFrom(a.Address.Addr(), 6443)})
+	startAPIServer(t, b)
+	control, err := StartControl(host, netip.AddrPortFrom(b.Address.Addr(), 6443), ClientConfig{})
+	must(t, err)
+	defer control.Stop()
+	client := StartClient(host, ClientConfig{Target: netip.AddrPortFrom(a.Address.Addr(), 6443), Control: control})
 	defer client.Stop()
 	must(t, lab.Until(5*time.Second, "the client is served", func() bool { return client.Served(100 * time.Millisecond) }))
 
@@ -60,7 +64,7 @@ func TestClientMeasuresAKnownOutage(t *testing.T) {
 	must(t, server.Freeze())
 	must(t, lab.Until(5*time.Second, "a third of a second", func() bool { return time.Since(frozen) > time.Second/3 }))
 	must(t, server.Thaw())
-	thawed := time.Since(frozen)
+	thawed := control.Between(frozen, time.Now())
 	must(t, lab.Until(5*time.Second, "the client is served again", func() bool { return client.Served(100 * time.Millisecond) }))
 
 	outage := client.Outage(frozen)
