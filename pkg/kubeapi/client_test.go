@@ -236,17 +236,18 @@ func TestExpiry(t *testing.T) {
 	if got := c.Status(); got.CredentialsProblem != "" || !got.Expires.Equal(expires.Truncate(time.Second)) {
 		t.Errorf("status is %+v, want it to expire at %v", got, expires)
 	}
-	for d, want := range map[int64]string{11: "Credentials expire soon", 41: "Credentials expired"} {
-		if n := log.count(want); n != 0 {
-			t.Fatalf("%q on day %d", want, day.Load())
+	for _, step := range []struct {
+		day  int64
+		want string
+	}{{11, "Credentials expire soon"}, {41, "Credentials expired"}} {
+		if n := log.count(step.want); n != 0 {
+			t.Fatalf("%q on day %d", step.want, day.Load())
 		}
-		day.Store(d)
-		until(t, "the log warns: "+want, func() bool { return log.count(want) == 1 })
-		day.Store(d + 1)
-		until(t, "the log warns again: "+want, func() bool { return log.count(want) == 2 })
-		day.Store(0)
+		day.Store(step.day)
+		until(t, "the log warns: "+step.want, func() bool { return log.count(step.want) == 1 })
+		day.Store(step.day + 1)
+		until(t, "the log warns again: "+step.want, func() bool { return log.count(step.want) == 2 })
 	}
-	day.Store(41)
 	if got := c.Status().CredentialsProblem; !strings.Contains(got, "expired at") || !strings.Contains(got, "harbinger kubeconfig") {
 		t.Errorf("problem is %q", got)
 	}
