@@ -125,9 +125,10 @@ func TestOutageOfTheAPIMovesNothing(t *testing.T) {
 		w := randomWorld(seed, true, nil)
 		w.run(30 * sec)
 		w.oracle.moves = 0
+		before := w.store.lease.Epoch
 		runWorldFrom(w, []string{"etcd", "hungAll", "slowAll"})
-		if w.oracle.moves > 0 {
-			t.Errorf("seed %d: %d moves", seed, w.oracle.moves)
+		if after := w.store.lease.Epoch; w.oracle.moves > 0 || after != before {
+			t.Errorf("seed %d: %d moves, epoch %d after %d", seed, w.oracle.moves, after, before)
 		}
 	}
 }

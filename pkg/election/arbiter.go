@@ -11,15 +11,16 @@ import (
 
 // Durations of the arbitration by the Lease that do not follow from the configuration.
 const (
-	answerTimeout  = 700 * time.Millisecond  // T: a question that takes longer has no answer
-	readAge        = time.Second             // an older read is no ground for a claim
-	verifyEvery    = 500 * time.Millisecond  // reads that the wire gives rise to
-	readsOfCluster = 1100 * time.Millisecond // all Backups together read no more often
-	retryRefused   = 500 * time.Millisecond  // after another's Lease was found to be fresh
-	unreachable    = 2                       // questions in a row without an answer
-	renewals       = 3                       // of a holder that counts as confirmed, one of so many was written
-	livelyReads    = 3 * time.Second         // between two reads that show a renewal of now
-	abdicationFor  = 3                       // intervals for which a release on the wire stands for one of the Lease
+	answerTimeout       = 700 * time.Millisecond  // T: a question that takes longer has no answer
+	readAge             = time.Second             // an older read is no ground for a claim
+	verifyEvery         = 500 * time.Millisecond  // reads that the wire gives rise to
+	readsOfCluster      = 1100 * time.Millisecond // all Backups together read no more often
+	retryRefused        = 500 * time.Millisecond  // after another's Lease was found to be fresh
+	unreachable         = 2                       // questions in a row without an answer
+	renewals            = 3                       // of a holder that counts as confirmed, one of so many was written
+	livelyReads         = 3 * time.Second         // between two reads that show a renewal of now
+	distressAfterOutage = 4 * time.Second         // of the API, a holder in distress keeps the Lease
+	abdicationFor       = 3                       // intervals for which a release on the wire stands for one of the Lease
 )
 
 // question is what was asked for the Lease and is not answered yet.
@@ -44,6 +45,7 @@ type arbiter struct {
 	lively   time.Time // when an answer showed that another renews it now
 	highest  int       // of all epochs ever seen
 	answered time.Time // when the last answer came
+	since    time.Time // since when each question has had an answer
 	failures int       // questions without an answer, in a row
 	failedAt time.Time // when the last of them ended
 	failure  string
@@ -72,12 +74,13 @@ func (e *Election) leaseDone(ev LeaseDone) {
 	a.question = none
 	switch ev.Outcome {
 	case Answered:
-		a.failures, a.answered = 0, e.now
+		a.answers(e.now)
 		e.observe(asked, ev)
 	case Refused:
-		a.failures, a.answered = 0, e.now
+		a.answers(e.now)
 		a.known, a.next = false, e.now
 	case Unanswered:
+		a.since = time.Time{}
 		a.failures++
 		a.failedAt, a.failure = e.now, ev.Detail
 	}
@@ -86,6 +89,13 @@ func (e *Election) leaseDone(ev LeaseDone) {
 	}
 	e.answeredIn(asked, ev.Outcome)
 	e.consult()
+}
+
+func (a *arbiter) answers(now time.Time) {
+	if a.since.IsZero() {
+		a.since = now
+	}
+	a.failures, a.answered = 0, now
 }
 
 // observe notes what is stored. That another renews its Lease is seen by two versions in two reads close to each other: of
@@ -149,11 +159,13 @@ func (e *Election) ours() bool {
 	return e.arbiter.known && e.arbiter.lease.Holder == e.cfg.Identity
 }
 
-// entitled reports whether this node should be the holder: a Backup should not, and one in distress lets a healthy node have it.
+// entitled reports whether this node should be the holder: a Backup should not, and one in distress lets a healthy node have
+// it. After an outage of the API the distress that came with it ends a moment later than the outage.
 func (e *Election) entitled() bool {
 	switch e.state {
 	case Active, Seizing, Claiming:
-		return !e.health.distress || !e.rules.distressRelease
+		since := e.arbiter.since
+		return !e.health.distress || !e.rules.distressRelease || since.IsZero() || e.now.Sub(since) < distressAfterOutage
 	}
 	return false
 }
