@@ -76,7 +76,6 @@ func (c *Client) discover(ctx context.Context) error {
 			pending = nil
 		case slices.Equal(found, pending):
 			pending, used = nil, found
-			c.log.Info("Apiservers discovered", "backends", found)
 			c.saveEndpoints(d, found)
 			d.OnEndpoints(slices.Clone(found))
 		default:
