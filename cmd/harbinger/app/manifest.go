@@ -36,7 +36,7 @@ Nothing is written when anything is wrong, and the same configuration always giv
 // manifestOptions are the flags of the command.
 type manifestOptions struct {
 	vips, peers, backends                    []string
-	iface, mode, policy                      string
+	iface, mode, policy, clusterName         string
 	port, apiServerPort, version, vrid, prio int32
 	interval, preemptDelay                   time.Duration
 	noPreempt                                bool
@@ -71,6 +71,7 @@ func (o *manifestOptions) addConfigurationFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.iface, "interface", "", "interface that carries the virtual address (default: the one whose subnet holds it)")
 	flags.Int32Var(&o.port, "port", v1alpha1.DefaultPort, "port of the virtual address")
 	flags.Int32Var(&o.apiServerPort, "apiserver-port", v1alpha1.DefaultAPIServerPort, "port of the apiservers")
+	flags.StringVar(&o.clusterName, "cluster-name", v1alpha1.DefaultClusterName, "clusterName of kubeadm's ClusterConfiguration, the same on all nodes: a JoinConfiguration does not have it")
 	flags.StringArrayVar(&o.peers, "peer", nil, "address of a node, once for each, this one included: adverts are unicast (default: multicast)")
 	flags.StringArrayVar(&o.backends, "backend", nil, "address and port of an apiserver, once for each (default: the one of this node)")
 	flags.Int32Var(&o.vrid, "virtual-router-id", v1alpha1.DefaultVirtualRouterID, "VRRP virtual router ID, 1 to 255, not used by anything else on the segment")
@@ -157,6 +158,7 @@ func (o *manifestOptions) override(cfg *v1alpha1.HarbingerConfiguration, changed
 	override(changed("interface"), &cfg.Interface, o.iface)
 	override(changed("port"), &cfg.ControlPlane.Port, o.port)
 	override(changed("apiserver-port"), &cfg.ControlPlane.APIServerPort, o.apiServerPort)
+	override(changed("cluster-name"), &cfg.ControlPlane.ClusterName, o.clusterName)
 	override(changed("peer"), &vrrp.Peers, split(o.peers))
 	override(changed("backend"), &cfg.LoadBalancer.Backends, backends(split(o.backends)))
 	override(changed("virtual-router-id"), &vrrp.VirtualRouterID, &o.vrid)

@@ -289,3 +289,23 @@ func TestManifestNextSteps(t *testing.T) {
 		harbinger("", append([]string{"manifest", "--no-host-checks", "--output", "ha.yaml"}, args...)...).want(t, 0, want)
 	}
 }
+
+func TestManifestClusterName(t *testing.T) {
+	const join = `{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {bootstrapToken: {apiServerEndpoint: "192.168.238.100:6443"}}}`
+	t.Chdir(t.TempDir())
+	args := []string{"manifest", "--no-host-checks", "--output", "ha.yaml", "--kubeadm-config", "-"}
+	harbinger(join, args...).want(t, 0, `The cluster is taken to be "kubernetes": a JoinConfiguration does not name it.`, "--cluster-name")
+
+	r := harbinger(join, append(args, "--cluster-name", "edge")...)
+	r.want(t, 0, "Wrote ha.yaml")
+	if strings.Contains(r.stderr, "is taken to be") {
+		t.Errorf("the name was given, and is called missing: %s", r.stderr)
+	}
+	pod, err := os.ReadFile("ha.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, cfg := decodePod(t, string(pod)); cfg.ControlPlane.ClusterName != "edge" {
+		t.Errorf("the pod has cluster name %q, want edge", cfg.ControlPlane.ClusterName)
+	}
+}

@@ -18,8 +18,17 @@ Next:
   %s
 Then, on each other control-plane node: the same harbinger manifest command, and the kubeadm join --control-plane
 command that kubeadm init has printed. harbinger status shows who holds %s.
-`, o.output, o.kubeadmCommand(cfg, kubeadm), cfg.VirtualAddresses[0].Addr())
+%s`, o.output, o.kubeadmCommand(cfg, kubeadm), cfg.VirtualAddresses[0].Addr(), clusterNameNote(cfg, kubeadm))
 	return err
+}
+
+// clusterNameNote warns of what no single node can find out: nodes that name their cluster differently are no peers.
+func clusterNameNote(cfg *config.HarbingerConfiguration, kubeadm convert.Kubeadm) string {
+	if !kubeadm.Join || cfg.ControlPlane.ClusterName != v1alpha1.DefaultClusterName {
+		return ""
+	}
+	return fmt.Sprintf("The cluster is taken to be %q: a JoinConfiguration does not name it. If the ClusterConfiguration has another clusterName,\n"+
+		"run this again with --cluster-name, for the nodes would not take each other for peers.\n", v1alpha1.DefaultClusterName)
 }
 
 // kubeadmCommand returns the kubeadm command that fits a configuration.
