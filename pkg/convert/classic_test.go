@@ -85,11 +85,69 @@ func TestClassicRecipe(t *testing.T) {
 		},
 		HealthCheck: v1alpha1.HealthCheck{Scheme: "HTTPS", Path: "/healthz", Interval: seconds(1), Timeout: seconds(.7), SuccessThreshold: 2, FailureThreshold: 2},
 	}
+	if warning := convert.Quicken(&cfg); warning != "" {
+		t.Errorf("the checks are quick enough, but: %s", warning)
+	}
 	if diff := cmp.Diff(want, cfg); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
 	if _, err := scheme.Complete(&cfg); err != nil {
 		t.Errorf("the configuration is not valid: %v", err)
+	}
+}
+
+// The recipe of kubeadm's own document is carried over too, but for the times of its checks.
+func TestKubeadmsRecipe(t *testing.T) {
+	var cfg v1alpha1.HarbingerConfiguration
+	warnings, err := convert.Keepalived("keepalived.conf", read(t, "kubeadm-keepalived.conf"), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := convert.HAProxy("haproxy.cfg", read(t, "kubeadm-haproxy.cfg"), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkTexts(t, "warnings", warned(append(warnings, more...)), []string{
+		"keepalived.conf:8: script",
+		"haproxy.cfg:22: retries", "haproxy.cfg:24: timeout queue", "haproxy.cfg:26: timeout client", "haproxy.cfg:27: timeout server",
+		"haproxy.cfg:50: server n1", "haproxy.cfg:51: server n2", "haproxy.cfg:52: server n3",
+	})
+	if warning := convert.Quicken(&cfg); !strings.Contains(warning, "noticed after 40s") {
+		t.Errorf("of checks every 3 s, with 10 to miss and 10 s to answer, it is said %q", warning)
+	}
+	if diff := cmp.Diff(v1alpha1.HealthCheck{Scheme: "HTTPS", Path: "/healthz"}, cfg.HealthCheck); diff != "" {
+		t.Errorf("checks (-want +got):\n%s", diff)
+	}
+	if _, err := scheme.Complete(&cfg); err != nil {
+		t.Errorf("the configuration is not valid: %v", err)
+	}
+}
+
+func TestQuicken(t *testing.T) {
+	check := func(interval, timeout float64, fall int32) v1alpha1.HealthCheck {
+		return v1alpha1.HealthCheck{Path: "/livez", Interval: seconds(interval), Timeout: seconds(timeout), FailureThreshold: fall}
+	}
+	unset := check(0, 0, 0)
+	for name, tt := range map[string]struct {
+		adverts    float64
+		have, want v1alpha1.HealthCheck
+	}{
+		"defaults":                      {0, unset, unset},
+		"quick":                         {0, check(.5, .5, 4), check(.5, .5, 4)},
+		"an interval below the timeout": {0, check(.5, 0, 3), check(.5, .5, 3)},
+		"slow":                          {0, check(2, 1, 3), unset},
+		"slow beside slow adverts":      {3, check(2, 1, 3), check(2, 1, 3)},
+		"a timeout above the interval":  {0, check(1, 1.5, 1), unset},
+	} {
+		cfg := v1alpha1.HarbingerConfiguration{HealthCheck: tt.have}
+		cfg.Election.VRRP.AdvertisementInterval = seconds(tt.adverts)
+		warning := convert.Quicken(&cfg)
+		if diff := cmp.Diff(tt.want, cfg.HealthCheck); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if changed := tt.want.Interval != tt.have.Interval; changed != (warning != "") {
+			t.Errorf("%s: warning %q", name, warning)
+		}
 	}
 }
 

@@ -64,6 +64,7 @@ var proxyLines = map[string]line{
 	"timeout http-request":     pass, // of mode http
 	"timeout http-keep-alive":  pass,
 	"option httpchk":           httpCheck,
+	"http-check connect":       connect,
 	"http-check expect":        expect,
 	"http-check send":          send,
 	"option ssl-hello-chk":     func(h *haproxy, _ statement) { h.tls = true },
@@ -142,6 +143,23 @@ func send(h *haproxy, s statement) {
 		case "ver":
 		default:
 			h.fail(s, "%s is not known to this command", s.words[i])
+			return
+		}
+	}
+}
+
+// connect reads http-check connect [default] [ssl] [sni NAME] [linger]: how the check reaches a server.
+func connect(h *haproxy, s statement) {
+	for i := 2; i < len(s.words); i++ {
+		switch s.words[i] {
+		case "ssl":
+			h.tls = true
+		case "sni":
+			i++
+			h.cfg.HealthCheck.ServerName = s.word(i)
+		case "default", "linger":
+		default:
+			h.fail(s, "%s has no counterpart: a backend is checked where it serves", s.words[i])
 			return
 		}
 	}

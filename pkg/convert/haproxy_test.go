@@ -33,6 +33,10 @@ func TestHAProxy(t *testing.T) {
 		{"check by a newer syntax", listen("option httpchk\nhttp-check send meth HEAD uri /livez ver HTTP/1.1\nhttp-check expect rstatus 2.."), func(c *v1alpha1.HarbingerConfiguration) {
 			c.HealthCheck.Scheme, c.HealthCheck.Path = "HTTP", "/livez"
 		}, []string{"is a GET", "answers 200"}},
+		{"TLS check by a newer syntax", listen("option httpchk\nhttp-check connect ssl sni api\nhttp-check send meth GET uri /healthz\nhttp-check expect status 200"),
+			func(c *v1alpha1.HarbingerConfiguration) {
+				c.HealthCheck.Scheme, c.HealthCheck.Path, c.HealthCheck.ServerName = "HTTPS", "/healthz", "api"
+			}, nil},
 		{"TLS check", listen("option ssl-hello-chk"), func(c *v1alpha1.HarbingerConfiguration) { c.HealthCheck.Scheme = "HTTPS" }, []string{"not only a handshake"}},
 		{"no check", strings.Replace(listen(""), " check", "", 1), func(c *v1alpha1.HarbingerConfiguration) { c.HealthCheck = v1alpha1.HealthCheck{} }, []string{"not checked"}},
 		{"options of servers", listen("server b 10.0.0.2:6443 check inter 500 fall 3 rise 1 maxconn 100 slowstart 10s backup weight 1 check-sni api ca-file /ca"),
@@ -102,6 +106,7 @@ func TestHAProxyRefuses(t *testing.T) {
 		listen("timeout connect 1e99"):                 "want a time",
 		listen("log-format \"%ci\""):                   "quotes",
 		listen("option httpchk GET healthz"):           "want a path",
+		listen("http-check connect port 8080"):         "checked where it serves",
 		listen("") + "userlist u\n":                    "userlist u: not known",
 		"defaults\ndefaults\n" + listen(""):            "haproxy.cfg:2: defaults: this command knows one section of defaults",
 		"global\n lua-load x\n" + listen(""):           "lua-load x: not known",

@@ -64,6 +64,9 @@ func (o *convertOptions) run(s streams) error {
 	if err := errors.Join(errs...); err != nil {
 		return usageError(err)
 	}
+	if warning := convert.Quicken(&versioned); warning != "" {
+		fmt.Fprintln(s.err, "warning:", warning)
+	}
 	cfg, err := scheme.Complete(&versioned)
 	if err != nil {
 		return usageError(err)
