@@ -24,8 +24,14 @@ func scheduleRealTime() error {
 }
 
 // scheduleNormal undoes for a child process what it inherited of scheduleRealTime: relaying must never delay an advertisement.
+// The niceness that the keeper was started with stays.
 func scheduleNormal() error {
-	if err := schedule(unix.SchedAttr{Policy: unix.SCHED_NORMAL}); err != nil {
+	niceness, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return fmt.Errorf("get niceness: %w", err)
+	}
+	// The system call returns 20 less the niceness, which is never negative.
+	if err := schedule(unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: int32(20 - niceness)}); err != nil {
 		return fmt.Errorf("set SCHED_OTHER: %w", err)
 	}
 	return nil

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The balancer leaves the keeper's scheduling, but not the niceness that both were started with.
+func TestScheduleNormalKeepsNiceness(t *testing.T) {
+	const child, niceness = "HARBINGER_TEST_NICE_CHILD", 7
+	if os.Getenv(child) == "" {
+		cmd := exec.Command("nice", "-n", "7", os.Args[0], "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), child+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return
+	}
+	if err := scheduleRealTime(); err != nil {
+		t.Log(err) // it is not allowed everywhere
+	}
+	if err := scheduleNormal(); err != nil {
+		t.Fatal(err)
+	}
+	attr, err := unix.SchedGetAttr(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if attr.Policy != unix.SCHED_NORMAL || attr.Nice != niceness {
+		t.Errorf("policy %d, niceness %d, want %d and %d", attr.Policy, attr.Nice, unix.SCHED_NORMAL, niceness)
+	}
+}
