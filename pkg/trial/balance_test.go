@@ -56,7 +56,9 @@ func connect(p *Plane) (took time.Duration, err error) {
 func TestDeathOfABackendFailsFewConnections(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})
-	o, err := p.LoseBackend(200, 5*time.Second,
+	// The bench does it at 500 connections per second. The race detector makes a handshake cost milliseconds: 200 of them
+	// are all that two cores can do, and then it is the machine that fails.
+	o, err := p.LoseBackend(100, 5*time.Second,
 		func(_ *Plane, n *Node) error { return n.APIServer.Kill() },
 		func(p *Plane, n *Node) error { return p.StartAPIServer(n) })
 	must(t, err)
@@ -117,7 +119,7 @@ func TestSamePortAsTheAPIServer(t *testing.T) {
 	start := time.Now()
 	client := observe.StartClient(p.clientHost, observe.ClientConfig{
 		Target:   p.endpoint(),
-		Interval: 20 * time.Millisecond,
+		Interval: 50 * time.Millisecond, // see above for what a handshake costs here
 		Timeout:  time.Second,
 		TLS:      &tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"},
 		Control:  p.Control,

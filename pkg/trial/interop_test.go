@@ -160,8 +160,8 @@ func TestTieBreakWithKeepalived(t *testing.T) {
 
 // Three hosts of keepalived become three of Harbinger, one at a time, and
 // clients pay for what keepalived does when it leaves, but not for us. Their
-// priorities differ: of two equal ones, both may take the address at once, and
-// neighbours then keep the loser's for 5 s.
+// priorities differ well: of two that are a few milliseconds apart, both may
+// take the address at once, and neighbours then keep the loser's for 5 s.
 func TestRollingMigration(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: Keepalived{Ranked: true}})
