@@ -38,7 +38,7 @@ func wireRows() []Row {
 			do: (*stage).splitWithoutAPI,
 		},
 		{
-			Name:    "a quarter of all packets lost",
+			Name:    "a quarter of packets to nodes lost",
 			promise: promise{outage: unbounded, gone: unbounded, held: dualLive, answered: dualDead, moves: unbounded},
 			do:      func(s *stage) (sample, error) { return s.measure(s.lose) },
 		},
@@ -121,9 +121,14 @@ func (s *stage) splitWithoutAPI() (m sample, err error) {
 	return m, err
 }
 
-// lose drops a quarter of all packets for a time.
+// lose drops a quarter of all packets to the nodes for a time. Those of the control come through: what is lost is not to be
+// taken for a machine that stalls.
 func (s *stage) lose() error {
-	if err := s.Lab.Drop(lab.Drop{Percent: 25}); err != nil {
+	var drops []lab.Drop
+	for _, n := range s.Nodes {
+		drops = append(drops, lab.Drop{To: n.Host, Percent: 25})
+	}
+	if err := s.Lab.Drop(drops...); err != nil {
 		return err
 	}
 	watch(20 * time.Second)
