@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/record"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// running is a witness that is at work.
+type running struct {
+	t    *testing.T
+	stop func() // ends it, and waits for its last word
+
+	mu      sync.Mutex
+	written bytes.Buffer
+}
+
+func (r *running) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.written.Write(p)
+}
+
+// start runs a witness that asks the server at an address until the test ends.
+func start(t *testing.T, s *apiserver, address string, args ...string) *running {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	must(t, os.WriteFile(file+".crt", ca, 0o600))
+	must(t, os.WriteFile(file, fmt.Appendf(nil, `apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {certificate-authority: kubeconfig.crt, server: "https://%s"}}]
+contexts: [{name: x, context: {cluster: c}}]
+current-context: x
+`, address), 0o600))
+	o, err := parse(append([]string{"-kubeconfig", file}, args...), os.Stderr)
+	must(t, err)
+	r := &running{t: t}
+	w, err := newWitness(o, r)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var ended sync.WaitGroup
+	ended.Go(func() { w.run(ctx) })
+	r.stop = func() {
+		cancel()
+		ended.Wait()
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+// log returns what the witness has written so far.
+func (r *running) log() record.Log {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	log, err := record.ReadLog(strings.NewReader(r.written.String()))
+	must(r.t, err)
+	return log
+}
+
+// until waits for lines for which a condition is true.
+func (r *running) until(what string, condition func(record.Log) bool) {
+	r.t.Helper()
+	for begin := time.Now(); !condition(r.log()); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begin) > 30*time.Second {
+			r.t.Fatalf("waited 30 s until %s", what)
+		}
+	}
+}
+
+// count returns how many lines about something are or are not OK.
+func count(log record.Log, op record.Op, ok bool) (n int) {
+	for _, line := range log.Of(op) {
+		if line.OK == ok {
+			n++
+		}
+	}
+	return n
+}
+
+// wantNothingLost holds that the log explains each acknowledged write, and that the watch has shown them all.
+func wantNothingLost(t *testing.T, log record.Log) {
+	t.Helper()
+	lost, err := log.Lost()
+	must(t, err)
+	missed, err := log.Missed()
+	must(t, err)
+	if len(lost) > 0 || len(missed) > 0 {
+		t.Errorf("lost: %+v\nmissed by the watch: %+v", lost, missed)
+	}
+}
+
+func TestWitnessAsksAllTheTime(t *testing.T) {
+	s := newAPIServer(t)
+	r := start(t, s, s.Listener.Addr().String(), "-rate", "200", "-timeout", "10s")
+	r.until("it has asked often", func(log record.Log) bool {
+		return count(log, record.Version, true) > 40 && count(log, record.List, true) > 20 && count(log, record.Write, true) > 20
+	})
+	r.stop()
+	log := r.log()
+	wantNothingLost(t, log)
+	for _, line := range log {
+		if !line.OK {
+			t.Errorf("failed: %+v", line)
+		}
+	}
+	for _, line := range log.Of(record.Final) {
+		if object := s.objects[line.Key]; line.Key != "" && (object.Data["value"] != line.Value || object.ResourceVersion != line.RV) {
+			t.Errorf("the end is %+v, but there is %+v", line, object)
+		}
+	}
+	if got := len(log.Of(record.Final)); got != len(s.objects)+1 {
+		t.Errorf("the end has %d lines for %d objects", got, len(s.objects))
+	}
+	// Each question for the version has a connection; lists, writes and the watch have one each.
+	if got, want := len(s.answered), len(log.Of(record.Version))+3; got != want {
+		t.Errorf("made %d connections, want %d", got, want)
+	}
+}
+
+func TestHangingRequestsHideNothing(t *testing.T) {
+	s := newAPIServer(t)
+	r := start(t, s, s.Listener.Addr().String(), "-rate", "100", "-timeout", "300ms")
+	r.until("it is answered", func(log record.Log) bool { return log.Answered(record.Write) && log.Answered(record.Version) })
+	hung := time.Now()
+	s.with(func() { s.disturb = func(*http.Request) disturbed { return ignored } })
+	r.until("many have failed", func(log record.Log) bool { return count(log, record.Version, false) > 20 })
+	thawed := time.Now()
+	s.with(func() { s.disturb = nil })
+	r.until("it is answered again", func(log record.Log) bool {
+		since := log.Since(thawed)
+		return since.Answered(record.Version) && since.Answered(record.List) && since.Answered(record.Write)
+	})
+	r.stop()
+	log := r.log()
+	wantNothingLost(t, log)
+	outage := log.Outage(record.Version, log[0].Start, time.Now())
+	if outage.Failed < 20 || outage.Err != errSilent.Error() || outage.Length() < thawed.Sub(hung)-time.Second/3 {
+		t.Errorf("outage is %v", outage)
+	}
+}
+
+// Writes that are done without an answer are not lost, nor do they make others look lost; one that is answered without being
+// done is.
+func TestWritesWithoutAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		disturbed disturbed
+		lost      bool
+	}{"not done": {ignored, false}, "done": {mute, false}, "done in vain": {lost, true}} {
+		t.Run(name, func(t *testing.T) {
+			s := newAPIServer(t)
+			r := start(t, s, s.Listener.Addr().String(), "-rate", "100", "-timeout", "200ms")
+			r.until("it writes", func(log record.Log) bool { return log.Answered(record.Write) })
+			puts := 0
+			s.with(func() {
+				s.disturb = func(r *http.Request) disturbed {
+					if r.Method != http.MethodPut {
+						return nothing
+					}
+					if puts++; puts%5 != 0 {
+						return nothing
+					}
+					return test.disturbed
+				}
+			})
+			begin := time.Now()
+			r.until("it has written for a while", func(log record.Log) bool { return count(log.Since(begin), record.Write, true) > 40 })
+			r.stop()
+			if !test.lost {
+				wantNothingLost(t, r.log())
+				return
+			}
+			if lost, err := r.log().Lost(); err != nil || len(lost) == 0 {
+				t.Errorf("lost are %v, error %v", lost, err)
+			}
+			if missed, err := r.log().Missed(); err != nil || len(missed) == 0 {
+				t.Errorf("missed are %v, error %v", missed, err)
+			}
+		})
+	}
+}
+
+func TestWatchGoesOn(t *testing.T) {
+	s := newAPIServer(t)
+	r := start(t, s, s.Listener.Addr().String(), "-rate", "100", "-timeout", "10s")
+	events := func(n int) func(record.Log) bool {
+		return func(log record.Log) bool { return count(log, record.Watch, true) > n }
+	}
+	r.until("there are events", events(5))
+	s.cutStreams(0)
+	r.until("it goes on", func(log record.Log) bool { return count(log, record.Stream, true) == 2 })
+	r.until("there are events", events(len(r.log().Of(record.Watch))+5))
+	var newest int
+	s.with(func() { newest = s.version + 1 })
+	s.cutStreams(newest)
+	r.until("it begins anew", func(log record.Log) bool { return count(log, record.Relist, true) >= 2 })
+	r.stop()
+	log := r.log()
+	wantNothingLost(t, log)
+	breaks := log.Breaks()
+	if len(breaks) < 3 {
+		t.Fatalf("breaks are %+v", breaks)
+	}
+	if first := breaks[0]; first.Err != errEnded.Error() || first.Relisted || first.Resumed.IsZero() {
+		t.Errorf("the first break is %+v", first)
+	}
+	relisted := false
+	for _, b := range breaks {
+		relisted = relisted || b.Relisted && strings.HasPrefix(b.Err, "too old resource version")
+	}
+	if !relisted {
+		t.Errorf("breaks are %+v, want a list", breaks)
+	}
+}
+
+func TestSilentConnectionsAreGivenUp(t *testing.T) {
+	s := newAPIServer(t)
+	relay := newRelay(t, s.Listener.Addr().String())
+	r := start(t, s, relay.listener.Addr().String(), "-rate", "40")
+	r.until("it is answered", func(log record.Log) bool {
+		return log.Answered(record.List) && log.Answered(record.Write) && log.Answered(record.Watch)
+	})
+	relay.silence()
+	silent := time.Now()
+	r.until("all goes on", func(log record.Log) bool {
+		since := log.Since(silent)
+		return since.Answered(record.List) && since.Answered(record.Write) && since.Answered(record.Watch)
+	})
+	if took := time.Since(silent); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	r.stop()
+	wantNothingLost(t, r.log())
+	if breaks := r.log().Breaks(); len(breaks) != 1 || breaks[0].Relisted {
+		t.Errorf("breaks are %+v", breaks)
+	}
+}
+
+func TestIdleWitness(t *testing.T) {
+	s := newAPIServer(t)
+	r := start(t, s, s.Listener.Addr().String(), "-idle", "-heartbeat", "10ms")
+	r.until("it beats", func(log record.Log) bool { return count(log, record.Heartbeat, true) > 3 })
+	s.cutStreams(0)
+	r.until("it has another stream", func(log record.Log) bool { return count(log, record.Stream, true) == 2 })
+	s.with(func() { s.write(configMap("other"), false) })
+	r.until("it sees a change", func(log record.Log) bool { return count(log, record.Watch, true) == 1 })
+	r.stop()
+	log := r.log()
+	if line := log.Of(record.Watch)[1]; line.Key != "other" || line.Value != "changed" {
+		t.Errorf("the change is %+v", line)
+	}
+	if breaks := log.Breaks(); len(breaks) != 1 || breaks[0].Resumed.IsZero() {
+		t.Errorf("breaks are %+v", breaks)
+	}
+	for _, op := range []record.Op{record.Version, record.List, record.Write, record.Final} {
+		if n := len(log.Of(op)); n > 0 {
+			t.Errorf("%d lines about %s", n, op)
+		}
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	for name, args := range map[string][]string{
+		"no kubeconfig": {},
+		"no prefix":     {"-kubeconfig", "x", "-writes", "default"},
+		"no rate":       {"-kubeconfig", "x", "-rate", "0"},
+		"no patience":   {"-kubeconfig", "x", "-timeout", "0"},
+		"no flag":       {"-kubeconfig", "x", "idle"},
+		"unknown":       {"-what"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, err strings.Builder
+			if code := run(args, &out, &err); code != 2 || err.Len() == 0 || out.Len() > 0 {
+				t.Errorf("exit %d, output %q, errors %q", code, out.String(), err.String())
+			}
+		})
+	}
+	if code := run([]string{"-kubeconfig", filepath.Join(t.TempDir(), "none")}, os.Stdout, new(strings.Builder)); code != 1 {
+		t.Errorf("without the file: exit %d", code)
+	}
+}
