@@ -5,11 +5,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	stdlog "log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,15 +26,16 @@ import (
 type apiserver struct {
 	*httptest.Server
 
-	mu       sync.Mutex
-	objects  map[string]corev1.ConfigMap
-	events   []event
-	version  int
-	oldest   int                           // version that a watch may begin after
-	changed  chan struct{}                 // closed and replaced when something happens
-	cut      chan struct{}                 // closed and replaced to end the streams
-	disturb  func(*http.Request) disturbed // nil: nobody does
-	answered map[string]int                // requests by connection
+	connections atomic.Int32 // made so far
+
+	mu      sync.Mutex
+	objects map[string]corev1.ConfigMap
+	events  []event
+	version int
+	oldest  int                           // version that a watch may begin after
+	changed chan struct{}                 // closed and replaced when something happens
+	cut     chan struct{}                 // closed and replaced to end the streams
+	disturb func(*http.Request) disturbed // nil: nobody does
 }
 
 type event struct {
@@ -52,11 +57,16 @@ const (
 func newAPIServer(t *testing.T) *apiserver {
 	t.Helper()
 	s := &apiserver{
-		objects: make(map[string]corev1.ConfigMap), version: 100, answered: make(map[string]int),
-		changed: make(chan struct{}), cut: make(chan struct{}),
+		objects: make(map[string]corev1.ConfigMap), version: 100, changed: make(chan struct{}), cut: make(chan struct{}),
 	}
 	s.Server = httptest.NewUnstartedServer(s)
 	s.EnableHTTP2 = true
+	s.Config.ErrorLog = stdlog.New(io.Discard, "", 0) // clients that go without a word are what the tests are about
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.connections.Add(1)
+		}
+	}
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -71,7 +81,6 @@ func (s *apiserver) with(change func()) {
 
 func (s *apiserver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	s.answered[r.RemoteAddr]++
 	wrong := nothing
 	if s.disturb != nil {
 		wrong = s.disturb(r)

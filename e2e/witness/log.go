@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/harbinger-ha/harbinger/e2e/record"
@@ -39,7 +40,8 @@ var errSilent = errors.New("no answer in time")
 
 // measure makes a request, and completes its line.
 func (l *log) measure(timeout time.Duration, line *record.Line, do func(context.Context) error) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), timeout, errSilent)
+	ctx := logr.NewContext(context.Background(), logr.Discard()) // what client-go would log is in the errors
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSilent)
 	defer cancel()
 	line.Start = time.Now()
 	err := do(ctx)

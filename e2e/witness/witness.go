@@ -18,11 +18,11 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/record"
 )
 
-// How long the end may take: the answer to a last list, and what the watch has yet to show. Both are within the ten seconds
-// that a container gets.
+// How long the end may take: the answer to a last list, and what the watch has yet to show. Whoever ends a witness gives it
+// 20 s: that is both, and the requests which are on their way.
 const (
-	listPatience = 5 * time.Second
-	tailPatience = 2 * time.Second
+	listPatience = 8 * time.Second
+	tailPatience = 5 * time.Second
 )
 
 // retryPause is between two attempts of what is repeated until it succeeds.
