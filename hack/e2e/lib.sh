@@ -70,6 +70,11 @@ content_key() {
 	done | sha256sum | cut -c1-12
 }
 
+# module_source <module directory> <module>: where the Go module cache has its sources. Fetches them where it has not.
+module_source() {
+	(cd "$E2E_DIR/$1" && GOWORK=off GOFLAGS=-mod=readonly go mod download -json "$2") | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' | grep .
+}
+
 # need <command> <Debian package> makes sure of a command, by apt-get where there is one and we may.
 need() {
 	local cmd=$1 package=$2
