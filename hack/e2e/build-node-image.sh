@@ -2,129 +2,159 @@
 # Copyright The Harbinger Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the image of a node: Debian with systemd, containerd, kubeadm and the kubelet, and the images of the control
-# plane in its content store, so that nothing is ever pulled. Needs a Docker daemon. Prints the image's reference.
+# Builds the image of a node in the layout of kindest/node: Debian with systemd, containerd, kubeadm and the kubelet, and the
+# images of the control plane and of flannel in its content store, so that nothing is ever pulled. `kind create cluster`
+# takes it, and a privileged `docker run` of it is a host for kubeadm. Needs a Docker daemon. Prints the image's reference.
 #
 #   build-node-image.sh <directory of build-binaries.sh>
+#
+# HARBINGER_E2E_NODE_IMAGE names an image to take instead, or a file that holds one: a published kindest/node, say. It has
+# neither flannel nor the tools of the observers.
 set -euo pipefail
+directory=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=hack/e2e/lib.sh
-source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+source "$directory/lib.sh"
+# shellcheck source=hack/e2e/archive.sh
+source "$directory/archive.sh"
+# shellcheck source=hack/e2e/debian.sh
+source "$directory/debian.sh"
 
 binaries=$1
 version=$(<"$binaries/version")
-suite=bookworm # the newest Debian whose containerd and systemd still do cgroup v1
 packages=systemd,systemd-sysv,dbus,iproute2,iptables,nftables,conntrack,ethtool,socat,kmod,mount,util-linux,procps
-packages+=,containerd,runc,containernetworking-plugins,iputils-ping,iputils-arping,tcpdump,jq,ca-certificates
+packages+=,containerd,runc,containernetworking-plugins,iputils-ping,iputils-arping,tcpdump,jq,curl,ca-certificates
+flannel=harbinger.dev/flannel:e2e # never in any registry; kube-flannel.yaml names it
 
+umask 022
 work=$(mktemp -d "${TMPDIR:-/tmp}/harbinger-node.XXXXXX")
-builder=
-cleanup() {
-	[[ -z $builder ]] || docker rm --force --volumes "$builder" >/dev/null 2>&1 || true
-	rm -rf "$work"
-}
-trap cleanup EXIT
+trap 'rm -rf "$work"' EXIT
 
-# debian_mirror is where the host itself gets Debian from; another distribution has to be told.
-debian_mirror() {
-	local id codename
-	if [[ -n ${HARBINGER_DEBIAN_MIRROR:-} ]]; then
-		printf '%s\n' "$HARBINGER_DEBIAN_MIRROR"
-		return
-	fi
-	# shellcheck source=/dev/null
-	read -r id codename < <(source /etc/os-release && printf '%s %s\n' "${ID:-}" "${VERSION_CODENAME:-}")
-	[[ $id == debian ]] || die "this host is not Debian: set HARBINGER_DEBIAN_MIRROR to the address of a Debian mirror"
-	# shellcheck disable=SC2016  # the variables are apt's
-	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		awk -v codename="$codename" '$2 == codename && $3 == "main" {print $1; found = 1; exit} END {exit !found}' ||
-		die "apt names no source for $codename/main: set HARBINGER_DEBIAN_MIRROR"
-}
-
-# node_root prints the path of the Debian root file system as a tar file.
-node_root() {
-	local mirror tar start
-	tar=$HARBINGER_CACHE/root-$suite-$(content_key "$packages" "$(uname -m)").tar
-	if [[ ! -f $tar ]]; then
-		((EUID == 0)) || die "only root can debootstrap the node's root file system"
-		need debootstrap debootstrap
-		mirror=$(debian_mirror)
-		say "cold: debootstrap of $suite from $mirror"
-		start=$(now_ms)
-		nice -n 10 debootstrap --variant=minbase --include="$packages" "$suite" "$work/debian" "$mirror" \
-			>"$work/debootstrap.log" 2>&1 || {
-			tail -n 20 "$work/debootstrap.log" >&2
-			die "debootstrap failed"
-		}
-		say "debootstrap: $(seconds_since "$start") s"
-		tar -C "$work/debian" --exclude='./var/cache/apt/*' --exclude='./var/lib/apt/lists/*' --exclude='./usr/share/doc/*' \
-			--exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' -cf "$tar.partial" .
-		mv "$tar.partial" "$tar"
-		rm -rf "$work/debian"
-	fi
-	printf '%s\n' "$tar"
-}
-
-# component <reference> <binary> <path in the image>: an image of one static program.
+# component <reference> <path in the image>: an image of one static program, which has the name of the path's end.
 component() {
-	local reference=$1 binary=$2 path=$3 root=$work/$2
+	local reference=$1 path=$2 name=${2##*/} root
+	root=$work/$name
 	mkdir -p "$root/${path%/*}" "$root/etc" "$root/tmp"
-	cp -L "$binaries/$binary" "$root$path"
+	cp -L "$binaries/$name" "$root$path"
 	printf 'root:x:0:0:root:/:/\n' >"$root/etc/passwd"
-	tar -C "$root" -c . | docker import --change "ENTRYPOINT [\"$path\"]" - "$reference" >/dev/null
+	image_archive "$work/images/$name.tar" "$reference" "$root" "{\"Entrypoint\": [\"$path\"]}"
+	rm -rf "$root"
 }
 
-# kube_proxy <reference> <node root>: the static program, and Debian's packet filter tools with what they are linked to.
+# filtering <reference> <node root> <path in the image> [more programs…]: static programs, and Debian's packet filter tools.
 # The loadable matches of xtables count too: without their libraries iptables-restore fails without a word that helps.
-kube_proxy() {
-	local reference=$1 node=$2 root=$work/kube-proxy library file directory
+filtering() {
+	local reference=$1 node=$2 path=$3 name=${3##*/} root file
 	local tools=(/usr/sbin/xtables-nft-multi /usr/sbin/xtables-legacy-multi /usr/sbin/nft /usr/sbin/conntrack)
-	mkdir -p "$root"/{etc,tmp,run,var,usr/local/bin}
-	for directory in bin sbin lib lib64; do
-		mkdir -p "$root/usr/$directory"
-		ln -s "usr/$directory" "$root/$directory"
-	done
-	cp -L "$binaries/kube-proxy" "$root/usr/local/bin/"
-	while read -r file; do
-		mkdir -p "$root${file%/*}"
-		cp "$node$file" "$root$file"
-		while read -r library; do
-			mkdir -p "$root${library%/*}"
-			cp -L "$node$library" "$root$library"
-		done < <(chroot "$node" ldd "$file" | grep -o '/lib[^ ]*')
-	done < <(
-		printf '%s\n' "${tools[@]}"
-		cd "$node" && find usr/lib -path '*/xtables/*.so' -printf '/%p\n'
-	)
+	shift 2
+	root=$work/$name
+	mkdir -p "$root"/{etc,tmp,run,var}
+	mapfile -t -O ${#tools[@]} tools < <(cd "$node" && find usr/lib -path '*/xtables/*.so' -printf '/%p\n')
+	with_libraries "$root" "$node" "${tools[@]}"
 	for file in {iptables,ip6tables}{,-save,-restore}; do
 		ln -s xtables-nft-multi "$root/usr/sbin/$file"
 	done
-	tar -C "$root" -c . | docker import --change 'ENTRYPOINT ["/usr/local/bin/kube-proxy"]' \
-		--change 'ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' - "$reference" >/dev/null
+	for file in "$@"; do
+		mkdir -p "$root${file%/*}"
+		cp -L "$binaries/${file##*/}" "$root$file"
+	done
+	image_archive "$work/images/$name.tar" "$reference" "$root" \
+		"{\"Entrypoint\": [\"$path\"], \"Env\": [\"PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\"]}"
+	rm -rf "$root"
 }
 
-# node_files puts programs, units and configuration over the Debian root.
-node_files() {
-	local node=$1 pause=$2 binary
-	for binary in kubeadm kubelet kubectl etcdctl; do
+# archives <node root> writes an archive of each image that a node is to have, and prints the reference of pause.
+archives() {
+	local node=$1 reference name
+	mkdir -p "$work/images"
+	# kubeadm knows best which images it will ask for, and by which names.
+	while read -r reference; do
+		name=${reference%:*}
+		name=${name##*/}
+		case $name in
+		pause)
+			component "$reference" /pause
+			printf '%s\n' "$reference"
+			;;
+		coredns) component "$reference" /coredns ;;
+		kube-proxy) filtering "$reference" "$node" /usr/local/bin/kube-proxy ;;
+		*) component "$reference" "/usr/local/bin/$name" ;;
+		esac
+	done < <("$binaries/kubeadm" config images list --kubernetes-version "$version")
+	filtering "$flannel" "$node" /opt/bin/flanneld /opt/bin/flannelcni
+}
+
+# kind_files puts the files of kind's base image over the Debian root, and does what its Dockerfile does besides.
+kind_files() {
+	local node=$1 files
+	files=$(module_source modules/kind sigs.k8s.io/kind)/images/base/files
+	cp -r --no-preserve=mode,ownership "$files/kind" "$files/etc" "$files/LICENSES" "$node/"
+	install -m 755 "$files"/usr/local/bin/* "$node/usr/local/bin/"
+	chmod 755 "$node"/kind/bin/*
+	ln -s /usr/bin/containerd "$node/usr/local/bin/containerd" # kind's unit has it there
+	mkdir -p "$node/etc/kubernetes/manifests" "$node/kind/manifests" "$node/etc/cni/net.d"
+	printf '%s' "$version" >"$node/kind/version"
+	chroot "$node" bash -euc '
+		rm -f /lib/systemd/system/multi-user.target.wants/* /etc/systemd/system/*.wants/* \
+			/lib/systemd/system/local-fs.target.wants/* /lib/systemd/system/sockets.target.wants/*udev* \
+			/lib/systemd/system/sockets.target.wants/*initctl* /lib/systemd/system/basic.target.wants/* \
+			/lib/systemd/system/sysinit.target.wants/systemd-tmpfiles-setup.service
+		printf "ReadKMsg=no\n" >>/etc/systemd/journald.conf
+		systemctl -q enable kubelet.service containerd.service undo-mount-hacks.service
+		systemctl -q mask systemd-binfmt.service
+		ctr oci spec | jq ".hooks.createContainer += [{path: \"/kind/bin/mount-product-files.sh\"}] | del(.process.rlimits)" \
+			>/etc/containerd/cri-base.json'
+}
+
+# adapt changes what kind's files do not foresee: the node may have no right to lower an OOM score (CAP_SYS_RESOURCE), pause
+# is the one that kubeadm asks for, and Debian's containerd and plugins have directories of their own.
+adapt() {
+	local node=$1 pause=$2 config=$1/etc/containerd/config.toml
+	sed -i '/^OOMScoreAdjust=/d' "$node/etc/systemd/system/containerd.service"
+	sed -i -e "s|sandbox_image = .*|sandbox_image = \"$pause\"|" -e 's/restrict_oom_score_adj = false/restrict_oom_score_adj = true/' "$config"
+	cat >>"$config" <<-'TOML'
+		  [plugins."io.containerd.grpc.v1.cri".cni]
+		    bin_dir = "/opt/cni/bin"
+		    conf_dir = "/etc/cni/net.d"
+	TOML
+	[[ $(grep -c -e "\"$pause\"" -e 'restrict_oom_score_adj = true' "$config") == 2 ]] ||
+		die "containerd's configuration in this version of kind is another one: see adapt in ${BASH_SOURCE[0]}"
+	mkdir -p "$node/opt/cni/bin"
+	mv "$node"/usr/lib/cni/{bridge,host-local,loopback,portmap,ptp} "$node/opt/cni/bin/"
+	rm -rf "$node/usr/lib/cni"
+	install -D -m 644 "$E2E_DIR/node/sysctl.conf" "$node/etc/sysctl.d/20-kubernetes.conf"
+	install -D -m 755 "$E2E_DIR/node/entrypoint" "$node/kind/harbinger/entrypoint"
+	install -m 644 "$E2E_DIR/node/kube-flannel.yaml" "$node/kind/harbinger/kube-flannel.yml" # the name that flannel gives it
+	ln -s ../harbinger/kube-flannel.yml "$node/kind/manifests/default-cni.yaml"
+	for binary in kubeadm kubelet kubectl etcdctl crictl; do
 		install -m 755 "$(readlink -f "$binaries/$binary")" "$node/usr/bin/$binary"
 	done
-	install -D -m 755 "$E2E_DIR/node/entrypoint" "$node/usr/local/bin/entrypoint"
-	install -D -m 644 "$E2E_DIR/node/kubelet.service" "$node/etc/systemd/system/kubelet.service"
-	install -D -m 644 "$E2E_DIR/node/containerd.service" "$node/etc/systemd/system/containerd.service"
-	install -D -m 644 "$E2E_DIR/node/sysctl.conf" "$node/etc/sysctl.d/kubernetes.conf"
-	mkdir -p "$node/etc/containerd" "$node/etc/kubernetes/manifests" "$node/etc/cni/net.d"
-	sed "s|@PAUSE@|$pause|" "$E2E_DIR/node/containerd.toml" >"$node/etc/containerd/config.toml"
-	# A container has no terminals, no devices to manage and no kernel log of its own.
-	chroot "$node" bash -euc '
-		mkdir -p /etc/systemd/journald.conf.d
-		printf "[Journal]\nReadKMsg=no\nStorage=volatile\n" >/etc/systemd/journald.conf.d/container.conf
-		systemctl -q mask getty.target systemd-logind.service systemd-binfmt.service systemd-modules-load.service \
-			systemd-firstboot.service systemd-random-seed.service systemd-update-utmp.service \
-			systemd-repart.service systemd-initctl.socket systemd-tmpfiles-clean.timer \
-			dev-hugepages.mount sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
-			sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount \
-			apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer
-		systemctl -q enable containerd.service kubelet.service' 2>/dev/null
+}
+
+# preload puts images into the content store of the node's containerd, packed, as kind's own build does. That takes a
+# containerd, but no container: it runs in the root, and ends with its namespace of processes.
+preload() {
+	local node=$1
+	mkdir "$node/preload"
+	mv "$work"/images/*.tar "$node/preload/"
+	# shellcheck disable=SC2016  # $0 is the inner shell's
+	unshare --mount --net --ipc --pid --fork --kill-child bash -euc '
+		mount -t proc proc "$0/proc"
+		mount -t tmpfs tmpfs "$0/run"
+		chroot "$0" bash -euc "
+			containerd --log-level warn &
+			for ((i = 0; i < 600; i++)); do
+				! ctr version >/dev/null 2>&1 || break
+				sleep 0.1
+			done
+			for tar in /preload/*; do
+				ctr -n k8s.io images import --no-unpack \$tar
+			done
+			kill %1
+			wait"' "$node" >"$work/preload.log" 2>&1 || {
+		tail -n 20 "$work/preload.log" >&2
+		die "cannot import the images into the node's containerd"
+	}
+	rm -rf "$node/preload"
 }
 
 # forget_old_images <reference to keep>: a node image is a gigabyte.
@@ -135,58 +165,48 @@ forget_old_images() {
 	done
 }
 
-main() {
-	local key image root_tar node images reference name pause
-	key=$(content_key "$(for name in "$binaries"/*; do readlink -f "$name"; done)" "$suite" "$packages" \
-		"$E2E_DIR/node" "${BASH_SOURCE[0]}")
-	image=harbinger-e2e/node:$key
-	if docker image inspect "$image" >/dev/null 2>&1; then
-		printf '%s\n' "$image"
+# given <image or file> prints the reference.
+given() {
+	if [[ -f $1 ]]; then
+		docker load --quiet --input "$1" | sed -n 's/^Loaded image: //p' | grep . || die "$1 holds no image with a name"
 		return
 	fi
-	say "cold: building the node image"
-	root_tar=$(node_root)
-	node=$work/node
-	mkdir -p "$node"
-	tar -C "$node" -xf "$root_tar"
+	if ! docker image inspect "$1" >/dev/null 2>&1; then
+		[[ -z ${HARBINGER_E2E_DOCKER_IS_OURS:-} ]] ||
+			die "our own Docker has no image $1 and no way to pull one: set HARBINGER_E2E_NODE_IMAGE to a file of docker save"
+		docker pull --quiet "$1" >&2
+	fi
+	printf '%s\n' "$1"
+}
 
-	# kubeadm knows best which images it will ask for, and by which names.
-	images=()
-	while read -r reference; do
-		name=${reference%:*}
-		name=${name##*/}
-		case $name in
-		pause)
-			pause=$reference
-			component "$reference" pause /pause
-			;;
-		etcd) component "$reference" etcd /usr/local/bin/etcd ;;
-		coredns) component "$reference" coredns /coredns ;;
-		kube-proxy) kube_proxy "$reference" "$node" ;;
-		*) component "$reference" "$name" "/usr/local/bin/$name" ;;
-		esac
-		images+=("$reference")
-	done < <("$binaries/kubeadm" config images list --kubernetes-version "$version")
-	timed "images of the control plane" docker save --output "$work/images.tar" "${images[@]}"
-	docker image rm --no-prune "${images[@]}" >/dev/null
-
-	node_files "$node" "$pause"
-	tar -C "$node" -c . | docker import --change 'ENV container=docker' \
-		--change 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/lib/systemd/systemd"]' - "$image-empty" >/dev/null
-
-	builder=harbinger-e2e-builder-$$
-	docker run --detach --name "$builder" --label "$E2E_LABEL" --network none --pull never \
-		--security-opt seccomp=unconfined --entrypoint sleep "$image-empty" infinity >/dev/null
-	docker exec --detach "$builder" containerd
-	wait_for 60 "containerd in the builder" docker exec "$builder" ctr version
-	docker exec --interactive "$builder" ctr -n k8s.io images import --no-unpack - \
-		<"$work/images.tar" >/dev/null
-	docker stop --time 5 "$builder" >/dev/null
-	docker commit --change 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/lib/systemd/systemd"]' --change 'CMD []' "$builder" "$image" >/dev/null
-	docker rm --force --volumes "$builder" >/dev/null
-	builder=
-	docker image rm --no-prune "$image-empty" >/dev/null
-	forget_old_images "$image"
+main() {
+	local key image node pause tar
+	if [[ -n ${HARBINGER_E2E_NODE_IMAGE:-} ]]; then
+		given "$HARBINGER_E2E_NODE_IMAGE"
+		return
+	fi
+	key=$(content_key "$(for name in "$binaries"/*; do readlink -f "$name"; done)" "$DEBIAN_SUITE" "$packages" \
+		"$E2E_DIR/node/"{entrypoint,sysctl.conf,kube-flannel.yaml} "$E2E_DIR/archive.sh" "${BASH_SOURCE[0]}")
+	image=harbinger-e2e/node:$key
+	if ! docker image inspect "$image" >/dev/null 2>&1; then
+		say "cold: building the node image"
+		((EUID == 0)) || die "only root can make the node's file system"
+		tar=$(debian_root root "$packages")
+		node=$work/node
+		mkdir "$node"
+		tar -C "$node" -xf "$tar"
+		pause=$(archives "$node")
+		kind_files "$node"
+		adapt "$node" "$pause"
+		preload "$node"
+		image_archive "$work/node.tar" "$image" "$node" '{
+			"Entrypoint": ["/kind/harbinger/entrypoint", "/usr/local/bin/entrypoint", "/sbin/init"],
+			"Env": ["container=docker", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+			"StopSignal": "SIGRTMIN+3"}'
+		rm -rf "$node"
+		docker load --quiet --input "$work/node.tar" >/dev/null
+		forget_old_images "$image"
+	fi
 	printf '%s\n' "$image"
 }
 

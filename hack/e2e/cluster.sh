@@ -2,15 +2,13 @@
 # Copyright The Harbinger Authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Hosts of a control plane as containers, and what the story in run.sh does with them. Sourced; needs docker.sh.
+# Hosts of a control plane as containers, and what the story in run.sh does with them. Sourced; needs docker.sh and network.sh.
 
-NETWORK=harbinger-e2e
-PREFIX=172.30.0 # the VIP is outside the range that Docker gives away by itself
-VIP=$PREFIX.100
 NODES=(n1 n2 n3)
 
 container() { printf 'harbinger-e2e-%s' "$1"; }
-address() { printf '%s.1%s' "$PREFIX" "${1#n}"; } # n1 is 172.30.0.11
+address() { printf '%s.%s' "$PREFIX" $((129 + ${1#n})); } # n1 is 192.168.238.130
+address6() { printf '%s:%s' "$PREFIX6" $((129 + ${1#n})); }
 
 # on <node> <command…> runs a command on a host.
 on() {
@@ -32,29 +30,15 @@ put() { on_stdin "$1" dd status=none of="$2"; }
 # kube <kubectl arguments…> as the administrator, on the first host, through the VIP that admin.conf names.
 kube() { on "${KUBE_NODE:-n1}" kubectl --kubeconfig /etc/kubernetes/admin.conf "$@"; }
 
-network_up() {
-	# No masquerading: even without the guard a packet that left would have an address that nobody can answer.
-	docker network create --label "$E2E_LABEL" --driver bridge --subnet "$PREFIX.0/24" --ip-range "$PREFIX.0/27" \
-		--opt "com.docker.network.bridge.name=$GUARD_BRIDGE" \
-		--opt com.docker.network.bridge.enable_ip_masquerade=false "$NETWORK" >/dev/null
-}
-
 # node_up <node> <image> starts a host: systemd, containerd, and a kubelet that waits for kubeadm.
 # /var is a volume because containerd's overlay mounts cannot lie on Docker's.
+# shellcheck disable=SC2153  # NETWORK is of network.sh
 node_up() {
 	local node=$1 image=$2 options=()
 	[[ ! -d /lib/modules ]] || options+=(--volume /lib/modules:/lib/modules:ro)
 	docker run --detach --name "$(container "$node")" --hostname "$node" --label "$E2E_LABEL" --pull never \
-		--stop-signal SIGRTMIN+3 --privileged --cgroupns private --network "$NETWORK" --ip "$(address "$node")" \
+		--privileged --cgroupns private --network "$NETWORK" --ip "$(address "$node")" --ip6 "$(address6 "$node")" \
 		--tmpfs /run:exec --tmpfs /tmp:exec --volume /var "${options[@]}" "$image" >/dev/null
-}
-
-# unplug <node…>: a host that is killed must not send a last word to where its rules no longer translate it.
-unplug() {
-	local node
-	for node in "$@"; do
-		docker network disconnect --force "$NETWORK" "$(container "$node")" 2>/dev/null || true
-	done
 }
 
 node_ready() { on "$1" ctr version && on "$1" systemctl is-enabled kubelet; }
@@ -80,12 +64,6 @@ watch_addresses() {
 # watch_arp <image> records who announces the VIP, as another host on the network hears it.
 watch_arp() {
 	observer_up arp "$NETWORK" "$1" "exec tcpdump -Z root -p -i eth0 -l -n -e -tt arp and host $VIP"
-}
-
-# watch_strays <image> records what the hosts send to the outside, for when the guard has counted something.
-watch_strays() {
-	observer_up strays host "$1" "exec tcpdump -Z root -p -i $GUARD_BRIDGE -l -n -tt \
-		'not arp and not (dst net $PREFIX.0/24) and not multicast and not broadcast'"
 }
 
 # cni_up <node> gives the host a pod network: a veth pair per pod, addresses from the range that Kubernetes assigned to the
@@ -131,12 +109,11 @@ holders() {
 one_holder() { [[ $(holders "$@" | wc -l) == 1 ]]; }
 
 # harbinger_container <node>: the id of Harbinger's running container on the host.
-# shellcheck disable=SC2153  # IMAGE is run.sh's
 harbinger_container() {
 	# shellcheck disable=SC2016  # awk's variables
 	on "$1" bash -c 'join -j 1 \
 		<(ctr -n k8s.io containers ls | awk -v image="$0" "\$2 == image {print \$1}" | sort) \
-		<(ctr -n k8s.io tasks ls | awk "\$3 == \"RUNNING\" {print \$1, \$2}" | sort) | cut -d" " -f1 | grep .' "$IMAGE"
+		<(ctr -n k8s.io tasks ls | awk "\$3 == \"RUNNING\" {print \$1, \$2}" | sort) | cut -d" " -f1 | grep .' "$HARBINGER_E2E_IMAGE"
 }
 
 harbinger_pid() {

@@ -6,7 +6,8 @@
 #
 # A daemon that runs already is used where it can run privileged containers. Else one is started, in network and mount
 # namespaces of its own: its bridge, its packet filter and its routes never touch the host, none of them outlives it, and
-# there is no way out of its network in the first place. Its images stay in the cache.
+# there is no way out of its network in the first place. Its images stay in the cache. Its resolver knows the names of the
+# containers and asks nobody else: for what it does not know, the name server is 127.0.0.1, where none is.
 
 DOCKER_STATE=$HARBINGER_CACHE/docker # images of our own daemon
 DOCKER_RUN=                          # its run-time files; set while we have one
@@ -49,13 +50,13 @@ docker_up() {
 	DOCKER_RUN=$(mktemp -d "${TMPDIR:-/tmp}/harbinger-docker.XXXXXX")
 	local options=(
 		--data-root "$DOCKER_STATE" --exec-root "$DOCKER_RUN/exec" --pidfile "$DOCKER_RUN/dockerd.pid"
-		--host "unix://$DOCKER_RUN/docker.sock" --bridge none --log-level warn
+		--host "unix://$DOCKER_RUN/docker.sock" --bridge none --dns 127.0.0.1 --log-level warn
 	)
 	if [[ -n $runtime ]]; then
 		! lacks_sys_resource || say "no CAP_SYS_RESOURCE here: a host of the test has all other capabilities"
 		options+=(--add-runtime "ociruntime=$runtime" --default-runtime ociruntime)
 	fi
-	# The default route makes the namespace look like a host with an uplink: a packet that wants to leave is forwarded, so
+	# The default routes make the namespace look like a host with an uplink: a packet that wants to leave is forwarded, so
 	# that the guard sees and counts it. The uplink is a cable whose other end is not plugged in.
 	# shellcheck disable=SC2016  # expanded by the inner shell
 	TMPDIR=$DOCKER_RUN unshare --net --mount bash -c '
@@ -65,6 +66,7 @@ docker_up() {
 		ip link set uplink0 up
 		ip link set uplink1 up
 		ip route add default dev uplink0
+		ip -6 route add default dev uplink0 || true # there may be no IPv6 here
 		exec dockerd "$@"' dockerd "${options[@]}" >"$DOCKER_RUN/dockerd.log" 2>&1 {docker_lock}>&- &
 	DOCKER_PID=$!
 	printf '%s %s\n' "$DOCKER_PID" "$DOCKER_RUN" >"$HARBINGER_CACHE/docker.pid"
@@ -116,13 +118,25 @@ docker_down() {
 	unset DOCKER_HOST HARBINGER_E2E_DOCKER_IS_OURS
 }
 
+# docker_ours <docker ps flags…> lists the containers of this test: those with our labels, and what kind has made, which is
+# on our network if it is up.
+docker_ours() {
+	local network
+	docker ps -q --filter "label=$E2E_LABEL" "$@"
+	docker ps -q --filter "label=$E2E_LABEL-environment" "$@"
+	for network in $(docker network ls -q --filter "label=$E2E_LABEL"); do
+		docker ps -q --filter "network=$network" "$@"
+	done
+	docker ps -q --filter "label=io.x-k8s.kind.cluster=$E2E_LABEL" "$@"
+}
+
 # docker_remove_ours removes every container and network of this test, of this run or of one that was killed.
 docker_remove_ours() {
 	local found
 	# A paused container cannot be stopped.
-	found=$(docker ps -q --filter "label=$E2E_LABEL" --filter status=paused)
+	found=$(docker_ours --filter status=paused | sort -u)
 	[[ -z $found ]] || xargs docker unpause <<<"$found" >/dev/null || true
-	found=$(docker ps -aq --filter "label=$E2E_LABEL")
+	found=$(docker_ours --all | sort -u)
 	[[ -z $found ]] || xargs docker rm --force --volumes <<<"$found" >/dev/null
 	found=$(docker network ls -q --filter "label=$E2E_LABEL")
 	[[ -z $found ]] || xargs docker network rm <<<"$found" >/dev/null

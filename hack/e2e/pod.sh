@@ -40,7 +40,7 @@ process_field() { # process_field <node> <pid> <field of /proc/<pid>/status>
 # declared <node> <jq expression>: of our container as the kubelet shows it to the API, which is the file it read.
 declared() {
 	kube get pods -n kube-system --field-selector "spec.nodeName=$1" -o json |
-		on_stdin "$1" jq -r --arg image "$IMAGE" "
+		on_stdin "$1" jq -r --arg image "$HARBINGER_E2E_IMAGE" "
 			.items[] | select(.spec.containers[0].image == \$image) | .spec as \$pod | .spec.containers[0] | $2"
 }
 

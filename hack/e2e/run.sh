@@ -11,6 +11,7 @@
 #   HARBINGER_DEBIAN_MIRROR  a Debian mirror, on hosts that are not Debian
 #   HARBINGER_BINARY         a program to take instead of building ./cmd/harbinger
 #   HARBINGER_E2E_OWN_DOCKER =1: start a Docker daemon of our own even if one runs
+#   HARBINGER_E2E_NODE_IMAGE an image of a host to take instead of building one    (see build-node-image.sh)
 #   HARBINGER_E2E_OUT        logs of a run that failed                             (out/e2e)
 set -Eeuo pipefail
 directory=$(dirname "${BASH_SOURCE[0]}")
@@ -20,17 +21,19 @@ source "$directory/lib.sh"
 source "$directory/docker.sh"
 # shellcheck source=hack/e2e/guard.sh
 source "$directory/guard.sh"
+# shellcheck source=hack/e2e/network.sh
+source "$directory/network.sh"
+# shellcheck source=hack/e2e/environment.sh
+source "$directory/environment.sh"
 # shellcheck source=hack/e2e/cluster.sh
 source "$directory/cluster.sh"
 # shellcheck source=hack/e2e/pod.sh
 source "$directory/pod.sh"
 
-IMAGE=harbinger.dev/harbinger:e2e # never in any registry: what runs is what was imported
 OUT=${HARBINGER_E2E_OUT:-$REPO_DIR/out/e2e}
 began=$(now_ms)
 rows=()
 failed=0
-guard_is_up=
 
 chapter() { printf '\n[%6s s] %s\n' "$(seconds_since "$began")" "$*" >&2; }
 
@@ -56,30 +59,17 @@ table() {
 }
 
 finish() {
-	local status=$? packets strays
+	local status=$? was_up=$ENVIRONMENT_IS_UP
 	trap - EXIT ERR INT TERM
 	set +e
 	[[ $status == 0 ]] || failed=1
-	if ((failed)) && [[ -n $guard_is_up ]]; then
+	if ((failed)) && [[ -n $was_up ]]; then
 		chapter "it failed: saving logs to $OUT"
 		save_logs "$OUT"
 	fi
-	if [[ -n $guard_is_up ]]; then
-		chapter "taking everything down"
-		unplug "${NODES[@]}"
-		strays=$(observer_log strays | head -n 20)
-		docker_remove_ours
-		# Only now: to the last container the rule stands, and the count is complete.
-		if packets=$(guard_count); then
-			result "packets that tried to leave the machine" "$packets" 0 at_most "$packets" 0
-			[[ $packets == 0 ]] || printf '%s\n' "$strays" >&2
-		else
-			result "packets that tried to leave the machine" "the guard rule is gone" 0 false
-		fi
-		guard_down
-	fi
-	restore_inotify
-	docker_down
+	chapter "taking everything down"
+	environment_down
+	[[ -z $was_up ]] || result "packets that tried to leave the machine" "${GUARD_REFUSED:-not counted}" 0 at_most "$GUARD_REFUSED" 0
 	table
 	if ((failed)); then
 		printf '\nFAILED after %s s; logs: %s\n' "$(seconds_since "$began")" "$OUT"
@@ -93,51 +83,31 @@ trap finish EXIT
 trap 'printf "error: line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
 trap 'exit 130' INT TERM
 
-# Three hosts with systemd, containerd and a kubelet each need more inotify instances than some kernels allow one user.
-# The old value is kept in a file, so that the run after one that was killed can put it back.
-inotify=/proc/sys/fs/inotify/max_user_instances
-inotify_before=$HARBINGER_CACHE/inotify-before
-raise_inotify() {
-	(($(<"$inotify") < 1024)) || return 0
-	cat "$inotify" >"$inotify_before"
-	echo 1024 >"$inotify"
-}
-restore_inotify() {
-	[[ -s $inotify_before ]] || return 0
-	cat "$inotify_before" >"$inotify"
-	rm -f "$inotify_before"
-}
-
 # --- the story ---------------------------------------------------------------------------------------------------------
 
 manifest_path=/etc/kubernetes/manifests/ha.yaml
-manifest_command=(harbinger manifest --vip "$VIP/24" --kubeadm-config /root/init.yaml --image "$IMAGE")
-for node in "${NODES[@]}"; do
-	manifest_command+=(--peer "$(address "$node")" --backend "$(address "$node"):6443")
-done
+manifest_command=()
 declare -A manifest_sums # of ha.yaml per host, when it was written
 
 build() {
 	chapter "building (cached in $HARBINGER_CACHE)"
-	binaries=$("$E2E_DIR/build-binaries.sh")
-	version=$(<"$binaries/version")
-	docker_up "$binaries/ociruntime"
-	docker_remove_ours
-	node_image=$("$E2E_DIR/build-node-image.sh" "$binaries")
-	"$REPO_DIR/hack/image.sh" --tag "$IMAGE" --output "$OUT/image.tar" >&2
-	local size
-	size=$(docker image inspect --format '{{.Size}}' "$IMAGE")
+	local size node
+	environment_build "$OUT"
+	node_image=$HARBINGER_E2E_NODE_IMAGE
+	version=$(<"$HARBINGER_E2E_BINARIES/version")
+	size=$(docker image inspect --format '{{.Size}}' "$HARBINGER_E2E_IMAGE")
 	result "image of Harbinger" "$((size / 1000)) kB" "30000 kB" at_most "$size" 30000000
+
+	manifest_command=(harbinger manifest --vip "$VIP/24" --kubeadm-config /root/init.yaml --image "$HARBINGER_E2E_IMAGE")
+	for node in "${NODES[@]}"; do
+		manifest_command+=(--peer "$(address "$node")" --backend "$(address "$node"):6443")
+	done
 }
 
 hosts_up() {
 	chapter "three hosts on $PREFIX.0/24, and a guard that lets nothing out"
 	local node
-	raise_inotify
-	network_up # first: Docker makes the guard's chain with the first bridge
-	guard_up
-	guard_is_up=yes
-	watch_strays "$node_image"
+	environment_up
 	for node in "${NODES[@]}"; do
 		node_up "$node" "$node_image"
 	done
@@ -145,15 +115,15 @@ hosts_up() {
 		wait_for 120 "$node: systemd and containerd" node_ready "$node"
 		host_has "$node" NET_ADMIN NET_RAW BPF SYS_NICE ||
 			die "this Docker cannot make a host that can run the pod: try HARBINGER_E2E_OWN_DOCKER=1"
-		put "$node" /usr/local/bin/harbinger <"$REPO_DIR/bin/linux/$(go env GOHOSTARCH)/harbinger"
+		put "$node" /usr/local/bin/harbinger <"$HARBINGER_E2E_PROGRAM"
 		on "$node" chmod 755 /usr/local/bin/harbinger
-		docker exec --interactive "$(container "$node")" ctr -n k8s.io images import - <"$OUT/image.tar" >/dev/null
+		docker exec --interactive "$(container "$node")" ctr -n k8s.io images import - <"$HARBINGER_E2E_IMAGE_TAR" >/dev/null
 		# Only the first host runs kubeadm with this file; the others have it because the command line is the same.
 		sed -e "s/@ADDRESS@/$(address n1)/; s/@VIP@/$VIP/; s/@VERSION@/$version/" "$E2E_DIR/node/init.yaml" |
 			put "$node" /root/init.yaml
 		watch_addresses "$node" "$node_image"
 	done
-	rm -f "$OUT/image.tar"
+	rm -f "$HARBINGER_E2E_IMAGE_TAR"
 	watch_arp "$node_image"
 }
 
@@ -172,7 +142,7 @@ manifest_sum() { on "$1" sha256sum "$manifest_path" | cut -d' ' -f1; }
 # image_writes_the_same: the program inside the image, started by containerd alone, as on a host without the program.
 image_writes_the_same() {
 	on n1 ctr -n k8s.io run --rm --net-host --mount type=bind,src=/root/init.yaml,dst=/root/init.yaml,options=rbind:ro \
-		"$IMAGE" "manifest-$RANDOM" "${manifest_command[@]}" --output - 2>/dev/null | on_stdin n1 cmp - "$manifest_path"
+		"$HARBINGER_E2E_IMAGE" "manifest-$RANDOM" "${manifest_command[@]}" --output - 2>/dev/null | on_stdin n1 cmp - "$manifest_path"
 }
 
 first_host() {
@@ -317,7 +287,7 @@ client_up() {
 	name=$(container "client-$1")
 	docker create --name "$name" --label "$E2E_LABEL" --pull never --network "$NETWORK" --entrypoint /outage "$node_image" \
 		-url "https://$VIP:6443$2" -ca /ca.crt >/dev/null
-	docker cp -L "$binaries/outage" "$name:/outage"
+	docker cp -L "$HARBINGER_E2E_BINARIES/outage" "$name:/outage"
 	on n1 cat /etc/kubernetes/pki/ca.crt >"$OUT/ca.crt"
 	docker cp "$OUT/ca.crt" "$name:/ca.crt"
 	docker start "$name" >/dev/null
@@ -331,7 +301,7 @@ sidecars_ready() {
 	local not_ready
 	# shellcheck disable=SC2016  # jq's variable
 	not_ready=$(kube --request-timeout=2s get pods -n kube-system -o json |
-		on_stdin "$KUBE_NODE" jq -r --arg image "$IMAGE" '.items[] | select(.spec.containers[0].image == $image) |
+		on_stdin "$KUBE_NODE" jq -r --arg image "$HARBINGER_E2E_IMAGE" '.items[] | select(.spec.containers[0].image == $image) |
 			select([.status.conditions[] | select(.type == "Ready" and .status == "True")] == []) | .metadata.name')
 	[[ -z $not_ready ]]
 }
