@@ -28,6 +28,9 @@ image: ## the container image, FROM scratch, and a tar of it for hosts without a
 e2e: ## a real kubeadm cluster of three control planes behind the VIP (needs Docker; builds Kubernetes at the first run)
 	@hack/e2e/run.sh
 
+smoke: ## a kind cluster of three control planes and a worker behind the VIP, and failovers under load (needs Docker, as e2e)
+	@hack/e2e/stories.sh -short -run '^TestKind$$'
+
 bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs each, in turn
 	@hack/prerequisites.sh test
 	@go run ./hack/bench -runs $(RUNS)
@@ -50,4 +53,4 @@ verify: ## formatting, vet, staticcheck, tidy modules, shell syntax, golden file
 clean: ## remove what the targets above have built in this folder
 	rm -rf bin out
 
-.PHONY: help demo test build image e2e bench faults fuzz model verify clean
+.PHONY: help demo test build image e2e smoke bench faults fuzz model verify clean

@@ -44,7 +44,7 @@ var leaves = []string{"pkg/logging", "pkg/metrics", "pkg/version"}
 
 // tools are programs and helpers beside the product: they may import anything, and no package of the product imports them.
 // pkg/trial puts the product and its peers through faults in the lab, for the tests, the demo and the benchmark.
-var tools = []string{"pkg/internal/lab", "pkg/trial", "hack/", "e2e/"}
+var tools = []string{"pkg/internal/lab", "pkg/trial", "hack/", "e2e"}
 
 // owners names the packages that may import an outside library, by the prefix of its path.
 var owners = map[string][]string{

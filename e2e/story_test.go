@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/cluster"
+	"github.com/harbinger-ha/harbinger/e2e/record"
+)
+
+// A story is a cluster with those who watch it.
+type story struct {
+	*cluster.Cluster
+	t         *testing.T
+	addresses map[*cluster.Host][]*cluster.Observer // one after another: a machine that is switched on has a new network
+	arp       *cluster.Observer
+	witness   *cluster.Observer
+}
+
+// tell ends the cluster with the test, and keeps its logs where the test failed.
+func tell(t *testing.T, c *cluster.Cluster) *story {
+	t.Helper()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
+		defer cancel()
+		if t.Failed() {
+			directory := filepath.Join(c.Out, strings.ReplaceAll(t.Name(), "/", "-"))
+			t.Logf("logs are in %s", directory)
+			c.Save(ctx, directory) // what it cannot get is missing there
+		}
+		if err := c.Remove(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return &story{Cluster: c, t: t, addresses: make(map[*cluster.Host][]*cluster.Observer)}
+}
+
+// watch starts those who look at the network.
+func (s *story) watch() {
+	s.t.Helper()
+	for _, h := range s.ControlPlane {
+		s.watchAddresses(h)
+	}
+	var err error
+	s.arp, err = s.ObserveARP(s.t.Context())
+	must(s.t, err)
+}
+
+func (s *story) watchAddresses(h *cluster.Host) {
+	s.t.Helper()
+	o, err := s.ObserveAddresses(s.t.Context(), h, len(s.addresses[h])+1)
+	must(s.t, err)
+	s.addresses[h] = append(s.addresses[h], o)
+}
+
+// settle waits for the state in which a fault may be judged: every node and pod is ready, one host holds the virtual IP,
+// and the Lease arbitrates everywhere.
+func (s *story) settle(t *testing.T) *cluster.Host {
+	t.Helper()
+	must(t, s.Ready(t.Context(), 5*time.Minute))
+	must(t, s.Arbitrated(t.Context(), time.Minute))
+	holder, err := s.Holder(t.Context(), time.Minute)
+	must(t, err)
+	return holder
+}
+
+// startWitness starts the client that lists, writes and watches through the virtual IP all the time.
+func (s *story) startWitness(t *testing.T, arguments ...string) {
+	t.Helper()
+	var err error
+	s.witness, err = s.Client(t.Context(), "witness", witness, arguments...)
+	must(t, err)
+	for _, op := range []record.Op{record.Version, record.List, record.Write, record.Watch} {
+		s.served(t, op, time.Time{})
+	}
+}
+
+// log returns what the witness has written so far.
+func (s *story) log(t *testing.T) record.Log {
+	t.Helper()
+	text, err := s.witness.Log(t.Context())
+	must(t, err)
+	log, err := record.ReadLog(strings.NewReader(text))
+	must(t, err)
+	return log
+}
+
+// served waits until a request that was begun after the time given has been answered.
+func (s *story) served(t *testing.T, op record.Op, after time.Time) {
+	t.Helper()
+	must(t, cluster.Until(t.Context(), 2*time.Minute, fmt.Sprintf("a %s is answered through the virtual IP", op), func(context.Context) error {
+		if !s.log(t).Since(after).Answered(op) {
+			return errors.New("none is yet")
+		}
+		return nil
+	}))
+}
+
+// judge compares what was seen since a time with the bounds.
+func (s *story) judge(t *testing.T, f fault, before, after *cluster.Host, began time.Time) {
+	t.Helper()
+	now := time.Now()
+	s.served(t, record.Watch, now) // and the writes that make the events
+	log := s.log(t)
+	outage := log.Outage(record.Version, began, now)
+	what := f.name
+	checkTime(t, what, outage.Length(), f.bound)
+	t.Logf("/version: %v; list: %v; write: %v", outage, log.Outage(record.List, began, now), log.Outage(record.Write, began, now))
+
+	moved := before != after
+	check(t, f.moves || !moved, "  the virtual IP", before.Name+" -> "+after.Name, map[bool]string{true: "may move", false: "stays"}[f.moves])
+	kernels, listeners := s.held(t, began, now), s.claimed(t, began, now)
+	checkTime(t, "  two hosts had it in their kernels", kernels.Shared().Longest().Length(), bothHold)
+	checkTime(t, "  two hosts answered ARP for it", listeners.Shared().Longest().Length(), bothAnswer)
+	broken := 0
+	for _, b := range log.Since(began).Breaks() {
+		if b.Resumed.IsZero() {
+			broken++
+		}
+	}
+	check(t, broken == 0, "  watches that did not come back by themselves", fmt.Sprint(broken), "0")
+}
+
+// Bounds of election.md 2.3: a host that is not live keeps the address for its lifetime in the kernel, and is heard at
+// most until then.
+const (
+	bothHold   = 4100 * time.Millisecond           // S3
+	bothAnswer = time.Second + 50*time.Millisecond // S1
+)
+
+// held tells which kernels had the virtual IP when.
+func (s *story) held(t *testing.T, from, to time.Time) record.Timeline {
+	t.Helper()
+	var changes []record.Change
+	for h, observers := range s.addresses {
+		for _, o := range observers {
+			text, err := o.Log(t.Context())
+			must(t, err)
+			some, err := record.ReadAddresses(strings.NewReader(text), h.Name, s.VIP)
+			must(t, err)
+			changes = append(changes, some...)
+		}
+	}
+	return record.NewTimeline(changes, from, to)
+}
+
+// claimed tells which hosts answered for the virtual IP when, as another one on the network heard it.
+func (s *story) claimed(t *testing.T, from, to time.Time) record.Timeline {
+	t.Helper()
+	text, err := s.arp.Log(t.Context())
+	must(t, err)
+	claims, err := record.ReadClaims(strings.NewReader(text), s.VIP)
+	must(t, err)
+	return record.NewTimeline(record.Claimants(claims, 6*time.Second), from, to)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
