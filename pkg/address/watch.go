@@ -134,7 +134,7 @@ func (w *watcher) concerns(m syscall.NetlinkMessage) bool {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
 		return w.state.Kind == LinkDown || indexOf(m) == w.cfg.Link.Index
 	case unix.RTM_NEWADDR:
-		return indexOf(m) == w.cfg.Link.Index && !w.virtual(addressOf(m))
+		return (w.state.Kind == LinkDown || indexOf(m) == w.cfg.Link.Index) && !w.virtual(addressOf(m))
 	case unix.RTM_DELADDR:
 		return indexOf(m) == w.cfg.Link.Index
 	}
@@ -184,10 +184,7 @@ func (w *watcher) send(ctx context.Context, ev Event) error {
 func (w *watcher) link() (Link, error) {
 	found, err := w.handle.LinkByIndex(w.cfg.Link.Index)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		if _, err := w.handle.LinkByName(w.cfg.Link.Name); err == nil {
-			return Link{}, fmt.Errorf("%s: %w", w.cfg.Link.Name, ErrLinkReplaced)
-		}
-		return Link{}, nil
+		return Link{}, w.replaced()
 	}
 	if err != nil {
 		return Link{}, fmt.Errorf("read %s: %w", w.cfg.Link.Name, err)
@@ -198,6 +195,21 @@ func (w *watcher) link() (Link, error) {
 	}
 	addrs, err := addresses(w.handle)
 	return newLink(found.Attrs(), addrs), err
+}
+
+// replaced returns ErrLinkReplaced if, in the place of a link that was deleted, there is one with its name or with an address
+// of the node.
+func (w *watcher) replaced() error {
+	if _, err := w.handle.LinkByName(w.cfg.Link.Name); err == nil {
+		return fmt.Errorf("%s: %w", w.cfg.Link.Name, ErrLinkReplaced)
+	}
+	addrs, err := addresses(w.handle)
+	for _, addr := range addrs {
+		if own := prefixOf(addr).Addr(); slices.Contains(w.own, own) {
+			return fmt.Errorf("%s is gone, and %s on another interface: %w", w.cfg.Link.Name, own, ErrLinkReplaced)
+		}
+	}
+	return err
 }
 
 func (w *watcher) stateOf(l Link) Event {
