@@ -31,7 +31,7 @@ func (c *Cluster) ObserveARP(ctx context.Context) (*Observer, error) {
 
 func (e Environment) observe(ctx context.Context, name, network, script string) (*Observer, error) {
 	o := &Observer{Name: name, container: prefix + name}
-	_, err := docker(ctx, nil, "run", "--detach", "--name", o.container, "--label", Label, "--pull", "never",
+	_, err := docker(ctx, nil, "run", "--detach", "--name", o.container, "--label", Label, "--pull", "never", "--stop-signal", "SIGTERM",
 		"--network", network, "--cap-add", "NET_RAW", "--entrypoint", "bash", e.NodeImage, "-c", script)
 	return o, err
 }
@@ -40,7 +40,7 @@ func (e Environment) observe(ctx context.Context, name, network, script string) 
 // arguments are --kubeconfig and a file.
 func (c *Cluster) Client(ctx context.Context, name, program string, args ...string) (*Observer, error) {
 	o := &Observer{Name: name, container: prefix + name}
-	if _, err := docker(ctx, nil, append([]string{"create", "--name", o.container, "--label", Label, "--pull", "never",
+	if _, err := docker(ctx, nil, append([]string{"create", "--name", o.container, "--label", Label, "--pull", "never", "--stop-signal", "SIGTERM",
 		"--network", c.Network, "--entrypoint", "/program", c.NodeImage, "--kubeconfig", "/admin.conf"}, args...)...); err != nil {
 		return nil, err
 	}

@@ -285,7 +285,7 @@ ready_bound=15000
 client_up() {
 	local name
 	name=$(container "client-$1")
-	docker create --name "$name" --label "$E2E_LABEL" --pull never --network "$NETWORK" --entrypoint /outage "$node_image" \
+	docker create --name "$name" --label "$E2E_LABEL" --pull never --stop-signal SIGTERM --network "$NETWORK" --entrypoint /outage "$node_image" \
 		-url "https://$VIP:6443$2" -ca /ca.crt >/dev/null
 	docker cp -L "$HARBINGER_E2E_BINARIES/outage" "$name:/outage"
 	on n1 cat /etc/kubernetes/pki/ca.crt >"$OUT/ca.crt"
