@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
 )
 
 // Quicken gives the checks of a converted configuration the default times where they would notice a dead apiserver later
@@ -23,8 +24,8 @@ func Quicken(cfg *v1alpha1.HarbingerConfiguration) string {
 	}
 	timeout := cmp.Or(check.Timeout.Duration, v1alpha1.DefaultHealthCheckTimeout)
 	detection := time.Duration(cmp.Or(check.FailureThreshold, v1alpha1.DefaultFailureThreshold))*interval + timeout
-	adverts := 3 * cmp.Or(cfg.Election.VRRP.AdvertisementInterval.Duration, v1alpha1.DefaultAdvertisementInterval)
-	if timeout <= interval && detection <= max(adverts, 3*time.Second) {
+	adverts := cmp.Or(cfg.Election.VRRP.AdvertisementInterval.Duration, v1alpha1.DefaultAdvertisementInterval)
+	if timeout <= interval && detection <= validation.DetectionLimit(adverts) {
 		return ""
 	}
 	check.Interval, check.Timeout, check.FailureThreshold, check.SuccessThreshold = metav1.Duration{}, metav1.Duration{}, 0, 0

@@ -19,6 +19,11 @@ const missedAdverts = 3
 // slowestDetection is how long the balancer may take to notice a dead apiserver whatever the advertisement interval is.
 const slowestDetection = 3 * time.Second
 
+// DetectionLimit returns how long the balancer may take to notice a dead apiserver.
+func DetectionLimit(advertisementInterval time.Duration) time.Duration {
+	return max(missedAdverts*advertisementInterval, slowestDetection)
+}
+
 func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	lb := &cfg.LoadBalancer
 	errs := oneOf(fldPath.Child("policy"), lb.Policy, config.PolicyRoundRobin, config.PolicyLeastConnections, config.PolicySourceHash)
@@ -94,7 +99,7 @@ func validateHealthCheck(fldPath *field.Path, cfg *config.HarbingerConfiguration
 func validateDetection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	check := &cfg.HealthCheck
 	detection := time.Duration(check.FailureThreshold)*check.Interval + check.Timeout
-	limit := max(missedAdverts*cfg.Election.VRRP.AdvertisementInterval, slowestDetection)
+	limit := DetectionLimit(cfg.Election.VRRP.AdvertisementInterval)
 	if detection <= limit {
 		return nil
 	}
