@@ -51,18 +51,24 @@ func checkTexts(t *testing.T, what string, texts, want []string) {
 	}
 }
 
+// recipe carries over both files of a recipe, whose names have a prefix in testdata.
+func recipe(t *testing.T, prefix string) (cfg v1alpha1.HarbingerConfiguration, warnings []string) {
+	t.Helper()
+	first, err := convert.Keepalived("keepalived.conf", read(t, prefix+"keepalived.conf"), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := convert.HAProxy("haproxy.cfg", read(t, prefix+"haproxy.cfg"), &cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg, warned(append(first, second...))
+}
+
 // The classic recipe is carried over as README's table has it.
 func TestClassicRecipe(t *testing.T) {
-	var cfg v1alpha1.HarbingerConfiguration
-	warnings, err := convert.Keepalived("keepalived.conf", read(t, "keepalived.conf"), &cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	more, err := convert.HAProxy("haproxy.cfg", read(t, "haproxy.cfg"), &cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkTexts(t, "warnings", warned(append(warnings, more...)), []string{
+	cfg, warnings := recipe(t, "")
+	checkTexts(t, "warnings", warnings, []string{
 		"keepalived.conf:9: script", "haproxy.cfg:16: retries", "haproxy.cfg:18: timeout queue", "haproxy.cfg:20: timeout client", "haproxy.cfg:21: timeout server",
 		"haproxy.cfg:37: server k8s-1", "haproxy.cfg:38: server k8s-2", "haproxy.cfg:39: server k8s-3", "haproxy.cfg:41: listen stats",
 	})
@@ -98,16 +104,8 @@ func TestClassicRecipe(t *testing.T) {
 
 // The recipe of kubeadm's own document is carried over too, but for the times of its checks.
 func TestKubeadmsRecipe(t *testing.T) {
-	var cfg v1alpha1.HarbingerConfiguration
-	warnings, err := convert.Keepalived("keepalived.conf", read(t, "kubeadm-keepalived.conf"), &cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	more, err := convert.HAProxy("haproxy.cfg", read(t, "kubeadm-haproxy.cfg"), &cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkTexts(t, "warnings", warned(append(warnings, more...)), []string{
+	cfg, warnings := recipe(t, "kubeadm-")
+	checkTexts(t, "warnings", warnings, []string{
 		"keepalived.conf:8: script",
 		"haproxy.cfg:22: retries", "haproxy.cfg:24: timeout queue", "haproxy.cfg:26: timeout client", "haproxy.cfg:27: timeout server",
 		"haproxy.cfg:50: server n1", "haproxy.cfg:51: server n2", "haproxy.cfg:52: server n3",
