@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLinkReplaced is the error of Watch when the interface was made anew or got another hardware address: sockets and
-// announcements that are bound to the old one are of no use any more.
+// ErrLinkReplaced is the error of Watch when the interface was made anew, by its name or another, or got another hardware
+// address: sockets and announcements that are bound to the old one are of no use any more.
 var ErrLinkReplaced = errors.New("interface was replaced")
 
 // EventKind says what happened.

@@ -158,46 +158,39 @@ func flood(changes int) error {
 	return nil
 }
 
+// In the place of a link that was deleted may come one of its name, or one of another name with the node's address: a
+// container that is connected again, a bond or a bridge that is made.
 func TestWatchReportsADeletedLink(t *testing.T) {
-	h := newHost(t)
-	a := newAddresses(t, h, Config{})
-	events := make(chan Event)
-	done := startWatch(t, h, a, events)
-	expect(t, events, Event{Kind: LinkUp})
-	setLink(t, h, netlink.LinkDel)
-	expect(t, events, Event{Kind: LinkDown})
-	must(t, h.Do(func() error {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name = lab.Interface
-		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "peer"})
-	}))
-	waitError(t, done, ErrLinkReplaced)
-}
-
-// A container that is connected again, a bond or a bridge that is made: the address of the node comes back on an interface of
-// another name.
-func TestWatchReportsTheNodesAddressOnAnotherLink(t *testing.T) {
-	h := newHost(t)
-	a := newAddresses(t, h, Config{})
-	own := a.own()[0]
-	events := make(chan Event)
-	done := startWatch(t, h, a, events)
-	expect(t, events, Event{Kind: LinkUp})
-	setLink(t, h, netlink.LinkDel)
-	expect(t, events, Event{Kind: LinkDown})
-	must(t, h.Do(func() error {
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name = "other"
-		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "peer"}); err != nil {
-			return err
-		}
-		link, err := netlink.LinkByName("other")
-		if err != nil {
-			return err
-		}
-		return netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: own.AsSlice(), Mask: net.CIDRMask(24, 32)}})
-	}))
-	waitError(t, done, ErrLinkReplaced)
+	for name, place := range map[string]struct {
+		link    string
+		address bool
+	}{
+		"the same name":                  {link: lab.Interface},
+		"another name, the same address": {link: "other", address: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			a := newAddresses(t, h, Config{})
+			events := make(chan Event)
+			done := startWatch(t, h, a, events)
+			expect(t, events, Event{Kind: LinkUp})
+			setLink(t, h, netlink.LinkDel)
+			expect(t, events, Event{Kind: LinkDown})
+			must(t, h.Do(func() error {
+				attrs := netlink.NewLinkAttrs()
+				attrs.Name = place.link
+				if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "peer"}); err != nil || !place.address {
+					return err
+				}
+				link, err := netlink.LinkByName(place.link)
+				if err != nil {
+					return err
+				}
+				return netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: a.own()[0].AsSlice(), Mask: net.CIDRMask(24, 32)}})
+			}))
+			waitError(t, done, ErrLinkReplaced)
+		})
+	}
 }
 
 func TestWatchReportsANewHardwareAddress(t *testing.T) {
