@@ -3,7 +3,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What there is before the first host and after the last: programs and images, a Docker daemon, the network, and the guard
-# that lets nothing out. Sourced; needs lib.sh, docker.sh, guard.sh, network.sh.
+# that lets nothing out. Sourced; needs lib.sh.
+#
+#   HARBINGER_CACHE          where built things and Docker's images are kept       ($XDG_CACHE_HOME/harbinger)
+#   HARBINGER_DEBIAN_MIRROR  a Debian mirror, on hosts that are not Debian
+#   HARBINGER_BINARY         a program to take instead of building ./cmd/harbinger
+#   HARBINGER_E2E_OWN_DOCKER =1: start a Docker daemon of our own even if one runs
+#   HARBINGER_E2E_NODE_IMAGE an image of a host to take instead of building one    (see build-node-image.sh)
+#   HARBINGER_E2E_OUT        logs of a run that failed                             (out/e2e)
 #
 #   environment_build <directory for Harbinger's image and for logs>
 #   environment_up
@@ -20,6 +27,13 @@
 #   HARBINGER_E2E_CLASSIC_TAR  file with the image of keepalived and haproxy
 #   HARBINGER_E2E_NETWORK      name of the network in Docker
 #   HARBINGER_E2E_OUT          directory of the logs
+
+# shellcheck source=hack/e2e/docker.sh
+source "$E2E_DIR/docker.sh"
+# shellcheck source=hack/e2e/guard.sh
+source "$E2E_DIR/guard.sh"
+# shellcheck source=hack/e2e/network.sh
+source "$E2E_DIR/network.sh"
 
 ENVIRONMENT_IS_UP=
 GUARD_REFUSED= # packets that wanted to leave the machine, once all is down; empty if they were not counted

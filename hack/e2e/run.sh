@@ -7,22 +7,11 @@
 #
 #   hack/e2e/run.sh
 #
-#   HARBINGER_CACHE          where built things and Docker's images are kept       ($XDG_CACHE_HOME/harbinger)
-#   HARBINGER_DEBIAN_MIRROR  a Debian mirror, on hosts that are not Debian
-#   HARBINGER_BINARY         a program to take instead of building ./cmd/harbinger
-#   HARBINGER_E2E_OWN_DOCKER =1: start a Docker daemon of our own even if one runs
-#   HARBINGER_E2E_NODE_IMAGE an image of a host to take instead of building one    (see build-node-image.sh)
-#   HARBINGER_E2E_OUT        logs of a run that failed                             (out/e2e)
+# environment.sh lists the variables that it reads.
 set -Eeuo pipefail
 directory=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=hack/e2e/lib.sh
 source "$directory/lib.sh"
-# shellcheck source=hack/e2e/docker.sh
-source "$directory/docker.sh"
-# shellcheck source=hack/e2e/guard.sh
-source "$directory/guard.sh"
-# shellcheck source=hack/e2e/network.sh
-source "$directory/network.sh"
 # shellcheck source=hack/e2e/environment.sh
 source "$directory/environment.sh"
 # shellcheck source=hack/e2e/cluster.sh
