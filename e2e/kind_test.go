@@ -24,14 +24,14 @@ func kind(t *testing.T, config cluster.KindConfig, arguments ...string) *story {
 	c, err := environment.CreateKind(ctx, config)
 	s := tell(t, c)
 	must(t, err)
-	check(t, true, "kind create cluster: kubeadm init and joins through the VIP", "exit 0 after "+seconds(time.Since(began)), "exit 0")
+	reached(t, "kind create cluster: kubeadm init and joins through the VIP", "exit 0 after "+seconds(time.Since(began)))
 	must(t, c.PodNetwork(ctx))
 	s.watch()
 	return s
 }
 
 // TestKind puts a kind cluster of three control planes and a worker behind the virtual IP, and does to it what happens to
-// clusters. With -short: one freeze of the holder.
+// clusters. With -short: a freeze and a kill of the holder.
 func TestKind(t *testing.T) {
 	ctx := t.Context()
 	s := kind(t, cluster.KindConfig{ControlPlanes: 3, Workers: 1, ProxyMode: "iptables", IPFamily: "ipv4"})
@@ -41,10 +41,11 @@ func TestKind(t *testing.T) {
 
 	must(t, s.Credentials(ctx))
 	s.settle(t)
-	check(t, true, "arbiter after harbinger kubeconfig", "lease", "lease")
+	reached(t, "the Lease arbitrates after harbinger kubeconfig", "on all hosts")
 	s.tableOfTheRecipe(t)
 	s.startWitness(t)
 	t.Run("faults", s.faults)
+	s.nothingLost(t)
 }
 
 // untouched checks that nothing but the one file was needed, and that nobody changed it.

@@ -5,7 +5,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,22 +29,18 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
-	ctx := context.Background()
 	var err error
 	if environment, err = cluster.FromEnvironment(); err != nil {
 		return 0, err
 	}
 	witness = filepath.Join(environment.Out, "witness")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", witness, "./witness")
+	build := exec.Command("go", "build", "-trimpath", "-o", witness, "./witness")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("building the witness: %w: %s", err, out)
 	}
 	defer os.Remove(witness)
-	if err := environment.Remove(ctx); err != nil { // of a run that was killed
-		return 0, err
-	}
 	code := m.Run()
 	printTable(os.Stdout)
-	return code, environment.Remove(ctx)
+	return code, nil
 }

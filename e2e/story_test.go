@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,10 +85,10 @@ func (s *story) startWitness(t *testing.T, arguments ...string) {
 	}
 }
 
-// log returns what the witness has written so far.
-func (s *story) log(t *testing.T) record.Log {
+// log returns what the witness has written since a time.
+func (s *story) log(t *testing.T, since time.Time) record.Log {
 	t.Helper()
-	text, err := s.witness.Log(t.Context())
+	text, err := s.witness.Log(t.Context(), since)
 	must(t, err)
 	log, err := record.ReadLog(strings.NewReader(text))
 	must(t, err)
@@ -98,7 +99,7 @@ func (s *story) log(t *testing.T) record.Log {
 func (s *story) served(t *testing.T, op record.Op, after time.Time) {
 	t.Helper()
 	must(t, cluster.Until(t.Context(), 2*time.Minute, fmt.Sprintf("a %s is answered through the virtual IP", op), func(context.Context) error {
-		if !s.log(t).Since(after).Answered(op) {
+		if !s.log(t, after).Since(after).Answered(op) {
 			return errors.New("none is yet")
 		}
 		return nil
@@ -110,7 +111,7 @@ func (s *story) judge(t *testing.T, f fault, before, after *cluster.Host, began 
 	t.Helper()
 	now := time.Now()
 	s.served(t, record.Watch, now) // and the writes that make the events
-	log := s.log(t)
+	log := s.log(t, time.Time{})
 	outage := log.Outage(record.Version, began, now)
 	what := f.name
 	checkTime(t, what, outage.Length(), f.bound)
@@ -130,6 +131,20 @@ func (s *story) judge(t *testing.T, f fault, before, after *cluster.Host, began 
 	check(t, broken == 0, "  watches that did not come back by themselves", fmt.Sprint(broken), "0")
 }
 
+// nothingLost ends the witness, and checks that what the API has acknowledged to it is there, and was shown to its watch.
+func (s *story) nothingLost(t *testing.T) {
+	t.Helper()
+	must(t, s.witness.Stop(t.Context()))
+	log := s.log(t, time.Time{})
+	lost, err := log.Lost()
+	must(t, err)
+	missed, err := log.Missed()
+	must(t, err)
+	acknowledged := len(slices.DeleteFunc(log.Of(record.Write), func(l record.Line) bool { return !l.OK }))
+	check(t, len(lost) == 0, fmt.Sprintf("of %d acknowledged writes lost", acknowledged), fmt.Sprint(len(lost)), "0")
+	check(t, len(missed) == 0, fmt.Sprintf("of %d acknowledged writes not shown by the watch", acknowledged), fmt.Sprint(len(missed)), "0")
+}
+
 // Bounds of election.md 2.3: a host that is not live keeps the address for its lifetime in the kernel, and is heard at
 // most until then.
 const (
@@ -143,7 +158,7 @@ func (s *story) held(t *testing.T, from, to time.Time) record.Timeline {
 	var changes []record.Change
 	for h, observers := range s.addresses {
 		for _, o := range observers {
-			text, err := o.Log(t.Context())
+			text, err := o.Log(t.Context(), time.Time{})
 			must(t, err)
 			some, err := record.ReadAddresses(strings.NewReader(text), h.Name, s.VIP)
 			must(t, err)
@@ -156,7 +171,7 @@ func (s *story) held(t *testing.T, from, to time.Time) record.Timeline {
 // claimed tells which hosts answered for the virtual IP when, as another one on the network heard it.
 func (s *story) claimed(t *testing.T, from, to time.Time) record.Timeline {
 	t.Helper()
-	text, err := s.arp.Log(t.Context())
+	text, err := s.arp.Log(t.Context(), time.Time{})
 	must(t, err)
 	claims, err := record.ReadClaims(strings.NewReader(text), s.VIP)
 	must(t, err)

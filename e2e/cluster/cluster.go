@@ -108,16 +108,11 @@ func (c *Cluster) Ready(ctx context.Context, timeout time.Duration) error {
 	})
 }
 
-// Status asks Harbinger on a machine, inside its container.
-func (c *Cluster) Status(ctx context.Context, h *Host, args ...string) (string, error) {
-	return h.Shell(ctx, `crictl exec "$(crictl ps -q --name '^harbinger$')" /harbinger status `+strings.Join(args, " "))
-}
-
 // Arbitrated waits until the Lease arbitrates on every machine.
 func (c *Cluster) Arbitrated(ctx context.Context, timeout time.Duration) error {
 	return Until(ctx, timeout, "the Lease arbitrates", func(ctx context.Context) error {
 		for _, h := range c.ControlPlane {
-			out, err := c.Status(ctx, h, "-o", "json")
+			out, err := h.Harbinger(ctx, "status", "-o", "json")
 			if err != nil {
 				return err
 			}

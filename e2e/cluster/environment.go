@@ -10,38 +10,36 @@ import (
 	"path/filepath"
 )
 
-// An Environment is what hack/e2e/run.sh has built and started before the first host: a Docker daemon, a network that no
+// An Environment is what hack/e2e/stories.sh has built and started before the first host: a Docker daemon, a network that no
 // packet leaves, and the images.
 type Environment struct {
-	Binaries   string // directory of the programs of Kubernetes, made by hack/e2e/build-binaries.sh
-	NodeImage  string // in the layout of kind's
-	Program    string // file of Harbinger's program
-	Image      string // reference of Harbinger's image
-	ImageTar   string // file that holds it
-	ClassicTar string // file with the image of keepalived and haproxy
-	Network    string // name in Docker
-	Out        string // directory of the logs
+	Binaries  string // directory of the programs of Kubernetes, made by hack/e2e/build-binaries.sh
+	NodeImage string // in the layout of kind's
+	Program   string // file of Harbinger's program
+	Image     string // reference of Harbinger's image
+	ImageTar  string // file that holds it
+	Network   string // name in Docker
+	Out       string // directory of the logs
 }
 
-// FromEnvironment reads the variables that hack/e2e/run.sh sets.
+// FromEnvironment reads the variables that hack/e2e/environment.sh sets.
 func FromEnvironment() (Environment, error) {
 	var missing []error
 	get := func(name string) string {
 		value := os.Getenv("HARBINGER_E2E_" + name)
 		if value == "" {
-			missing = append(missing, fmt.Errorf("HARBINGER_E2E_%s is not set: run the suite by make e2e", name))
+			missing = append(missing, fmt.Errorf("HARBINGER_E2E_%s is not set: run the suite by hack/e2e/stories.sh", name))
 		}
 		return value
 	}
 	e := Environment{
-		Binaries:   get("BINARIES"),
-		NodeImage:  get("NODE_IMAGE"),
-		Program:    get("PROGRAM"),
-		Image:      get("IMAGE"),
-		ImageTar:   get("IMAGE_TAR"),
-		ClassicTar: get("CLASSIC_TAR"),
-		Network:    get("NETWORK"),
-		Out:        get("OUT"),
+		Binaries:  get("BINARIES"),
+		NodeImage: get("NODE_IMAGE"),
+		Program:   get("PROGRAM"),
+		Image:     get("IMAGE"),
+		ImageTar:  get("IMAGE_TAR"),
+		Network:   get("NETWORK"),
+		Out:       get("OUT"),
 	}
 	return e, errors.Join(missing...)
 }
@@ -51,33 +49,8 @@ func (e Environment) binary(name string) (string, error) {
 	return filepath.EvalSymlinks(filepath.Join(e.Binaries, name))
 }
 
-// The addresses of the classic recipe, and the same in IPv6.
-var (
-	VIP  = netip.MustParseAddr("192.168.238.100")
-	VIP6 = netip.MustParseAddr("fd00:238::100")
-)
+// VIP is the virtual IP of the classic recipe.
+var VIP = netip.MustParseAddr("192.168.238.100")
 
-// Prefixes of the network of the hosts.
-const (
-	Bits  = 24
-	Bits6 = 64
-)
-
-// hostAddresses gives a host of the suite its fixed addresses: n1 to n3 are .130 to .132 as in the classic recipe, workers
-// follow from .140.
-var hostAddresses = map[string]int{"n1": 130, "n2": 131, "n3": 132, "w1": 140}
-
-func addressesOf(name string) (v4, v6 netip.Addr, err error) {
-	last, ok := hostAddresses[name]
-	if !ok {
-		return v4, v6, fmt.Errorf("host %q has no place in the network: n1, n2, n3 and w1 have", name)
-	}
-	if v4, err = netip.ParseAddr(fmt.Sprintf("192.168.238.%d", last)); err != nil {
-		return v4, v6, err
-	}
-	v6, err = netip.ParseAddr(fmt.Sprintf("fd00:238::%d", last))
-	return v4, v6, err
-}
-
-// ClassicImage is the reference of the image in ClassicTar.
-const ClassicImage = "harbinger.dev/classic:e2e"
+// Bits is the length of the prefix of its network.
+const Bits = 24

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -27,53 +26,7 @@ type Host struct {
 
 	container string
 	network   string
-	ipv6      netip.Addr // if the suite chose it
-}
-
-// StartHost starts a machine whose kubelet waits for kubeadm. Mounts are pairs of paths, here and there.
-func (e Environment) StartHost(ctx context.Context, name string) (*Host, error) {
-	v4, v6, err := addressesOf(name)
-	if err != nil {
-		return nil, err
-	}
-	h := &Host{Name: name, Address: v4, ipv6: v6, container: prefix + name, network: e.Network}
-	args := []string{"run", "--detach", "--name", h.container, "--hostname", name, "--label", Label, "--pull", "never",
-		"--stop-signal", "SIGRTMIN+3", "--privileged", "--security-opt", "seccomp=unconfined", "--cgroupns", "private",
-		"--network", e.Network, "--ip", v4.String(), "--ip6", v6.String(),
-		// Overlay mounts of containerd cannot lie on Docker's.
-		"--tmpfs", "/run:exec", "--tmpfs", "/tmp:exec", "--volume", "/var"}
-	if _, err := os.Stat("/lib/modules"); err == nil {
-		args = append(args, "--volume", "/lib/modules:/lib/modules:ro")
-	}
-	if _, err := docker(ctx, nil, append(args, e.NodeImage)...); err != nil {
-		return nil, err
-	}
-	if err := Until(ctx, 2*time.Minute, name+" runs containerd", func(ctx context.Context) error {
-		_, err := h.Run(ctx, "ctr", "version")
-		return err
-	}); err != nil {
-		return nil, err
-	}
-	return h, h.prepare(ctx, e)
-}
-
-// prepare puts the program and its image where a package and a registry would have put them.
-func (h *Host) prepare(ctx context.Context, e Environment) error {
-	if _, err := docker(ctx, nil, "cp", e.Program, h.container+":/usr/local/bin/harbinger"); err != nil {
-		return err
-	}
-	return h.Import(ctx, e.ImageTar)
-}
-
-// Import loads a tar of images into the machine's containerd.
-func (h *Host) Import(ctx context.Context, tar string) error {
-	f, err := os.Open(tar)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = docker(ctx, f, "exec", "--interactive", h.container, "ctr", "-n", "k8s.io", "images", "import", "-")
-	return err
+	ipv6      netip.Addr // if the network has it
 }
 
 // Run runs a command on the machine and returns its standard output.
@@ -88,6 +41,11 @@ func (h *Host) Run(ctx context.Context, argv ...string) (string, error) {
 // Shell runs a script of bash that ends at the first command that fails.
 func (h *Host) Shell(ctx context.Context, script string) (string, error) {
 	return h.Run(ctx, "bash", "-euo", "pipefail", "-c", script)
+}
+
+// Harbinger runs a command of Harbinger inside its container on the machine.
+func (h *Host) Harbinger(ctx context.Context, args ...string) (string, error) {
+	return h.Shell(ctx, `crictl exec "$(crictl ps -q --name '^harbinger$')" /harbinger `+strings.Join(args, " "))
 }
 
 // Put writes a file, into a directory that it makes where there is none.

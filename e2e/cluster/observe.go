@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"time"
 )
 
 // An Observer is a container that only looks or asks, and writes what it sees line by line. It has processes and a freezer
@@ -30,18 +30,26 @@ func (c *Cluster) ObserveARP(ctx context.Context) (*Observer, error) {
 }
 
 func (e Environment) observe(ctx context.Context, name, network, script string) (*Observer, error) {
+	o, err := e.observer(ctx, name, network, "bash", "-c", script)
+	if err == nil {
+		_, err = docker(ctx, nil, "start", o.container)
+	}
+	return o, err
+}
+
+// observer makes the container of an observer, which is not started yet. The image's own signal to stop is one for systemd.
+func (e Environment) observer(ctx context.Context, name, network, program string, args ...string) (*Observer, error) {
 	o := &Observer{Name: name, container: prefix + name}
-	_, err := docker(ctx, nil, "run", "--detach", "--name", o.container, "--label", Label, "--pull", "never", "--stop-signal", "SIGTERM",
-		"--network", network, "--cap-add", "NET_RAW", "--entrypoint", "bash", e.NodeImage, "-c", script)
+	_, err := docker(ctx, nil, append([]string{"create", "--name", o.container, "--label", Label, "--pull", "never", "--stop-signal", "SIGTERM",
+		"--network", network, "--cap-add", "NET_RAW", "--entrypoint", program, e.NodeImage}, args...)...)
 	return o, err
 }
 
 // Client runs a program beside the cluster, on its network, as the administrator through the virtual IP: its first
 // arguments are --kubeconfig and a file.
 func (c *Cluster) Client(ctx context.Context, name, program string, args ...string) (*Observer, error) {
-	o := &Observer{Name: name, container: prefix + name}
-	if _, err := docker(ctx, nil, append([]string{"create", "--name", o.container, "--label", Label, "--pull", "never", "--stop-signal", "SIGTERM",
-		"--network", c.Network, "--entrypoint", "/program", c.NodeImage, "--kubeconfig", "/admin.conf"}, args...)...); err != nil {
+	o, err := c.observer(ctx, name, c.Network, "/program", append([]string{"--kubeconfig", "/admin.conf"}, args...)...)
+	if err != nil {
 		return nil, err
 	}
 	conf, err := c.ControlPlane[0].Run(ctx, "cat", adminConf)
@@ -62,15 +70,13 @@ func (c *Cluster) Client(ctx context.Context, name, program string, args ...stri
 	return o, err
 }
 
-// Running reports whether the observer has not ended.
-func (o *Observer) Running(ctx context.Context) (bool, error) {
-	out, err := docker(ctx, nil, "inspect", "--format", "{{.State.Running}}", o.container)
-	return strings.TrimSpace(out) == "true", err
-}
-
-// Log returns what the observer has written to its standard output so far.
-func (o *Observer) Log(ctx context.Context) (string, error) {
-	return docker(ctx, nil, "logs", o.container)
+// Log returns what the observer has written to its standard output since a time.
+func (o *Observer) Log(ctx context.Context, since time.Time) (string, error) {
+	args := []string{"logs"}
+	if !since.IsZero() {
+		args = append(args, "--since", since.Format(time.RFC3339Nano))
+	}
+	return docker(ctx, nil, append(args, o.container)...)
 }
 
 // Stop ends the observer after its last word.

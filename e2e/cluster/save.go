@@ -28,12 +28,13 @@ func (c *Cluster) Save(ctx context.Context, directory string) error {
 			"network.txt":   "ip address; ip route; ip neigh; nft list ruleset",
 			"pods.txt":      "crictl ps -a; crictl pods",
 			"harbinger.log": `for id in $(crictl ps -aq --name '^harbinger$'); do echo "== $id"; crictl logs "$id" 2>&1; done`,
-			"status.txt":    `crictl exec "$(crictl ps -q --name '^harbinger$')" /harbinger status`,
 		} {
 			out, err := h.Shell(ctx, script)
 			keep(h.Name+"-"+name, out, err)
 		}
-		out, err := c.Local(ctx, h, "get", "nodes,pods", "-A", "-o", "wide")
+		out, err := h.Harbinger(ctx, "status")
+		keep(h.Name+"-status.txt", out, err)
+		out, err = c.Local(ctx, h, "get", "nodes,pods", "-A", "-o", "wide")
 		keep(h.Name+"-kubectl.txt", out, err)
 		_, err = docker(ctx, nil, "cp", h.container+":/var/log/pods/.", filepath.Join(directory, h.Name+"-pods"))
 		errs = append(errs, err)
