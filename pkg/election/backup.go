@@ -34,6 +34,11 @@ func (e *Election) restartDown(from time.Time) {
 	e.downAt = from.Add(vrrp.ActiveDownInterval(e.cfg.Version, e.priority(), e.heard.interval) + e.turn())
 }
 
+// skew is how much longer this node waits than one of the highest priority.
+func (e *Election) skew() time.Duration {
+	return vrrp.SkewTime(e.cfg.Version, e.priority(), e.heard.interval)
+}
+
 // turn is the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568. All turns
 // together are short beside the interval.
 func (e *Election) turn() time.Duration {
@@ -136,7 +141,7 @@ func (e *Election) receivedBackup(ev Received) {
 // released: the holder leaves, so that only the skew time remains. The probe starts at once, for the first of several
 // releases: a leaving holder says so.
 func (e *Election) released() {
-	skew := vrrp.SkewTime(e.cfg.Version, e.priority(), e.heard.interval)
+	skew := e.skew()
 	e.downAt = e.now.Add(skew + e.turn())
 	if e.heard.at.IsZero() {
 		return
@@ -205,7 +210,8 @@ func (e *Election) preflightAt() time.Time {
 	return e.downAt.Add(-lead)
 }
 
-// bearsUntil is how long a holder in distress is borne with.
+// bearsUntil is how long a holder in distress is borne with, the longer the lower the rank: for a while, and until this
+// node, whose backends may just have failed as well, knows whether it is better off.
 func (e *Election) bearsUntil() time.Time {
 	from := e.heard.sick
 	if from.IsZero() || !e.rules.distress {
@@ -214,7 +220,11 @@ func (e *Election) bearsUntil() time.Time {
 	if e.health.sound.After(from) {
 		from = e.health.sound
 	}
-	return from.Add(distressPatience)
+	until := from.Add(distressPatience + e.skew() + e.turn())
+	if due := e.health.due(); !e.health.healthy && due.After(until) {
+		return due
+	}
+	return until
 }
 
 // preempting reports whether a holder is heard that this node does not give way to.

@@ -87,7 +87,7 @@ const (
 	verdictAge        = time.Second            // an older verdict says nothing of now
 	distressAfter     = 500 * time.Millisecond // without a healthy backend
 	distressEnds      = 2 * time.Second        // with one again
-	distressPatience  = 2 * time.Second        // with a holder in distress: what ails it may ail this node a moment later, or end
+	distressPatience  = 3 * time.Second        // with a holder in distress: what ails it is found here up to 2.9 s later, or ends
 	defendEvery       = 250 * time.Millisecond // answers to a losing advertisement or a peer's claim
 	defendForeign     = 10 * time.Second       // answers to a foreign host's claim, after the first
 	conflictWindow    = 10 * time.Second       // claims of a peer are counted this long
@@ -326,15 +326,22 @@ func (e *Election) become(s State, reason string) {
 
 // tick meets the deadlines that are due.
 func (e *Election) tick() {
+	skew := e.skew()
 	e.health.tick(e.now)
 	switch e.state {
 	case Backup:
+		if e.health.ever { // the silence counts with the rank of now: who has just lost its backends is not the first
+			e.downAt = e.downAt.Add(e.skew() - skew)
+		}
 		e.tickBackup()
 	case Claiming, Conflict:
 		if e.due(e.probe.again) {
 			e.ask(e.probeTimeout())
 		}
 	case Active:
+		if e.skew() != skew { // the Backups bear with a holder in distress from when they hear of it
+			e.advertiseAt = e.now
+		}
 		e.tickActive()
 	case Leaving:
 		e.tickLeaving()

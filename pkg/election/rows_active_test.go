@@ -38,6 +38,13 @@ func TestRow21AdvertisesAndAnnounces(t *testing.T) {
 	}
 }
 
+func TestRow21DistressIsAdvertisedAtOnce(t *testing.T) {
+	r := active(t)
+	r.step(HealthChanged{Healthy: false})
+	r.run(distressAfter + time.Millisecond) // the next advertisement is due 0.4 s later
+	r.wantOrder(advertisement(4))
+}
+
 func TestRow21LateAnnouncesAgain(t *testing.T) {
 	r := active(t)
 	r.run(9 * time.Second)

@@ -235,6 +235,39 @@ func TestRow8DistressFollows(t *testing.T) {
 	r.wantWithin("takeover", r.until(Active, 10*time.Second), 3980*time.Millisecond, 3990*time.Millisecond)
 }
 
+// Nor is it the first when the holder dies just before its own distress.
+func TestRow9DistressIsNotTheFirst(t *testing.T) {
+	r := started(t)
+	r.hear(upper, 200)
+	r.step(HealthChanged{Healthy: false})
+	r.wantWithin("takeover", r.until(Active, 10*time.Second), 3980*time.Millisecond, 3990*time.Millisecond)
+}
+
+// What ails the holder may have been found here a moment later: that is no reason to move.
+func TestRow8BackendsHaveJustFailed(t *testing.T) {
+	for _, tc := range []struct {
+		every  time.Duration
+		failed time.Duration // after the holder's first word of its distress
+	}{
+		{time.Second, 3500 * time.Millisecond},
+		{100 * time.Millisecond, 2900 * time.Millisecond},
+	} {
+		r := started(t, interval(tc.every))
+		r.hearEvery(lower, 200, tc.every)
+		r.run(tc.every)
+		for since := time.Duration(0); since < 10*time.Second && !t.Failed(); since += 100 * time.Millisecond {
+			if since == tc.failed {
+				r.step(HealthChanged{Healthy: false})
+			}
+			if since%tc.every == 0 {
+				r.hearEvery(lower, 4, tc.every)
+			}
+			r.run(100 * time.Millisecond)
+			r.wantState(Backup)
+		}
+	}
+}
+
 func TestRow9SilenceWaitsForTheAnswer(t *testing.T) {
 	r := started(t)
 	r.mute = true
