@@ -96,6 +96,8 @@ func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Contain
 		LivenessProbe:   probe(cfg, "/livez", 5, 3),
 		ReadinessProbe:  probe(cfg, "/readyz", 5, 3),
 	}
+	// kubeadm init starts the first API server beside this pod: before it there is no backend, which is no news to warn of.
+	c.ReadinessProbe.InitialDelaySeconds = 20
 	if opts.ConfigFile {
 		c.Args = append(c.Args, "--config", config.File)
 	} else {
