@@ -178,6 +178,16 @@ func (s *story) claimed(t *testing.T, from, to time.Time) record.Timeline {
 	return record.NewTimeline(record.Claimants(claims, 6*time.Second), from, to)
 }
 
+// wait waits for a moment.
+func wait(t *testing.T, moment time.Time) {
+	t.Helper()
+	select {
+	case <-time.After(time.Until(moment)):
+	case <-t.Context().Done():
+		t.Fatal(t.Context().Err())
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -25,6 +25,8 @@ type Cluster struct {
 	Workers      []*Host
 	VIP          netip.Addr
 	Port         uint16 // of the virtual IP
+
+	routed bool // PodNetwork made the pod network
 }
 
 // Hosts returns all machines.

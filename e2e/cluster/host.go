@@ -8,10 +8,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"path"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/manifest"
 )
 
 // Label is on every container of the suite, so that a run that was killed can be cleaned up after.
@@ -27,6 +30,55 @@ type Host struct {
 	container string
 	network   string
 	ipv6      netip.Addr // if the network has it
+}
+
+// places are the last parts of the addresses of the machines that the suite starts itself: n1 to n3 are .130 to .132, as in
+// the classic recipe.
+var places = map[string]int{"n1": 130, "n2": 131, "n3": 132, "w1": 140}
+
+// StartHost starts a machine whose kubelet waits for kubeadm, with Harbinger's program and image where a package and a
+// registry would have put them. Its name is n1, n2, n3 or w1.
+func (e Environment) StartHost(ctx context.Context, name string) (*Host, error) {
+	place, ok := places[name]
+	if !ok {
+		return nil, fmt.Errorf("host %q has no place in the network: n1, n2, n3 and w1 have", name)
+	}
+	v4, v6 := fmt.Sprintf("192.168.238.%d", place), fmt.Sprintf("fd00:238::%d", place)
+	h := &Host{Name: name, Address: netip.MustParseAddr(v4), ipv6: netip.MustParseAddr(v6), container: prefix + name, network: e.Network}
+	args := []string{"run", "--detach", "--name", h.container, "--hostname", name, "--label", Label, "--pull", "never",
+		"--privileged", "--security-opt", "seccomp=unconfined", "--cgroupns", "private", "--network", e.Network, "--ip", v4, "--ip6", v6,
+		"--tmpfs", "/run:exec", "--tmpfs", "/tmp:exec", "--volume", "/var"} // overlay mounts of containerd cannot lie on Docker's
+	if _, err := os.Stat("/lib/modules"); err == nil {
+		args = append(args, "--volume", "/lib/modules:/lib/modules:ro")
+	}
+	if _, err := docker(ctx, nil, append(args, e.NodeImage)...); err != nil {
+		return nil, err
+	}
+	if err := Until(ctx, 2*time.Minute, name+" runs containerd", func(ctx context.Context) error {
+		_, err := h.Run(ctx, "ctr", "version")
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if _, err := docker(ctx, nil, "cp", e.Program, h.container+":/usr/local/bin/harbinger"); err != nil {
+		return nil, err
+	}
+	if err := h.Import(ctx, e.ImageTar); err != nil {
+		return nil, err
+	}
+	_, err := h.Run(ctx, "ctr", "-n", "k8s.io", "images", "tag", e.Image, manifest.DefaultImage)
+	return h, err
+}
+
+// Import loads the images of a tar into the machine's containerd.
+func (h *Host) Import(ctx context.Context, tar string) error {
+	f, err := os.Open(tar)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = docker(ctx, f, "exec", "--interactive", h.container, "ctr", "-n", "k8s.io", "images", "import", "-")
+	return err
 }
 
 // Run runs a command on the machine and returns its standard output.
@@ -76,6 +128,12 @@ func (h *Host) PowerOff(ctx context.Context) error {
 // Shutdown ends the machine by its init system.
 func (h *Host) Shutdown(ctx context.Context) error {
 	return h.docker(ctx, "stop", "--time", "60", h.container)
+}
+
+// Running reports whether the machine is on.
+func (h *Host) Running(ctx context.Context) (bool, error) {
+	out, err := docker(ctx, nil, "inspect", "--format", "{{.State.Running}}", h.container)
+	return strings.TrimSpace(out) == "true", err
 }
 
 // PowerOn starts the machine again, with the disk that it had.

@@ -126,6 +126,10 @@ func (e Environment) adopt(ctx context.Context, role string, count int) ([]*Host
 		if i > 0 {
 			name += fmt.Sprint(i + 1)
 		}
+		// kind has Docker start again what ends with an error, which every machine does that is switched off.
+		if _, err := docker(ctx, nil, "update", "--restart", "no", name); err != nil {
+			return hosts, err
+		}
 		out, err := docker(ctx, nil, "inspect", "--format", fmt.Sprintf("{{with (index .NetworkSettings.Networks %q)}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}", e.Network), name)
 		if err != nil {
 			return hosts, err

@@ -17,6 +17,7 @@ import (
 // It comes after kube-proxy, which needs no pod network: a pod that is there before service addresses are translated sends
 // its first packets for them to the default route.
 func (c *Cluster) PodNetwork(ctx context.Context) error {
+	c.routed = true
 	for _, h := range c.Hosts() {
 		if err := Until(ctx, 3*time.Minute, h.Name+" translates service addresses", func(ctx context.Context) error {
 			_, err := h.Shell(ctx, "{ iptables-save -t nat; nft list ruleset; } 2>/dev/null | grep -c '10\\.96\\.0\\.1\\>'")
@@ -71,9 +72,12 @@ func (c *Cluster) configurePodNetwork(ctx context.Context, h *Host) error {
 	return h.Put(ctx, "/etc/cni/net.d/10-e2e.conflist", 0o644, conflist)
 }
 
-// RoutePods makes the pods of each machine reachable from each other. The routes go with the interface: it is done again
-// after a machine was off or unplugged.
+// RoutePods makes the pods of each machine reachable from each other, where PodNetwork has made their network. The routes go
+// with the interface: it is done again after a machine was off or unplugged.
 func (c *Cluster) RoutePods(ctx context.Context) error {
+	if !c.routed {
+		return nil
+	}
 	for _, peer := range c.Hosts() {
 		ranges, err := c.podRanges(ctx, peer)
 		if err != nil {

@@ -49,7 +49,7 @@ func (c *Cluster) AsDeclared(ctx context.Context, h *Host) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	process, err := status(ctx, h, pid)
+	process, err := status(ctx, h, strconv.Itoa(pid))
 	if err != nil {
 		return "", err
 	}
@@ -71,6 +71,15 @@ func (c *Cluster) AsDeclared(ctx context.Context, h *Host) (string, error) {
 			return "", fmt.Errorf("%s: %s is %v, the pod says %v", h.Name, set, have, want)
 		}
 	}
+	children, err := h.Shell(ctx, fmt.Sprintf("cat /proc/%d/task/*/children", pid))
+	if err != nil {
+		return "", err
+	}
+	for _, child := range strings.Fields(children) {
+		if err := noMore(ctx, h, child, process); err != nil {
+			return "", err
+		}
+	}
 	profile := security.SeccompProfile
 	if profile == nil {
 		profile = pod.Spec.SecurityContext.SeccompProfile
@@ -88,9 +97,31 @@ func (c *Cluster) AsDeclared(ctx context.Context, h *Host) (string, error) {
 	return fmt.Sprintf("%s; seccomp RuntimeDefault; root read-only", strings.Join(want, " ")), nil
 }
 
+// noMore checks that a process has no capability that its parent has not: it may have given some away.
+func noMore(ctx context.Context, h *Host, child string, parent map[string]string) error {
+	process, err := status(ctx, h, child)
+	if err != nil {
+		return err
+	}
+	have, err := capabilityNames(process["CapPrm"])
+	if err != nil {
+		return err
+	}
+	allowed, err := capabilityNames(parent["CapPrm"])
+	if err != nil {
+		return err
+	}
+	for _, name := range have {
+		if !slices.Contains(allowed, name) {
+			return fmt.Errorf("%s: process %s has %s, its parent has %v", h.Name, child, name, allowed)
+		}
+	}
+	return nil
+}
+
 // status reads the fields of /proc/PID/status.
-func status(ctx context.Context, h *Host, pid int) (map[string]string, error) {
-	out, err := h.Run(ctx, "cat", fmt.Sprintf("/proc/%d/status", pid))
+func status(ctx context.Context, h *Host, pid string) (map[string]string, error) {
+	out, err := h.Run(ctx, "cat", "/proc/"+pid+"/status")
 	fields := make(map[string]string)
 	for line := range strings.Lines(out) {
 		name, value, _ := strings.Cut(line, ":")
