@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 const (
 	planned = 900 * time.Millisecond  // make before break; a skew time where the successor is late
 	sudden  = 5300 * time.Millisecond // Active_Down_Interval, the Lease, and a member of etcd that died with its host
-	stays   = time.Second             // the address does not move: a request that met the fault, and the next one
+	stays   = 2 * time.Second         // the address does not move: a request that met the fault, and the next one, 1 s each at most
 )
 
 // A fault is done to the holder of the virtual IP (or to more), and undone.
@@ -40,6 +41,9 @@ var faultTable = []fault{
 		undo: on((*cluster.Host).Unpause)},
 	{name: "the holder is shut down, and started", bound: sudden, moves: true, off: true,
 		do:   on((*cluster.Host).Shutdown),
+		undo: on((*cluster.Host).PowerOn)},
+	{name: "the holder's kubelet shuts its node down gracefully, and it is started", bound: planned, moves: true, off: true,
+		do:   gracefulShutdown,
 		undo: on((*cluster.Host).PowerOn)},
 	{name: "the holder loses power, and gets it back", bound: sudden, moves: true, off: true,
 		do:   on((*cluster.Host).PowerOff),
@@ -85,6 +89,7 @@ func (s *story) faults(t *testing.T) {
 	if !testing.Short() {
 		t.Run("cold_start", s.coldStart)
 	}
+	s.ownAddresses(t)
 }
 
 // fault does one row of the table.
@@ -130,6 +135,34 @@ func script(text string) func(context.Context, *story, *cluster.Host) error {
 		_, err := holder.Shell(ctx, text)
 		return err
 	}
+}
+
+// gracefulShutdown has logind tell the kubelet of a shutdown, for which the kubelet delays it and ends the pods.
+func gracefulShutdown(ctx context.Context, s *story, holder *cluster.Host) error {
+	_, err := holder.Shell(ctx, `systemctl start dbus systemd-logind
+sed -i 's/^shutdownGracePeriod: .*/shutdownGracePeriod: 30s/; s/^shutdownGracePeriodCriticalPods: .*/shutdownGracePeriodCriticalPods: 20s/' /var/lib/kubelet/config.yaml
+systemctl restart kubelet`)
+	if err != nil {
+		return err
+	}
+	if err := cluster.Until(ctx, time.Minute, "the kubelet delays shutdowns", func(ctx context.Context) error {
+		_, err := holder.Shell(ctx, "systemd-inhibit --list | grep kubelet >/dev/null")
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := s.Ready(ctx, time.Minute); err != nil {
+		return err
+	}
+	if _, err := holder.Run(ctx, "systemctl", "poweroff"); err != nil {
+		return err
+	}
+	return cluster.Until(ctx, 2*time.Minute, holder.Name+" is off", func(ctx context.Context) error {
+		if running, err := holder.Running(ctx); err != nil || running {
+			return errors.Join(err, errors.New("it runs"))
+		}
+		return nil
+	})
 }
 
 // upgrade names the image anew in the manifest: kind mounts the file, so it is written in place.
@@ -183,7 +216,9 @@ func (s *story) coldStart(t *testing.T) {
 	for _, h := range s.ControlPlane {
 		must(t, h.PowerOff(ctx))
 	}
-	for _, h := range s.ControlPlane {
+	// Docker gives a machine of kind's the lowest address that is free.
+	byAddress := slices.SortedFunc(slices.Values(s.ControlPlane), func(a, b *cluster.Host) int { return a.Address.Compare(b.Address) })
+	for _, h := range byAddress {
 		must(t, h.PowerOn(ctx))
 		s.watchAddresses(h)
 	}

@@ -31,7 +31,8 @@ func kind(t *testing.T, config cluster.KindConfig, arguments ...string) *story {
 }
 
 // TestKind puts a kind cluster of three control planes and a worker behind the virtual IP, and does to it what happens to
-// clusters. With -short: a freeze and a kill of the holder.
+// clusters: nothing for a while, then one fault after another. With -short a shorter while, and a freeze and a kill of the
+// holder only.
 func TestKind(t *testing.T) {
 	ctx := t.Context()
 	s := kind(t, cluster.KindConfig{ControlPlanes: 3, Workers: 1, ProxyMode: "iptables", IPFamily: "ipv4"})
@@ -43,6 +44,7 @@ func TestKind(t *testing.T) {
 	s.settle(t)
 	reached(t, "the Lease arbitrates after harbinger kubeconfig", "on all hosts")
 	s.tableOfTheRecipe(t)
+	t.Run("idle", s.idle)
 	s.startWitness(t)
 	t.Run("faults", s.faults)
 	s.nothingLost(t)
@@ -63,8 +65,18 @@ func (s *story) untouched(t *testing.T) {
 		must(t, err)
 		restarts := pod.Status.ContainerStatuses[0].RestartCount
 		check(t, restarts == 0, h.Name+": restarts of the pod", fmt.Sprint(restarts), "0")
+		warnings, err := s.Kubectl(t.Context(), "get", "events", "--namespace", "kube-system", "--output", "jsonpath={.items[*].message}",
+			"--field-selector", "type=Warning,involvedObject.name="+pod.Name)
+		must(t, err)
+		check(t, warnings == "", h.Name+": warnings in kubectl describe", orNone(warnings), "none")
 	}
 	check(t, len(sums) == 1, "ha.yaml of the three hosts after kubeadm", fmt.Sprintf("%d versions", len(sums)), "1")
+	s.ownAddresses(t)
+}
+
+// ownAddresses checks that no node calls the virtual IP its own.
+func (s *story) ownAddresses(t *testing.T) {
+	t.Helper()
 	addresses, err := s.Kubectl(t.Context(), "get", "nodes", "-o", `jsonpath={.items[*].status.addresses[?(@.type=="InternalIP")].address}`)
 	must(t, err)
 	check(t, !strings.Contains(" "+addresses+" ", " "+s.VIP.String()+" "), "addresses of the nodes", addresses, "not the VIP")
