@@ -25,11 +25,11 @@ build: ## the static binary, in bin/
 image: ## the container image, FROM scratch, and a tar of it for hosts without a registry
 	@hack/image.sh
 
-e2e: ## a real kubeadm cluster of three control planes behind the VIP (needs Docker; builds Kubernetes at the first run)
+e2e: ## real clusters behind the VIP and what happens to them, 2 hours (needs Docker; builds Kubernetes at the first run)
 	@hack/e2e/run.sh
 
-smoke: ## a kind cluster of three control planes and a worker behind the VIP, and failovers under load (needs Docker, as e2e)
-	@hack/e2e/stories.sh -short -run '^TestKind$$'
+smoke: ## of e2e one kind cluster: init, joins, ten idle minutes, two failovers under load
+	@hack/e2e/run.sh -short -run '^TestKind$$'
 
 bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs each, in turn
 	@hack/prerequisites.sh test

@@ -77,7 +77,7 @@ build modules/coredns github.com/coredns/coredns coredns
 build modules/kind sigs.k8s.io/kind kind
 build modules/crictl sigs.k8s.io/cri-tools/cmd/crictl crictl "-X sigs.k8s.io/cri-tools/pkg/version.Version=$(selected modules/crictl sigs.k8s.io/cri-tools)"
 build modules/flannel flannelbuild flanneld "-X github.com/flannel-io/flannel/pkg/version.Version=$(selected modules/flannel github.com/flannel-io/flannel)"
-for name in pause ociruntime outage flannelcni; do
+for name in pause ociruntime flannelcni; do
 	build tiny "./$name" "$name"
 done
 printf '%s' "$kubernetes_version" >"$set_dir/version"

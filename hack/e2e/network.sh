@@ -7,8 +7,6 @@
 NETWORK=harbinger-e2e
 PREFIX=192.168.238 # hosts of the test choose their addresses; Docker gives away .192 to .223 by itself
 PREFIX6=fd00:238:
-# shellcheck disable=SC2034  # for the scripts that source this one
-VIP=$PREFIX.100
 
 network_up() {
 	# No masquerading: even without the guard a packet that left would have an address that nobody can answer.
