@@ -188,9 +188,11 @@ func wait(t *testing.T, moment time.Time) {
 	}
 }
 
+// must ends the test, with a row of the table, where something could not be done or did not come to be.
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
-		t.Fatal(err)
+		check(t, false, strings.TrimPrefix(t.Name(), root(t)+"/"), err.Error(), "no error")
+		t.FailNow()
 	}
 }

@@ -66,6 +66,6 @@ func printTable(w io.Writer) {
 		if !r.ok {
 			verdict = "FAILED"
 		}
-		fmt.Fprintf(w, format, r.story, r.what, r.bound, verdict, r.measured)
+		fmt.Fprintf(w, format, r.story, r.what, r.bound, verdict, strings.ReplaceAll(r.measured, "\n", "; "))
 	}
 }

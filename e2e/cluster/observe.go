@@ -24,9 +24,10 @@ func (e Environment) ObserveAddresses(ctx context.Context, h *Host, number int) 
 		`ip -o monitor address | while read -r line; do printf '%s %s\n' "$EPOCHREALTIME" "$line"; done`)
 }
 
-// ObserveARP records who announces the virtual IP, as another host on the network hears it.
+// ObserveARP records who announces the virtual IP, as another host on the network hears it; for the reader of a failure the
+// VRRP advertisements too.
 func (c *Cluster) ObserveARP(ctx context.Context) (*Observer, error) {
-	return c.observe(ctx, "arp", c.Network, fmt.Sprintf("exec tcpdump -Z root -p -i eth0 -l -n -e -tt arp and host %s", c.VIP))
+	return c.observe(ctx, "arp", c.Network, fmt.Sprintf("exec tcpdump -Z root -p -i eth0 -l -n -e -tt 'arp and host %s or ip proto 112 or ip6 proto 112'", c.VIP))
 }
 
 func (e Environment) observe(ctx context.Context, name, network, script string) (*Observer, error) {

@@ -39,6 +39,14 @@ func (c *Cluster) Save(ctx context.Context, directory string) error {
 		_, err = docker(ctx, nil, "cp", h.container+":/var/log/pods/.", filepath.Join(directory, h.Name+"-pods"))
 		errs = append(errs, err)
 	}
+	observers, err := docker(ctx, nil, "ps", "--all", "--format", "{{.Names}}", "--filter", "label="+Label)
+	errs = append(errs, err)
+	for container := range strings.FieldsSeq(observers) {
+		if !slices.ContainsFunc(c.Hosts(), func(h *Host) bool { return h.container == container }) {
+			out, err := docker(ctx, nil, "logs", container)
+			keep(strings.TrimPrefix(container, prefix)+".log", out, err)
+		}
+	}
 	return errors.Join(errs...)
 }
 
