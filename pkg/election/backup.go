@@ -107,9 +107,12 @@ func (e *Election) note(ev Received) {
 	if priority == vrrp.PriorityRelease {
 		return
 	}
-	if !inDistress(priority) {
+	switch {
+	case !inDistress(priority):
 		h.sick = time.Time{}
-	} else if h.sick.IsZero() || ev.Source != h.holder {
+	case h.sick.IsZero() && e.now.Sub(h.at) > 2*h.interval: // it took the address in distress, and is borne with no longer
+		h.sick = e.now.Add(-distressPatience)
+	case h.sick.IsZero():
 		h.sick = e.now
 	}
 	h.holder, h.priority, h.at = ev.Source, priority, e.now

@@ -268,6 +268,44 @@ func TestRow8BackendsHaveJustFailed(t *testing.T) {
 	}
 }
 
+// The holder of two families is heard from two addresses; who took the addresses in distress is borne with no longer.
+func TestRow8HolderInDistressIsPreempted(t *testing.T) {
+	v4, v6 := lower, netip.MustParseAddr("fe80::1")
+	for _, tc := range []struct {
+		name    string
+		healthy bool // before
+		sources []netip.Addr
+		after   time.Duration
+	}{
+		{"one family", true, []netip.Addr{v4}, 3609 * time.Millisecond},
+		{"two families", true, []netip.Addr{v4, v6}, 3609 * time.Millisecond},
+		{"since its takeover", false, []netip.Addr{v4, v6}, 609 * time.Millisecond},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := started(t, func(c *Config) { c.Primary = append(c.Primary, netip.MustParseAddr("fe80::2")) })
+			r.run(3 * time.Second)
+			if tc.healthy {
+				r.hear(v4, 200)
+				r.run(time.Second)
+			}
+			from := r.now
+			for at := from; r.e.State() == Backup; r.run(time.Millisecond) {
+				if !r.now.Before(at) {
+					for _, source := range tc.sources {
+						r.hear(source, 4)
+					}
+					at = r.now.Add(time.Second)
+				}
+				if r.now.Sub(from) > 10*time.Second {
+					t.Fatal("no preemption in 10 s")
+				}
+			}
+			r.wantState(Active)
+			r.wantWithin("preemption", r.now.Sub(from), tc.after, tc.after+2*time.Millisecond)
+		})
+	}
+}
+
 func TestRow9SilenceWaitsForTheAnswer(t *testing.T) {
 	r := started(t)
 	r.mute = true
