@@ -37,7 +37,7 @@
 //	19   Claiming    the Lease of a silent holder is written         wait until that must have seen it             Seizing
 //	20   Seizing     the time is over, nobody serves                 acquire, advertise the claim, announce        Active
 //	20   Seizing     somebody serves still                           release the Lease, alarm                      Backup
-//	21   Active      the holder's timers                             advertise, announce                           Active
+//	21   Active      the holder's timers; its distress begins, ends  advertise, announce                           Active
 //	21   Active      did not run for nearly 3 intervals              release                                       Backup
 //	22   Active      refresh is due; it came too late                refresh; release                              Active; Backup
 //	23   Active      advertisement of 0                              advertise                                     Active
