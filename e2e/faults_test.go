@@ -99,7 +99,12 @@ func (s *story) fault(t *testing.T, f fault) {
 	s.served(t, record.Version, time.Now())
 	began := time.Now()
 
-	must(t, f.do(ctx, s, holder))
+	if err := f.do(ctx, s, holder); err != nil {
+		if f.undo != nil { // the rows after this one need the hosts
+			err = errors.Join(err, f.undo(ctx, s, holder))
+		}
+		must(t, err)
+	}
 	if f.moves {
 		must(t, cluster.Until(ctx, time.Minute, "the virtual IP leaves "+holder.Name, func(ctx context.Context) error {
 			if holders := s.Holders(ctx); len(holders) != 1 || holders[0] == holder {

@@ -26,7 +26,7 @@ type Cluster struct {
 	VIP          netip.Addr
 	Port         uint16 // of the virtual IP
 
-	routed bool // PodNetwork made the pod network
+	pods map[*Host][]netip.Prefix // the ranges of their addresses, once PodNetwork has asked
 }
 
 // Hosts returns all machines.

@@ -17,7 +17,6 @@ import (
 // It comes after kube-proxy, which needs no pod network: a pod that is there before service addresses are translated sends
 // its first packets for them to the default route.
 func (c *Cluster) PodNetwork(ctx context.Context) error {
-	c.routed = true
 	for _, h := range c.Hosts() {
 		if err := Until(ctx, 3*time.Minute, h.Name+" translates service addresses", func(ctx context.Context) error {
 			_, err := h.Shell(ctx, "{ iptables-save -t nat; nft list ruleset; } 2>/dev/null | grep -c '10\\.96\\.0\\.1\\>'")
@@ -26,22 +25,27 @@ func (c *Cluster) PodNetwork(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := Until(ctx, time.Minute, "the nodes have ranges of pod addresses", c.RoutePods); err != nil {
+	c.pods = make(map[*Host][]netip.Prefix)
+	for _, h := range c.Hosts() {
+		if err := Until(ctx, time.Minute, h.Name+" has a range of pod addresses", func(ctx context.Context) (err error) {
+			c.pods[h], err = c.podRanges(ctx, h)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	if err := c.RoutePods(ctx); err != nil {
 		return err
 	}
-	for _, h := range c.Hosts() {
-		if err := c.configurePodNetwork(ctx, h); err != nil {
+	for h, ranges := range c.pods {
+		if err := configurePodNetwork(ctx, h, ranges); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *Cluster) configurePodNetwork(ctx context.Context, h *Host) error {
-	ranges, err := c.podRanges(ctx, h)
-	if err != nil {
-		return err
-	}
+func configurePodNetwork(ctx context.Context, h *Host, ranges []netip.Prefix) error {
 	type subnet struct {
 		Subnet string `json:"subnet"`
 	}
@@ -73,16 +77,9 @@ func (c *Cluster) configurePodNetwork(ctx context.Context, h *Host) error {
 }
 
 // RoutePods makes the pods of each machine reachable from each other, where PodNetwork has made their network. The routes go
-// with the interface: it is done again after a machine was off or unplugged.
+// with the interface: it is done again after a machine was off or unplugged. The API is not asked, which may be away.
 func (c *Cluster) RoutePods(ctx context.Context) error {
-	if !c.routed {
-		return nil
-	}
-	for _, peer := range c.Hosts() {
-		ranges, err := c.podRanges(ctx, peer)
-		if err != nil {
-			return err
-		}
+	for peer, ranges := range c.pods {
 		for _, h := range c.Hosts() {
 			for _, r := range ranges {
 				via := peer.Address
