@@ -21,7 +21,7 @@ import (
 const (
 	planned = 900 * time.Millisecond  // make before break; a skew time where the successor is late
 	sudden  = 5300 * time.Millisecond // Active_Down_Interval, the Lease, and a member of etcd that died with its host
-	stays   = 2 * time.Second         // the address does not move: a request that met the fault, and the next one, 1 s each at most
+	stays   = time.Second             // the address does not move: a request that met the fault, and the next one
 )
 
 // A fault is done to the holder of the virtual IP (or to more), and undone.
@@ -35,10 +35,13 @@ type fault struct {
 	short bool // done in a short run too
 }
 
+// freeze is the fault that every story has.
+var freeze = fault{name: "the holder freezes (docker pause), and wakes", bound: sudden, moves: true, short: true,
+	do:   on((*cluster.Host).Pause),
+	undo: on((*cluster.Host).Unpause)}
+
 var faultTable = []fault{
-	{name: "the holder freezes (docker pause), and wakes", bound: sudden, moves: true, short: true,
-		do:   on((*cluster.Host).Pause),
-		undo: on((*cluster.Host).Unpause)},
+	freeze,
 	{name: "the holder is shut down, and started", bound: sudden, moves: true, off: true,
 		do:   on((*cluster.Host).Shutdown),
 		undo: on((*cluster.Host).PowerOn)},

@@ -23,7 +23,7 @@ func TestNFTables(t *testing.T) {
 	s.tableOfTheRecipe(t)
 	s.service(t)
 	s.startWitness(t)
-	s.fault(t, faultTable[0])
+	s.fault(t, freeze)
 	s.nothingLost(t)
 }
 
@@ -40,7 +40,7 @@ func TestDualStack(t *testing.T) {
 	must(t, err)
 	s.both(t, outside)
 	s.startWitness(t)
-	s.fault(t, faultTable[0])
+	s.fault(t, freeze)
 	s.both(t, outside)
 	s.nothingLost(t)
 }

@@ -83,7 +83,7 @@ func TestWalk(t *testing.T) {
 	}
 	s.tableOfTheRecipe(t)
 	s.startWitness(t)
-	s.fault(t, faultTable[0])
+	s.fault(t, freeze)
 	s.nothingLost(t)
 }
 
