@@ -25,7 +25,7 @@ build: ## the static binary, in bin/
 image: ## the container image, FROM scratch, and a tar of it for hosts without a registry
 	@hack/image.sh
 
-e2e: ## real clusters behind the VIP and what happens to them, 100 minutes (needs Docker; builds Kubernetes at the first run)
+e2e: ## real clusters behind the VIP and what happens to them, over an hour (needs Docker; builds Kubernetes at the first run)
 	@hack/e2e/run.sh
 
 smoke: ## of e2e one kind cluster: init, joins, ten idle minutes, two failovers under load
