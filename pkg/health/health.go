@@ -18,8 +18,8 @@ const (
 	Unknown State = iota
 	// Healthy backends take connections.
 	Healthy
-	// Suspect backends were healthy until a connection to them failed. A check decides soon; until then they take
-	// connections only where no healthy backend is left.
+	// Suspect backends were healthy until a connection to them failed or got no answer. A check decides soon; until then
+	// they take connections only where no healthy backend is left.
 	Suspect
 	// NotReady backends answer, but not that they are ready: they take no new connections and keep those they have.
 	NotReady
@@ -51,7 +51,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown health state %q", text)
 }
 
-// An Event is an input of Step: Tick, Passed, Failed or DialFailed.
+// An Event is an input of Step: Tick, Passed, Failed, DialFailed or Unanswered.
 type Event interface {
 	fmt.Stringer
 	event()
@@ -74,10 +74,17 @@ type DialFailed struct {
 	Reason string
 }
 
+// Unanswered says that the backend took a client's connection and leaves it without an answer. That is less than a failed
+// dial: it may be the client who is not done with its question.
+type Unanswered struct {
+	Reason string
+}
+
 func (Tick) event()       {}
 func (Passed) event()     {}
 func (Failed) event()     {}
 func (DialFailed) event() {}
+func (Unanswered) event() {}
 
 func (Tick) String() string   { return "Tick" }
 func (Passed) String() string { return "Passed" }
@@ -85,6 +92,7 @@ func (e Failed) String() string {
 	return fmt.Sprintf("Failed unreachable=%t %q", e.Unreachable, e.Reason)
 }
 func (e DialFailed) String() string { return fmt.Sprintf("DialFailed %q", e.Reason) }
+func (e Unanswered) String() string { return fmt.Sprintf("Unanswered %q", e.Reason) }
 
 // An Action is an output of Step: Probe or Transition.
 type Action interface {
@@ -164,6 +172,11 @@ func (c *Check) Step(now time.Time, ev Event) []Action {
 	case DialFailed:
 		c.dialFailed(now)
 		reason = ev.Reason
+	case Unanswered:
+		if c.state == Healthy {
+			c.suspect(now)
+		}
+		reason = ev.Reason
 	}
 	var actions []Action
 	if c.state != before {
@@ -209,14 +222,20 @@ func (c *Check) dialFailed(now time.Time) {
 	switch c.state {
 	case Healthy:
 		c.failed(true)
-		if c.state == Healthy {
-			c.state = Suspect
-		}
-		if !c.deadline.IsZero() {
-			c.deadline = now
-		}
+		c.suspect(now)
 	case Suspect:
 		c.successes = 0
+	}
+}
+
+// suspect doubts a healthy backend, and has the next probe at once.
+func (c *Check) suspect(now time.Time) {
+	c.successes = 0
+	if c.state == Healthy {
+		c.state = Suspect
+	}
+	if !c.deadline.IsZero() {
+		c.deadline = now
 	}
 }
 

@@ -140,8 +140,8 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 			}
 		case r := <-b.results:
 			changed = b.monitor.checked(time.Now(), r)
-		case f := <-b.dispatcher.failures:
-			changed = b.monitor.dialFailed(time.Now(), f)
+		case s := <-b.dispatcher.signs:
+			changed = b.monitor.shown(time.Now(), s)
 		case <-timer.C:
 		}
 		if changed {

@@ -10,6 +10,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 var errNotReady = errors.New("status 500")
@@ -73,6 +77,60 @@ func TestBalancerTriesTheNextBackend(t *testing.T) {
 	}
 	v.set(dead, syscall.ECONNREFUSED)
 	until(t, "the failed dial shows", func() bool { return b.now().Backends[0].Failures > 0 })
+}
+
+// deafPort returns an address whose kernel answers no connection any more: its queue is full, and nobody accepts.
+func deafPort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	ln := newListener(t)
+	must(t, control(ln, func(fd int) error { return unix.Listen(fd, 0) }))
+	for {
+		conn, err := net.DialTimeout("tcp", ln.Address().String(), 200*time.Millisecond)
+		if err != nil {
+			return ln.Address()
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+}
+
+func TestBalancerDoesNotWaitForABackendThatLetsItWait(t *testing.T) {
+	a, v, deaf := newGreeter(t, "a"), &verdicts{}, deafPort(t)
+	v.set(a.address, nil)
+	v.set(deaf, nil)
+	settings := testSettings(Backend{Address: deaf}, Backend{Address: a.address, Backup: true})
+	settings.Timeouts.Connect = 2 * time.Second
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	greeting(t, dial(t, b.address))
+	if failed := b.now().Backends[0].Failures; failed != 0 {
+		t.Errorf("%d dials had to fail first", failed)
+	}
+	until(t, "the dial that is not wanted any more ends", func() bool { return b.now().Backends[0].Connections == 0 })
+	v.forget(deaf)
+	greeting(t, dial(t, b.address))
+	b.untilStates(t, "Suspect", "Healthy")
+}
+
+func TestBalancerSuspectsABackendThatDoesNotAnswerAClient(t *testing.T) {
+	a, v, hung := newGreeter(t, "a"), &verdicts{}, newListener(t)
+	must(t, listen(hung))
+	v.set(a.address, nil)
+	v.set(hung.Address(), nil)
+	settings := testSettings(Backend{Address: hung.Address()}, Backend{Address: a.address})
+	settings.Policy = balance.RoundRobin
+	settings.HealthCheck.Interval, settings.HealthCheck.Timeout = time.Hour, time.Hour // traffic alone finds out
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	v.forget(a.address)
+	v.forget(hung.Address())
+	for range 4 {
+		_, err := dial(t, b.address).Write([]byte("x"))
+		must(t, err)
+	}
+	b.untilStates(t, "Suspect", "Healthy")
+	for range 4 {
+		greeting(t, dial(t, b.address))
+	}
 }
 
 func TestBalancerRefusesWithoutBackendAndComesBack(t *testing.T) {

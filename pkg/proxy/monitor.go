@@ -156,10 +156,10 @@ func (m *monitor) checked(now time.Time, r result) bool {
 	return m.step(now, b, health.Failed{Unreachable: unreachable(r.err), Reason: r.err.Error()})
 }
 
-// dialFailed takes what a connection of a client showed and reports whether a state changed.
-func (m *monitor) dialFailed(now time.Time, f dialFailure) bool {
-	b := find(m.backends, func(b *monitored) bool { return b.server == f.server })
-	return b != nil && m.step(now, b, health.DialFailed{Reason: f.err.Error()})
+// shown takes what a connection of a client showed and reports whether a state changed.
+func (m *monitor) shown(now time.Time, s sign) bool {
+	b := find(m.backends, func(b *monitored) bool { return b.server == s.server })
+	return b != nil && m.step(now, b, s.event)
 }
 
 // step performs what the health of one backend asks for and reports whether its state changed.

@@ -205,6 +205,12 @@ func (v *verdicts) set(address netip.AddrPort, err error) {
 	v.all[address] = err
 }
 
+func (v *verdicts) forget(address netip.AddrPort) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.all, address)
+}
+
 func (v *verdicts) newChecker(b Backend, _ HealthCheck) Checker { return fakeChecker{v, b.Address} }
 
 type fakeChecker struct {

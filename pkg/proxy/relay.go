@@ -14,17 +14,31 @@ import (
 // relay copies bytes both ways until both sides have finished, and closes both connections. A side that finishes is
 // passed on as such, and the other side may go on. A side that breaks breaks the other: it gets a reset, as it would
 // without a proxy, and relay returns the error. Once one side has finished, silence of the other for halfClosed counts
-// as broken; 0 means never.
+// as broken; 0 means never. Where the backend says nothing for the time silence after the first bytes of the client,
+// silent is called, once.
 //
 // An idle connection holds two file descriptors and no buffer: io.Copy would hold two pipes as well.
-func relay(client, backend *net.TCPConn, halfClosed time.Duration) error {
+func relay(client, backend *net.TCPConn, halfClosed, silence time.Duration, silent func()) error {
 	r := &relayed{client: client, backend: backend, halfClosed: halfClosed}
 	defer client.Close()
 	defer backend.Close()
+	var answered atomic.Bool
+	var question *time.Timer
 	var both sync.WaitGroup
-	both.Go(func() { r.copy(backend, client) })
-	r.copy(client, backend)
+	both.Go(func() {
+		r.copy(backend, client, func() {
+			question = time.AfterFunc(silence, func() {
+				if !answered.Load() && !r.finished.Load() {
+					silent()
+				}
+			})
+		})
+	})
+	r.copy(client, backend, func() { answered.Store(true) })
 	both.Wait()
+	if question != nil {
+		question.Stop()
+	}
 	return r.err
 }
 
@@ -38,9 +52,9 @@ type relayed struct {
 	err      error // why it broke; set by the first goroutine that breaks
 }
 
-// copy copies what src sends to dst, until src finishes or one of them breaks.
-func (r *relayed) copy(dst, src *net.TCPConn) {
-	err := r.pump(dst, src)
+// copy copies what src sends to dst, until src finishes or one of them breaks. It calls begun after the first bytes.
+func (r *relayed) copy(dst, src *net.TCPConn, begun func()) {
+	err := r.pump(dst, src, begun)
 	if err == nil {
 		err = dst.CloseWrite()
 	}
@@ -53,7 +67,7 @@ func (r *relayed) copy(dst, src *net.TCPConn) {
 }
 
 // pump waits for bytes without holding a buffer.
-func (r *relayed) pump(dst, src *net.TCPConn) error {
+func (r *relayed) pump(dst, src *net.TCPConn, begun func()) error {
 	raw, err := src.SyscallConn()
 	if err != nil {
 		return err
@@ -66,6 +80,10 @@ func (r *relayed) pump(dst, src *net.TCPConn) error {
 		n, err := chunk.writeTo(dst)
 		if n == 0 || err != nil {
 			return err
+		}
+		if begun != nil {
+			begun()
+			begun = nil
 		}
 		if r.finished.Load() {
 			r.bound(dst, src)

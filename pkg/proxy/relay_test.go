@@ -39,7 +39,7 @@ func startRelay(t testing.TB, halfClosed time.Duration) (client, backend *net.TC
 	must(t, backend.SetDeadline(time.Now().Add(patience)))
 	ended = make(chan error, 1)
 	var wait sync.WaitGroup
-	wait.Go(func() { ended <- relay(fromClient, toBackend, halfClosed) })
+	wait.Go(func() { ended <- relay(fromClient, toBackend, halfClosed, patience, func() {}) })
 	t.Cleanup(wait.Wait)
 	t.Cleanup(func() { client.Close(); backend.Close() })
 	return client, backend, ended

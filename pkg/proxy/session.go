@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // A route is where connections go: a pool, the servers that its indices name, and how to treat them. It never changes.
@@ -25,17 +27,17 @@ type route struct {
 // active returns the number of connections that server i has.
 func (r *route) active(i int) int { return int(r.servers[i].active.Load()) }
 
-// dialFailure reports that a server could not be reached.
-type dialFailure struct {
+// A sign is what the connections of clients show about a server.
+type sign struct {
 	server *server
-	err    error
+	event  health.Event
 }
 
 // A dispatcher serves accepted connections. Its methods are called by any number of goroutines.
 type dispatcher struct {
-	log      logr.Logger
-	route    atomic.Pointer[route]
-	failures chan dialFailure
+	log   logr.Logger
+	route atomic.Pointer[route]
+	signs chan sign
 
 	turn     atomic.Uint64
 	active   atomic.Int64
@@ -44,7 +46,7 @@ type dispatcher struct {
 }
 
 func newDispatcher(log logr.Logger) *dispatcher {
-	return &dispatcher{log: log, failures: make(chan dialFailure, 64)} // failures beyond these say the same
+	return &dispatcher{log: log, signs: make(chan sign, 64)} // those beyond these say the same
 }
 
 // admit counts a connection in, or resets it where there are too many.
@@ -84,45 +86,122 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 		reset(backend)
 	})
 	defer stop()
-	if err := relay(client, backend, route.timeouts.HalfClosed); err != nil {
+	silence := route.timeouts.Connect / silenceDelay
+	silent := func() { d.shows(server, health.Unanswered{Reason: noAnswer("the first bytes of a client", silence)}) }
+	if err := relay(client, backend, route.timeouts.HalfClosed, silence, silent); err != nil {
 		d.log.V(1).Info("Connection broken", "address", client.RemoteAddr().String(), "backend", server.address.String(), "reason", err.Error())
 	}
 }
 
-// connect dials one server after another, each once, until one accepts. It returns nothing where none does.
+// silenceDelay is the part of Timeouts.Connect after which a server should have answered a client: a kernel accepts
+// connections to a process that hangs, and an apiserver answers the first bytes of TLS at once.
+const silenceDelay = 2
+
+// attemptDelay is the part of Timeouts.Connect after which a dial without an answer gets company. With the default of a
+// second these are the 250 ms of RFC 8305 section 5.
+const attemptDelay = 4
+
+// connect dials one server after another, each once, until one accepts: the next when one has failed, or beside one that
+// does not answer. It returns nothing where none accepts.
 func (d *dispatcher) connect(ctx context.Context, route *route, client *net.TCPConn) (*net.TCPConn, *server) {
 	request := balance.Request{
 		Now: time.Now(), Client: client.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(), Turn: d.turn.Add(1), Active: route.active,
 	}
-	for ctx.Err() == nil {
-		i, ok := route.pool.Pick(request)
+	dials := dials{ended: make(chan dialled)}
+	defer dials.giveUp()
+	delay := route.timeouts.Connect / attemptDelay
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	newest := dials.next(route, &request)
+	for dials.running > 0 && ctx.Err() == nil {
+		select {
+		case a := <-dials.ended:
+			dials.running--
+			if a.err == nil {
+				return a.conn, a.server
+			}
+			a.server.leave()
+			d.failed(a.server, a.err)
+		case <-timer.C:
+			d.shows(newest, health.DialFailed{Reason: noAnswer("a connection", delay)})
+		}
+		if server := dials.next(route, &request); server != nil {
+			newest = server
+			timer.Reset(delay)
+		}
+	}
+	return nil, nil
+}
+
+// dials are those for one client. One goroutine owns them.
+type dials struct {
+	running int
+	ended   chan dialled
+	cancel  []context.CancelFunc
+}
+
+// dialled is the outcome of a dial.
+type dialled struct {
+	server *server
+	conn   *net.TCPConn
+	err    error
+}
+
+// next begins to dial the next server and returns it, or nil where none is left.
+func (d *dials) next(route *route, request *balance.Request) *server {
+	for {
+		i, ok := route.pool.Pick(*request)
 		if !ok {
-			return nil, nil
+			return nil
 		}
 		request.Tried = append(request.Tried, i)
 		server := route.servers[i]
 		if !server.join(route.perLimit) {
 			continue
 		}
-		conn, err := server.dial(server.sessions(), route.timeouts)
-		if err == nil {
-			return conn, server
-		}
-		server.leave()
-		d.failed(server, err)
+		ctx, cancel := context.WithCancel(server.sessions())
+		d.cancel = append(d.cancel, cancel)
+		d.running++
+		go func() {
+			conn, err := server.dial(ctx, route.timeouts)
+			d.ended <- dialled{server, conn, err}
+		}()
+		return server
 	}
-	return nil, nil
 }
 
-// failed reports what traffic shows about a server. A dial that was cancelled shows nothing.
+// giveUp ends the dials that are under way.
+func (d *dials) giveUp() {
+	for _, cancel := range d.cancel {
+		cancel()
+	}
+	for ; d.running > 0; d.running-- {
+		a := <-d.ended
+		if a.err == nil {
+			reset(a.conn)
+		}
+		a.server.leave()
+	}
+}
+
+// failed counts a failed dial. One that was cancelled shows nothing about the server.
 func (d *dispatcher) failed(server *server, err error) {
 	server.failures.Add(1)
 	if !unreachable(err) {
 		d.log.V(1).Info("Dial failed", "backend", server.address.String(), "reason", err.Error())
 		return
 	}
+	d.shows(server, health.DialFailed{Reason: err.Error()})
+}
+
+// shows reports what traffic shows about a server.
+func (d *dispatcher) shows(server *server, event health.Event) {
 	select {
-	case d.failures <- dialFailure{server, err}:
+	case d.signs <- sign{server, event}:
 	default:
 	}
+}
+
+func noAnswer(to string, after time.Duration) string {
+	return fmt.Sprintf("no answer to %s for %v", to, after)
 }
