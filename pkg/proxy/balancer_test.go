@@ -128,6 +128,9 @@ func TestBalancerSuspectsABackendThatDoesNotAnswerAClient(t *testing.T) {
 		must(t, err)
 	}
 	b.untilStates(t, "Suspect", "Healthy")
+	if !b.now().Backends[0].Healthy {
+		t.Error("the doubt of one client counts as the loss of a backend")
+	}
 	for range 4 {
 		greeting(t, dial(t, b.address))
 	}

@@ -233,9 +233,10 @@ func (m *monitor) route() *route {
 func (m *monitor) status() []BackendStatus {
 	var all []BackendStatus
 	for _, b := range m.backends {
+		state := b.check.State()
 		all = append(all, BackendStatus{
 			Address: b.Address, Backup: b.Backup, Draining: b.Draining,
-			State: b.check.State(), Since: b.check.Since(), Reason: b.check.Reason(), Healthy: b.check.State() == health.Healthy,
+			State: state, Since: b.check.Since(), Reason: b.check.Reason(), Healthy: state == health.Healthy || state == health.Suspect,
 			Connections: int(b.server.active.Load()), Total: b.server.total.Load(), Failures: b.server.failures.Load(),
 		})
 	}

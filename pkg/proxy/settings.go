@@ -81,8 +81,8 @@ type BackendStatus struct {
 	Draining    bool           `json:"draining"`
 	State       health.State   `json:"state"`
 	Since       time.Time      `json:"since"`
-	Reason      string         `json:"reason"` // of the last change of state
-	Healthy     bool           `json:"healthy"`
+	Reason      string         `json:"reason"`      // of the last change of state
+	Healthy     bool           `json:"healthy"`     // a Suspect too: a check decides soon, and what clients see does not move an address
 	Connections int            `json:"connections"` // now
 	Total       uint64         `json:"total"`       // connections, by this balancer process
 	Failures    uint64         `json:"failures"`    // dials that failed, by this balancer process
