@@ -69,6 +69,25 @@ func (s *server) join(limit int) bool {
 // leave counts a connection out.
 func (s *server) leave() { s.active.Add(-1) }
 
+// A link is a connection that a server has accepted.
+type link struct {
+	*net.TCPConn
+	server *server
+	stop   func() bool
+}
+
+// enter counts the link as one in use, and has lose called when the sessions of the server are closed.
+func (l *link) enter(lose func()) {
+	l.server.total.Add(1)
+	l.stop = context.AfterFunc(l.server.sessions(), lose)
+}
+
+// leave counts it out.
+func (l *link) leave() {
+	l.stop()
+	l.server.leave()
+}
+
 // dial connects to the server.
 func (s *server) dial(ctx context.Context, timeouts Timeouts) (*net.TCPConn, error) {
 	dialer := net.Dialer{Timeout: timeouts.Connect, KeepAlive: -1}

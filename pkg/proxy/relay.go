@@ -3,6 +3,9 @@
 package proxy
 
 import (
+	"cmp"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -11,50 +14,171 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// relay copies bytes both ways until both sides have finished, and closes both connections. A side that finishes is
+// A relay copies bytes both ways between a client and its backend until both sides have finished. A side that finishes is
 // passed on as such, and the other side may go on. A side that breaks breaks the other: it gets a reset, as it would
-// without a proxy, and relay returns the error. Once one side has finished, silence of the other for halfClosed counts
-// as broken; 0 means never. Where the backend says nothing for the time silence after the first bytes of the client,
-// silent is called, once.
+// without a proxy. But a backend that breaks during the opening is replaced by another one, once, so that what makes one
+// backend break cannot go through all of them.
 //
 // An idle connection holds two file descriptors and no buffer: io.Copy would hold two pipes as well.
-func relay(client, backend *net.TCPConn, halfClosed, silence time.Duration, silent func()) error {
-	r := &relayed{client: client, backend: backend, halfClosed: halfClosed}
-	defer client.Close()
-	defer backend.Close()
-	var answered atomic.Bool
-	var question *time.Timer
-	var both sync.WaitGroup
-	both.Go(func() {
-		r.copy(backend, client, func() {
-			question = time.AfterFunc(silence, func() {
-				if !answered.Load() && !r.finished.Load() {
-					silent()
-				}
-			})
-		})
-	})
-	r.copy(client, backend, func() { answered.Store(true) })
-	both.Wait()
-	if question != nil {
-		question.Stop()
-	}
-	return r.err
-}
+type relay struct {
+	client     *net.TCPConn
+	halfClosed time.Duration // silence of one side after the other has finished that counts as broken; 0: none
+	silence    time.Duration // of the backend after the first bytes of the client, before silent is called; above 0
 
-// relayed is one connection through the proxy.
-type relayed struct {
-	client, backend *net.TCPConn
-	halfClosed      time.Duration
-	finished        atomic.Bool // one side has
+	silent func(*server)              // the backend leaves the client without an answer
+	again  func(*server, error) *link // returns another backend than one that failed, or nil; called once
+
+	finished atomic.Bool // one side has
+	answered atomic.Bool // the backend has said something
+
+	mu       sync.Mutex
+	backend  *link // replaced only before the opening is over, by down
+	opening  opening
+	question *time.Timer // since the first bytes of the client
 
 	breaking sync.Once
 	err      error // why it broke; set by the first goroutine that breaks
 }
 
-// copy copies what src sends to dst, until src finishes or one of them breaks. It calls begun after the first bytes.
-func (r *relayed) copy(dst, src *net.TCPConn, begun func()) {
-	err := r.pump(dst, src, begun)
+// run relays until the end, closes both connections, and returns why the relay broke if it did.
+func (r *relay) run() error {
+	r.use(r.backend)
+	var both sync.WaitGroup
+	both.Go(r.up)
+	r.down()
+	both.Wait()
+	r.client.Close()
+	r.backend.Close()
+	r.backend.leave()
+	if r.question != nil {
+		r.question.Stop()
+	}
+	return r.err
+}
+
+// use makes the backend the one of the relay.
+func (r *relay) use(backend *link) {
+	r.backend = backend
+	backend.enter(func() { r.lose(backend) })
+}
+
+// up copies what the client sends, until it finishes or the relay breaks.
+func (r *relay) up() {
+	err := r.pump(upstream{r}, r.client)
+	r.finish(r.settle(), r.client, err)
+}
+
+// settle ends the opening, and returns the connection of the backend.
+func (r *relay) settle() *net.TCPConn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opening.end()
+	return r.backend.TCPConn
+}
+
+// upstream writes to the backend of the moment.
+type upstream struct{ *relay }
+
+func (u upstream) Write(p []byte) (int, error) {
+	u.mu.Lock()
+	if u.question == nil {
+		u.question = time.AfterFunc(u.silence, u.doubt)
+	}
+	u.opening.add(p)
+	backend, over := u.backend.TCPConn, u.opening.over
+	u.mu.Unlock()
+	n, err := backend.Write(p)
+	if !over {
+		return len(p), nil // down meets the error as well, and sends p to another backend
+	}
+	if u.finished.Load() {
+		u.bound(backend, u.client)
+	}
+	return n, err
+}
+
+// down copies what the backend sends, until it finishes or the relay breaks.
+func (r *relay) down() {
+	for {
+		err := r.pump(downstream{r}, r.backend.TCPConn)
+		if !r.reopen(err) {
+			r.finish(r.client, r.settle(), err)
+			return
+		}
+	}
+}
+
+// downstream writes to the client.
+type downstream struct{ *relay }
+
+func (d downstream) Write(p []byte) (int, error) {
+	if !d.answered.Swap(true) {
+		d.settle()
+	}
+	n, err := d.client.Write(p)
+	if d.finished.Load() {
+		d.bound(d.client, d.backend.TCPConn)
+	}
+	return n, err
+}
+
+// doubt is for a backend that has been silent for too long. It keeps the connection: where all are overloaded, to ask the
+// next one as well would make it worse. If it turns out to be dead, the connection is lost to it.
+func (r *relay) doubt() {
+	if r.answered.Load() || r.finished.Load() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.silent(r.backend.server)
+}
+
+// errFinished is what a backend broke with that finished without an answer.
+var errFinished = errors.New("connection closed without an answer")
+
+// reopen goes on with another backend where the opening allows it, and reports whether there is one.
+func (r *relay) reopen(reason error) bool {
+	r.mu.Lock()
+	over, asked := r.opening.over, len(r.opening.sent) > 0
+	r.mu.Unlock()
+	if over || reason == nil && !asked { // which need no answer
+		return false
+	}
+	next := r.again(r.backend.server, cmp.Or(reason, errFinished))
+	if next == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opening.over { // the client has sent more in the meantime, or is gone
+		reset(next.TCPConn)
+		next.server.leave()
+		return false
+	}
+	reset(r.backend.TCPConn)
+	r.backend.leave()
+	r.use(next)
+	_, _ = next.Write(r.opening.sent) // an error is met by the reading
+	r.opening.end()
+	if r.question != nil {
+		r.question.Reset(r.silence)
+	}
+	return true
+}
+
+// lose ends the use of a backend, and the relay with it where that has no other way.
+func (r *relay) lose(backend *link) {
+	r.mu.Lock()
+	bound := r.opening.over && r.backend == backend
+	r.mu.Unlock()
+	reset(backend.TCPConn)
+	if bound {
+		reset(r.client)
+	}
+}
+
+// finish passes on that src has finished, or that it broke.
+func (r *relay) finish(dst, src *net.TCPConn, err error) {
 	if err == nil {
 		err = dst.CloseWrite()
 	}
@@ -66,8 +190,8 @@ func (r *relayed) copy(dst, src *net.TCPConn, begun func()) {
 	r.bound(src, dst)
 }
 
-// pump waits for bytes without holding a buffer.
-func (r *relayed) pump(dst, src *net.TCPConn, begun func()) error {
+// pump copies what src sends until it finishes. It waits for bytes without holding a buffer.
+func (r *relay) pump(dst io.Writer, src *net.TCPConn) error {
 	raw, err := src.SyscallConn()
 	if err != nil {
 		return err
@@ -77,22 +201,14 @@ func (r *relayed) pump(dst, src *net.TCPConn, begun func()) error {
 		if err := raw.Read(chunk.read); err != nil {
 			return err
 		}
-		n, err := chunk.writeTo(dst)
-		if n == 0 || err != nil {
+		if n, err := chunk.writeTo(dst); n == 0 || err != nil {
 			return err
-		}
-		if begun != nil {
-			begun()
-			begun = nil
-		}
-		if r.finished.Load() {
-			r.bound(dst, src)
 		}
 	}
 }
 
 // bound limits the silence of src, and how long dst may take nothing.
-func (r *relayed) bound(dst, src *net.TCPConn) {
+func (r *relay) bound(dst, src *net.TCPConn) {
 	if r.halfClosed == 0 {
 		return
 	}
@@ -103,11 +219,14 @@ func (r *relayed) bound(dst, src *net.TCPConn) {
 }
 
 // breakWith resets both connections, which ends the other direction.
-func (r *relayed) breakWith(err error) {
+func (r *relay) breakWith(err error) {
 	r.breaking.Do(func() {
 		r.err = err
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.opening.end()
 		reset(r.client)
-		reset(r.backend)
+		reset(r.backend.TCPConn)
 	})
 }
 
@@ -148,7 +267,7 @@ func (c *chunk) read(fd uintptr) bool {
 }
 
 // writeTo writes what was read and gives the buffer back. No bytes and no error is the end of the stream.
-func (c *chunk) writeTo(dst *net.TCPConn) (n int, err error) {
+func (c *chunk) writeTo(dst io.Writer) (n int, err error) {
 	defer buffers.Put(c.buffer)
 	if c.err != nil || c.n == 0 {
 		return 0, c.err

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -30,6 +31,11 @@ func connected(t testing.TB) (near, far *net.TCPConn) {
 	return near, far
 }
 
+// newLink returns a connection as that of a server.
+func newLink(conn *net.TCPConn) *link {
+	return &link{TCPConn: conn, server: newServer(context.Background(), conn.RemoteAddr().(*net.TCPAddr).AddrPort())}
+}
+
 // startRelay relays between the two connections that it returns, and its result.
 func startRelay(t testing.TB, halfClosed time.Duration) (client, backend *net.TCPConn, ended chan error) {
 	t.Helper()
@@ -39,7 +45,11 @@ func startRelay(t testing.TB, halfClosed time.Duration) (client, backend *net.TC
 	must(t, backend.SetDeadline(time.Now().Add(patience)))
 	ended = make(chan error, 1)
 	var wait sync.WaitGroup
-	wait.Go(func() { ended <- relay(fromClient, toBackend, halfClosed, patience, func() {}) })
+	r := relay{
+		client: fromClient, backend: newLink(toBackend), halfClosed: halfClosed, silence: patience,
+		silent: func(*server) {}, again: func(*server, error) *link { return nil },
+	}
+	wait.Go(func() { ended <- r.run() })
 	t.Cleanup(wait.Wait)
 	t.Cleanup(func() { client.Close(); backend.Close() })
 	return client, backend, ended

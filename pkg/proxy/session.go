@@ -74,22 +74,28 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 		d.refuse(client, err.Error())
 		return
 	}
-	backend, server := d.connect(ctx, route, client)
+	request := balance.Request{
+		Now: time.Now(), Client: client.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(), Turn: d.turn.Add(1), Active: route.active,
+	}
+	backend := d.connect(ctx, route, &request)
 	if backend == nil {
 		d.refuse(client, "no backend")
 		return
 	}
-	defer server.leave()
-	server.total.Add(1)
-	stop := context.AfterFunc(server.sessions(), func() {
-		reset(client)
-		reset(backend)
-	})
-	defer stop()
-	silence := route.timeouts.Connect / silenceDelay
-	silent := func() { d.shows(server, health.Unanswered{Reason: noAnswer("the first bytes of a client", silence)}) }
-	if err := relay(client, backend, route.timeouts.HalfClosed, silence, silent); err != nil {
-		d.log.V(1).Info("Connection broken", "address", client.RemoteAddr().String(), "backend", server.address.String(), "reason", err.Error())
+	r := relay{client: client, backend: backend, halfClosed: route.timeouts.HalfClosed, silence: route.timeouts.Connect / silenceDelay}
+	r.silent = func(server *server) {
+		d.shows(server, health.Unanswered{Reason: noAnswer("the first bytes of a client", r.silence)})
+	}
+	r.again = func(server *server, reason error) *link {
+		d.shows(server, health.Unanswered{Reason: reason.Error()})
+		next := d.connect(ctx, route, &request)
+		if next != nil {
+			d.log.V(1).Info("Connection moved", "address", client.RemoteAddr().String(), "from", server.address.String(), "to", next.server.address.String(), "reason", reason.Error())
+		}
+		return next
+	}
+	if err := r.run(); err != nil {
+		d.log.V(1).Info("Connection broken", "address", client.RemoteAddr().String(), "backend", r.backend.server.address.String(), "reason", err.Error())
 	}
 }
 
@@ -102,35 +108,32 @@ const silenceDelay = 2
 const attemptDelay = 4
 
 // connect dials one server after another, each once, until one accepts: the next when one has failed, or beside one that
-// does not answer. It returns nothing where none accepts.
-func (d *dispatcher) connect(ctx context.Context, route *route, client *net.TCPConn) (*net.TCPConn, *server) {
-	request := balance.Request{
-		Now: time.Now(), Client: client.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(), Turn: d.turn.Add(1), Active: route.active,
-	}
+// does not answer. It returns nothing where none accepts, and notes in the request which ones it has tried.
+func (d *dispatcher) connect(ctx context.Context, route *route, request *balance.Request) *link {
 	dials := dials{ended: make(chan dialled)}
 	defer dials.giveUp()
 	delay := route.timeouts.Connect / attemptDelay
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
-	newest := dials.next(route, &request)
+	newest := dials.next(route, request)
 	for dials.running > 0 && ctx.Err() == nil {
 		select {
 		case a := <-dials.ended:
 			dials.running--
 			if a.err == nil {
-				return a.conn, a.server
+				return &link{TCPConn: a.conn, server: a.server}
 			}
 			a.server.leave()
 			d.failed(a.server, a.err)
 		case <-timer.C:
 			d.shows(newest, health.DialFailed{Reason: noAnswer("a connection", delay)})
 		}
-		if server := dials.next(route, &request); server != nil {
+		if server := dials.next(route, request); server != nil {
 			newest = server
 			timer.Reset(delay)
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // dials are those for one client. One goroutine owns them.
