@@ -5,6 +5,7 @@
 package trial
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"time"
 
@@ -28,9 +29,14 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 	if err != nil {
 		return o, err
 	}
+	hello, err := observe.ClientHello(&tls.Config{ServerName: "kubernetes", CurvePreferences: []tls.CurveID{tls.CurveP256}}) // the cheapest one
+	if err != nil {
+		return o, err
+	}
 	client := p.StartClient(observe.ClientConfig{
 		Interval: time.Second / time.Duration(rate),
 		Timeout:  1500 * time.Millisecond, // a patient client, so that a retry by the balancer counts as success
+		Hello:    hello,
 	})
 	defer client.Stop()
 	if err := p.Control.Until(settleTime, "the clients are served", func() bool { return client.Served(time.Second) }); err != nil {

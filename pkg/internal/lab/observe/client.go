@@ -29,8 +29,12 @@ type ClientConfig struct {
 	// TLS makes each attempt a whole HTTPS request, which tells who answered.
 	// Without it an attempt asks in plain HTTP, which an API server refuses:
 	// as good a proof that it is reached, and ten times cheaper.
-	TLS  *tls.Config
-	Path string // what an attempt asks for; / if not set
+	TLS *tls.Config
+	// Hello, a ClientHello, makes each attempt the beginning of a TLS
+	// handshake, as far as the answer: what an API server can lose of a new
+	// connection, for a part of the cost.
+	Hello []byte
+	Path  string // what an attempt asks for; / if not set
 	// Control tells what of an outage was the machine's doing, which does not
 	// count.
 	Control *Control
@@ -110,6 +114,9 @@ func (c *Client) try(deadline time.Time) (node string, err error) {
 	defer conn.Close()
 	conn.(*net.TCPConn).SetLinger(0) // leave no port in TIME_WAIT
 	conn.SetDeadline(deadline)
+	if c.cfg.Hello != nil {
+		return "", greet(conn, c.cfg.Hello)
+	}
 	if c.cfg.TLS == nil {
 		return ask(conn, c.cfg.Path)
 	}
@@ -118,6 +125,27 @@ func (c *Client) try(deadline time.Time) (node string, err error) {
 		return "", err
 	}
 	return guest.HostOf(secure.ConnectionState().PeerCertificates[0]), nil
+}
+
+// serverHello is the type of the message that begins the answer, RFC 8446
+// section 4, in the record that holds it.
+const (
+	serverHello   = 2
+	serverHelloAt = 5
+)
+
+func greet(conn net.Conn, hello []byte) error {
+	if _, err := conn.Write(hello); err != nil {
+		return err
+	}
+	var answer [serverHelloAt + 1]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		return err
+	}
+	if answer[serverHelloAt] != serverHello {
+		return fmt.Errorf("answered with % x instead of a ServerHello", answer)
+	}
+	return nil
 }
 
 // Ask makes a request on a connection, which stays open, and returns the name
