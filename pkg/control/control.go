@@ -63,7 +63,7 @@ type Port struct {
 	Advertisement vrrp.Advertisement
 }
 
-// Config is what a Loop works with. All fields but Metrics, Notice and Now are required; in mode VRRP no Arbiter is.
+// Config is what a Loop works with. All fields but Metrics, Notice, Silent and Now are required; in mode VRRP no Arbiter is.
 type Config struct {
 	Log              logr.Logger
 	Metrics          *metrics.Metrics
@@ -76,6 +76,9 @@ type Config struct {
 	Arbiter          Arbiter
 	// Notice is told of what people should find in the cluster: moves and alarms. It must not block.
 	Notice func(reason, message string, warning bool)
+	// Silent is told of a holder that was heard and has fallen silent, when this node begins to take over from it. It must
+	// not block.
+	Silent func(netip.Addr)
 	// Interval is the longest time between two turns; the liveness is judged by it.
 	Interval time.Duration
 	// Now is the clock of the election. It must go on while the host is suspended. Default: Boottime.
@@ -107,6 +110,9 @@ func New(cfg Config) *Loop {
 	}
 	if cfg.Notice == nil {
 		cfg.Notice = func(string, string, bool) {}
+	}
+	if cfg.Silent == nil {
+		cfg.Silent = func(netip.Addr) {}
 	}
 	l := &Loop{
 		cfg:      cfg,

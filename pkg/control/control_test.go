@@ -185,6 +185,7 @@ func (h *host) loop(priority uint8) *Loop {
 			Jitter: func() float64 { return 0 },
 		}),
 		VirtualAddresses: []netip.Addr{vip}, Addresses: h, Announcer: h, Prober: h, Interval: time.Second, Now: time.Now,
+		Silent: func(holder netip.Addr) { h.record("silent %s", holder) },
 	})
 }
 
@@ -268,6 +269,9 @@ func TestPlannedStopMakesBeforeItBreaks(t *testing.T) {
 		if a.Held() || both == 0 || both > 100*time.Millisecond {
 			t.Errorf("both held for %s, the leaving one still: %v", both, a.Held())
 		}
+		if slices.Contains(b.taken(), "silent 192.0.2.1") {
+			t.Error("a holder that took its leave counts as silent")
+		}
 		second.Shutdown()
 		waitSecond()
 	})
@@ -333,6 +337,26 @@ func TestFailuresOfAHolderEndWithItsTerm(t *testing.T) {
 
 // A process that did not run for longer than a takeover takes must hear its successor before its own timers speak
 // (invariant S7).
+func TestTakeoverNamesTheSilentHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		ctx, cancel := context.WithCancel(t.Context())
+		wait := start(t, ctx, h.loop(100))
+		h.deliver(vrrp.Packet{
+			Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Priority: 200, Interval: time.Second},
+			Source:        netip.MustParseAddr("192.0.2.9"),
+		})
+		pass(6 * time.Second)
+		got := h.taken()
+		i, j := slices.Index(got, "silent 192.0.2.9"), slices.Index(got, "acquire")
+		if i < 0 || j < i || count(got, "silent 192.0.2.9") != 1 {
+			t.Errorf("takeover from a silent holder: %q, want it named once, before the addresses are taken", got)
+		}
+		cancel()
+		wait()
+	})
+}
+
 func TestThawHearsBeforeItSpeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(lan).host("192.0.2.1")

@@ -100,6 +100,9 @@ func (l *Loop) consult(ctx context.Context, kind string, timeout time.Duration, 
 	})
 }
 
+// silence is after how many of its intervals a holder is silent: the adverts of one that lives are late at times.
+const silence = 2
+
 // ofHolder are the actions of a holder alone. What failed of them says nothing of a node that holds no more.
 var ofHolder = []string{"refresh", "advertise", "announce"}
 
@@ -112,6 +115,11 @@ func (l *Loop) transition(t election.Transition) {
 	l.cfg.Metrics.StateChanged(t.From.String(), t.To.String())
 	l.cfg.Log.Info("State changed", "from", t.From.String(), "to", t.To.String(), "reason", t.Reason)
 	l.recordMove(t)
+	if t.From == election.Backup && t.To == election.Claiming {
+		if e := l.cfg.Election.Status(); e.Holder.IsValid() && l.cfg.Now().Sub(e.HeardAt) > silence*e.AdvertisementInterval {
+			l.cfg.Silent(e.Holder)
+		}
+	}
 	if t.From == election.Active || t.To == election.Active {
 		l.cfg.Notice("State"+t.To.String(), fmt.Sprintf("from %s to %s: %s", t.From, t.To, t.Reason), false)
 	}

@@ -51,7 +51,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown health state %q", text)
 }
 
-// An Event is an input of Step: Tick, Passed, Failed, DialFailed or Unanswered.
+// An Event is an input of Step: Tick, Passed, Failed, DialFailed or Doubted.
 type Event interface {
 	fmt.Stringer
 	event()
@@ -74,9 +74,10 @@ type DialFailed struct {
 	Reason string
 }
 
-// Unanswered says that the backend took a client's connection and leaves it without an answer. That is less than a failed
-// dial: it may be the client who is not done with its question.
-type Unanswered struct {
+// Doubted says that something makes it likely that the backend does not answer: it leaves a client's connection without an
+// answer, or its host has fallen silent elsewhere. That is less than a failed dial: it may be the client who is not done
+// with its question.
+type Doubted struct {
 	Reason string
 }
 
@@ -84,7 +85,7 @@ func (Tick) event()       {}
 func (Passed) event()     {}
 func (Failed) event()     {}
 func (DialFailed) event() {}
-func (Unanswered) event() {}
+func (Doubted) event()    {}
 
 func (Tick) String() string   { return "Tick" }
 func (Passed) String() string { return "Passed" }
@@ -92,7 +93,7 @@ func (e Failed) String() string {
 	return fmt.Sprintf("Failed unreachable=%t %q", e.Unreachable, e.Reason)
 }
 func (e DialFailed) String() string { return fmt.Sprintf("DialFailed %q", e.Reason) }
-func (e Unanswered) String() string { return fmt.Sprintf("Unanswered %q", e.Reason) }
+func (e Doubted) String() string    { return fmt.Sprintf("Doubted %q", e.Reason) }
 
 // An Action is an output of Step: Probe or Transition.
 type Action interface {
@@ -172,7 +173,7 @@ func (c *Check) Step(now time.Time, ev Event) []Action {
 	case DialFailed:
 		c.dialFailed(now)
 		reason = ev.Reason
-	case Unanswered:
+	case Doubted:
 		if c.state == Healthy {
 			c.suspect(now)
 		}

@@ -22,7 +22,7 @@ var (
 	notReady    = health.Failed{Reason: "status 500"}
 	unreachable = health.Failed{Unreachable: true, Reason: "time out"}
 	dialFailed  = health.DialFailed{Reason: "refused"}
-	unanswered  = health.Unanswered{Reason: "silent"}
+	doubted     = health.Doubted{Reason: "silent"}
 )
 
 // play feeds events to a new check, each check of which takes 10 ms, and returns a line per event: when it came, what it
@@ -122,12 +122,12 @@ func TestTraces(t *testing.T) {
 		},
 		{
 			"a client without an answer takes it out at once, and checks alone decide",
-			[]health.Event{tick, passed, unanswered, unanswered, unreachable, tick, unreachable},
+			[]health.Event{tick, passed, doubted, doubted, unreachable, tick, unreachable},
 			[]string{
 				"0s Tick: Probe",
 				`10ms Passed: Transition Unknown→Healthy "check passed"`,
-				`20ms Unanswered "silent": Transition Healthy→Suspect "silent", Probe`,
-				`30ms Unanswered "silent": `,
+				`20ms Doubted "silent": Transition Healthy→Suspect "silent", Probe`,
+				`30ms Doubted "silent": `,
 				`40ms Failed unreachable=true "time out": `,
 				"120ms Tick: Probe",
 				`130ms Failed unreachable=true "time out": Transition Suspect→Down "time out"`,
@@ -135,13 +135,13 @@ func TestTraces(t *testing.T) {
 		},
 		{
 			"clients without an answer do not keep it out",
-			[]health.Event{tick, passed, unanswered, passed, unanswered, tick, passed},
+			[]health.Event{tick, passed, doubted, passed, doubted, tick, passed},
 			[]string{
 				"0s Tick: Probe",
 				`10ms Passed: Transition Unknown→Healthy "check passed"`,
-				`20ms Unanswered "silent": Transition Healthy→Suspect "silent", Probe`,
+				`20ms Doubted "silent": Transition Healthy→Suspect "silent", Probe`,
 				"30ms Passed: ",
-				`40ms Unanswered "silent": `,
+				`40ms Doubted "silent": `,
 				"120ms Tick: Probe",
 				`130ms Passed: Transition Suspect→Healthy "check passed"`,
 			},

@@ -2,7 +2,7 @@
 
 // Package proxy relays TCP connections to the backends that balance and health choose. The Balancer does so, in a
 // process of its own; the Supervisor runs in the keeper, owns the listening sockets and keeps a balancer process alive.
-// The package terminates no TLS and reads nothing of what it relays.
+// The package terminates no TLS and reads no more of what it relays than whether that begins as TLS does.
 package proxy
 
 import (
@@ -133,6 +133,7 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 		case c := <-b.commands:
 			changed = true
 			b.monitor.apply(ctx, time.Now(), c.Settings)
+			b.monitor.doubt(time.Now(), c.Doubt)
 			if c.Drain && !b.draining {
 				b.draining = true
 				stopAccepting()

@@ -111,6 +111,30 @@ func TestBalancerDoesNotWaitForABackendThatLetsItWait(t *testing.T) {
 	b.untilStates(t, "Suspect", "Healthy")
 }
 
+func TestBalancerTakesADoubtOnce(t *testing.T) {
+	a, c, v, settings := twoGreeters(t)
+	settings.Backends[1].Address = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.2"), c.address.Port())
+	v.set(settings.Backends[1].Address, nil)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	v.forget(a.address) // a check of it takes a second now
+	var s Supervisor
+	s.Doubt(a.address.Addr(), "its host is dead")
+	told := s.wanted()
+	told.Settings = settings
+	b.command(t, told)
+	b.untilStates(t, "Suspect", "Healthy")
+	v.set(a.address, nil)
+	b.untilStates(t, "Healthy", "Healthy")
+	v.forget(a.address)
+	told.Settings.Backends = []Backend{settings.Backends[0], {Address: settings.Backends[1].Address, Draining: true}}
+	b.command(t, told)
+	until(t, "the command has been taken", func() bool { return b.now().Backends[1].Draining })
+	if state := b.now().Backends[0].State.String(); state != "Healthy" {
+		t.Errorf("the doubt of before makes the backend %s again", state)
+	}
+}
+
 func TestBalancerSuspectsABackendThatDoesNotAnswerAClient(t *testing.T) {
 	a, v, hung := newGreeter(t, "a"), &verdicts{}, newListener(t)
 	must(t, listen(hung))

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 )
@@ -24,6 +25,14 @@ type command struct {
 	Version  int      `json:"version"`
 	Settings Settings `json:"settings"`
 	Drain    bool     `json:"drain"`
+	Doubt    doubt    `json:"doubt"`
+}
+
+// A doubt is that of the keeper about the backends of a host. Each has a number of its own, the first is 1.
+type doubt struct {
+	Number int        `json:"number"`
+	Host   netip.Addr `json:"host"`
+	Reason string     `json:"reason"`
 }
 
 // A report says how the balancer is.

@@ -21,6 +21,7 @@ type monitor struct {
 	settings Settings
 	backends []*monitored
 	leaving  map[*prober]bool // their check is still under way, and nobody waits for its outcome
+	doubts   int              // the number of the last doubt
 }
 
 // monitored is a backend with its health.
@@ -160,6 +161,19 @@ func (m *monitor) checked(now time.Time, r result) bool {
 func (m *monitor) shown(now time.Time, s sign) bool {
 	b := find(m.backends, func(b *monitored) bool { return b.server == s.server })
 	return b != nil && m.step(now, b, s.event)
+}
+
+// doubt takes a doubt of the keeper, once.
+func (m *monitor) doubt(now time.Time, d doubt) {
+	if d.Number == m.doubts {
+		return
+	}
+	m.doubts = d.Number
+	for _, b := range m.backends {
+		if b.Address.Addr() == d.Host {
+			m.step(now, b, health.Doubted{Reason: d.Reason})
+		}
+	}
 }
 
 // step performs what the health of one backend asks for and reports whether its state changed.

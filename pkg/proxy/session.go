@@ -84,10 +84,10 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 	}
 	r := relay{client: client, backend: backend, halfClosed: route.timeouts.HalfClosed, silence: route.timeouts.Connect / silenceDelay}
 	r.silent = func(server *server) {
-		d.shows(server, health.Unanswered{Reason: noAnswer("the first bytes of a client", r.silence)})
+		d.shows(server, health.Doubted{Reason: noAnswer("the first bytes of a client", r.silence)})
 	}
 	r.again = func(server *server, reason error) *link {
-		d.shows(server, health.Unanswered{Reason: reason.Error()})
+		d.shows(server, health.Doubted{Reason: reason.Error()})
 		next := d.connect(ctx, route, &request)
 		if next != nil {
 			d.log.V(1).Info("Connection moved", "address", client.RemoteAddr().String(), "from", server.address.String(), "to", next.server.address.String(), "reason", reason.Error())

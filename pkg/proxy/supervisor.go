@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +55,11 @@ func NewSupervisor(cfg SupervisorConfig) *Supervisor {
 // Apply changes the settings. Established connections stay.
 func (s *Supervisor) Apply(settings Settings) {
 	s.tell(func(c *command) { c.Settings = settings })
+}
+
+// Doubt has the backends of a host left out until a check has found them well: there is a reason to think that it is dead.
+func (s *Supervisor) Doubt(host netip.Addr, reason string) {
+	s.tell(func(c *command) { c.Doubt = doubt{Number: c.Doubt.Number + 1, Host: host, Reason: reason} })
 }
 
 // Drain stops accepting connections for good, and returns when the last one has ended, or ctx is done and they have been

@@ -212,9 +212,14 @@ func (s *Sidecar) openLoop() error {
 	s.loop = control.New(control.Config{
 		Log: s.log.WithName("election"), Metrics: s.metrics, Election: election.New(s.electionConfig()),
 		Ports: ports, VirtualAddresses: addrs(s.cfg.VirtualAddresses), Addresses: s.addresses, Announcer: s.announcer,
-		Prober: s.prober(), Arbiter: s.arbiter(), Notice: s.notice, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
+		Prober: s.prober(), Arbiter: s.arbiter(), Notice: s.notice, Silent: s.silent, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	})
 	return nil
+}
+
+// silent has the apiserver of a silent holder doubted: most often its whole host is dead.
+func (s *Sidecar) silent(holder netip.Addr) {
+	s.supervisor.Doubt(holder, "its host held the virtual addresses and has fallen silent")
 }
 
 // findLink waits for the interface of the virtual addresses.

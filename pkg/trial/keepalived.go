@@ -38,6 +38,9 @@ func (Keepalived) Installed() error {
 	return errors.Join(keeper, balancer)
 }
 
+// Ready is true: haproxy takes the API servers for well until it has found out.
+func (Keepalived) Ready(*Node) bool { return true }
+
 // Start runs keepalived and haproxy on one node.
 func (k Keepalived) Start(p *Plane, n *Node) (*Sidecar, error) {
 	balancer, err := guest.HAProxy{Port: p.Port, Backends: p.Backends(), ObserveTraffic: true}.Start(n.Host)

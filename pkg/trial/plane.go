@@ -75,6 +75,8 @@ type System interface {
 	Name() string
 	// Start runs the system on one node of the plane.
 	Start(p *Plane, n *Node) (*Sidecar, error)
+	// Ready reports whether the system on a node has found all API servers well.
+	Ready(n *Node) bool
 }
 
 // A Plane is a control plane on the hosts of a lab: an API server and a
@@ -236,12 +238,19 @@ func (p *Plane) hosts() []*lab.Host {
 	return hosts
 }
 
-// Start runs the sidecar of every node and waits until the plane is settled.
+// Start runs the sidecar of every node and waits until the plane is settled
+// and every node could serve at once.
 func (p *Plane) Start() error {
 	if err := p.StartSidecars(); err != nil {
 		return err
 	}
-	if err := p.Settle(); err != nil {
+	err := p.Settle()
+	if err == nil {
+		err = p.Control.Until(settleTime, "every node knows the API servers", func() bool {
+			return !slices.ContainsFunc(p.Nodes, func(n *Node) bool { return !p.System.Ready(n) })
+		})
+	}
+	if err != nil {
 		return fmt.Errorf("%w\n%s", err, p.lastWords())
 	}
 	return nil

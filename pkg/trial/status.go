@@ -8,11 +8,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
+
+// Ready reports whether the balancer of a node has found all API servers well.
+func (Harbinger) Ready(n *Node) bool {
+	s, err := n.Status()
+	return err == nil && len(s.Balancer.Backends) > 0 &&
+		!slices.ContainsFunc(s.Balancer.Backends, func(b sidecar.Backend) bool { return !b.Healthy })
+}
 
 // Status asks Harbinger on a node for its status.
 func (n *Node) Status() (s sidecar.Status, err error) {
