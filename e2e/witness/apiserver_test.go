@@ -168,6 +168,10 @@ func (s *apiserver) watch(w http.ResponseWriter, r *http.Request) {
 	}
 	for {
 		s.mu.Lock()
+		if s.cut != cut {
+			s.mu.Unlock()
+			return
+		}
 		changed := s.changed
 		for _, e := range s.events {
 			if e.version > after {
@@ -187,10 +191,13 @@ func (s *apiserver) watch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// cutStreams ends all streams of events. Those to come begin after the version given or later.
-func (s *apiserver) cutStreams(oldest int) {
+// cutStreams ends all streams of events: nothing comes by them any more. If it forgets, no stream goes on from a version that
+// was there until now.
+func (s *apiserver) cutStreams(forget bool) {
 	s.with(func() {
-		s.oldest = oldest
+		if forget {
+			s.oldest = s.version + 1
+		}
 		close(s.cut)
 		s.cut = make(chan struct{})
 	})
