@@ -48,14 +48,23 @@ func TestHedgedRead(t *testing.T) {
 }
 
 func TestOneHealthyApiserverIsAskedAlone(t *testing.T) {
-	c := newCluster(t, 3, nil)
-	written := mustWrite(t, c, mine)
-	for range 10 {
-		written = mustWrite(t, c, written)
+	for range 20 { // a busy machine may make it look ill
+		c := newCluster(t, 3, nil)
+		written, slowest := mine, time.Duration(0)
+		for range 11 {
+			start := time.Now()
+			written = mustWrite(t, c, written)
+			slowest = max(slowest, time.Since(start))
+		}
+		if slowest >= hedgeAfter {
+			continue
+		}
+		if a, b := c.servers[0].requests.Load(), c.servers[1].requests.Load()+c.servers[2].requests.Load(); a != 11 || b != 0 {
+			t.Errorf("%d requests of the first, %d of the others", a, b)
+		}
+		return
 	}
-	if a, b := c.servers[0].requests.Load(), c.servers[1].requests.Load()+c.servers[2].requests.Load(); a != 11 || b != 0 {
-		t.Errorf("%d requests of the first, %d of the others", a, b)
-	}
+	t.Errorf("no apiserver answers within %v", hedgeAfter)
 }
 
 func TestHedgedWrite(t *testing.T) {

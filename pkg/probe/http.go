@@ -26,8 +26,9 @@ type HTTPConfig struct {
 
 // HTTP checks a backend over one kept connection. It makes one check at a time.
 type HTTP struct {
-	client http.Client
-	url    string
+	client  http.Client
+	url     string
+	timeout time.Duration
 }
 
 // NewHTTP returns a check that has not connected yet.
@@ -42,9 +43,9 @@ func newHTTP(scheme string, cfg HTTPConfig, dialer *net.Dialer) *HTTP {
 	protocols.SetHTTP1(true)
 	target := url.URL{Scheme: scheme, Host: cfg.Address.String()}
 	return &HTTP{
-		url: target.String() + cfg.Path,
+		url:     target.String() + cfg.Path,
+		timeout: cfg.Timeout,
 		client: http.Client{
-			Timeout:       cfg.Timeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
 				DialContext:        dialer.DialContext,
@@ -58,6 +59,8 @@ func newHTTP(scheme string, cfg HTTPConfig, dialer *net.Dialer) *HTTP {
 
 // Check asks once. The error says why the backend is not healthy.
 func (h *HTTP) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url, nil)
 	if err != nil {
 		return err
@@ -70,6 +73,11 @@ func (h *HTTP) Check(ctx context.Context) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	if err != nil {
 		return fmt.Errorf("read the answer to GET %s: %w", h.url, err)
+	}
+	// The request that is given up makes some backends answer, and net/http takes an answer that is there before the
+	// connection is closed.
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("GET %s: %w", h.url, err)
 	}
 	return h.judge(resp, string(body))
 }
