@@ -335,8 +335,6 @@ func TestFailuresOfAHolderEndWithItsTerm(t *testing.T) {
 	})
 }
 
-// A process that did not run for longer than a takeover takes must hear its successor before its own timers speak
-// (invariant S7).
 func TestTakeoverNamesTheSilentHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(lan).host("192.0.2.1")
@@ -357,6 +355,8 @@ func TestTakeoverNamesTheSilentHolder(t *testing.T) {
 	})
 }
 
+// A process that did not run for longer than a takeover takes must hear its successor before its own timers speak
+// (invariant S7).
 func TestThawHearsBeforeItSpeaks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(lan).host("192.0.2.1")
