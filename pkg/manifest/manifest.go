@@ -98,6 +98,8 @@ func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Contain
 	}
 	// kubeadm init starts the first API server beside this pod: before it there is no backend, which is no news to warn of.
 	c.ReadinessProbe.InitialDelaySeconds = 20
+	// A busy host takes seconds to start the process, which is no news either. kubeadm gives its own pods as long.
+	c.StartupProbe.InitialDelaySeconds = 10
 	if opts.ConfigFile {
 		c.Args = append(c.Args, "--config", config.File)
 	} else {
