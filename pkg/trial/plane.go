@@ -103,7 +103,8 @@ type Node struct {
 	*lab.Host
 	Etcd      *lab.Process // nil with a stand-in for the API server
 	APIServer *lab.Process
-	Sidecar   *Sidecar // nil while none runs
+	Sidecar   *Sidecar // the last one; nil before the first
+	past      string   // what those before it wrote
 }
 
 // New returns a plane whose sidecars do not run yet. Stand-ins for API servers
@@ -281,6 +282,9 @@ func (p *Plane) StartSidecar(n *Node) error {
 	sidecar, err := p.System.Start(p, n)
 	if err != nil {
 		return fmt.Errorf("start %s on %s: %w", p.System.Name(), n.Name, err)
+	}
+	if n.Sidecar != nil {
+		n.past += n.Sidecar.Keeper.Output()
 	}
 	n.Sidecar = sidecar
 	return nil

@@ -93,7 +93,7 @@ func makePlane(t *testing.T, cfg Config) *Plane {
 	t.Cleanup(func() {
 		for _, n := range p.Nodes {
 			if t.Failed() && n.Sidecar != nil {
-				t.Logf("%s of %s:\n%s", p.System.Name(), n.Name, n.Sidecar.Keeper.Output())
+				t.Logf("%s of %s:\n%s", p.System.Name(), n.Name, n.past+n.Sidecar.Keeper.Output())
 			}
 		}
 		if err := p.Close(); err != nil {
@@ -118,8 +118,8 @@ func do(t *testing.T, p *Plane, f Fault, runs int) Row {
 	for range runs {
 		err := row.Do(p)
 		r := row.Results[len(row.Results)-1]
-		t.Logf("%s: %s → %s, outage %v (%d of %d failed: %v), at repair %v, held %v, answered %v, left %v, the machine stalled for %v",
-			f.Name, r.Before, r.After, r.Outage.Longest, r.Outage.Failed, r.Outage.Attempts, r.Outage.LastError,
+		t.Logf("%s: %s → %s, outage %v from %s (%d of %d failed: %v … %v), at repair %v, held %v, answered %v, left %v, the machine stalled for %v",
+			f.Name, r.Before, r.After, r.Outage.Longest, r.Outage.Began.UTC().Format("15:04:05.000"), r.Outage.Failed, r.Outage.Attempts, r.Outage.FirstError, r.Outage.LastError,
 			r.RepairOutage.Longest, r.Held, r.Answered, r.Left, r.Stalled)
 		must(t, err)
 	}

@@ -170,10 +170,12 @@ type Outage struct {
 	// Longest is the longest time from a failed attempt to the next success,
 	// without stalls of the machine.
 	Longest time.Duration
+	Began   time.Time // of the longest
 	// Total is the sum of all such times.
 	Total            time.Duration
 	Attempts, Failed int
-	LastError        error
+	// The first and the last failure may have different causes.
+	FirstError, LastError error
 }
 
 // Outage returns what the client suffered since a time.
@@ -184,25 +186,27 @@ func (c *Client) Outage(since time.Time) Outage {
 		o.Attempts++
 		if a.err != nil {
 			o.Failed++
-			o.LastError = a.err
+			o.FirstError, o.LastError = cmp.Or(o.FirstError, a.err), a.err
 			if began.IsZero() {
 				began = a.start
 			}
 			continue
 		}
 		if !began.IsZero() {
-			o.add(c.cfg.Control.Between(began, a.end))
+			o.add(began, c.cfg.Control.Between(began, a.end))
 			began = time.Time{}
 		}
 	}
 	if !began.IsZero() {
-		o.add(c.cfg.Control.Between(began, time.Now()))
+		o.add(began, c.cfg.Control.Between(began, time.Now()))
 	}
 	return o
 }
 
-func (o *Outage) add(d time.Duration) {
-	o.Longest = max(o.Longest, d)
+func (o *Outage) add(began time.Time, d time.Duration) {
+	if d > o.Longest {
+		o.Began, o.Longest = began, d
+	}
 	o.Total += d
 }
 
