@@ -191,6 +191,11 @@ func renewCertificates(ctx context.Context, s *story, holder *cluster.Host) erro
 // its mirror pod before it starts etcd from the file again, and waits for that 34 s at a time: without a quorum for 80 s
 // all apiservers are killed for their liveness, and nobody can answer.
 func etcdQuorumLost(ctx context.Context, s *story, holder *cluster.Host) error {
+	for _, h := range s.Others(holder) {
+		if err := h.Kill(ctx, "etcd"); err != nil { // it has to be there, the first time
+			return err
+		}
+	}
 	began := time.Now()
 	return cluster.Until(ctx, time.Minute, "20 s have passed without a quorum of etcd", func(ctx context.Context) error {
 		for _, h := range s.Others(holder) {
