@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -116,11 +117,30 @@ func address(iface string, prefixes ...netip.Prefix) error {
 		if !prefix.IsValid() {
 			continue
 		}
-		if err := netlink.AddrAdd(link, kernelAddr(prefix)); err != nil {
-			return fmt.Errorf("add address %s: %w", prefix, err)
+		if err := addAddress(link, prefix); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// addAddress gives an interface an address. The kernel takes what is sent to an IPv6 address for its own some time later:
+// until then it asks the wire for the address, and whoever connects to it waits for a second.
+func addAddress(link netlink.Link, prefix netip.Prefix) error {
+	if err := netlink.AddrAdd(link, kernelAddr(prefix)); err != nil {
+		return fmt.Errorf("add address %s: %w", prefix, err)
+	}
+	if prefix.Addr().Is4() {
+		return nil
+	}
+	route := &netlink.Route{
+		Table: unix.RT_TABLE_LOCAL,
+		Dst:   &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(128, 128)},
+	}
+	return Until(10*time.Second, prefix.Addr().String()+" is the host's own", func() bool {
+		found, err := netlink.RouteListFiltered(unix.AF_INET6, route, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_DST)
+		return err == nil && len(found) > 0
+	})
 }
 
 // linkLocal returns the address that the kernel would have made of the MAC.
@@ -143,9 +163,7 @@ func kernelAddr(prefix netip.Prefix) *netlink.Addr {
 
 // AddAddress gives the interface another address, like an administrator would.
 func (h *Host) AddAddress(prefix netip.Prefix) error {
-	return h.onInterface(func(link netlink.Link) error {
-		return netlink.AddrAdd(link, kernelAddr(prefix))
-	})
+	return h.onInterface(func(link netlink.Link) error { return addAddress(link, prefix) })
 }
 
 // DeleteAddress takes an address away from the interface.
