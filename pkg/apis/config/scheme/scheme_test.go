@@ -3,6 +3,7 @@
 package scheme_test
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -186,6 +187,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"two documents and a comment", minimal + "--- # again\n" + minimal, []string{"2 documents"}},
 		{"document on the separator", minimal + "--- {a: b}\n", []string{"document separator"}},
 		{"not YAML", "a: [", []string{"line 1"}},
+		{"nested without end", strings.Repeat("[", 20_000), []string{"exceeded max depth"}},
+		{"aliases without end", aliases(), []string{"excessive aliasing"}},
 		{"a string", "hello", []string{"the configuration must be an object (got string)"}},
 		{"no kind", "virtualAddresses: [192.168.238.100/24]", []string{"apiVersion: Unsupported value", "kind: Unsupported value"}},
 		{"another kind", "apiVersion: v1\nkind: Pod\n", []string{`apiVersion: Unsupported value: "v1"`, `"harbinger.dev/v1alpha1"`, `kind: Unsupported value: "Pod"`}},
@@ -223,6 +226,16 @@ func TestDecodeErrors(t *testing.T) {
 	}
 }
 
+// aliases is a document of a few hundred bytes that stands for a million values: each line has the one before ten times.
+func aliases() string {
+	var document strings.Builder
+	document.WriteString("a0: &a0 x\n")
+	for i := range 6 {
+		fmt.Fprintf(&document, "a%d: &a%d [%s]\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d,", i), 10))
+	}
+	return document.String()
+}
+
 // A value that does not fit is reported once, not again as the zero it was replaced by.
 func TestDecodeReportsOnce(t *testing.T) {
 	_, err := scheme.Decode([]byte(minimal + "election: {vrrp: {virtualRouterID: 256}}"))
@@ -232,7 +245,7 @@ func TestDecodeReportsOnce(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{minimal, full, "", "---\n---\n", "a: &a [*a]", "? {a: b}\n: c", head + "election: {vrrp: {peers: [null]}}"} {
+	for _, seed := range []string{minimal, full, "", "---\n---\n", "a: &a [*a]", "? {a: b}\n: c", aliases(), head + "election: {vrrp: {peers: [null]}}"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
