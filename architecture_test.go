@@ -42,9 +42,12 @@ var within = []string{"pkg/apis/config", "pkg/apis/config/v1alpha1", "pkg/apis/c
 
 var leaves = []string{"pkg/logging", "pkg/metrics", "pkg/version"}
 
-// tools are programs and helpers beside the product: they may import anything, and no package of the product imports them.
-// pkg/trial puts the product and its peers through faults in the lab, for the tests, the demo and the benchmark.
-var tools = []string{"pkg/internal/lab", "pkg/trial", "hack/", "e2e"}
+// tools are the proving ground and the programs of the maintainers: they may import anything, and the product imports none
+// of them.
+var tools = []string{"hack/", "e2e"}
+
+// testTools are the tools that the tests of the product may import.
+var testTools = []string{"e2e/lab", "e2e/lab/guest", "e2e/lab/watch"}
 
 // owners names the packages that may import an outside library, by the prefix of its path.
 var owners = map[string][]string{
@@ -63,7 +66,7 @@ var owners = map[string][]string{
 }
 
 // pureTools are tools that are held to what holds for layers 0 and 1.
-var pureTools = []string{"e2e/record"}
+var pureTools = []string{"e2e/observe"}
 
 // impure are the standard packages that layers 0 and 1 may not import.
 var impure = []string{"net", "os", "syscall", "context", "sync", "log", "math/rand"}
@@ -171,6 +174,20 @@ func TestImportsPointDown(t *testing.T) {
 				if reason := forbidden(f.dir, layer, to); reason != "" {
 					t.Errorf("%s imports %s: %s", f.name, to, reason)
 				}
+			}
+		}
+	}
+}
+
+// TestTestsOfTheProductUseTheLabOnly holds which tools the tests of the product may import.
+func TestTestsOfTheProductUseTheLabOnly(t *testing.T) {
+	for _, f := range parseAll(t) {
+		if !f.test || isTool(f.dir) {
+			continue
+		}
+		for _, imported := range f.imports() {
+			if to, inside := strings.CutPrefix(imported, module); inside && isTool(to) && !slices.Contains(testTools, to) {
+				t.Errorf("%s imports %s: tests of the product import %s only", f.name, to, strings.Join(testTools, ", "))
 			}
 		}
 	}

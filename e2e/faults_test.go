@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // Bounds of election.md, of the time in which no new connection through the virtual IP was answered.
@@ -98,7 +98,7 @@ func (s *story) faults(t *testing.T) {
 func (s *story) fault(t *testing.T, f fault) {
 	ctx := t.Context()
 	holder := s.settle(t)
-	s.served(t, record.Version, time.Now())
+	s.served(t, observe.Version, time.Now())
 	began := time.Now()
 
 	if err := f.do(ctx, s, holder); err != nil {
@@ -115,7 +115,7 @@ func (s *story) fault(t *testing.T, f fault) {
 			return nil
 		}))
 	}
-	s.served(t, record.Version, time.Now())
+	s.served(t, observe.Version, time.Now())
 	if f.undo != nil {
 		must(t, f.undo(ctx, s, holder))
 	}
@@ -248,6 +248,6 @@ func (s *story) coldStart(t *testing.T) {
 	checkTime(t, "cold start of all hosts: first pod to the virtual IP", vacant.Total(), 10*time.Second)
 	must(t, s.RoutePods(ctx))
 	s.settle(t)
-	s.served(t, record.Version, time.Now())
+	s.served(t, observe.Version, time.Now())
 	reached(t, "cold start of all hosts: the cluster is usable", seconds(time.Since(started)))
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // classic are the files of the classic recipe and where they go.
@@ -86,13 +86,13 @@ func (s *story) migrate(t *testing.T, h *cluster.Host, holds bool) {
 		return err
 	}))
 	must(t, s.Ready(ctx, 3*time.Minute))
-	s.served(t, record.Version, time.Now())
+	s.served(t, observe.Version, time.Now())
 	now := time.Now()
 	what := h.Name + " moves from keepalived and haproxy"
 	if holds {
 		what += ", and held the virtual IP"
 	}
-	checkTime(t, what, s.log(t, began).Outage(record.Version, began, now).Length(), sudden)
+	checkTime(t, what, s.log(t, began).Outage(observe.Version, began, now).Length(), sudden)
 	checkTime(t, "  two hosts had it in their kernels", s.held(t, began, now).Shared().Longest().Length(), bothHold)
 }
 

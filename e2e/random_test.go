@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
-	"github.com/harbinger-ha/harbinger/e2e/faultplan"
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/fault/plan"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // TestRandom does faults at random for twenty minutes, under fifty requests a second. HARBINGER_E2E_SEED repeats a run.
@@ -28,10 +28,10 @@ func TestRandom(t *testing.T) {
 	s.startWitness(t, "-rate", "50")
 
 	seed := seed(t)
-	plan := faultplan.New(seed, 20*time.Minute, time.Minute)
+	faults := plan.New(seed, 20*time.Minute, time.Minute)
 	t.Logf("HARBINGER_E2E_SEED=%d", seed)
 	began := time.Now()
-	for _, fault := range plan {
+	for _, fault := range faults {
 		wait(t, began.Add(fault.At))
 		holder, err := s.Holder(ctx, time.Minute)
 		must(t, err)
@@ -40,12 +40,12 @@ func TestRandom(t *testing.T) {
 		must(t, s.strike(ctx, fault, h))
 		wait(t, began.Add(fault.At+fault.For))
 		must(t, s.repair(ctx, fault, h))
-		if fault.Kind == faultplan.Stop {
+		if fault.Kind == plan.Stop {
 			s.watchAddresses(h)
 		}
 	}
 	s.settle(t)
-	s.served(t, record.Write, time.Now())
+	s.served(t, observe.Write, time.Now())
 	ended := time.Now()
 	s.nothingLost(t)
 	s.judgeAll(t, began, ended)
@@ -62,7 +62,7 @@ func seed(t *testing.T) uint64 {
 }
 
 // role returns the host of a role, or nil for all of them.
-func (s *story) role(role faultplan.Role, holder *cluster.Host) *cluster.Host {
+func (s *story) role(role plan.Role, holder *cluster.Host) *cluster.Host {
 	var names []string
 	for _, h := range s.ControlPlane {
 		names = append(names, h.Name)
@@ -93,50 +93,50 @@ func (s *story) everywhere(ctx context.Context, script string) error {
 	return errors.Join(errs...)
 }
 
-func (s *story) strike(ctx context.Context, fault faultplan.Fault, h *cluster.Host) error {
+func (s *story) strike(ctx context.Context, fault plan.Fault, h *cluster.Host) error {
 	switch fault.Kind {
-	case faultplan.Pause:
+	case plan.Pause:
 		return h.Pause(ctx)
-	case faultplan.Stop:
+	case plan.Stop:
 		return h.PowerOff(ctx)
-	case faultplan.Unplug:
+	case plan.Unplug:
 		return h.Unplug(ctx)
-	case faultplan.KillHarbinger:
+	case plan.KillHarbinger:
 		return h.Kill(ctx, "harbinger")
-	case faultplan.KillAPIServer:
+	case plan.KillAPIServer:
 		return h.Kill(ctx, "kube-apiserver")
-	case faultplan.KillEtcd:
+	case plan.KillEtcd:
 		return h.Kill(ctx, "etcd")
-	case faultplan.RestartKubelet:
+	case plan.RestartKubelet:
 		_, err := h.Run(ctx, "systemctl", "restart", "kubelet")
 		return err
-	case faultplan.DeleteMirrorPod:
+	case plan.DeleteMirrorPod:
 		_, err := s.Kubectl(ctx, "delete", "pod", "--namespace", "kube-system", "--wait=false", "harbinger-"+h.Name)
 		return err
-	case faultplan.HandOver:
+	case plan.HandOver:
 		_, err := h.Harbinger(ctx, "handover")
 		return err
-	case faultplan.FilterFrom:
+	case plan.FilterFrom:
 		_, err := h.Shell(ctx, mute)
 		return err
-	case faultplan.FilterAll:
+	case plan.FilterAll:
 		return s.everywhere(ctx, deaf)
 	}
 	return fmt.Errorf("nobody knows how to do the fault %q", fault.Kind)
 }
 
-func (s *story) repair(ctx context.Context, fault faultplan.Fault, h *cluster.Host) error {
+func (s *story) repair(ctx context.Context, fault plan.Fault, h *cluster.Host) error {
 	switch fault.Kind {
-	case faultplan.Pause:
+	case plan.Pause:
 		return h.Unpause(ctx)
-	case faultplan.Stop:
+	case plan.Stop:
 		return errors.Join(h.PowerOn(ctx), s.RoutePods(ctx))
-	case faultplan.Unplug:
+	case plan.Unplug:
 		return errors.Join(h.Plug(ctx), s.RoutePods(ctx))
-	case faultplan.FilterFrom:
+	case plan.FilterFrom:
 		_, err := h.Shell(ctx, heard)
 		return err
-	case faultplan.FilterAll:
+	case plan.FilterAll:
 		return s.everywhere(ctx, heard)
 	}
 	return nil
@@ -146,12 +146,12 @@ func (s *story) repair(ctx context.Context, fault faultplan.Fault, h *cluster.Ho
 func (s *story) judgeAll(t *testing.T, began, ended time.Time) {
 	t.Helper()
 	log := s.log(t, time.Time{})
-	available := log.Availability(record.Version, began, ended, time.Second)
+	available := log.Availability(observe.Version, began, ended, time.Second)
 	check(t, available.Share >= .99, "virtual IP available", available.String(), "99 %")
 	checkTime(t, "two hosts had it in their kernels, at most", s.held(t, began, ended).Shared().Longest().Length(), bothHold)
 	checkTime(t, "two hosts answered ARP for it, at most", s.claimed(t, began, ended).Shared().Longest().Length(), bothAnswer)
 	var longest []string
-	for _, outage := range log.Outages(record.Version, began, ended, time.Second) {
+	for _, outage := range log.Outages(observe.Version, began, ended, time.Second) {
 		longest = append(longest, outage.String())
 	}
 	t.Logf("outages above 1 s:\n%s", strings.Join(longest, "\n"))

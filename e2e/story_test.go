@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // A story is a cluster with those who watch it.
@@ -80,23 +80,23 @@ func (s *story) startWitness(t *testing.T, arguments ...string) {
 	var err error
 	s.witness, err = s.Client(t.Context(), "witness", witness, arguments...)
 	must(t, err)
-	for _, op := range []record.Op{record.Version, record.List, record.Write, record.Watch} {
+	for _, op := range []observe.Op{observe.Version, observe.List, observe.Write, observe.Watch} {
 		s.served(t, op, time.Time{})
 	}
 }
 
 // log returns what the witness has written since a time.
-func (s *story) log(t *testing.T, since time.Time) record.Log {
+func (s *story) log(t *testing.T, since time.Time) observe.Log {
 	t.Helper()
 	text, err := s.witness.Log(t.Context(), since)
 	must(t, err)
-	log, err := record.ReadLog(strings.NewReader(text))
+	log, err := observe.ReadLog(strings.NewReader(text))
 	must(t, err)
 	return log
 }
 
 // served waits until a request that was begun after the time given has been answered.
-func (s *story) served(t *testing.T, op record.Op, after time.Time) {
+func (s *story) served(t *testing.T, op observe.Op, after time.Time) {
 	t.Helper()
 	must(t, cluster.Until(t.Context(), 2*time.Minute, fmt.Sprintf("a %s is answered through the virtual IP", op), func(context.Context) error {
 		if !s.log(t, after).Since(after).Answered(op) {
@@ -110,12 +110,12 @@ func (s *story) served(t *testing.T, op record.Op, after time.Time) {
 func (s *story) judge(t *testing.T, f fault, before, after *cluster.Host, began time.Time) {
 	t.Helper()
 	now := time.Now()
-	s.served(t, record.Watch, now) // and the writes that make the events
+	s.served(t, observe.Watch, now) // and the writes that make the events
 	log := s.log(t, time.Time{})
-	outage := log.Outage(record.Version, began, now)
+	outage := log.Outage(observe.Version, began, now)
 	what := f.name
 	checkTime(t, what, outage.Length(), f.bound)
-	t.Logf("/version: %v; list: %v; write: %v", outage, log.Outage(record.List, began, now), log.Outage(record.Write, began, now))
+	t.Logf("/version: %v; list: %v; write: %v", outage, log.Outage(observe.List, began, now), log.Outage(observe.Write, began, now))
 
 	moved := before != after
 	check(t, f.moves || !moved, "  the virtual IP", before.Name+" -> "+after.Name, map[bool]string{true: "may move", false: "stays"}[f.moves])
@@ -140,7 +140,7 @@ func (s *story) nothingLost(t *testing.T) {
 	must(t, err)
 	missed, err := log.Missed()
 	must(t, err)
-	acknowledged := len(slices.DeleteFunc(log.Of(record.Write), func(l record.Line) bool { return !l.OK }))
+	acknowledged := len(slices.DeleteFunc(log.Of(observe.Write), func(l observe.Line) bool { return !l.OK }))
 	check(t, len(lost) == 0, fmt.Sprintf("of %d acknowledged writes lost", acknowledged), fmt.Sprint(len(lost)), "0")
 	check(t, len(missed) == 0, fmt.Sprintf("of %d acknowledged writes not shown by the watch", acknowledged), fmt.Sprint(len(missed)), "0")
 }
@@ -153,29 +153,29 @@ const (
 )
 
 // held tells which kernels had the virtual IP when.
-func (s *story) held(t *testing.T, from, to time.Time) record.Timeline {
+func (s *story) held(t *testing.T, from, to time.Time) observe.Timeline {
 	t.Helper()
-	var changes []record.Change
+	var changes []observe.Change
 	for h, observers := range s.addresses {
 		for _, o := range observers {
 			text, err := o.Log(t.Context(), time.Time{})
 			must(t, err)
-			some, err := record.ReadAddresses(strings.NewReader(text), h.Name, s.VIP)
+			some, err := observe.ReadAddresses(strings.NewReader(text), h.Name, s.VIP)
 			must(t, err)
 			changes = append(changes, some...)
 		}
 	}
-	return record.NewTimeline(changes, from, to)
+	return observe.NewTimeline(changes, from, to)
 }
 
 // claimed tells which hosts answered for the virtual IP when, as another one on the network heard it.
-func (s *story) claimed(t *testing.T, from, to time.Time) record.Timeline {
+func (s *story) claimed(t *testing.T, from, to time.Time) observe.Timeline {
 	t.Helper()
 	text, err := s.arp.Log(t.Context(), time.Time{})
 	must(t, err)
-	claims, err := record.ReadClaims(strings.NewReader(text), s.VIP)
+	claims, err := observe.ReadClaims(strings.NewReader(text), s.VIP)
 	must(t, err)
-	return record.NewTimeline(record.Claimants(claims, 6*time.Second), from, to)
+	return observe.NewTimeline(observe.Claimants(claims, 6*time.Second), from, to)
 }
 
 // wait waits for a moment.

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // TestWalk follows README on three hosts and a worker, word by word: the recipe's addresses, port 4300 in front of 6443,
@@ -94,8 +94,8 @@ func (s *story) announced(t *testing.T, h *cluster.Host, began time.Time) {
 	must(t, err)
 	started, err := h.StartTime(t.Context(), pid)
 	must(t, err)
-	for what, timeline := range map[string]record.Timeline{"the VIP on the interface": s.held(t, began, time.Now()), "the first announcement": s.claimed(t, began, time.Now())} {
-		first := slices.IndexFunc(timeline, func(s record.Span) bool { return len(s.Hosts) > 0 })
+	for what, timeline := range map[string]observe.Timeline{"the VIP on the interface": s.held(t, began, time.Now()), "the first announcement": s.claimed(t, began, time.Now())} {
+		first := slices.IndexFunc(timeline, func(s observe.Span) bool { return len(s.Hosts) > 0 })
 		if first < 0 {
 			t.Errorf("nobody has seen %s", what)
 			continue

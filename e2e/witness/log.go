@@ -13,7 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // A log writes lines, each whole.
@@ -23,14 +23,14 @@ type log struct {
 }
 
 // write adds a line. One that cannot be written is missing, which its reader notices: nobody else is there to be told.
-func (l *log) write(line record.Line) {
+func (l *log) write(line observe.Line) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_ = l.out.Encode(line)
 }
 
 // answer makes a request and writes its line.
-func (l *log) answer(timeout time.Duration, line *record.Line, do func(context.Context) error) error {
+func (l *log) answer(timeout time.Duration, line *observe.Line, do func(context.Context) error) error {
 	err := l.measure(timeout, line, do)
 	l.write(*line)
 	return err
@@ -39,7 +39,7 @@ func (l *log) answer(timeout time.Duration, line *record.Line, do func(context.C
 var errSilent = errors.New("no answer in time")
 
 // measure makes a request, and completes its line.
-func (l *log) measure(timeout time.Duration, line *record.Line, do func(context.Context) error) error {
+func (l *log) measure(timeout time.Duration, line *observe.Line, do func(context.Context) error) error {
 	ctx := logr.NewContext(context.Background(), logr.Discard()) // what client-go would log is in the errors
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSilent)
 	defer cancel()
@@ -66,7 +66,7 @@ func text(err error) string {
 }
 
 // about returns the line with what it says about an object.
-func about(line record.Line, object corev1.ConfigMap) record.Line {
+func about(line observe.Line, object corev1.ConfigMap) observe.Line {
 	line.Key, line.Value, line.RV = object.Name, object.Data[valueKey], object.ResourceVersion
 	return line
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command witness is a client of a cluster that writes down what it sees of it: a JSON object per line for each request and
-// each event, as package record reads them.
+// each event, as package observe reads them.
 //
 // Until it is told to end (SIGTERM) it asks at a fixed pace, whether the request before was answered or not: a request that
 // hangs hides nothing. Half of the requests are for the version, on a new connection each time; a quarter lists ConfigMaps,

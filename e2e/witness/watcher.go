@@ -13,7 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // A watcher follows what becomes of the objects. When its stream ends it goes on from where it was, or from a list if the
@@ -51,7 +51,7 @@ func (w *watcher) run(ctx context.Context) {
 // relist begins from what is there, and returns its version, or nothing if there was no answer.
 func (w *watcher) relist() (version string) {
 	var list *corev1.ConfigMapList
-	line := record.Line{Op: record.Relist}
+	line := observe.Line{Op: observe.Relist}
 	err := w.log.answer(w.timeout, &line, func(ctx context.Context) (err error) {
 		list, err = w.api.list(ctx)
 		line.RV = list.ResourceVersion
@@ -88,7 +88,7 @@ func (w *watcher) follow(ctx context.Context, after string) string {
 		}
 		if ctx.Err() == nil {
 			w.seq++
-			w.log.write(record.Line{Start: time.Now(), Op: record.Watch, Err: text(err), RV: after, Seq: w.seq})
+			w.log.write(observe.Line{Start: time.Now(), Op: observe.Watch, Err: text(err), RV: after, Seq: w.seq})
 		}
 		return remembered(after, err)
 	}
@@ -96,7 +96,7 @@ func (w *watcher) follow(ctx context.Context, after string) string {
 
 // begin opens a stream, which lives until the context is cancelled.
 func (w *watcher) begin(ctx context.Context, cancel context.CancelFunc, after string) (stream io.ReadCloser, err error) {
-	line := record.Line{Op: record.Stream, RV: after}
+	line := observe.Line{Op: observe.Stream, RV: after}
 	err = w.log.answer(w.timeout, &line, func(opening context.Context) (err error) {
 		keep := context.AfterFunc(opening, cancel)
 		if stream, err = w.api.watch(ctx, after); err == nil && !keep() {
@@ -143,7 +143,7 @@ func remembered(after string, err error) string {
 // show writes down how an object is now.
 func (w *watcher) show(object corev1.ConfigMap) {
 	w.seq++
-	w.log.write(about(record.Line{Start: time.Now(), Op: record.Watch, OK: true, Seq: w.seq}, object))
+	w.log.write(about(observe.Line{Start: time.Now(), Op: observe.Watch, OK: true, Seq: w.seq}, object))
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.shown == nil {

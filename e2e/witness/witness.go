@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // How long the end may take: the answer to a last list, and what the watch has yet to show. Whoever ends a witness gives it
@@ -90,7 +90,7 @@ func (w *witness) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticker.C:
-			line := record.Line{Start: now, Op: record.Heartbeat, OK: w.watcher.open(), Seq: n}
+			line := observe.Line{Start: now, Op: observe.Heartbeat, OK: w.watcher.open(), Seq: n}
 			if !line.OK {
 				line.Err = "no stream"
 			}
@@ -117,18 +117,18 @@ func (w *witness) ask(ctx context.Context) {
 
 // request makes the nth request.
 func (w *witness) request(n int) {
-	line := record.Line{Op: record.Version, Seq: n}
+	line := observe.Line{Op: observe.Version, Seq: n}
 	do := func(ctx context.Context) error { return w.version.ask(ctx) }
 	switch n % 4 {
 	case 1:
-		line.Op = record.List
+		line.Op = observe.List
 		do = func(ctx context.Context) error {
 			list, err := w.lister.list(ctx)
 			line.RV = list.ResourceVersion
 			return err
 		}
 	case 3:
-		line.Op = record.Write
+		line.Op = observe.Write
 		do = func(ctx context.Context) error { return w.writer.write(ctx, &line) }
 	}
 	w.log.answer(w.opts.timeout, &line, do)
@@ -139,7 +139,7 @@ func (w *witness) last() []corev1.ConfigMap {
 	begin := time.Now()
 	for {
 		var list *corev1.ConfigMapList
-		line := record.Line{Op: record.Final}
+		line := observe.Line{Op: observe.Final}
 		err := w.log.measure(w.opts.timeout, &line, func(ctx context.Context) (err error) {
 			list, err = w.lister.list(ctx)
 			return err
@@ -156,7 +156,7 @@ func (w *witness) last() []corev1.ConfigMap {
 }
 
 // finish writes down what a witness leaves behind.
-func (w *witness) finish(line record.Line, list *corev1.ConfigMapList) (left []corev1.ConfigMap) {
+func (w *witness) finish(line observe.Line, list *corev1.ConfigMapList) (left []corev1.ConfigMap) {
 	for _, object := range list.Items {
 		if strings.HasPrefix(object.Name, w.opts.prefix+"-") {
 			left = append(left, object)

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 func must(t *testing.T, err error) {
@@ -32,12 +32,12 @@ type running struct {
 	stop func() // ends it, and waits for its last word
 
 	mu    sync.Mutex
-	lines record.Log
+	lines observe.Log
 }
 
 // Write takes whole lines.
 func (r *running) Write(p []byte) (int, error) {
-	lines, err := record.ReadLog(bytes.NewReader(p))
+	lines, err := observe.ReadLog(bytes.NewReader(p))
 	if err != nil {
 		r.t.Error(err)
 	}
@@ -76,7 +76,7 @@ current-context: x
 }
 
 // log returns what the witness has written so far.
-func (r *running) log() record.Log {
+func (r *running) log() observe.Log {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.lines)
@@ -86,7 +86,7 @@ func (r *running) log() record.Log {
 const patience = 2 * time.Minute
 
 // until waits for lines for which a condition is true.
-func (r *running) until(what string, condition func(record.Log) bool) {
+func (r *running) until(what string, condition func(observe.Log) bool) {
 	r.t.Helper()
 	for begin := time.Now(); !condition(r.log()); time.Sleep(5 * time.Millisecond) {
 		if time.Since(begin) > patience {
@@ -96,7 +96,7 @@ func (r *running) until(what string, condition func(record.Log) bool) {
 }
 
 // count returns how many lines about something are or are not OK.
-func count(log record.Log, op record.Op, ok bool) (n int) {
+func count(log observe.Log, op observe.Op, ok bool) (n int) {
 	for _, line := range log.Of(op) {
 		if line.OK == ok {
 			n++
@@ -106,7 +106,7 @@ func count(log record.Log, op record.Op, ok bool) (n int) {
 }
 
 // wantNothingLost holds that the log explains each acknowledged write, and that the watch has shown them all.
-func wantNothingLost(t *testing.T, log record.Log) {
+func wantNothingLost(t *testing.T, log observe.Log) {
 	t.Helper()
 	lost, err := log.Lost()
 	must(t, err)
@@ -120,22 +120,22 @@ func wantNothingLost(t *testing.T, log record.Log) {
 func TestWitnessAsksAllTheTime(t *testing.T) {
 	s := newAPIServer(t)
 	r := start(t, s, s.Listener.Addr().String(), "-rate", "100", "-timeout", "10s")
-	r.until("it has asked often", func(log record.Log) bool { // far more often than while the first connections are made
-		return count(log, record.Version, true) > 100 && count(log, record.List, true) > 50 && count(log, record.Write, true) > 50
+	r.until("it has asked often", func(log observe.Log) bool { // far more often than while the first connections are made
+		return count(log, observe.Version, true) > 100 && count(log, observe.List, true) > 50 && count(log, observe.Write, true) > 50
 	})
 	r.stop()
 	log := r.log()
 	wantNothingLost(t, log)
-	for _, line := range log.Of(record.Final) {
+	for _, line := range log.Of(observe.Final) {
 		if object := s.objects[line.Key]; line.Key != "" && (object.Data["value"] != line.Value || object.ResourceVersion != line.RV) {
 			t.Errorf("the end is %+v, but there is %+v", line, object)
 		}
 	}
-	if got := len(log.Of(record.Final)); got != len(s.objects)+1 {
+	if got := len(log.Of(observe.Final)); got != len(s.objects)+1 {
 		t.Errorf("the end has %d lines for %d objects", got, len(s.objects))
 	}
 	// Each question for the version has a connection of its own; lists, writes and the watch keep theirs.
-	versions, others := len(log.Of(record.Version)), len(log.Of(record.List))+len(log.Of(record.Write))
+	versions, others := len(log.Of(observe.Version)), len(log.Of(observe.List))+len(log.Of(observe.Write))
 	if got := int(s.connections.Load()); got < versions+3 || got > versions+others/2 {
 		t.Errorf("made %d connections for %d questions for the version and %d others", got, versions, others)
 	}
@@ -144,19 +144,19 @@ func TestWitnessAsksAllTheTime(t *testing.T) {
 func TestHangingRequestsHideNothing(t *testing.T) {
 	s := newAPIServer(t)
 	r := start(t, s, s.Listener.Addr().String(), "-rate", "40")
-	r.until("it is answered", func(log record.Log) bool { return log.Answered(record.Write) && log.Answered(record.Version) })
+	r.until("it is answered", func(log observe.Log) bool { return log.Answered(observe.Write) && log.Answered(observe.Version) })
 	s.with(func() { s.disturb = func(*http.Request) disturbed { return ignored } })
-	r.until("many have failed", func(log record.Log) bool { return count(log, record.Version, false) > 20 })
+	r.until("many have failed", func(log observe.Log) bool { return count(log, observe.Version, false) > 20 })
 	thawed := time.Now()
 	s.with(func() { s.disturb = nil })
-	r.until("it is answered again", func(log record.Log) bool {
+	r.until("it is answered again", func(log observe.Log) bool {
 		since := log.Since(thawed)
-		return since.Answered(record.Version) && since.Answered(record.List) && since.Answered(record.Write)
+		return since.Answered(observe.Version) && since.Answered(observe.List) && since.Answered(observe.Write)
 	})
 	r.stop()
 	log := r.log()
 	wantNothingLost(t, log)
-	for _, o := range log.Outages(record.Version, log[0].Start, time.Now(), 0) {
+	for _, o := range log.Outages(observe.Version, log[0].Start, time.Now(), 0) {
 		if o.From.Before(thawed) && o.To.After(thawed) && (o.Failed == 0 || o.Err == "") {
 			t.Errorf("the outage is %v", o)
 		}
@@ -173,7 +173,7 @@ func TestWritesWithoutAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newAPIServer(t)
 			r := start(t, s, s.Listener.Addr().String(), "-rate", "40")
-			r.until("it writes", func(log record.Log) bool { return log.Answered(record.Write) })
+			r.until("it writes", func(log observe.Log) bool { return log.Answered(observe.Write) })
 			writes := 0
 			s.with(func() {
 				s.disturb = func(r *http.Request) disturbed {
@@ -187,9 +187,9 @@ func TestWritesWithoutAnswer(t *testing.T) {
 				}
 			})
 			begin := time.Now()
-			r.until("it has written for a while", func(log record.Log) (enough bool) {
+			r.until("it has written for a while", func(log observe.Log) (enough bool) {
 				s.with(func() { enough = writes >= 20 })
-				return enough && count(log.Since(begin), record.Write, true) >= 10
+				return enough && count(log.Since(begin), observe.Write, true) >= 10
 			})
 			r.stop()
 			if !test.lost {
@@ -209,15 +209,15 @@ func TestWritesWithoutAnswer(t *testing.T) {
 func TestWatchGoesOn(t *testing.T) {
 	s := newAPIServer(t)
 	r := start(t, s, s.Listener.Addr().String(), "-rate", "100", "-timeout", "10s")
-	events := func(n int) func(record.Log) bool {
-		return func(log record.Log) bool { return count(log, record.Watch, true) > n }
+	events := func(n int) func(observe.Log) bool {
+		return func(log observe.Log) bool { return count(log, observe.Watch, true) > n }
 	}
 	r.until("there are events", events(5))
 	s.cutStreams(false)
-	r.until("it goes on", func(log record.Log) bool { return count(log, record.Stream, true) == 2 })
-	r.until("there are events", events(len(r.log().Of(record.Watch))+5))
+	r.until("it goes on", func(log observe.Log) bool { return count(log, observe.Stream, true) == 2 })
+	r.until("there are events", events(len(r.log().Of(observe.Watch))+5))
 	s.cutStreams(true)
-	r.until("it begins anew", func(log record.Log) bool { return count(log, record.Relist, true) >= 2 })
+	r.until("it begins anew", func(log observe.Log) bool { return count(log, observe.Relist, true) >= 2 })
 	r.stop()
 	log := r.log()
 	wantNothingLost(t, log)
@@ -241,14 +241,14 @@ func TestSilentConnectionsAreGivenUp(t *testing.T) {
 	s := newAPIServer(t)
 	relay := newRelay(t, s.Listener.Addr().String())
 	r := start(t, s, relay.listener.Addr().String(), "-timeout", "10s")
-	r.until("it is answered", func(log record.Log) bool {
-		return log.Answered(record.List) && log.Answered(record.Write) && log.Answered(record.Watch)
+	r.until("it is answered", func(log observe.Log) bool {
+		return log.Answered(observe.List) && log.Answered(observe.Write) && log.Answered(observe.Watch)
 	})
 	relay.silence()
 	silent := time.Now()
-	r.until("all goes on", func(log record.Log) bool {
+	r.until("all goes on", func(log observe.Log) bool {
 		since := log.Since(silent)
-		return since.Answered(record.List) && since.Answered(record.Write) && since.Answered(record.Watch)
+		return since.Answered(observe.List) && since.Answered(observe.Write) && since.Answered(observe.Watch)
 	})
 	r.stop()
 	wantNothingLost(t, r.log())
@@ -260,20 +260,20 @@ func TestSilentConnectionsAreGivenUp(t *testing.T) {
 func TestIdleWitness(t *testing.T) {
 	s := newAPIServer(t)
 	r := start(t, s, s.Listener.Addr().String(), "-idle", "-heartbeat", "10ms")
-	r.until("it beats", func(log record.Log) bool { return count(log, record.Heartbeat, true) > 3 })
+	r.until("it beats", func(log observe.Log) bool { return count(log, observe.Heartbeat, true) > 3 })
 	s.cutStreams(false)
-	r.until("it has another stream", func(log record.Log) bool { return count(log, record.Stream, true) == 2 })
+	r.until("it has another stream", func(log observe.Log) bool { return count(log, observe.Stream, true) == 2 })
 	s.with(func() { s.write(configMap("other"), false) })
-	r.until("it sees a change", func(log record.Log) bool { return count(log, record.Watch, true) == 1 })
+	r.until("it sees a change", func(log observe.Log) bool { return count(log, observe.Watch, true) == 1 })
 	r.stop()
 	log := r.log()
-	if line := log.Of(record.Watch)[1]; line.Key != "other" || line.Value != "changed" {
+	if line := log.Of(observe.Watch)[1]; line.Key != "other" || line.Value != "changed" {
 		t.Errorf("the change is %+v", line)
 	}
 	if breaks := log.Breaks(); len(breaks) != 1 || breaks[0].Resumed.IsZero() {
 		t.Errorf("breaks are %+v", breaks)
 	}
-	for _, op := range []record.Op{record.Version, record.List, record.Write, record.Final} {
+	for _, op := range []observe.Op{observe.Version, observe.List, observe.Write, observe.Final} {
 		if n := len(log.Of(op)); n > 0 {
 			t.Errorf("%d lines about %s", n, op)
 		}

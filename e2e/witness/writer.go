@@ -10,7 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/harbinger-ha/harbinger/e2e/record"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // A writer writes its objects in turn. Each write replaces the version that the writer knows, and no other: what an earlier
@@ -38,7 +38,7 @@ func newWriter(api *configMaps, o options) *writer {
 }
 
 // write makes the value of the next object the number of the request, and says in the line what it did.
-func (w *writer) write(ctx context.Context, line *record.Line) error {
+func (w *writer) write(ctx context.Context, line *observe.Line) error {
 	o := <-w.free
 	defer func() { w.free <- o }()
 	line.Key, line.Value = o.name, strconv.Itoa(line.Seq)

@@ -13,7 +13,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/trial"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
 func main() { os.Exit(trial.Main(run)) }

@@ -16,7 +16,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/trial"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
 // faults are done in this order, and those of peerFaults to keepalived too.

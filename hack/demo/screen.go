@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/harbinger-ha/harbinger/pkg/trial"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
 // widths are those of the table's columns.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/harbinger-ha/harbinger/pkg/trial"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
 func TestColumnsLineUp(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/trial"
-	"github.com/harbinger-ha/harbinger/pkg/trial/faults"
+	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
 func main() { os.Exit(trial.Main(run)) }
@@ -67,8 +67,8 @@ func run() int {
 	return 0
 }
 
-func chosen(only *regexp.Regexp) (rows []faults.Row) {
-	for _, row := range faults.Rows() {
+func chosen(only *regexp.Regexp) (rows []fault.Row) {
+	for _, row := range fault.Rows() {
 		if only.MatchString(row.Name) {
 			rows = append(rows, row)
 		}
@@ -77,7 +77,7 @@ func chosen(only *regexp.Regexp) (rows []faults.Row) {
 }
 
 // show runs rows and prints the table.
-func (o options) show(rows []faults.Row) error {
+func (o options) show(rows []fault.Row) error {
 	system, err := trial.Build("bin/harbinger")
 	if err != nil {
 		return err
@@ -86,11 +86,11 @@ func (o options) show(rows []faults.Row) error {
 	if err != nil {
 		return err
 	}
-	theatre := faults.NewTheatre(faults.Config{System: system, Kubernetes: binaries, Runs: o.runs, Outage: o.outage})
+	theatre := fault.NewTheatre(fault.Config{System: system, Kubernetes: binaries, Runs: o.runs, Outage: o.outage})
 	defer theatre.Close()
 	fmt.Printf("Three nodes with kube-apiserver and etcd; a client asks GET /readyz through the virtual address every 20 ms.\n"+
 		"Times in seconds: median outage of %d, the worst of all else. The API is away for %v in its outages.\n\n", o.runs, o.outage)
-	printRow(faults.Columns)
+	printRow(fault.Columns)
 	var broken []string
 	for _, row := range rows {
 		result := theatre.Run(row)

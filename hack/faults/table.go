@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/harbinger-ha/harbinger/pkg/trial"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
 // widths are those of the table's columns.

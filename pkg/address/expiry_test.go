@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
 // The rules of the election count on this window: a successor waits 1.1 s past the lifetime before it believes that a

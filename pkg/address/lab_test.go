@@ -13,7 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
 var (

@@ -14,8 +14,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/pkg/election"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 )
 

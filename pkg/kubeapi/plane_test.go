@@ -27,7 +27,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 )
 

@@ -14,11 +14,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 )

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
 const identityPort = 10444

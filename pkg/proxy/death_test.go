@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
 // newHostGreeter starts a backend on port 6443 of a host.

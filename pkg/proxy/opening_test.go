@@ -12,14 +12,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab/observe"
 )
 
 // clientHello returns the first record of a TLS client.
 func clientHello(t testing.TB) []byte {
 	t.Helper()
-	hello, err := observe.ClientHello(&tls.Config{ServerName: "kubernetes"})
+	hello, err := watch.ClientHello(&tls.Config{ServerName: "kubernetes"})
 	must(t, err)
 	return hello
 }

@@ -18,8 +18,8 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
 )
 
 // patience is far beyond all that a test waits for.

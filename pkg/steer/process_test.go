@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
 // A steererConfig is what the steerer role is told.

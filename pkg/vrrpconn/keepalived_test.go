@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 

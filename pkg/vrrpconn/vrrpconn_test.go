@@ -15,7 +15,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
-	"github.com/harbinger-ha/harbinger/pkg/internal/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 

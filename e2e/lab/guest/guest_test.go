@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package guest
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, APIServerRole)) }
+
+// must ends the test at an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newLab returns the hosts of a new lab.
+func newLab(t *testing.T, nodes int) []*lab.Host {
+	t.Helper()
+	l, err := lab.New(lab.Config{Nodes: nodes})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	return l.Hosts()
+}
+
+// has reports whether a host has an address.
+func has(t *testing.T, h *lab.Host, address netip.Addr) bool {
+	t.Helper()
+	found := false
+	must(t, h.Do(func() error {
+		addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+		for _, a := range addrs {
+			got, _ := netip.AddrFromSlice(a.IP)
+			found = found || got.Unmap() == address
+		}
+		return err
+	}))
+	return found
+}
+
+func TestThreeKeepalivedElect(t *testing.T) {
+	hosts := newLab(t, 3)
+	vip := netip.MustParsePrefix("192.168.238.100/24")
+	var processes []*lab.Process
+	for i, h := range hosts {
+		p, err := Keepalived{
+			VirtualRouterID:       51,
+			Priority:              uint8(103 - i),
+			AdvertisementInterval: 100 * time.Millisecond,
+			VirtualAddresses:      []netip.Prefix{vip},
+		}.Start(h)
+		must(t, err)
+		processes = append(processes, p)
+	}
+	holds := func(want int) func() bool {
+		return func() bool {
+			for i, h := range hosts {
+				if has(t, h, vip.Addr()) != (i == want) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	if err := lab.Until(5*time.Second, "node1 alone holds the address", holds(0)); err != nil {
+		t.Fatal(err, processes[0].Output())
+	}
+	must(t, processes[0].Terminate())
+	must(t, lab.Until(5*time.Second, "node2 alone holds the address", holds(1)))
+}
+
+func TestKeepalivedConfiguration(t *testing.T) {
+	got := Keepalived{
+		Version:               2,
+		VirtualRouterID:       51,
+		Priority:              101,
+		AdvertisementInterval: time.Second,
+		Password:              "42",
+		NoPreempt:             true,
+		Source:                netip.MustParseAddr("192.168.238.130"),
+		Peers:                 []netip.Addr{netip.MustParseAddr("192.168.238.131")},
+		VirtualAddresses:      []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")},
+		TrackScript:           "/etc/keepalived/check_apiserver.sh",
+	}.config()
+	want, err := os.ReadFile("testdata/keepalived.conf")
+	must(t, err)
+	if got != string(want) {
+		t.Errorf("configuration:\n%s\nwant:\n%s", got, want)
+	}
+}
+
+// get asks the API server of a host from another host.
+func get(from *lab.Host, ca *Authority, url string) (status int, body string, err error) {
+	client := http.Client{
+		Timeout: 300 * time.Millisecond,
+		Transport: &http.Transport{
+			DialContext:       from.Dial,
+			TLSClientConfig:   &tls.Config{RootCAs: ca.Pool()},
+			DisableKeepAlives: true,
+		},
+	}
+	response, err := client.Get(url)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(b), err
+}
+
+func TestAPIServerAnswers(t *testing.T) {
+	hosts := newLab(t, 2)
+	ca, err := NewAuthority()
+	must(t, err)
+	server, err := StartAPIServer(hosts[0], ca, 6443)
+	must(t, err)
+	const base = "https://192.168.238.130:6443"
+	ready := func(status int) func() bool {
+		return func() bool {
+			got, _, _ := get(hosts[1], ca, base+"/readyz")
+			return got == status
+		}
+	}
+	must(t, lab.Until(5*time.Second, "it is ready", ready(http.StatusOK)))
+	if status, body, err := get(hosts[1], ca, base+"/"); status != http.StatusForbidden {
+		t.Errorf("GET / = %d %s %v, want 403", status, body, err)
+	}
+	if status, _, err := get(hosts[1], ca, "http://192.168.238.130:6443/"); status != http.StatusBadRequest {
+		t.Errorf("plain GET / = %d %v, want 400", status, err)
+	}
+	must(t, server.SetReadiness(NotReady))
+	must(t, lab.Until(5*time.Second, "it is not ready", ready(http.StatusInternalServerError)))
+	must(t, server.SetReadiness(Hung))
+	must(t, lab.Until(5*time.Second, "it hangs", func() bool {
+		_, _, err := get(hosts[1], ca, base+"/readyz")
+		return errors.Is(err, context.DeadlineExceeded)
+	}))
+	must(t, server.SetReadiness(Ready))
+	must(t, lab.Until(5*time.Second, "it is ready again", ready(http.StatusOK)))
+}
+
+func TestHAProxyBalances(t *testing.T) {
+	hosts := newLab(t, 2)
+	ca, err := NewAuthority()
+	must(t, err)
+	_, err = StartAPIServer(hosts[0], ca, 6443)
+	must(t, err)
+	p, err := HAProxy{
+		Port:           4300,
+		Backends:       []netip.AddrPort{netip.MustParseAddrPort("192.168.238.130:6443")},
+		ObserveTraffic: true,
+	}.Start(hosts[0])
+	must(t, err)
+	err = lab.Until(5*time.Second, "haproxy serves", func() bool {
+		status, _, _ := get(hosts[1], ca, "https://192.168.238.130:4300/readyz")
+		return status == http.StatusOK
+	})
+	if err != nil {
+		t.Fatal(err, p.Output())
+	}
+}

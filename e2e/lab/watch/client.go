@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package watch
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+)
+
+// ClientConfig says what a client asks, and how often.
+type ClientConfig struct {
+	Target   netip.AddrPort
+	Interval time.Duration // 5 ms if not set
+	Timeout  time.Duration // of one attempt; 60 ms if not set
+	// TLS makes each attempt a whole HTTPS request, which tells who answered.
+	// Without it an attempt asks in plain HTTP, which an API server refuses:
+	// as good a proof that it is reached, and ten times cheaper.
+	TLS *tls.Config
+	// Hello, a ClientHello, makes each attempt the beginning of a TLS
+	// handshake, as far as the answer: what an API server can lose of a new
+	// connection, for a part of the cost.
+	Hello []byte
+	Path  string // what an attempt asks for; / if not set
+	// Control tells what of an outage was the machine's doing, which does not
+	// count.
+	Control *Control
+}
+
+// A Client asks again and again, on a new connection each time.
+type Client struct {
+	cfg   ClientConfig
+	host  *lab.Host
+	ticks chan struct{} // one per attempt, but for the first of each worker
+	stop  chan struct{}
+	once  sync.Once // closes stop
+	ended sync.WaitGroup
+
+	mu       sync.Mutex
+	attempts []attempt // in the order they ended
+}
+
+// An attempt is one connection of a client.
+type attempt struct {
+	start, end time.Time
+	node       string
+	err        error
+}
+
+// StartClient runs a client in a host.
+func StartClient(h *lab.Host, cfg ClientConfig) *Client {
+	cfg.Interval = cmp.Or(cfg.Interval, 5*time.Millisecond)
+	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Millisecond)
+	cfg.Path = cmp.Or(cfg.Path, "/")
+	c := &Client{cfg: cfg, host: h, ticks: make(chan struct{}), stop: make(chan struct{})}
+	c.ended.Go(c.tick)
+	return c
+}
+
+// tick starts attempts until the client is stopped, and workers as they are
+// needed: no attempt waits for the end of another.
+func (c *Client) tick() {
+	defer close(c.ticks)
+	ticker := time.NewTicker(c.cfg.Interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-ticker.C:
+		}
+		select {
+		case c.ticks <- struct{}{}:
+		default:
+			c.ended.Go(func() { c.host.Do(c.work) })
+		}
+	}
+}
+
+// work makes an attempt at once, and then one at each tick.
+func (c *Client) work() error {
+	for ok := true; ok; _, ok = <-c.ticks {
+		a := attempt{start: time.Now()}
+		a.node, a.err = c.try(a.start.Add(c.cfg.Timeout))
+		a.end = time.Now()
+		c.mu.Lock()
+		c.attempts = append(c.attempts, a)
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+// try makes one request, and returns the name of the node that answered if it
+// told.
+func (c *Client) try(deadline time.Time) (node string, err error) {
+	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1}
+	conn, err := dialer.Dial("tcp", c.cfg.Target.String())
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	conn.(*net.TCPConn).SetLinger(0) // leave no port in TIME_WAIT
+	conn.SetDeadline(deadline)
+	if c.cfg.Hello != nil {
+		return "", greet(conn, c.cfg.Hello)
+	}
+	if c.cfg.TLS == nil {
+		return ask(conn, c.cfg.Path)
+	}
+	secure := tls.Client(conn, c.cfg.TLS)
+	if _, err := ask(secure, c.cfg.Path); err != nil {
+		return "", err
+	}
+	return guest.HostOf(secure.ConnectionState().PeerCertificates[0]), nil
+}
+
+// serverHello is the type of the message that begins the answer, RFC 8446
+// section 4, in the record that holds it.
+const (
+	serverHello   = 2
+	serverHelloAt = 5
+)
+
+func greet(conn net.Conn, hello []byte) error {
+	if _, err := conn.Write(hello); err != nil {
+		return err
+	}
+	var answer [serverHelloAt + 1]byte
+	if _, err := io.ReadFull(conn, answer[:]); err != nil {
+		return err
+	}
+	if answer[serverHelloAt] != serverHello {
+		return fmt.Errorf("answered with % x instead of a ServerHello", answer)
+	}
+	return nil
+}
+
+// Ask makes a request on a connection, which stays open, and returns the name
+// of the node that answered if it told.
+func Ask(conn net.Conn) (node string, err error) { return ask(conn, "/") }
+
+func ask(conn net.Conn, path string) (node string, err error) {
+	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: kubernetes\r\n\r\n", path); err != nil {
+		return "", err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return response.Header.Get(guest.NodeHeader), err
+}
+
+// An Outage is what a client suffered in a time.
+type Outage struct {
+	// Longest is the longest time from a failed attempt to the next success,
+	// without stalls of the machine.
+	Longest time.Duration
+	Began   time.Time // of the longest
+	// Total is the sum of all such times.
+	Total            time.Duration
+	Attempts, Failed int
+	// The first and the last failure may have different causes.
+	FirstError, LastError error
+}
+
+// Outage returns what the client suffered since a time.
+func (c *Client) Outage(since time.Time) Outage {
+	var o Outage
+	var began time.Time // of the outage, zero outside of one
+	for _, a := range c.since(since) {
+		o.Attempts++
+		if a.err != nil {
+			o.Failed++
+			o.FirstError, o.LastError = cmp.Or(o.FirstError, a.err), a.err
+			if began.IsZero() {
+				began = a.start
+			}
+			continue
+		}
+		if !began.IsZero() {
+			o.add(began, c.cfg.Control.Between(began, a.end))
+			began = time.Time{}
+		}
+	}
+	if !began.IsZero() {
+		o.add(began, c.cfg.Control.Between(began, time.Now()))
+	}
+	return o
+}
+
+func (o *Outage) add(began time.Time, d time.Duration) {
+	if d > o.Longest {
+		o.Began, o.Longest = began, d
+	}
+	o.Total += d
+}
+
+// Served reports whether the attempts of the last time d succeeded, but for one
+// in ten: a busy machine may be too slow for some.
+func (c *Client) Served(d time.Duration) bool {
+	o := c.Outage(time.Now().Add(-d))
+	return o.Attempts > 0 && o.Failed <= o.Attempts/10
+}
+
+// Nodes returns how many requests each node has answered since a time.
+func (c *Client) Nodes(since time.Time) map[string]int {
+	nodes := make(map[string]int)
+	for _, a := range c.since(since) {
+		if a.err == nil {
+			nodes[a.node]++
+		}
+	}
+	return nodes
+}
+
+// since returns the attempts that began after a time, in the order they began.
+func (c *Client) since(since time.Time) []attempt {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var attempts []attempt
+	for _, a := range slices.Backward(c.attempts) {
+		if a.end.Before(since) {
+			break // and so did those before it
+		}
+		if a.start.After(since) {
+			attempts = append(attempts, a)
+		}
+	}
+	slices.SortFunc(attempts, func(a, b attempt) int { return a.start.Compare(b.start) })
+	return attempts
+}
+
+// Stop ends the client, once. What it suffered can still be read.
+func (c *Client) Stop() {
+	c.once.Do(func() { close(c.stop) })
+	c.ended.Wait()
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package watch
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+)
+
+// delay is how late an answer may be on a machine that schedules every process
+// in time. The election promises nothing on others.
+const delay = 50 * time.Millisecond
+
+// A Control asks a server that no fault is done to, beside what is measured and
+// in the same way. While no answer comes the machine has time for nobody: it
+// stalls. The times of a measurement leave out the stalls, so that they say what
+// was measured did, and not what the machine did to it.
+//
+// A nil Control knows of no stall.
+type Control struct{ client *Client }
+
+// StartControl makes a host ask a server as another client asks what is measured,
+// and returns once the server answers.
+func StartControl(h *lab.Host, server netip.AddrPort, measured ClientConfig) (*Control, error) {
+	measured.Target = server
+	c := &Control{StartClient(h, measured)}
+	if err := lab.Until(30*time.Second, "the control is answered", func() bool { return c.client.Served(100 * time.Millisecond) }); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Stalled returns what the machine did to the time from one moment to another: it
+// stalled in between, and was late to show the second.
+func (c *Control) Stalled(from, to time.Time) time.Duration {
+	return to.Sub(from) - c.Between(from, to)
+}
+
+// Between returns how long it is from one moment to another, without stalls.
+func (c *Control) Between(from, to time.Time) time.Duration {
+	if c == nil {
+		return to.Sub(from)
+	}
+	to = c.happened(to)
+	return max(0, to.Sub(from)-c.pauses(from, to))
+}
+
+// happened returns when something happened that was seen at a moment: it was as
+// late as the answer that the control waited for at that moment.
+func (c *Control) happened(seen time.Time) time.Time {
+	c.client.mu.Lock()
+	defer c.client.mu.Unlock()
+	happened := seen
+	for _, a := range slices.Backward(c.client.attempts) {
+		if a.end.Before(seen) {
+			break
+		}
+		if onTime := a.start.Add(delay); onTime.Before(happened) {
+			happened = onTime
+		}
+	}
+	return happened
+}
+
+// pauses returns how long there was no answer in a time. A pause lasts from where
+// an answer was due to where one came.
+func (c *Control) pauses(from, to time.Time) (paused time.Duration) {
+	answers := append(c.answers(from, to), time.Now())
+	for i, answer := range answers[1:] {
+		if due := answers[i].Add(c.client.cfg.Interval); answer.Sub(due) > delay {
+			paused += overlap(due, answer, from, to)
+		}
+	}
+	return paused
+}
+
+// answers returns when the answers came, from the last before one time to the
+// first after another.
+func (c *Control) answers(from, to time.Time) []time.Time {
+	c.client.mu.Lock()
+	defer c.client.mu.Unlock()
+	var answers []time.Time
+	for _, a := range slices.Backward(c.client.attempts) {
+		if a.err != nil {
+			continue
+		}
+		if a.end.After(to) {
+			answers = answers[:0]
+		}
+		answers = append(answers, a.end)
+		if a.end.Before(from) {
+			break
+		}
+	}
+	slices.SortFunc(answers, time.Time.Compare) // attempts may change places at their end
+	return answers
+}
+
+// overlap returns for how long two spans of time are one.
+func overlap(from, to, from2, to2 time.Time) time.Duration {
+	if from.Before(from2) {
+		from = from2
+	}
+	if to.After(to2) {
+		to = to2
+	}
+	return max(0, to.Sub(from))
+}
+
+// Check returns an error if the machine stalled for most of the time since a
+// moment: what was measured shows nothing.
+func (c *Control) Check(since time.Time) error {
+	now := time.Now()
+	length, stalled := now.Sub(since), c.Stalled(since, now)
+	if stalled > length/2 {
+		return fmt.Errorf("nothing was measured: the machine stalled for %v of %v", stalled.Round(time.Millisecond), length.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// patience is how many times longer than without stalls a wait may take.
+const patience = 3
+
+// Until waits for a condition, like [lab.Until], but for a time without stalls.
+func (c *Control) Until(timeout time.Duration, what string, condition func() bool) error {
+	start := time.Now()
+	var met bool
+	err := lab.Until(patience*timeout, what, func() bool {
+		met = condition()
+		return met || time.Since(start) > timeout && c.Between(start, time.Now()) > timeout
+	})
+	if err == nil && !met {
+		err = fmt.Errorf("waited %v until %s", timeout, what)
+	}
+	return err
+}
+
+// Stop ends the control. What it saw can still be read.
+func (c *Control) Stop() { c.client.Stop() }

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package watch
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+)
+
+// Holders tells which hosts have an address in the kernel.
+type Holders struct {
+	Timeline
+	address netip.Addr
+	done    chan struct{}
+
+	mu    sync.Mutex
+	hosts []string
+}
+
+// WatchHolders watches the kernels of hosts for an address. Stalls of the
+// machine that the control has seen do not count; it may be nil.
+func WatchHolders(control *Control, address netip.Addr, hosts ...*lab.Host) (*Holders, error) {
+	w := &Holders{Timeline: Timeline{control: control}, address: address, done: make(chan struct{})}
+	w.record(time.Now(), nil)
+	for _, h := range hosts {
+		if err := w.watch(h); err != nil {
+			w.Stop()
+			return nil, fmt.Errorf("watch addresses of %s: %w", h.Name, err)
+		}
+	}
+	return w, nil
+}
+
+func (w *Holders) watch(h *lab.Host) error {
+	updates := make(chan netlink.AddrUpdate)
+	err := h.Do(func() error {
+		return netlink.AddrSubscribeWithOptions(updates, w.done, netlink.AddrSubscribeOptions{ListExisting: true})
+	})
+	if err != nil {
+		return err
+	}
+	// Ends when the subscription closes the channel.
+	go func() {
+		for update := range updates {
+			if addr, ok := netip.AddrFromSlice(update.LinkAddress.IP); ok && addr.Unmap() == w.address {
+				w.update(h.Name, update.NewAddr)
+			}
+		}
+	}()
+	return nil
+}
+
+func (w *Holders) update(host string, has bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts = slices.DeleteFunc(w.hosts, func(h string) bool { return h == host })
+	if has {
+		w.hosts = append(w.hosts, host)
+	}
+	w.record(time.Now(), w.hosts)
+}
+
+// Stop ends the watch. What it saw can still be read.
+func (w *Holders) Stop() { close(w.done) }

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package watch
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, guest.APIServerRole)) }
+
+// must ends the test at an error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newLab returns a lab with two nodes and a host to watch from.
+func newLab(t *testing.T) (l *lab.Lab, a, b, client *lab.Host) {
+	t.Helper()
+	l, err := lab.New(lab.Config{Nodes: 2, Prefix6: netip.MustParsePrefix("fd00:238::/64")})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	client, err = l.AddHost("client", 200)
+	must(t, err)
+	return l, l.Hosts()[0], l.Hosts()[1], client
+}
+
+// startAPIServer runs an API server in a host that trusts a new authority.
+func startAPIServer(t *testing.T, h *lab.Host) (*guest.APIServer, *guest.Authority) {
+	t.Helper()
+	ca, err := guest.NewAuthority()
+	must(t, err)
+	server, err := guest.StartAPIServer(h, ca, 6443)
+	must(t, err)
+	return server, ca
+}
+
+func TestClientMeasuresAKnownOutage(t *testing.T) {
+	_, a, b, host := newLab(t)
+	server, _ := startAPIServer(t, a)
+	startAPIServer(t, b)
+	control, err := StartControl(host, netip.AddrPortFrom(b.Address.Addr(), 6443), ClientConfig{})
+	must(t, err)
+	defer control.Stop()
+	client := StartClient(host, ClientConfig{Target: netip.AddrPortFrom(a.Address.Addr(), 6443), Control: control})
+	defer client.Stop()
+	must(t, lab.Until(5*time.Second, "the client is served", func() bool { return client.Served(100 * time.Millisecond) }))
+
+	frozen := time.Now()
+	must(t, server.Freeze())
+	must(t, lab.Until(5*time.Second, "a third of a second", func() bool { return time.Since(frozen) > time.Second/3 }))
+	must(t, server.Thaw())
+	thawed := control.Between(frozen, time.Now())
+	must(t, lab.Until(5*time.Second, "the client is served again", func() bool { return client.Served(100 * time.Millisecond) }))
+
+	outage := client.Outage(frozen)
+	// An attempt may wait out the end of the freeze, but not its begin.
+	if outage.Longest < thawed-100*time.Millisecond || outage.Longest > thawed+100*time.Millisecond {
+		t.Errorf("longest outage = %v, want about %v", outage.Longest, thawed)
+	}
+	if outage.Failed < 20 || outage.LastError == nil {
+		t.Errorf("outage = %+v, want the failures of a third of a second", outage)
+	}
+	if before := client.Outage(time.Now().Add(-50 * time.Millisecond)); before.Failed != 0 || before.Attempts == 0 {
+		t.Errorf("after the outage = %+v", before)
+	}
+}
+
+func TestClientTellsWhoAnswered(t *testing.T) {
+	_, a, _, host := newLab(t)
+	_, ca := startAPIServer(t, a)
+	start := time.Now()
+	client := StartClient(host, ClientConfig{
+		Target:   netip.AddrPortFrom(a.Address6.Addr(), 6443),
+		Interval: 20 * time.Millisecond,
+		Timeout:  time.Second,
+		TLS:      &tls.Config{RootCAs: ca.Pool(), ServerName: "kubernetes"},
+	})
+	defer client.Stop()
+	must(t, lab.Until(5*time.Second, "ten answers", func() bool { return client.Nodes(start)["node1"] >= 10 }))
+}
+
+func TestHoldersFollowTheKernel(t *testing.T) {
+	_, a, b, _ := newLab(t)
+	vip := netip.MustParsePrefix("192.168.238.100/24")
+	must(t, a.AddAddress(vip))
+	holders, err := WatchHolders(nil, vip.Addr(), a, b)
+	must(t, err)
+	defer holders.Stop()
+	have := func(hosts ...string) {
+		t.Helper()
+		must(t, lab.Until(5*time.Second, "the holders change", func() bool { return slices.Equal(holders.Now(), hosts) }))
+	}
+	start := time.Now()
+	have("node1")
+	must(t, b.AddAddress(vip))
+	have("node1", "node2")
+	must(t, a.DeleteAddress(vip))
+	have("node2")
+	if holders.Dual(start).Length() == 0 {
+		t.Error("the time with two holders is not told")
+	}
+	if holders.Dual(start, "node1").Length() != 0 {
+		t.Error("a host that was left out counts")
+	}
+}
+
+func TestWatcherHearsWhoAnswers(t *testing.T) {
+	for name, vip := range map[string]string{
+		"ARP": "192.168.238.100/24",
+		"ND":  "fd00:238::100/64",
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, a, b, host := newLab(t)
+			vip := netip.MustParsePrefix(vip)
+			watcher, err := Watch(nil, l, host, vip.Addr())
+			must(t, err)
+			defer watcher.Stop()
+			answer := func(hosts ...string) {
+				t.Helper()
+				err := lab.Until(5*time.Second, "others answer", func() bool { return slices.Equal(watcher.Now(), hosts) })
+				if err != nil {
+					t.Error(cmp.Diff(hosts, watcher.Now()))
+				}
+			}
+			answer()
+			must(t, a.AddAddress(vip))
+			answer("node1")
+			must(t, b.AddAddress(vip))
+			answer("node1", "node2")
+			must(t, a.Cut())
+			answer("node2")
+		})
+	}
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trial
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+)
+
+// dual is a plane with a virtual address of each family.
+func dual() Config {
+	return Config{
+		System:  harbinger,
+		Prefix6: netip.MustParsePrefix("fd00:238::/64"),
+		VirtualAddresses: []netip.Prefix{
+			netip.MustParsePrefix("192.168.238.100/24"),
+			netip.MustParsePrefix("fd00:238::100/64"),
+		},
+	}
+}
+
+// watchHolders watches the kernels of a plane for another of its addresses.
+func watchHolders(t *testing.T, p *Plane, address netip.Addr) *watch.Holders {
+	t.Helper()
+	w, err := watch.WatchHolders(p.Control, address, p.hosts()...)
+	must(t, err)
+	t.Cleanup(w.Stop)
+	return w
+}
+
+func TestBothFamiliesMoveTogether(t *testing.T) {
+	t.Parallel()
+	p := startPlane(t, dual())
+	sixth := watchHolders(t, p, p.VirtualAddresses[1].Addr())
+	until(t, p, 5*time.Second, "both addresses are on one node", func() bool {
+		return slices.Equal(p.Holders.Now(), sixth.Now())
+	})
+	for _, fault := range []Fault{PlannedStop, Kill} {
+		do(t, p, fault, 1)
+		if a, b := p.Holders.Now(), sixth.Now(); !slices.Equal(a, b) {
+			t.Errorf("after %s the IPv4 address is on %v and the IPv6 address on %v", fault.Name, a, b)
+		}
+	}
+}
+
+func TestAddressIsNeverASource(t *testing.T) {
+	t.Parallel()
+	p := startPlane(t, dual())
+	n := holder(t, p)
+	for _, target := range []string{"192.168.238.200", "192.168.238.1", "fd00:238::200", "fe80::1", "192.168.238.100", "fd00:238::100"} {
+		var routes []netlink.Route
+		must(t, n.Do(func() (err error) {
+			routes, err = netlink.RouteGetWithOptions(net.ParseIP(target), &netlink.RouteGetOptions{Oif: oif(target)})
+			return err
+		}))
+		for _, vip := range p.VirtualAddresses {
+			if target != vip.Addr().String() && routes[0].Src.Equal(vip.Addr().AsSlice()) {
+				t.Errorf("packets to %s leave from the virtual address %s", target, vip.Addr())
+			}
+		}
+	}
+}
+
+// oif returns the interface that a target needs to be named with.
+func oif(target string) string {
+	if netip.MustParseAddr(target).IsLinkLocalUnicast() {
+		return "eth0"
+	}
+	return ""
+}
+
+func TestAddressDeletedByHandIsRepaired(t *testing.T) {
+	t.Parallel()
+	p := startPlane(t, dual())
+	for _, vip := range p.VirtualAddresses {
+		holders := watchHolders(t, p, vip.Addr())
+		n := holder(t, p)
+		until(t, p, 5*time.Second, "the holder is known", func() bool { return slices.Equal(holders.Now(), []string{n.Name}) })
+		start := time.Now()
+		// The kernel knows the address by the prefix that Harbinger gave it.
+		must(t, deleteAny(n, vip.Addr()))
+		until(t, p, 5*time.Second, "the address was gone and is back", func() bool {
+			return len(holders.Since(start)) > 1 && slices.Equal(holders.Now(), []string{n.Name})
+		})
+		if gone := holders.Gap(start).Length(); gone > time.Second {
+			t.Errorf("%s was gone for %v, want at most 1s", vip, gone)
+		}
+	}
+}
+
+// deleteAny deletes an address whatever its prefix.
+func deleteAny(n *Node, address netip.Addr) error {
+	return n.Do(func() error {
+		addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+		if err != nil {
+			return err
+		}
+		for _, addr := range addrs {
+			link, err := netlink.LinkByIndex(addr.LinkIndex)
+			if err != nil {
+				return err
+			}
+			if addr.IP.Equal(address.AsSlice()) {
+				return netlink.AddrDel(link, &netlink.Addr{IPNet: addr.IPNet})
+			}
+		}
+		return nil
+	})
+}
+
+func TestForeignHolderIsNotOusted(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, Config{System: harbinger})
+	foreign, err := p.Lab.AddHost("foreign", 50)
+	must(t, err)
+	must(t, foreign.AddAddress(p.VirtualAddresses[0]))
+	_, err = guest.StartAPIServer(foreign, p.CA, p.Port)
+	must(t, err)
+	for _, n := range p.Nodes {
+		must(t, p.StartSidecar(n))
+	}
+	until(t, p, 15*time.Second, "every node says that another host has the address", func() bool {
+		return !slices.ContainsFunc(p.Nodes, func(n *Node) bool { return status(t, n).VirtualRouter.State != "Conflict" })
+	})
+	if got := p.Holders.Since(time.Time{}); len(got) != 1 {
+		t.Errorf("holders of the address of a foreign host: %v", got)
+	}
+	must(t, foreign.DeleteAddress(p.VirtualAddresses[0]))
+	must(t, p.Settle())
+}
+
+func TestAddressIsDefendedAgainstALateForeignHost(t *testing.T) {
+	t.Parallel()
+	p := startPlane(t, Config{System: harbinger})
+	before := holder(t, p)
+	foreign, err := p.Lab.AddHost("foreign", 50)
+	must(t, err)
+	must(t, foreign.AddAddress(p.VirtualAddresses[0]))
+	start := time.Now()
+	observeFor(5 * time.Second)
+	if got := p.Holders.Since(start); len(got) != 1 || !slices.Equal(got[0].Hosts, []string{before.Name}) {
+		t.Errorf("holders while a foreign host claims the address: %v, want %s all the time", got, before.Name)
+	}
+	must(t, foreign.DeleteAddress(p.VirtualAddresses[0]))
+	must(t, p.Settle())
+}
+
+// otherCluster makes Harbinger one of another cluster.
+const otherCluster = `apiVersion: harbinger.dev/v1alpha1
+kind: HarbingerConfiguration
+controlPlane:
+  clusterName: other
+`
+
+func TestAddressOfAnotherClusterIsNotTaken(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, Config{System: harbinger, Nodes: 2})
+	ours, theirs := p.Nodes[0], p.Nodes[1]
+	must(t, theirs.WriteFile("/etc/kubernetes/other.yaml", otherCluster))
+	run(t, p, theirs, Harbinger{Binary: harbinger.Binary, Flags: []string{"--config", "/etc/kubernetes/other.yaml"}})
+	expectHolder(t, p, theirs)
+	start := time.Now()
+	// Another virtual router, so that only the address tells them apart.
+	run(t, p, ours, Harbinger{Binary: harbinger.Binary, Flags: []string{"--virtual-router-id", "52"}})
+	until(t, p, 15*time.Second, "our node says that another cluster has the address", func() bool {
+		return status(t, ours).VirtualRouter.State == "Conflict"
+	})
+	expectStill(t, p, theirs, start)
+}
+
+func TestAloneAnnouncesWithinFiveSeconds(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t, Config{System: harbinger, Nodes: 1})
+	start := time.Now()
+	must(t, p.StartSidecar(p.Nodes[0]))
+	until(t, p, settleTime, "the address is answered for", func() bool { return len(p.Answers.Now()) == 1 })
+	if took := p.Control.Between(start, time.Now()); took > 5*time.Second {
+		t.Errorf("the address was announced after %v, want at most 5s", took)
+	}
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trial
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+)
+
+// clusterTime is within what a real cluster is ready, on a machine that has
+// other things to do.
+const clusterTime = 2 * time.Minute
+
+// prepareCluster gives every node its keys and certificates.
+func (p *Plane) prepareCluster() (err error) {
+	p.Cluster, err = guest.NewKubernetes(p.Config.Kubernetes, p.CA, p.hosts(), p.VirtualAddress())
+	if err != nil {
+		return err
+	}
+	if p.admin, err = p.CA.User("kubernetes-admin", "system:masters"); err != nil {
+		return err
+	}
+	for _, n := range p.Nodes {
+		if err := p.Cluster.Prepare(n.Host); err != nil {
+			return err
+		}
+		if err := n.WriteFile(adminKubeconfigFile, p.admin.Kubeconfig(localAPIServer())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartCluster runs etcd and API server of every node, and waits until all are
+// ready.
+func (p *Plane) StartCluster() error {
+	return errors.Join(p.StartEtcds(), p.StartAPIServers())
+}
+
+// StartEtcds runs every node's member of etcd.
+func (p *Plane) StartEtcds() error {
+	return p.each(p.StartEtcd)
+}
+
+// StartEtcd runs the member of one node, for the first time or again.
+func (p *Plane) StartEtcd(n *Node) (err error) {
+	n.Etcd, err = p.Cluster.StartEtcd(n.Host)
+	return err
+}
+
+// StartAPIServers runs every node's API server and waits until all are ready.
+func (p *Plane) StartAPIServers() error {
+	return errors.Join(p.each(p.StartAPIServer), p.AwaitCluster())
+}
+
+// each does something to every node.
+func (p *Plane) each(do func(*Node) error) error {
+	var errs []error
+	for _, n := range p.Nodes {
+		errs = append(errs, do(n))
+	}
+	return errors.Join(errs...)
+}
+
+// AwaitCluster waits until every API server is ready.
+func (p *Plane) AwaitCluster() error { return p.each(p.AwaitAPIServer) }
+
+// AwaitAPIServer waits until the API server of a node is ready.
+func (p *Plane) AwaitAPIServer(n *Node) error {
+	var last error
+	err := lab.Until(clusterTime, fmt.Sprintf("the API server of %s is ready", n.Name), func() bool {
+		for _, path := range []string{"/readyz", "/api/v1/namespaces/kube-system", "/api/v1/namespaces/default"} {
+			if last = p.askNode(n, http.MethodGet, path, nil, nil); last != nil {
+				time.Sleep(pause) // a server that starts needs the processor more
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w\n%s\n%s", err, last, lastLines(n.Etcd), lastLines(n.APIServer))
+	}
+	return nil
+}
+
+// pause is between two questions to a server that is not ready.
+const pause = 200 * time.Millisecond
+
+// lastLines returns what a process wrote last.
+func lastLines(p *lab.Process) string {
+	if p == nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(p.Output()), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}
+
+// PowerOff takes the power from a node: nothing of it runs or is reached.
+func (p *Plane) PowerOff(n *Node) error {
+	errs := []error{n.Blackhole()}
+	for _, process := range append(n.Sidecar.processes(), n.APIServer, n.Etcd) {
+		errs = append(errs, process.Kill())
+	}
+	return errors.Join(errs...)
+}
+
+// PowerOn starts a node again, and all that ran on it. Its virtual address did
+// not outlive the power.
+func (p *Plane) PowerOn(n *Node) error {
+	if slices.Contains(p.Holders.Now(), n.Name) {
+		if err := n.DeleteAddress(p.VirtualAddresses[0]); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(n.Unblackhole(), p.StartEtcd(n), p.StartAPIServer(n)); err != nil {
+		return err
+	}
+	return p.StartSidecar(n)
+}
+
+// AddNode adds a control-plane node with an API server and nothing else. It is
+// none of the plane's nodes.
+func (p *Plane) AddNode() (*Node, error) {
+	number := len(p.Nodes) + 1
+	h, err := p.Lab.AddHost(fmt.Sprintf("node%d", number), uint8(lab.FirstNode+number-1))
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Cluster.Prepare(h); err != nil {
+		return nil, err
+	}
+	n := &Node{Host: h}
+	return n, p.StartAPIServer(n)
+}

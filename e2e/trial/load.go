@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trial
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+)
+
+// endpoint is where clients connect to.
+func (p *Plane) endpoint() netip.AddrPort { return netip.AddrPortFrom(p.VirtualAddress(), p.Port) }
+
+// StartClient runs another client of the virtual address.
+func (p *Plane) StartClient(cfg watch.ClientConfig) *watch.Client {
+	cfg.Target, cfg.Control = p.endpoint(), p.Control
+	return watch.StartClient(p.clientHost, cfg)
+}
+
+// LoseBackend makes clients connect so many times a second while a node that
+// does not hold the address loses its API server. It returns what they
+// suffered in the time d from the loss on, and repairs it.
+func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane, *Node) error) (o watch.Outage, err error) {
+	node, err := p.bystander()
+	if err != nil {
+		return o, err
+	}
+	hello, err := watch.ClientHello(&tls.Config{ServerName: "kubernetes", CurvePreferences: []tls.CurveID{tls.CurveP256}}) // the cheapest one
+	if err != nil {
+		return o, err
+	}
+	client := p.StartClient(watch.ClientConfig{
+		Interval: time.Second / time.Duration(rate),
+		Timeout:  1500 * time.Millisecond, // a patient client, so that a retry by the balancer counts as success
+		Hello:    hello,
+	})
+	defer client.Stop()
+	if err := p.Control.Until(settleTime, "the clients are served", func() bool { return client.Served(time.Second) }); err != nil {
+		return o, err
+	}
+	start := time.Now()
+	if err := lose(p, node); err != nil {
+		return o, err
+	}
+	time.Sleep(time.Until(start.Add(d)))
+	client.Stop()
+	o = client.Outage(start)
+	if err := repair(p, node); err != nil {
+		return o, err
+	}
+	return o, p.Settle()
+}
+
+// bystander returns a node that does not hold the address.
+func (p *Plane) bystander() (*Node, error) {
+	holder, err := p.Holder()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range p.Nodes {
+		if n != holder {
+			return n, nil
+		}
+	}
+	return holder, nil
+}
+
+// Rate returns how many connections per second clients can make through the
+// address, 64 in parallel.
+func (p *Plane) Rate(length time.Duration) float64 {
+	return watch.Rate(p.clientHost, p.endpoint(), 64, length)
+}

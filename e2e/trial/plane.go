@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package trial puts a control plane on the hosts of a lab, does faults to it,
+// and measures what a client suffers and which hosts have the virtual address.
+// The sidecar on the hosts may be Harbinger, or keepalived with haproxy: both
+// stand the same trial.
+package trial
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+)
+
+// The numbers of the hosts that look on.
+const (
+	clientNumber   = 200
+	watcherNumber  = 201
+	controlNumber  = 202
+	strangerNumber = 203
+)
+
+// APIServerPort is the port of every host's API server.
+const APIServerPort = 6443
+
+// Main prepares the program for trials and runs it; see [lab.Main].
+func Main(run func() int) int { return lab.Main(run, guest.APIServerRole) }
+
+// Config describes a control plane.
+type Config struct {
+	System           System
+	Nodes            int            // 3 if not set
+	Prefix6          netip.Prefix   // IPv6 network of the hosts, if any
+	VirtualAddresses []netip.Prefix // 192.168.238.100/24 if not set
+	Port             uint16         // of the virtual address; 4300 if not set
+	Interval         time.Duration  // between advertisements; 1 s if not set
+	// Kubernetes is the directory with the programs of a real cluster; see
+	// [guest.Kubernetes]. Not set, stand-ins take the place of API servers.
+	Kubernetes string
+	// Backplane gives the members of etcd a network of their own.
+	Backplane bool
+	// Client says how often the client asks and how long it waits. On a loaded
+	// machine it has to be patient, or it measures the load.
+	Client watch.ClientConfig
+}
+
+func (c *Config) setDefaults() {
+	if c.Nodes == 0 {
+		c.Nodes = 3
+	}
+	if c.VirtualAddresses == nil {
+		c.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")}
+	}
+	if c.Port == 0 {
+		c.Port = 4300
+	}
+	if c.Interval == 0 {
+		c.Interval = time.Second
+	}
+}
+
+// A System is a program, or a set of programs, that holds a virtual address
+// and balances what comes to it.
+type System interface {
+	Name() string
+	// Start runs the system on one node of the plane.
+	Start(p *Plane, n *Node) (*Sidecar, error)
+	// Ready reports whether the system on a node has found all API servers well.
+	Ready(n *Node) bool
+}
+
+// A Plane is a control plane on the hosts of a lab: an API server and a
+// sidecar on each node, and on further hosts a client, an ARP watcher, and an API
+// server without a sidecar that the client's host asks for control.
+type Plane struct {
+	Config
+	Lab     *lab.Lab
+	Nodes   []*Node
+	CA      *guest.Authority
+	Control *watch.Control
+	Cluster *guest.Kubernetes // nil with stand-ins
+	Client  *watch.Client
+	Holders *watch.Holders // of the first virtual address
+	Answers *watch.Watcher // for the first virtual address
+
+	clientHost *lab.Host
+	stranger   *lab.Host   // nil until somebody asks for it
+	admin      *guest.User // nil with stand-ins
+}
+
+// A Node is a host of the control plane.
+type Node struct {
+	*lab.Host
+	Etcd      *lab.Process // nil with a stand-in for the API server
+	APIServer *lab.Process
+	Sidecar   *Sidecar // the last one; nil before the first
+	past      string   // what those before it wrote
+}
+
+// New returns a plane whose sidecars do not run yet. Stand-ins for API servers
+// do; a real cluster is started by [Plane.StartCluster].
+func New(cfg Config) (*Plane, error) {
+	cfg.setDefaults()
+	network := lab.Config{Nodes: cfg.Nodes, Prefix6: cfg.Prefix6}
+	if cfg.Backplane {
+		network.Backplane = netip.MustParsePrefix("10.238.0.0/24")
+	}
+	l, err := lab.New(network)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plane{Config: cfg, Lab: l}
+	for _, h := range l.Hosts() {
+		p.Nodes = append(p.Nodes, &Node{Host: h})
+	}
+	if err := errors.Join(p.startAPIServers(), p.startObservers()); err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+func (p *Plane) startAPIServers() (err error) {
+	if p.CA, err = guest.NewAuthority(); err != nil {
+		return err
+	}
+	if p.Config.Kubernetes != "" {
+		return p.prepareCluster()
+	}
+	for _, n := range p.Nodes {
+		if err := p.StartAPIServer(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// StartAPIServer runs the API server of a node, for the first time or again. A
+// real one needs a while until it is ready.
+func (p *Plane) StartAPIServer(n *Node) (err error) {
+	if p.Cluster != nil {
+		n.APIServer, err = p.Cluster.StartAPIServer(n.Host, APIServerPort)
+		return err
+	}
+	standIn, err := guest.StartAPIServer(n.Host, p.CA, APIServerPort, p.VirtualAddress())
+	if standIn != nil {
+		n.APIServer = standIn.Process
+	}
+	return err
+}
+
+func (p *Plane) startObservers() error {
+	var err error
+	if p.clientHost, err = p.Lab.AddHost("client", clientNumber); err != nil {
+		return err
+	}
+	if err := p.startControl(); err != nil {
+		return err
+	}
+	watcher, err := p.Lab.AddHost("watcher", watcherNumber)
+	if err != nil {
+		return err
+	}
+	if p.Holders, err = watch.WatchHolders(p.Control, p.VirtualAddress(), p.hosts()...); err != nil {
+		return err
+	}
+	if p.Answers, err = watch.Watch(p.Control, p.Lab, watcher, p.VirtualAddress()); err != nil {
+		return err
+	}
+	client := p.clientConfig()
+	client.Target, client.Control = p.endpoint(), p.Control
+	p.Client = watch.StartClient(p.clientHost, client)
+	return nil
+}
+
+func (p *Plane) startControl() error {
+	h, err := p.Lab.AddHost("control", controlNumber)
+	if err != nil {
+		return err
+	}
+	if _, err := guest.StartAPIServer(h, p.CA, APIServerPort); err != nil {
+		return err
+	}
+	p.Control, err = watch.StartControl(p.clientHost, netip.AddrPortFrom(h.Address.Addr(), APIServerPort), p.clientConfig())
+	return err
+}
+
+// clientConfig is how the client asks: real API servers in their own way.
+func (p *Plane) clientConfig() watch.ClientConfig {
+	client := p.Config.Client
+	if p.Cluster != nil {
+		client.TLS, client.Path = &tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz"
+	}
+	return client
+}
+
+// Stranger returns a host that is nothing to the plane, the same each time.
+func (p *Plane) Stranger() (h *lab.Host, err error) {
+	if p.stranger == nil {
+		p.stranger, err = p.Lab.AddHost("stranger", strangerNumber)
+	}
+	return p.stranger, err
+}
+
+// VirtualAddress returns the first of the virtual addresses.
+func (p *Plane) VirtualAddress() netip.Addr { return p.VirtualAddresses[0].Addr() }
+
+// nodeAddress returns a node's address of the family of the virtual one.
+func (p *Plane) nodeAddress(n *Node) netip.Addr {
+	if p.VirtualAddress().Is6() {
+		return n.Address6.Addr()
+	}
+	return n.Address.Addr()
+}
+
+// Backends returns the addresses of the API servers.
+func (p *Plane) Backends() []netip.AddrPort {
+	var backends []netip.AddrPort
+	for _, n := range p.Nodes {
+		backends = append(backends, netip.AddrPortFrom(p.nodeAddress(n), APIServerPort))
+	}
+	return backends
+}
+
+func (p *Plane) hosts() []*lab.Host {
+	var hosts []*lab.Host
+	for _, n := range p.Nodes {
+		hosts = append(hosts, n.Host)
+	}
+	return hosts
+}
+
+// Start runs the sidecar of every node and waits until the plane is settled
+// and every node could serve at once.
+func (p *Plane) Start() error {
+	if err := p.StartSidecars(); err != nil {
+		return err
+	}
+	err := p.Settle()
+	if err == nil {
+		err = p.Control.Until(settleTime, "every node knows the API servers", func() bool {
+			return !slices.ContainsFunc(p.Nodes, func(n *Node) bool { return !p.System.Ready(n) })
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, p.lastWords())
+	}
+	return nil
+}
+
+// StartSidecars runs the sidecar of every node.
+func (p *Plane) StartSidecars() error {
+	for _, n := range p.Nodes {
+		if err := p.StartSidecar(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastWords returns what the sidecars wrote last.
+func (p *Plane) lastWords() string {
+	var b strings.Builder
+	for _, n := range p.Nodes {
+		lines := strings.Split(strings.TrimSpace(n.Sidecar.Keeper.Output()), "\n")
+		fmt.Fprintf(&b, "%s of %s: %s\n", p.System.Name(), n.Name, strings.Join(lines[max(0, len(lines)-3):], "\n  "))
+	}
+	return b.String()
+}
+
+// StartSidecar runs the sidecar of a node, for the first time or again.
+func (p *Plane) StartSidecar(n *Node) error {
+	sidecar, err := p.System.Start(p, n)
+	if err != nil {
+		return fmt.Errorf("start %s on %s: %w", p.System.Name(), n.Name, err)
+	}
+	if n.Sidecar != nil {
+		n.past += n.Sidecar.Keeper.Output()
+	}
+	n.Sidecar = sidecar
+	return nil
+}
+
+// settleTime is within what a plane must have recovered from everything.
+const settleTime = 20 * time.Second
+
+// Settle waits until one host has the virtual address and serves it. Hosts
+// that are named may have it too: they are dead, frozen or cut off.
+func (p *Plane) Settle(except ...string) error {
+	const calm = 500 * time.Millisecond
+	return p.Control.Until(settleTime, "one node holds the virtual address and serves it", func() bool {
+		start := time.Now().Add(-calm)
+		spans := p.Holders.Since(start, except...)
+		return len(spans) == 1 && len(spans[0].Hosts) == 1 && p.Client.Served(calm)
+	})
+}
+
+// Holder returns the node that has the virtual address, alone of those that
+// are not named.
+func (p *Plane) Holder(except ...string) (*Node, error) {
+	holders := slices.DeleteFunc(slices.Clone(p.Holders.Now()), func(name string) bool {
+		return slices.Contains(except, name)
+	})
+	if len(holders) != 1 {
+		return nil, fmt.Errorf("%d nodes hold the virtual address: %v", len(holders), holders)
+	}
+	return p.Node(holders[0]), nil
+}
+
+// Node returns the node of that name, or nil.
+func (p *Plane) Node(name string) *Node {
+	for _, n := range p.Nodes {
+		if n.Name == name {
+			return n
+		}
+	}
+	return nil
+}
+
+// Close ends the plane and its lab.
+func (p *Plane) Close() error {
+	if p.Control != nil {
+		p.Control.Stop()
+	}
+	if p.Client != nil {
+		p.Client.Stop()
+	}
+	if p.Holders != nil {
+		p.Holders.Stop()
+	}
+	if p.Answers != nil {
+		p.Answers.Stop()
+	}
+	return p.Lab.Close()
+}
