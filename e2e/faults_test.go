@@ -17,7 +17,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
-// Bounds of election.md, of the time in which no new connection through the virtual IP was answered.
+// Bounds of the time in which no new connection through the virtual IP was answered.
 const (
 	planned = 900 * time.Millisecond  // make before break; a skew time where the successor is late
 	sudden  = 5300 * time.Millisecond // Active_Down_Interval, the Lease, and a member of etcd that died with its host

@@ -145,7 +145,7 @@ func (s *story) nothingLost(t *testing.T) {
 	check(t, len(missed) == 0, fmt.Sprintf("of %d acknowledged writes not shown by the watch", acknowledged), fmt.Sprint(len(missed)), "0")
 }
 
-// Bounds of election.md 2.3: a host that is not live keeps the address for its lifetime in the kernel, and is heard at
+// The bounds of the invariants S3 and S1 (pkg/election/README.md): a host that is not live keeps the address for its lifetime in the kernel, and is heard at
 // most until then.
 const (
 	bothHold   = 4100 * time.Millisecond           // S3

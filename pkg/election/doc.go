@@ -10,7 +10,7 @@
 //
 // # Transitions
 //
-// The numbers are those of the design's table; the tests are named by them. A Lease is asked in the modes Hybrid and LeaseOnly:
+// The numbers are those of the transition table in README.md; the tests are named by them. A Lease is asked in the modes Hybrid and LeaseOnly:
 // arbiter.go has what is known of it, takeover.go the claims. Mode VRRP is the table without rows 6, 14, 15, 17 to 20, 24, 29 to
 // 34 and 37, and so is Hybrid while nobody answers for the Lease. Draining is called Seizing here.
 //

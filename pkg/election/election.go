@@ -77,7 +77,7 @@ type LeaseTimes struct {
 	Duration time.Duration
 }
 
-// Durations of the design; those that are not here follow from the interval.
+// The durations of the specification (README.md, Constants); those that are not here follow from the interval.
 const (
 	kernelSlack       = 1100 * time.Millisecond // the kernel keeps an address up to this much longer than its lifetime
 	longestProbe      = 300 * time.Millisecond

@@ -10,7 +10,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// The tests of this file and of rows_active_test.go hold the transition table of the design, by the numbers of its rows.
+// The tests of this file and of rows_active_test.go hold the transition table of README.md, by the numbers of its rows.
 // Rows 6, 14, 15, 17 to 20, 24, 29 to 34 and 37 need a Lease.
 
 // zombie makes a probe find the addresses in a kernel without a process behind them.

@@ -4,7 +4,7 @@ package election
 
 import "time"
 
-// The scenarios of this file have an API. The bounds are those of the design; where VRRP alone has the same scenario, the
+// The scenarios of this file have an API. The bounds are those of README.md; where VRRP alone has the same scenario, the
 // Lease makes it no worse.
 
 var (

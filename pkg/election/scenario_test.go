@@ -15,7 +15,7 @@ const (
 	takeover = 4000 * msec // Active_Down_Interval of the lowest priority; the probe runs before its end
 )
 
-// scenario is a row of the design's table of scenarios that needs no API. Times are from the first fault, which comes when
+// scenario is a row of README.md's table of scenarios that needs no API. Times are from the first fault, which comes when
 // one of the hosts has held the address for a while.
 type scenario struct {
 	name   string

@@ -13,7 +13,7 @@ import (
 )
 
 // The files sim_*_test.go are a simulation in virtual time: hosts with a kernel, a process and a clock of their own on a
-// LAN, faults, and an oracle that holds the invariants of the design after every event.
+// LAN, faults, and an oracle that holds the invariants of README.md after every event.
 
 // nobody and stranger are what a client's neighbour cache may hold beside the number of a host.
 const (

@@ -5,7 +5,7 @@ package proxy
 import "encoding/binary"
 
 // An opening is the part of a connection before the backend has said anything. As long as it is not over, another backend
-// may take the connection: the client has sent nothing, or no more than the TLS record with its ClientHello (RFC 8446
+// may take the connection: the client has sent nothing, or no more than the TLS record with its ClientHello (RFC 8446,
 // sections 4.1.2 and 5.1), which makes nobody do anything. Early data are a record of their own.
 type opening struct {
 	sent []byte
@@ -25,7 +25,7 @@ func (o *opening) add(p []byte) {
 // end makes the backend the only one that the connection can have.
 func (o *opening) end() { o.over, o.sent = true, nil }
 
-// Of TLS, RFC 8446 sections 4 and 5.1.
+// Of TLS, RFC 8446, sections 4 and 5.1.
 const (
 	recordHandshake    = 22
 	recordVersion      = 3 // the higher byte; the lower one means nothing

@@ -104,7 +104,7 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 const silenceDelay = 2
 
 // attemptDelay is the part of Timeouts.Connect after which a dial without an answer gets company. With the default of a
-// second these are the 250 ms of RFC 8305 section 5.
+// second these are the 250 ms of RFC 8305, section 5.
 const attemptDelay = 4
 
 // connect dials one server after another, each once, until one accepts: the next when one has failed, or beside one that

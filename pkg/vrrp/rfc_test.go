@@ -50,13 +50,13 @@ func TestRFC9568Receive(t *testing.T) {
 			unchanged, func(h *heard) { h.damage = func(b []byte) []byte { return mend(b[:len(b)-1]) } }, ErrShort,
 		}, {
 			"It MUST verify the VRRP checksum.",
-			func(h *heard) { h.form = ChecksumNone }, // "the pseudo-header is not included" over IPv4, section 5.2.8
+			func(h *heard) { h.form = ChecksumNone }, // "the pseudo-header is not included" over IPv4 (RFC 9568, section 5.2.8)
 			func(h *heard) { h.damage = func(b []byte) []byte { b[2]++; return b } }, ErrChecksum,
 		}, {
 			"It MUST verify that the VRID is configured on the receiving interface.",
 			unchanged, func(h *heard) { h.advertisement.VRID++ }, ErrVRID,
 		}, {
-			"Reserve: MUST be set to zero on transmission and ignored on reception (section 5.2.6).",
+			"Reserve: MUST be set to zero on transmission and ignored on reception (RFC 9568, section 5.2.6).",
 			func(h *heard) { h.damage = set(4, 0xf0) },
 			func(h *heard) { h.damage = func(b []byte) []byte { b[4], b[5] = 0xf0, 0; return mend(b) } }, ErrInterval,
 		},

@@ -127,7 +127,7 @@ func (c *Client) try(deadline time.Time) (node string, err error) {
 	return guest.HostOf(secure.ConnectionState().PeerCertificates[0]), nil
 }
 
-// serverHello is the type of the message that begins the answer, RFC 8446
+// serverHello is the type of the message that begins the answer, RFC 8446,
 // section 4, in the record that holds it.
 const (
 	serverHello   = 2
