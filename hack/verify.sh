@@ -24,7 +24,7 @@ say tidy go.mod
 go mod tidy -diff
 say shell "scripts parse"
 git ls-files '*.sh' .ci/run | xargs -n1 bash -n
-say reference "README has every field of the configuration"
-go run ./hack/config-reference -check README.md
+say reference "the tables of the documentation match the source"
+go run ./hack/reference -check
 say golden "samples, pods and README match the code"
 go test . ./pkg/manifest ./cmd/harbinger/...
