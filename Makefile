@@ -47,8 +47,7 @@ model: ## the election's Lease in the model checker Spin, then SEEDS=10000 rando
 	@hack/model/run.sh
 	@hack/model/simulate.sh $(SEEDS)
 
-verify: ## formatting, vet, staticcheck, tidy modules, shellcheck, golden files
-	@hack/prerequisites.sh verify
+verify: ## formatting, vet, staticcheck, tidy modules, shell syntax, golden files
 	@hack/verify.sh
 
 clean: ## remove what the targets above have built in this folder

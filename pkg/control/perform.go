@@ -133,7 +133,11 @@ func (l *Loop) alarm(a election.Alarm) {
 		return
 	}
 	l.alarmed[kind] = now
-	l.cfg.Log.Info("Alarm raised", "kind", kind, "reason", a.Detail)
+	values := []any{"kind", kind, "reason", a.Detail}
+	if a.Owner != "" {
+		values = append(values, "hardwareAddress", a.Owner)
+	}
+	l.cfg.Log.Info("Alarm raised", values...)
 	l.cfg.Notice(kind, a.Detail, true)
 }
 

@@ -168,14 +168,16 @@ func (e *Election) claimsMeet(from netip.Addr, priority uint8) bool {
 	if e.now.Sub(r.since) < defiance {
 		return true
 	}
-	e.do(Alarm{ClaimIgnored, fmt.Sprintf("%s advertises priority %d beside the claim %d: is its configured priority above 239?", from, priority, own)})
+	e.do(Alarm{Kind: ClaimIgnored, Detail: fmt.Sprintf("%s advertises priority %d beside the claim %d: is its configured priority above 239?", from, priority, own)})
 	return false
 }
 
 // conflict is what others claim while this node holds the addresses, and who holds them in state Conflict.
 type conflict struct {
 	with     string
-	at       time.Time // of the last claim
+	owner    string     // its hardware address
+	peer     netip.Addr // its address, where it is a peer
+	at       time.Time  // of the last claim
 	defended time.Time
 	from     time.Time // of the first claim of a peer that counts
 	claims   int
@@ -200,21 +202,26 @@ func (e *Election) claimed(ev AddressClaimed) {
 		e.succeeded()
 	case e.state != Active:
 	case ev.Peer.IsValid() && e.verified(): // who holds the Lease never yields to ARP
-		e.contest(fmt.Sprintf("%s claims %s", ev.Peer, ev.Address))
+		e.contest(ev)
 		e.defend(defenceTrain, defendEvery)
 		e.verify()
 	case ev.Peer.IsValid():
 		e.claimedByPeer(ev)
 	default:
-		e.contest(fmt.Sprintf("a foreign host claims %s", ev.Address))
+		e.contest(ev)
 		e.defend(defenceTrain, defendForeign)
 	}
 }
 
 // contest tells of another that claims what this node holds.
-func (e *Election) contest(detail string) {
-	e.conflict.with, e.conflict.at = detail, e.now
-	e.do(Alarm{AddressConflict, detail})
+func (e *Election) contest(ev AddressClaimed) {
+	who := "a foreign host, " + ev.Owner + ","
+	if ev.Peer.IsValid() {
+		who = ev.Peer.String()
+	}
+	c := &e.conflict
+	c.with, c.owner, c.peer, c.at = fmt.Sprintf("%s claims %s", who, ev.Address), ev.Owner, ev.Peer, e.now
+	e.do(Alarm{Kind: AddressConflict, Detail: c.with, Owner: ev.Owner})
 }
 
 // claimedByPeer makes one of two peers yield, and both must come to the same result from what each knows. Where this node
@@ -231,7 +238,7 @@ func (e *Election) claimedByPeer(ev AddressClaimed) {
 		return
 	}
 	if c.claims > 1 { // the first may be that of a preempting peer, before its advertisement
-		e.contest(fmt.Sprintf("%s claims %s", ev.Peer, ev.Address))
+		e.contest(ev)
 	}
 	e.defend(defenceTrain, defendEvery)
 	e.verify()
@@ -275,7 +282,7 @@ func (e *Election) addressLost() {
 func (e *Election) addressLate() {
 	switch e.state {
 	case Active:
-		e.do(Alarm{AddressUnkeepable, "the virtual addresses could not be added, or were refreshed too late"}, Release{})
+		e.do(Alarm{Kind: AddressUnkeepable, Detail: "the virtual addresses could not be added, or were refreshed too late"}, Release{})
 		e.becomeBackup("virtual addresses could not be kept")
 	case Leaving:
 		e.left("virtual addresses could not be kept")

@@ -329,7 +329,7 @@ func (e *Election) suspect() {
 		return
 	}
 	e.heard.split = true
-	e.do(Alarm{SplitSuspected, fmt.Sprintf("no advertisement heard for %s, but %s renews its Lease: is protocol 112 filtered?",
+	e.do(Alarm{Kind: SplitSuspected, Detail: fmt.Sprintf("no advertisement heard for %s, but %s renews its Lease: is protocol 112 filtered?",
 		silence.Round(time.Millisecond), a.lease.holderName())})
 }
 

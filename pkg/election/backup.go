@@ -73,7 +73,7 @@ func (e *Election) own(other netip.Addr) netip.Addr {
 // received is an advertisement in any state.
 func (e *Election) received(ev Received) {
 	if ev.Source == e.own(ev.Source) {
-		e.do(Alarm{DuplicateAddress, fmt.Sprintf("advertisement from our own address %s: does another host have it?", ev.Source)})
+		e.do(Alarm{Kind: DuplicateAddress, Detail: fmt.Sprintf("advertisement from our own address %s: does another host have it?", ev.Source)})
 		return
 	}
 	e.note(ev)
@@ -178,7 +178,7 @@ func (e *Election) learn(interval time.Duration) {
 	}
 	believed := min(max(interval, shortestLearned), longestLearned)
 	if believed != interval && e.heard.interval != believed {
-		e.do(Alarm{IntervalClamped, fmt.Sprintf("advertised interval %s counts as %s", interval, believed)})
+		e.do(Alarm{Kind: IntervalClamped, Detail: fmt.Sprintf("advertised interval %s counts as %s", interval, believed)})
 	}
 	e.heard.interval = believed
 }

@@ -28,7 +28,9 @@
 //	11   Claiming    probe: Live                                     alarm, ask again in 0.5 s                     Backup
 //	12   Claiming    probe: Zombie that may expire                   ask again every 0.1 s                         Claiming
 //	12   Claiming    probe: Zombie of a peer that stays              acquire, advertise, announce                  Active
-//	13   Claiming    probe: Foreign, or a stranger stays             alarm, ask again every 1 s                    Conflict
+//	12   Claiming    probe: Unasked, while a Zombie may be there     ask again every 0.1 s                         Claiming
+//	12   Claiming    probe: Unasked still, no foreign host by ARP    acquire, advertise, announce                  Active
+//	13   Claiming    probe: Foreign, or a foreign host stays         alarm, ask again every 1 s                    Conflict
 //	14   Claiming    the Lease is read and may be claimed            write it with a new epoch                     Claiming
 //	15   Claiming    the Lease is read and fresh                     try again soon; after 8 s, seize it           Backup
 //	16   Claiming    probe: Free, or a holder in distress            acquire, advertise, announce                  Active

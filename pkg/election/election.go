@@ -202,25 +202,28 @@ type Status struct {
 	Holder                netip.Addr    // who advertised last, invalid: nobody was heard
 	HeardAt               time.Time
 	HeardPriority         uint8
-	SplitSuspected        bool   // the virtual address is served, but its node is not heard
-	Conflict              string // who else has or claims the virtual addresses
-	Arbitrated            bool   // the Lease decides now: it can be read or renewed
-	Epoch                 int    // of the Lease that this node holds, 0: none
-	Lease                 Lease  // as it was last read or written
+	SplitSuspected        bool       // the virtual address is served, but its node is not heard
+	Conflict              string     // who else has or claims the virtual addresses
+	ConflictOwner         string     // hardware address of that host; empty: not known
+	ConflictPeer          netip.Addr // its address, where it is a peer; else invalid
+	Arbitrated            bool       // the Lease decides now: it can be read or renewed
+	Epoch                 int        // of the Lease that this node holds, 0: none
+	Lease                 Lease      // as it was last read or written
 	LeaseAnswered         time.Time
 	LeaseFailure          string // why the last questions had no answer
 }
 
 // Status returns a copy of what the election knows.
 func (e *Election) Status() Status {
-	with := e.conflict.with
-	if e.state != Conflict && e.now.Sub(e.conflict.at) > 2*conflictWindow {
-		with = ""
+	other := e.conflict
+	if e.state != Conflict && e.now.Sub(other.at) > 2*conflictWindow {
+		other = conflict{}
 	}
 	return Status{
 		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
 		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
-		SplitSuspected: e.heard.split, Conflict: with,
+		SplitSuspected: e.heard.split, Conflict: other.with,
+		ConflictOwner: other.owner, ConflictPeer: other.peer,
 		Arbitrated: e.arbitrated(), Epoch: e.claim.epoch, Lease: e.arbiter.lease, LeaseAnswered: e.arbiter.answered, LeaseFailure: e.leaseFailure(),
 	}
 }

@@ -53,7 +53,9 @@ type Handover struct{ To string }
 // ProbeDone answers a Probe.
 type ProbeDone struct {
 	Verdict Verdict
-	// KnownOwner says that the hardware address that answers for the virtual address is a peer's.
+	// Owner is the hardware address that answers ARP or neighbour discovery for the virtual address. Empty: not known.
+	Owner string
+	// KnownOwner says that Owner is a peer's.
 	KnownOwner bool
 	Detail     string
 }
@@ -61,6 +63,7 @@ type ProbeDone struct {
 // AddressClaimed says that another host claims a virtual address by ARP or neighbour discovery.
 type AddressClaimed struct {
 	Address netip.Addr
+	Owner   string     // hardware address of the host
 	Peer    netip.Addr // whose hardware address it is; invalid: a foreign host's
 }
 
@@ -97,11 +100,13 @@ func (e Reconfigured) String() string {
 }
 func (e Handover) String() string { return fmt.Sprintf("handover to=%s", e.To) }
 func (e ProbeDone) String() string {
-	return fmt.Sprintf("probe %s known=%t %s", e.Verdict, e.KnownOwner, e.Detail)
+	return fmt.Sprintf("probe %s owner=%s known=%t %s", e.Verdict, e.Owner, e.KnownOwner, e.Detail)
 }
-func (e AddressClaimed) String() string { return fmt.Sprintf("claimed %s by %s", e.Address, e.Peer) }
-func (AddressLost) String() string      { return "address lost" }
-func (AddressLate) String() string      { return "address late" }
+func (e AddressClaimed) String() string {
+	return fmt.Sprintf("claimed %s by %s owner=%s", e.Address, e.Peer, e.Owner)
+}
+func (AddressLost) String() string { return "address lost" }
+func (AddressLate) String() string { return "address late" }
 
 // Verdict is what a probe found out about the virtual address.
 type Verdict uint8
@@ -113,9 +118,10 @@ const (
 	Live                        // a node of this cluster says it is Active
 	LiveDistress                // the same, without a healthy backend
 	Foreign                     // another cluster serves it
+	Unasked                     // this node could not ask, which says nothing of the others
 )
 
-var verdicts = [...]string{"Free", "Zombie", "Live", "LiveDistress", "Foreign"}
+var verdicts = [...]string{"Free", "Zombie", "Live", "LiveDistress", "Foreign", "Unasked"}
 
 // String returns the name of the verdict.
 func (v Verdict) String() string { return verdicts[v] }
@@ -164,6 +170,7 @@ type Transition struct {
 type Alarm struct {
 	Kind   AlarmKind
 	Detail string
+	Owner  string // hardware address of the host that has or claims the virtual address, where the alarm is about one
 }
 
 // Finished says that the planned stop is complete: the virtual addresses are gone.

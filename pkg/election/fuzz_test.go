@@ -39,7 +39,11 @@ func (s *script) event() Event {
 	case 2:
 		return HealthChanged{Healthy: s.next()%2 == 0}
 	case 3, 4:
-		return ProbeDone{Verdict: Verdict(s.next() % 5), KnownOwner: s.next()%2 == 0}
+		d := ProbeDone{Verdict: Verdict(s.next() % 6), KnownOwner: s.next()%2 == 0}
+		if d.KnownOwner || s.next()%2 == 0 {
+			d.Owner = "02:00:00:00:09:09"
+		}
+		return d
 	case 5:
 		return AddressClaimed{Address: vip, Peer: s.peer()}
 	case 6:

@@ -67,8 +67,8 @@ func (e *Election) probeDone(ev ProbeDone) {
 	case e.state == Seizing:
 		p.again = e.now.Add(retryLive)
 		e.tickSeizing()
-	case ev.Verdict == Zombie:
-		p.again = e.now.Add(reprobeZombie) // it may die before the timer ends
+	case ev.Verdict == Zombie, ev.Verdict == Unasked:
+		p.again = e.now.Add(reprobeZombie) // a Zombie may die before the timer ends, and what kept this node from asking may end
 	}
 }
 
@@ -90,17 +90,17 @@ func (e *Election) judge() {
 		}
 	case Live:
 		e.served(a)
-	case Zombie:
+	case Zombie, Unasked:
 		e.judgeZombie(a)
 	case Foreign:
-		e.becomeConflict(a.Detail)
+		e.becomeConflict(a)
 	}
 }
 
 // served: the holder lives, only its advertisements do not arrive. Taking the addresses would make two holders.
 func (e *Election) served(a ProbeDone) {
 	if !e.heard.split && e.cfg.Mode != LeaseOnly {
-		e.do(Alarm{SplitSuspected, "no advertisement heard, but the virtual address is served: is protocol 112 filtered? " + a.Detail})
+		e.do(Alarm{Kind: SplitSuspected, Detail: "no advertisement heard, but the virtual address is served: is protocol 112 filtered? " + a.Detail, Owner: a.Owner})
 	}
 	e.heard.split, e.heard.sign = e.cfg.Mode != LeaseOnly, e.now
 	e.seize.from = time.Time{}
@@ -111,16 +111,37 @@ func (e *Election) served(a ProbeDone) {
 
 // judgeZombie waits until the kernel of a dead or frozen holder has dropped the addresses. What answers longer is a peer
 // whose addresses do not expire, as keepalived's, and is overruled as VRRP would; or a foreign host, and is not.
+//
+// A node that could not ask waits as long, as there may be a dead holder. Then it decides by what it did hear, as VRRP does
+// (RFC 9568, section 6.4.2): silence of the advertisements, and no foreign host that answers for the address.
 func (e *Election) judgeZombie(a ProbeDone) {
+	found := "a dead or frozen holder still has the addresses"
+	if a.Verdict == Unasked {
+		found = "the virtual address could not be asked: " + a.Detail
+	}
 	switch {
 	case e.now.Before(e.expired()):
-		e.become(Claiming, "no advertisement heard, a dead or frozen holder still has the addresses")
+		e.become(Claiming, "no advertisement heard, "+found)
 		e.probe.again = e.now.Add(reprobeZombie)
-	case a.KnownOwner:
-		e.take("no advertisement heard, dead holder still has the addresses")
+	case a.foreignHost():
+		e.becomeConflict(a)
 	default:
-		e.becomeConflict(a.Detail)
+		e.take("no advertisement heard, " + found)
 	}
+}
+
+// foreignHost reports whether a host that is no peer answers for the virtual address without serving it. A connection that is
+// refused or left unanswered shows one, whether its hardware address is known or not; where nobody could be asked, that does.
+func (e ProbeDone) foreignHost() bool {
+	return !e.KnownOwner && (e.Verdict == Zombie || e.Verdict == Unasked && e.Owner != "")
+}
+
+// who describes the host that was found at the virtual address.
+func (e ProbeDone) who() string {
+	if e.Owner == "" {
+		return e.Detail
+	}
+	return e.Owner + ": " + e.Detail
 }
 
 // expired is when the kernel of a holder that died unseen has dropped the addresses at the latest. Its last refresh was the
@@ -131,13 +152,18 @@ func (e *Election) expired() time.Time {
 }
 
 // becomeConflict: the addresses are never taken from a host that is not of this virtual router.
-func (e *Election) becomeConflict(detail string) {
-	e.do(Alarm{ForeignHolder, "a host that is no peer holds the virtual address: " + detail})
+func (e *Election) becomeConflict(a ProbeDone) {
 	e.giveUp()
-	e.become(Conflict, "foreign holder: "+detail)
-	e.conflict.with = detail
+	e.foreignHolder(a)
 	e.probe.free = 0
 	e.probe.again = e.now.Add(reprobeForeign)
+}
+
+// foreignHolder says in alarm, state and status whom the newest answer found.
+func (e *Election) foreignHolder(a ProbeDone) {
+	e.do(Alarm{Kind: ForeignHolder, Detail: "a host that is no peer holds the virtual address: " + a.who(), Owner: a.Owner})
+	e.become(Conflict, "foreign holder: "+a.who())
+	e.conflict.with, e.conflict.owner = a.who(), a.Owner
 }
 
 // judgeConflict looks for the end of a conflict: two verdicts Free in a row, or a host of this cluster. After the first,
@@ -154,9 +180,11 @@ func (e *Election) judgeConflict(a ProbeDone) {
 	case a.Verdict == Live, a.Verdict == LiveDistress, a.Verdict == Zombie && a.KnownOwner:
 		e.becomeBackup("a peer holds the virtual address")
 		return
+	case a.Verdict == Unasked:
+		p.free = 0
 	default:
 		p.free = 0
-		e.do(Alarm{ForeignHolder, "a host that is no peer holds the virtual address: " + a.Detail})
+		e.foreignHolder(a)
 	}
 	p.again = e.now.Add(reprobeForeign)
 }

@@ -4,6 +4,7 @@ package election
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -12,7 +13,7 @@ var foreign = netip.Addr{} // whose hardware address is not a peer's
 
 func (r *router) claim(peer netip.Addr) {
 	r.t.Helper()
-	r.step(AddressClaimed{Address: vip, Peer: peer})
+	r.step(AddressClaimed{Address: vip, Owner: "02:00:00:00:09:09", Peer: peer})
 }
 
 func (r *router) wantNone(prefixes ...string) {
@@ -178,8 +179,12 @@ func TestRow27ForeignClaim(t *testing.T) {
 	if a, g := r.did("advertise"), r.did("announce"); a < 9 || a > 11 || g < 4 || g > 6 {
 		t.Errorf("%d advertisements, %d announcements", a, g)
 	}
-	if r.did("alarm AddressConflict") == 0 {
-		t.Error("no alarm")
+	want := Alarm{Kind: AddressConflict, Detail: "a foreign host, 02:00:00:00:09:09, claims 192.0.2.100", Owner: "02:00:00:00:09:09"}
+	if !slices.Contains(r.e.Step(r.now, AddressClaimed{Address: vip, Owner: want.Owner}), Action(want)) {
+		t.Errorf("no %s of %s", want, want.Owner)
+	}
+	if s := r.e.Status(); s.ConflictOwner != want.Owner || s.ConflictPeer.IsValid() || s.Conflict != want.Detail {
+		t.Errorf("conflict with %q of %s: %s", s.ConflictOwner, s.ConflictPeer, s.Conflict)
 	}
 }
 
@@ -222,12 +227,12 @@ func TestRow28ClaimOfAPeerThatIsHeard(t *testing.T) {
 		r.run(400 * time.Millisecond)
 	}
 	r.wantState(Active)
-	if c := r.e.Status().Conflict; c != "192.0.2.3 claims 192.0.2.100" {
-		t.Errorf("conflict %q", c)
+	if s := r.e.Status(); s.Conflict != "192.0.2.3 claims 192.0.2.100" || s.ConflictPeer != upper || s.ConflictOwner != "02:00:00:00:09:09" {
+		t.Errorf("conflict %q with %s, %q", s.Conflict, s.ConflictPeer, s.ConflictOwner)
 	}
 	r.run(30 * time.Second)
-	if c := r.e.Status().Conflict; c != "" {
-		t.Errorf("conflict %q long after the last claim", c)
+	if s := r.e.Status(); s.Conflict != "" || s.ConflictPeer.IsValid() || s.ConflictOwner != "" {
+		t.Errorf("conflict %q with %s, %q long after the last claim", s.Conflict, s.ConflictPeer, s.ConflictOwner)
 	}
 }
 

@@ -4,6 +4,7 @@ package election
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -431,6 +432,51 @@ func TestRow12And13ForeignHost(t *testing.T) {
 	r.wantState(Conflict)
 	if r.did("acquire") != 0 {
 		t.Errorf("took the address of a foreign host")
+	}
+}
+
+// A node that cannot ask knows nothing of a holder. It asks again while a dead one may have the addresses, then takes them as VRRP
+// would, unless a foreign host answers ARP for them.
+func TestRow12CouldNotAsk(t *testing.T) {
+	const detail = "network is unreachable"
+	r := started(t, priority(239))
+	r.verdict = ProbeDone{Verdict: Unasked, Detail: detail}
+	r.run(3500 * time.Millisecond)
+	r.wantState(Claiming)
+	r.until(Active, time.Second)
+	if n := r.did("probe"); n < 3 {
+		t.Errorf("asked %d times, want again and again", n)
+	}
+	if got := r.e.Status().Reason; !strings.Contains(got, detail) {
+		t.Errorf("took it because of %q, want what kept it from asking", got)
+	}
+
+	r = started(t)
+	r.verdict = ProbeDone{Verdict: Unasked, Detail: detail, Owner: "02:00:00:00:09:09"}
+	r.until(Conflict, 10*time.Second)
+	r.verdict.Owner = "" // the host may be there still
+	r.taken()
+	r.run(time.Minute)
+	r.wantState(Conflict)
+	r.wantNone("alarm")
+	r.verdict = ProbeDone{Verdict: Free}
+	r.until(Active, 10*time.Second)
+}
+
+// The alarm, the reason and the status name the foreign host, and another one when it has taken its place.
+func TestRow13NamesTheForeignHost(t *testing.T) {
+	r := started(t)
+	for _, mac := range []string{"02:00:00:00:09:09", "02:00:00:00:09:0a"} {
+		r.verdict = ProbeDone{Verdict: Zombie, Owner: mac, Detail: "connection refused"}
+		r.until(Conflict, 10*time.Second)
+		r.run(2 * time.Second)
+		s := r.e.Status()
+		if s.ConflictOwner != mac || s.Conflict != mac+": connection refused" || s.Reason != "foreign holder: "+s.Conflict {
+			t.Errorf("conflict %q with %q, reason %q", s.Conflict, s.ConflictOwner, s.Reason)
+		}
+		if r.did("alarm ForeignHolder: a host that is no peer holds the virtual address: "+s.Conflict) == 0 {
+			t.Errorf("no alarm that names %s", mac)
+		}
 	}
 }
 

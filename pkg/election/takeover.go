@@ -152,8 +152,8 @@ func (e *Election) tickSeizing() {
 		return
 	}
 	switch a, late := e.probe.answer, e.due(e.seize.ready.Add(seizeProbes)); {
-	case a.Verdict == Foreign, a.Verdict == Zombie && !a.KnownOwner && late:
-		e.becomeConflict(a.Detail)
+	case a.Verdict == Foreign, a.foreignHost() && late:
+		e.becomeConflict(*a)
 	case a.Verdict == Live && late:
 		e.giveUp()
 		e.served(*a)

@@ -64,13 +64,13 @@ func ServeIdentity(ctx context.Context, ln net.Listener, identity func() Identit
 		case err != nil:
 			return fmt.Errorf("accept identity probe: %w", err)
 		default:
-			answer(conn, identity())
+			writeIdentity(conn, identity())
 		}
 	}
 }
 
-// answer writes the line and closes the connection. A client that is gone already is no fault of this node.
-func answer(conn net.Conn, id Identity) {
+// writeIdentity writes the line and closes the connection. A client that is gone already is no fault of this node.
+func writeIdentity(conn net.Conn, id Identity) {
 	defer conn.Close()
 	line, err := json.Marshal(id)
 	if err != nil {

@@ -9,43 +9,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/election"
 )
-
-// Verdict is what a probe of a virtual address found.
-type Verdict uint8
-
-// The verdicts.
-const (
-	// Free: nobody reacts to a connection, whoever answers ARP for the address, or the holder is leaving.
-	Free Verdict = iota
-	// Zombie: somebody reacts, but nobody says that he holds the address. So does the kernel of a holder that was
-	// killed or frozen, and a host that has nothing to do with the group.
-	Zombie
-	// Live: another node says that it is Active.
-	Live
-	// LiveDistress: the same, without a healthy backend.
-	LiveDistress
-	// Foreign: a node of another cluster answers.
-	Foreign
-)
-
-var verdicts = [...]string{"Free", "Zombie", "Live", "LiveDistress", "Foreign"}
-
-// String returns the name of the verdict.
-func (v Verdict) String() string { return verdicts[v] }
-
-// Result is the answer to a probe.
-type Result struct {
-	Verdict Verdict
-	// Owner is the hardware address that answers for the virtual one, if the verdict may hang on it.
-	Owner      net.HardwareAddr
-	KnownOwner bool     // it is a peer's
-	Identity   Identity // zero without one
-	Detail     string   // for people
-}
 
 // Resolver finds the hardware addresses that answer for an address. It repeats lost questions soon: the kernel takes the
 // answers too, and would let the connections of the probe wait a second for its own.
@@ -69,13 +39,11 @@ const (
 	attemptInterval = 100 * time.Millisecond
 )
 
-// Probe asks until there is an answer or ctx ends: its deadline is the time that a live holder has for the answer.
-//
-// What keeps the probe itself from working is a Zombie with the error as its detail: it proves nothing, and the caller
-// waits for a Zombie only for a while.
-func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) Result {
+// Probe asks until there is an answer or ctx ends: its deadline is the time that a live holder has for the answer. It always
+// answers. What keeps this node from asking is Unasked, with the error as its detail: it says nothing of the others.
+func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone {
 	if local(vip) {
-		return Result{Verdict: Zombie, Detail: fmt.Sprintf("%s is an address of this host: it cannot be probed from here", vip)}
+		return election.ProbeDone{Verdict: election.Zombie, Detail: fmt.Sprintf("%s is an address of this host: it cannot be probed from here", vip)}
 	}
 	resolving, stop := context.WithCancel(ctx)
 	defer stop()
@@ -84,15 +52,16 @@ func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) Result {
 	var resolver sync.WaitGroup
 	resolver.Go(func() { owners, err = p.Resolver.Resolve(resolving, vip, p.Source) })
 	r := p.ask(ctx, vip)
-	if r.Verdict != Zombie && r.Verdict != Foreign {
+	if r.Verdict != election.Zombie && r.Verdict != election.Foreign && r.Verdict != election.Unasked {
 		stop()
 	}
 	resolver.Wait()
 	if err != nil {
 		r.Detail += "; " + err.Error()
 	}
-	r.Owner, r.KnownOwner = p.owner(owners)
-	return r
+	owner, known := p.owner(owners)
+	r.Owner, r.KnownOwner = owner.String(), known
+	return r.ProbeDone
 }
 
 // local reports whether an address is this host's. An error means that the question will fail in its own way.
@@ -119,48 +88,58 @@ func (p VIPProbe) owner(macs []net.HardwareAddr) (net.HardwareAddr, bool) {
 	return macs[0], false
 }
 
-// ask makes the attempts and returns at the first that says something.
-func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) Result {
+// answer is what one attempt found.
+type answer struct {
+	election.ProbeDone
+	reaction bool // somebody did react: no other attempt knows better
+}
+
+// ask makes the attempts and returns the first reaction. Without one, an attempt that could not ask counts before silence: too
+// few questions may have been heard.
+func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) answer {
+	if ctx.Err() != nil { // this process did not run while it should have asked
+		return noConnection(fmt.Errorf("began too late: %v", ctx.Err()))
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	results := make(chan Result, attempts) // room for all: nobody reads the rest
+	answers := make(chan answer, attempts) // room for all: nobody reads the rest
 	for i := range attempts {
 		running.Go(func() {
 			pause(ctx, time.Duration(i)*attemptInterval)
-			results <- p.attempt(ctx, vip)
+			answers <- p.attempt(ctx, vip)
 		})
 	}
-	var r Result
-	for range attempts {
-		if r = <-results; r.Verdict != Free || r.Identity != (Identity{}) {
+	found := <-answers
+	for range attempts - 1 {
+		if found.reaction {
 			break
 		}
+		if next := <-answers; next.reaction || next.Verdict == election.Unasked {
+			found = next
+		}
 	}
-	return r
+	return found
 }
 
 // attempt makes one connection.
-func (p VIPProbe) attempt(ctx context.Context, vip netip.Addr) Result {
+func (p VIPProbe) attempt(ctx context.Context, vip netip.Addr) answer {
 	dialer := net.Dialer{
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.Source, 0)),
 		Control:   p.bind,
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(vip, p.Port).String())
-	if silent(err) {
-		return Result{Verdict: Free, Detail: fmt.Sprintf("no reaction: %v", err)}
-	}
 	if err != nil {
-		return Result{Verdict: Zombie, Detail: err.Error()}
+		return noConnection(err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // ends the read
 	id, err := readIdentity(conn)
 	if err != nil {
-		return Result{Verdict: Zombie, Detail: fmt.Sprintf("connected to %s: %v", conn.RemoteAddr(), err)}
+		return answer{election.ProbeDone{Verdict: election.Zombie, Detail: fmt.Sprintf("connected to %s: %v", conn.RemoteAddr(), err)}, true}
 	}
-	return p.judge(id)
+	return answer{p.judge(id), true}
 }
 
 // bind keeps a socket on the interface.
@@ -169,36 +148,46 @@ func (p VIPProbe) bind(_, _ string, c syscall.RawConn) error {
 	return errors.Join(c.Control(func(fd uintptr) { err = syscall.BindToDevice(int(fd), p.Interface) }), err)
 }
 
-// silent reports whether an error of a connection says that nobody is there.
-func silent(err error) bool {
-	for _, none := range []error{
-		context.DeadlineExceeded, context.Canceled, os.ErrDeadlineExceeded,
-		syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, syscall.ENETUNREACH,
-	} {
-		if errors.Is(err, none) {
-			return true
-		}
+// What the error of a connection says about the host at the address. Every other error is this node's own: it has no route to
+// the address, no source address, no interface, no port, no file descriptor, or no permission.
+var (
+	// silences: nobody is there. The time is over, or nobody answers ARP or neighbour discovery.
+	silences = []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN}
+	// refusals: a kernel is there and refuses.
+	refusals = []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOPROTOOPT}
+)
+
+// noConnection says what a connection that was not made means.
+func noConnection(err error) answer {
+	says := func(meanings []error) bool {
+		return slices.ContainsFunc(meanings, func(meaning error) bool { return errors.Is(err, meaning) })
 	}
-	return false
+	switch {
+	case says(silences):
+		return answer{ProbeDone: election.ProbeDone{Verdict: election.Free, Detail: fmt.Sprintf("no reaction: %v", err)}}
+	case says(refusals):
+		return answer{election.ProbeDone{Verdict: election.Zombie, Detail: err.Error()}, true}
+	}
+	return answer{ProbeDone: election.ProbeDone{Verdict: election.Unasked, Detail: fmt.Sprintf("could not ask: %v", err)}}
 }
 
 // judge says what an identity at the virtual address means.
-func (p VIPProbe) judge(id Identity) Result {
-	r := Result{Identity: id, Detail: fmt.Sprintf("node %s of cluster %s is %s", id.Node, id.Cluster, id.State)}
+func (p VIPProbe) judge(id Identity) election.ProbeDone {
+	r := election.ProbeDone{Detail: fmt.Sprintf("node %s of cluster %s is %s", id.Node, id.Cluster, id.State)}
 	switch {
 	case id.Cluster != p.Cluster:
-		r.Verdict = Foreign
+		r.Verdict = election.Foreign
 	case id.Node == p.Node:
-		r.Verdict = Zombie
+		r.Verdict = election.Zombie
 		r.Detail += ": another host bears the name of this node"
 	case id.State == stateLeaving:
-		r.Verdict = Free
+		r.Verdict = election.Free
 	case id.State != stateActive:
-		r.Verdict = Zombie
+		r.Verdict = election.Zombie
 	case id.Distress:
-		r.Verdict = LiveDistress
+		r.Verdict = election.LiveDistress
 	default:
-		r.Verdict = Live
+		r.Verdict = election.Live
 	}
 	return r
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
 const identityPort = 10444
@@ -106,7 +107,7 @@ func waitWire(t *testing.T, from, to *lab.Host) {
 }
 
 // ask makes a probe from a host.
-func ask(t *testing.T, h *lab.Host, q question) Result {
+func ask(t *testing.T, h *lab.Host, q question) (r election.ProbeDone) {
 	t.Helper()
 	if q.Timeout == 0 {
 		q.Timeout = 300 * time.Millisecond
@@ -122,7 +123,6 @@ func ask(t *testing.T, h *lab.Host, q question) Result {
 	p, err := h.Start(cmd)
 	must(t, err)
 	must(t, p.Wait(10*time.Second))
-	var r Result
 	if err := json.Unmarshal([]byte(p.Output()), &r); err != nil {
 		t.Fatalf("%v in %q", err, p.Output())
 	}
@@ -161,7 +161,7 @@ func says(text string) func(net.Conn) {
 func TestVerdictOfAReaction(t *testing.T) {
 	owners := []net.HardwareAddr{peerMAC}
 	asker, other := newHosts(t, vip4)
-	if got := ask(t, asker, question{VIP: vip4, Owners: owners}); got.Verdict != Zombie || !got.KnownOwner {
+	if got := ask(t, asker, question{VIP: vip4, Owners: owners}); got.Verdict != election.Zombie || !got.KnownOwner {
 		t.Errorf("refused connection: %+v, want a Zombie of a known owner", got)
 	}
 	for _, tt := range []struct {
@@ -176,7 +176,7 @@ func TestVerdictOfAReaction(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			reaction(t, other, tt.react)
 			got := ask(t, asker, question{VIP: vip4, Owners: owners})
-			if got.Verdict != Zombie || !got.KnownOwner || !strings.Contains(got.Detail, tt.detail) {
+			if got.Verdict != election.Zombie || !got.KnownOwner || !strings.Contains(got.Detail, tt.detail) {
 				t.Errorf("%+v, want a Zombie of a known owner with %q", got, tt.detail)
 			}
 		})
@@ -192,14 +192,14 @@ func TestVerdictOfAnIdentity(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*Identity)
-		want   Verdict
+		want   election.Verdict
 	}{
-		{"active", func(*Identity) {}, Live},
-		{"in distress", func(id *Identity) { id.Distress = true }, LiveDistress},
-		{"leaving", func(id *Identity) { id.State = stateLeaving }, Free},
-		{"backup", func(id *Identity) { id.State = "backup" }, Zombie},
-		{"another cluster", func(id *Identity) { id.Cluster = "staging" }, Foreign},
-		{"the same node", func(id *Identity) { id.Node = "node1" }, Zombie},
+		{"active", func(*Identity) {}, election.Live},
+		{"in distress", func(id *Identity) { id.Distress = true }, election.LiveDistress},
+		{"leaving", func(id *Identity) { id.State = stateLeaving }, election.Free},
+		{"backup", func(id *Identity) { id.State = "backup" }, election.Zombie},
+		{"another cluster", func(id *Identity) { id.Cluster = "staging" }, election.Foreign},
+		{"the same node", func(id *Identity) { id.Node = "node1" }, election.Zombie},
 	} {
 		for _, vip := range []netip.Addr{vip4, vip6} {
 			t.Run(tt.name+" "+vip.String(), func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestVerdictOfAnIdentity(t *testing.T) {
 				tt.change(&id)
 				said.Store(&id)
 				got := ask(t, asker, question{VIP: vip, Timeout: 5 * time.Second, Owners: []net.HardwareAddr{peerMAC}})
-				if got.Verdict != tt.want || got.Identity != id {
+				if got.Verdict != tt.want || !strings.Contains(got.Detail, "node "+id.Node+" of cluster "+id.Cluster+" is "+id.State) {
 					t.Errorf("%+v, want %s by %+v", got, tt.want, id)
 				}
 			})
@@ -222,7 +222,7 @@ func TestSilenceIsFree(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			got := ask(t, asker, question{VIP: vip4, Owners: owners})
-			if got.Verdict != Free || !strings.Contains(got.Detail, "no reaction") {
+			if got.Verdict != election.Free || !strings.Contains(got.Detail, "no reaction") {
 				t.Errorf("%+v, want Free", got)
 			}
 			if took := time.Since(start); took < 300*time.Millisecond {
@@ -233,7 +233,7 @@ func TestSilenceIsFree(t *testing.T) {
 	t.Run("blackhole", func(t *testing.T) {
 		must(t, other.AddAddress(netip.PrefixFrom(vip4, 32)))
 		must(t, other.Blackhole())
-		if got := ask(t, asker, question{VIP: vip4, Owners: []net.HardwareAddr{}}); got.Verdict != Free {
+		if got := ask(t, asker, question{VIP: vip4, Owners: []net.HardwareAddr{}}); got.Verdict != election.Free {
 			t.Errorf("%+v, want Free", got)
 		}
 	})
@@ -246,7 +246,7 @@ func TestLostPacketIsNoSilence(t *testing.T) {
 	const first = 100 // bytes: one packet without data is less, two are more
 	must(t, l.Drop(lab.Drop{Traffic: lab.Traffic(fmt.Sprintf("tcp dport %d quota %d bytes", identityPort, first))}))
 	got := ask(t, asker, question{VIP: vip4, Timeout: 900 * time.Millisecond, Owners: []net.HardwareAddr{}})
-	if got.Verdict != Live {
+	if got.Verdict != election.Live {
 		t.Errorf("%+v, want Live", got)
 	}
 }
@@ -254,19 +254,50 @@ func TestLostPacketIsNoSilence(t *testing.T) {
 func TestOwnAddressIsNotAsked(t *testing.T) {
 	asker, _ := newHosts(t)
 	got := ask(t, asker, question{VIP: asker.Address.Addr()})
-	if got.Verdict != Zombie || !strings.Contains(got.Detail, "is an address of this host") {
+	if got.Verdict != election.Zombie || !strings.Contains(got.Detail, "is an address of this host") {
 		t.Errorf("%+v, want a Zombie that says so", got)
 	}
 }
 
-// What keeps the probe from asking proves nothing.
-func TestFailureIsNotFree(t *testing.T) {
-	q := question{Source: netip.MustParseAddr("192.0.2.1"), Owners: []net.HardwareAddr{}}
-	p := q.probe()
+// What keeps this node from asking says nothing of the others, but for who answers ARP.
+func TestCouldNotAskIsNotFree(t *testing.T) {
+	asker, _ := newHosts(t)
+	owners := []net.HardwareAddr{foreignMAC}
+	got := ask(t, asker, question{VIP: netip.MustParseAddr("2001:db8::7"), Owners: owners})
+	if got.Verdict != election.Unasked || !strings.Contains(got.Detail, "network is unreachable") || got.Owner != foreignMAC.String() || got.KnownOwner {
+		t.Errorf("without a route: %+v, want Unasked with the error and who answers ARP", got)
+	}
+
+	p := question{Source: netip.MustParseAddr("192.0.2.1"), Owners: owners}.probe()
 	p.Interface = "missing0"
-	got := p.Probe(t.Context(), netip.MustParseAddr("192.0.2.100"))
-	if got.Verdict != Zombie || !strings.Contains(got.Detail, "no such device") {
-		t.Errorf("%+v, want a Zombie with the error", got)
+	if got := p.Probe(t.Context(), netip.MustParseAddr("192.0.2.100")); got.Verdict != election.Unasked || !strings.Contains(got.Detail, "no such device") {
+		t.Errorf("without the interface: %+v, want Unasked with the error", got)
+	}
+
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if got := p.Probe(late, netip.MustParseAddr("192.0.2.100")); got.Verdict != election.Unasked {
+		t.Errorf("began when the time was over: %+v, want Unasked", got)
+	}
+}
+
+func TestVerdictOfAFailedConnection(t *testing.T) {
+	for _, tt := range []struct {
+		want   election.Verdict
+		errors []error
+	}{
+		{election.Free, []error{syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, os.ErrDeadlineExceeded, context.DeadlineExceeded}},
+		{election.Zombie, []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOPROTOOPT}},
+		{election.Unasked, []error{
+			syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENODEV, syscall.EPERM, syscall.EACCES,
+			syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINVAL, context.Canceled, errors.New("unheard of"),
+		}},
+	} {
+		for _, err := range tt.errors {
+			if got := noConnection(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}); got.Verdict != tt.want {
+				t.Errorf("%v is %s, want %s", err, got.Verdict, tt.want)
+			}
+		}
 	}
 }
 
@@ -284,11 +315,5 @@ func TestOwnerIsAPeerFirst(t *testing.T) {
 		if owner, known := p.owner(tt.answers); !bytes.Equal(owner, tt.owner) || known != tt.known {
 			t.Errorf("owner of %v is %v, %t, want %v, %t", tt.answers, owner, known, tt.owner, tt.known)
 		}
-	}
-}
-
-func TestVerdictNames(t *testing.T) {
-	if got := Free.String() + " " + Foreign.String(); got != "Free Foreign" {
-		t.Errorf("names %q", got)
 	}
 }

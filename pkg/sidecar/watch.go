@@ -107,7 +107,7 @@ func (s *Sidecar) watchClaims(ctx context.Context) error {
 	g.Go(func() error {
 		defer close(claims)
 		for {
-			err := s.announcer.Watch(ctx, s.members.now().VirtualAddresses(), claims)
+			err := s.announcer.Watch(ctx, addrs(s.cfg.VirtualAddresses), claims)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -124,7 +124,7 @@ func (s *Sidecar) watchClaims(ctx context.Context) error {
 			if !c.Peer.IsValid() { // a foreign host, or a peer whose hardware address is not known yet: then the next claim tells
 				s.learnPeers()
 			}
-			s.loop.Notify(ctx, election.AddressClaimed{Address: c.Address, Peer: c.Peer})
+			s.loop.Notify(ctx, election.AddressClaimed{Address: c.Address, Owner: c.MAC.String(), Peer: c.Peer})
 		}
 		return nil
 	})
@@ -149,7 +149,7 @@ type prober struct {
 
 func (s *Sidecar) prober() control.Prober {
 	p := prober{sidecar: s, probes: map[netip.Addr]probe.VIPProbe{}}
-	for _, vip := range s.members.now().VirtualAddresses() {
+	for _, vip := range addrs(s.cfg.VirtualAddresses) {
 		from := s.link.Primary(vip)
 		p.probes[vip] = probe.VIPProbe{
 			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.node, Port: s.cfg.Status.IdentityPort, Interface: s.link.Name,
@@ -160,12 +160,12 @@ func (s *Sidecar) prober() control.Prober {
 	return p
 }
 
-// severity orders the verdicts: what one address tells must not be lost behind the silence of the other.
-var severity = []probe.Verdict{probe.Free, probe.Zombie, probe.LiveDistress, probe.Foreign, probe.Live}
+// severity orders the verdicts: what one address shows must not be lost behind the silence of the other.
+var severity = []election.Verdict{election.Free, election.Unasked, election.Zombie, election.LiveDistress, election.Foreign, election.Live}
 
 // Probe implements control.Prober.
 func (p prober) Probe(ctx context.Context) election.ProbeDone {
-	results := make(chan probe.Result, len(p.probes)) // each probe answers once, also after the caller has gone
+	results := make(chan election.ProbeDone, len(p.probes)) // each probe answers once, also after the caller has gone
 	g := errgroup.Group{}
 	for vip, pr := range p.probes {
 		g.Go(func() error {
@@ -175,18 +175,13 @@ func (p prober) Probe(ctx context.Context) election.ProbeDone {
 	}
 	_ = g.Wait() // the probes return no error
 	close(results)
-	var worst probe.Result
+	var worst election.ProbeDone
 	for r := range results {
 		if worst.Detail == "" || slices.Index(severity, r.Verdict) > slices.Index(severity, worst.Verdict) {
 			worst = r
 		}
 	}
-	return election.ProbeDone{Verdict: verdicts[worst.Verdict], KnownOwner: worst.KnownOwner, Detail: worst.Detail}
-}
-
-var verdicts = map[probe.Verdict]election.Verdict{
-	probe.Free: election.Free, probe.Zombie: election.Zombie, probe.Live: election.Live,
-	probe.LiveDistress: election.LiveDistress, probe.Foreign: election.Foreign,
+	return worst
 }
 
 // learn makes a node known as a peer. Its hardware address arrives later, at the watch for claims.
@@ -200,7 +195,11 @@ func (s *Sidecar) learn(peer, primary netip.Addr) {
 // learnPeers makes the other nodes known that the configuration names: those in Backup are never heard, and a claim of one
 // must not be taken for a foreign host's.
 func (s *Sidecar) learnPeers() {
-	for _, n := range s.members.now().Neighbours() {
-		s.learn(n.Address, n.Source)
+	for _, vip := range s.cfg.VirtualAddresses {
+		for _, node := range s.nodes() {
+			if s.link.Neighbour(node) && node.Is6() == vip.Addr().Is6() {
+				s.learn(node, s.link.Primary(vip.Addr()))
+			}
+		}
 	}
 }
