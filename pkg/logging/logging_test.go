@@ -5,6 +5,7 @@ package logging
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,6 +33,25 @@ func TestVerbosity(t *testing.T) {
 		New(&b, FormatText, tc.verbosity).V(1).Info("Advertisement dropped")
 		if got := strings.Contains(b.String(), "Advertisement dropped"); got != tc.want {
 			t.Errorf("verbosity %d: line written = %v, want %v", tc.verbosity, got, tc.want)
+		}
+	}
+}
+
+// Each message is documented once, says what it means and what to do, and is written by one of the levels.
+func TestLinesAreComplete(t *testing.T) {
+	documented := map[string]bool{}
+	for _, line := range Lines() {
+		if documented[line.Message] {
+			t.Errorf("%q is documented twice", line.Message)
+		}
+		documented[line.Message] = true
+		for _, sentence := range []string{line.Meaning, line.Remedy} {
+			if !strings.HasSuffix(sentence, ".") || strings.Contains(sentence, "|") {
+				t.Errorf("%q: %q is no sentence for a cell of a table", line.Message, sentence)
+			}
+		}
+		if !slices.Contains([]Level{Info, Error, Detail}, line.Level) {
+			t.Errorf("%q has the level %q", line.Message, line.Level)
 		}
 	}
 }
