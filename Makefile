@@ -47,7 +47,8 @@ model: ## the election's Lease in the model checker Spin, then SEEDS=10000 rando
 	@hack/model/run.sh
 	@hack/model/simulate.sh $(SEEDS)
 
-verify: ## formatting, vet, staticcheck, tidy modules, shell syntax, golden files
+verify: ## formatting, vet, staticcheck, tidy modules, shellcheck, golden files
+	@hack/prerequisites.sh verify
 	@hack/verify.sh
 
 clean: ## remove what the targets above have built in this folder

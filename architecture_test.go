@@ -27,15 +27,20 @@ var layers = map[string]int{
 
 	"pkg/election": 1, "pkg/health": 1, "pkg/balance": 1, "pkg/apis/config": 1,
 
-	"pkg/vrrpconn": 2, "pkg/address": 2, "pkg/announce": 2, "pkg/probe": 2, "pkg/steer": 2, "pkg/staticpod": 2,
-	"pkg/kubeapi": 2,
+	"pkg/membership": 2,
 
-	"pkg/control": 3, "pkg/proxy": 3, "pkg/manifest": 3, "pkg/preflight": 3, "pkg/convert": 3,
+	"pkg/vrrpconn": 3, "pkg/address": 3, "pkg/announce": 3, "pkg/probe": 3, "pkg/steer": 3, "pkg/staticpod": 3,
+	"pkg/kubeapi": 3,
 
-	"pkg/sidecar": 4,
+	"pkg/control": 4, "pkg/proxy": 4, "pkg/manifest": 4, "pkg/preflight": 4, "pkg/convert": 4,
 
-	"cmd/harbinger/app": 5, "cmd/harbinger": 6,
+	"pkg/sidecar": 5,
+
+	"cmd/harbinger/app": 6, "cmd/harbinger": 7,
 }
+
+// highestPure is the last of the layers without I/O, clock, goroutine and logger.
+const highestPure = 2
 
 // within orders the packages of one layer that are one thing in several folders: later ones may import earlier ones.
 var within = []string{"pkg/apis/config", "pkg/apis/config/v1alpha1", "pkg/apis/config/validation", "pkg/apis/config/scheme"}
@@ -65,10 +70,10 @@ var owners = map[string][]string{
 	"k8s.io/apimachinery/pkg/util/validation": {"pkg/apis/config/validation", "pkg/apis/config/scheme", "pkg/apis/config/v1alpha1", "pkg/preflight", "pkg/convert", "cmd/harbinger/app"},
 }
 
-// pureTools are tools that are held to what holds for layers 0 and 1.
+// pureTools are tools that are held to what holds for the pure layers.
 var pureTools = []string{"e2e/observe"}
 
-// impure are the standard packages that layers 0 and 1 may not import.
+// impure are the standard packages that the pure layers may not import.
 var impure = []string{"net", "os", "syscall", "context", "sync", "log", "math/rand"}
 
 // clock are the functions of package time that read or wait for a clock.
@@ -199,7 +204,7 @@ func forbidden(from string, layer int, to string) string {
 		return "the product does not import its tools"
 	}
 	if slices.Contains(leaves, to) {
-		if layer <= 1 {
+		if layer <= highestPure {
 			return "pure packages neither log nor measure"
 		}
 		return ""
@@ -234,11 +239,11 @@ func TestLibrariesHaveOneOwner(t *testing.T) {
 	}
 }
 
-// TestCoresArePure holds that layers 0 and 1, and the pure tools, have no I/O, no clock, no goroutine and no logger.
+// TestCoresArePure holds that the layers up to highestPure, and the pure tools, have no I/O, no clock, no goroutine and no logger.
 func TestCoresArePure(t *testing.T) {
 	for _, f := range parseAll(t) {
 		layer, ok := product(f.dir)
-		if pure := ok && layer <= 1 || slices.Contains(pureTools, f.dir); f.test || !pure {
+		if pure := ok && layer <= highestPure || slices.Contains(pureTools, f.dir); f.test || !pure {
 			continue
 		}
 		for _, imported := range f.imports() {

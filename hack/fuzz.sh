@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 
 time=${1:-30s}
 grep -rlE '^func Fuzz' --include='*_test.go' pkg cmd e2e | sort | while read -r file; do
-  for target in $(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$file"); do
+  sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$file" | while read -r target; do
     echo "== $target ($(dirname "$file")), $time"
-    go test "./$(dirname "$file")" -run='^$' -fuzz="^$target\$" -fuzztime="$time" -fuzzminimizetime=5s
+    go test "./$(dirname "$file")" -run='^$' -fuzz="^$target\$" -fuzztime="$time" -fuzzminimizetime=5s </dev/null
   done
 done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Names what this machine lacks for `make demo`, `make test`, `make faults` or `make model`, and how to get it.
+# Names what this machine lacks for `make demo`, `make test`, `make faults`, `make model` or `make verify`, and how to get it.
 set -euo pipefail
 
 missing=()
@@ -29,13 +29,16 @@ if [[ ${1:-} == model ]]; then
   need gcc gcc # Spin writes a search in C
   need spin spin
 fi
+if [[ ${1:-} == verify ]]; then
+  need shellcheck shellcheck
+fi
 if ((${#missing[@]})); then
   echo "The tests run against the real peers and tools, and this machine lacks: ${missing[*]}" >&2
   echo "Debian and Ubuntu: sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}" >&2
-  [[ $1 == model ]] || echo "(stop the services that the packages start: sudo systemctl disable --now keepalived haproxy)" >&2
+  [[ $1 == model || $1 == verify ]] || echo "(stop the services that the packages start: sudo systemctl disable --now keepalived haproxy)" >&2
   exit 1
 fi
-if [[ ${1:-} != model ]] && ((EUID != 0)) && ! unshare -Urn true 2>/dev/null; then
+if [[ ${1:-} != model && ${1:-} != verify ]] && ((EUID != 0)) && ! unshare -Urn true 2>/dev/null; then
   echo "Neither root nor unprivileged user namespaces: run as root, or allow them (sysctl kernel.unprivileged_userns_clone=1," >&2
   echo "on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)." >&2
   exit 1

@@ -19,10 +19,10 @@ check() {
   shift 2
   local optimise=-O2
   [[ $expected == none ]] || optimise=-O0 # the search is over before the compiler is
-  spin -a "$@" lease.pml >generated 2>&1 && gcc -w "$optimise" -DSAFETY -DNOREDUCE -DMEMLIM=6000 -o pan pan.c || {
+  if ! spin -a "$@" lease.pml >generated 2>&1 || ! gcc -w "$optimise" -DSAFETY -DNOREDUCE -DMEMLIM=6000 -o pan pan.c; then
     cat generated >&2
     exit 1
-  }
+  fi
   ./pan -m100000 -w24 >out 2>&1 || { cat out >&2; exit 1; }
   states=$(awk '/states, stored/ {print $1}' out)
   if grep -q 'errors: 0$' out; then

@@ -36,6 +36,11 @@ func (l Link) Primary(virtual netip.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
+// Owns reports whether an address is one of this node's on the link.
+func (l Link) Owns(addr netip.Addr) bool {
+	return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr() == addr })
+}
+
 // Neighbour reports whether an address belongs to another host in a subnet of the link.
 func (l Link) Neighbour(addr netip.Addr) bool {
 	near := false

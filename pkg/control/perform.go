@@ -133,11 +133,7 @@ func (l *Loop) alarm(a election.Alarm) {
 		return
 	}
 	l.alarmed[kind] = now
-	values := []any{"kind", kind, "reason", a.Detail}
-	if a.Owner != "" {
-		values = append(values, "hardwareAddress", a.Owner)
-	}
-	l.cfg.Log.Info("Alarm raised", values...)
+	l.cfg.Log.Info("Alarm raised", "kind", kind, "hardwareAddress", a.Owner, "reason", a.Detail)
 	l.cfg.Notice(kind, a.Detail, true)
 }
 

@@ -56,6 +56,7 @@ const (
 	KeyFile             = "file"
 	KeyFrom             = "from"
 	KeyFrontend         = "frontend"
+	KeyHardwareAddress  = "hardwareAddress" // of the host that an alarm is about; empty: it is about none, or not known
 	KeyHealthy          = "healthy"
 	KeyInterface        = "interface"
 	KeyKind             = "kind"

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
@@ -15,6 +14,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
 )
@@ -31,7 +31,7 @@ func (s *Sidecar) openAPI() {
 	}
 	if s.cfg.LoadBalancer.Discovery {
 		options.Discovery = &kubeapi.Discovery{
-			OnEndpoints: s.discover, Exclude: addrs(s.cfg.VirtualAddresses),
+			OnEndpoints: s.discover, Exclude: s.members.now().VirtualAddresses(),
 			StateFile: filepath.Join(config.StateDirectory, "backends.json"),
 			WriteFile: staticpod.Write,
 		}
@@ -40,27 +40,13 @@ func (s *Sidecar) openAPI() {
 	s.metrics.WatchLease(s.leaseSample)
 }
 
-// apiservers are whom the API is asked of: the one of this node, then the others, the healthy ones first. The virtual addresses
-// are never among them.
+// apiservers are whom the API is asked of.
 func (s *Sidecar) apiservers() []netip.AddrPort {
-	all := []netip.AddrPort{local(s.cfg)}
-	own := ownAddresses()
-	var ill []netip.AddrPort
+	var backends []membership.APIServer
 	for _, b := range s.supervisor.Status().Backends {
-		switch {
-		case b.Address == all[0], slices.Contains(own, b.Address.Addr()):
-		case b.Healthy:
-			all = append(all, b.Address)
-		default:
-			ill = append(ill, b.Address)
-		}
+		backends = append(backends, membership.APIServer{Address: b.Address, Healthy: b.Healthy})
 	}
-	return append(all, ill...)
-}
-
-// local is the apiserver of this node.
-func local(cfg *config.HarbingerConfiguration) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), cfg.ControlPlane.APIServerPort)
+	return s.members.now().APIServers(backends, ownAddresses())
 }
 
 // ownAddresses are those of this node, on any interface; none where the kernel does not tell.
@@ -71,52 +57,11 @@ func ownAddresses() []netip.Addr {
 	}
 	var own []netip.Addr
 	for _, l := range links {
-		own = append(own, addrs(l.Addresses)...)
+		for _, p := range l.Addresses {
+			own = append(own, p.Addr())
+		}
 	}
 	return own
-}
-
-// discover takes the apiservers of the cluster as backends, beside the configured ones, and as peers of unicast advertisements.
-func (s *Sidecar) discover(found []netip.AddrPort) {
-	s.discovered.Store(&found)
-	s.apply(s.live.Load())
-	s.log.Info("Backends discovered", "backends", found)
-}
-
-// apply gives the balancer, the sockets and the election what has changed of the backends and the nodes.
-func (s *Sidecar) apply(cfg *config.HarbingerConfiguration) {
-	s.supervisor.Apply(s.settings(cfg))
-	for _, p := range s.ports {
-		if err := p.follow(cfg); err != nil {
-			s.metrics.Failed("peers")
-			s.log.Error(err, "Peers not changed")
-		}
-	}
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-}
-
-// watchNodes tells the election of changed nodes.
-func (s *Sidecar) watchNodes(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.changed:
-		}
-		v := s.live.Load().Election.VRRP
-		s.loop.Notify(ctx, election.Reconfigured{Priority: v.Priority, Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Peers: s.nodes()})
-	}
-}
-
-// found are the discovered apiservers.
-func (s *Sidecar) found() []netip.AddrPort {
-	if p := s.discovered.Load(); p != nil {
-		return *p
-	}
-	return nil
 }
 
 // arbiter asks the API for the Lease.

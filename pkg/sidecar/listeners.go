@@ -23,7 +23,7 @@ import (
 // openListeners opens every listening socket. The frontends stay open as long as the keeper lives, whatever becomes of a
 // balancer; those on a virtual address do not wait for it.
 func (s *Sidecar) openListeners() error {
-	for _, a := range frontends(s.cfg) {
+	for _, a := range s.members.now().Frontends() {
 		ln, err := proxy.Listen(a)
 		if err != nil {
 			return fmt.Errorf("open frontend: %w", err)
@@ -38,7 +38,7 @@ func (s *Sidecar) openListeners() error {
 	s.atEnd(s.status.Close)
 	freebind := net.ListenConfig{Control: setFreebind}
 	var bound []netip.Addr
-	for _, vip := range addrs(s.cfg.VirtualAddresses) {
+	for _, vip := range s.members.now().VirtualAddresses() {
 		bound = append(bound, vip, s.link.Primary(vip))
 	}
 	for _, a := range bound {
@@ -52,33 +52,13 @@ func (s *Sidecar) openListeners() error {
 	return nil
 }
 
-// frontends are the addresses that the balancer listens on: its own port on every address, as a client on the node may
-// use it without the virtual address; beside an apiserver on the same port, the steering port of the virtual addresses.
-func frontends(cfg *config.HarbingerConfiguration) []netip.AddrPort {
-	var out []netip.AddrPort
-	if cfg.ControlPlane.Shared() {
-		for _, vip := range addrs(cfg.VirtualAddresses) {
-			out = append(out, netip.AddrPortFrom(vip, cfg.LoadBalancer.Steering.Port))
-		}
-		return out
-	}
-	for _, vip := range addrs(cfg.VirtualAddresses) {
-		wildcard := netip.IPv4Unspecified()
-		if vip.Is6() {
-			wildcard = netip.IPv6Unspecified()
-		}
-		out = append(out, netip.AddrPortFrom(wildcard, cfg.ControlPlane.Port))
-	}
-	return out
-}
-
 // openSteering prepares the steering and leaves it off: until a backend is healthy, VIP:port is the local apiserver's.
 func (s *Sidecar) openSteering() error {
 	if !s.cfg.ControlPlane.Shared() || s.cfg.LoadBalancer.Steering.Mode == config.SteeringNone {
 		return nil
 	}
 	var fronts []steer.Frontend
-	for i, vip := range addrs(s.cfg.VirtualAddresses) {
+	for i, vip := range s.members.now().VirtualAddresses() {
 		fronts = append(fronts, steer.Frontend{VIP: netip.AddrPortFrom(vip, s.cfg.ControlPlane.Port), Listener: s.frontends[i]})
 	}
 	var err error
@@ -93,25 +73,21 @@ func (s *Sidecar) openSteering() error {
 // openPorts opens one socket of protocol 112 for each virtual address: each is of a family of its own. The loop closes
 // them.
 func (s *Sidecar) openPorts() ([]control.Port, error) {
-	v := s.cfg.Election.VRRP
 	if s.cfg.Election.Mode == config.ModeLease {
 		return nil, nil // nothing is advertised
 	}
+	view := s.members.now()
 	var ports []control.Port
-	for _, vip := range addrs(s.cfg.VirtualAddresses) {
-		adv := vrrp.Advertisement{
-			Version: vrrp.Version(v.Version), VRID: v.VirtualRouterID, Interval: v.AdvertisementInterval,
-			Addresses: []netip.Addr{vip}, Authentication: authentication(v.Authentication),
-		}
+	for _, vip := range view.VirtualAddresses() {
 		conn, err := vrrpconn.Listen(vrrpconn.Config{
-			Interface: net.Interface{Index: s.link.Index, Name: s.link.Name}, Source: source(s.cfg, s.link, vip),
-			Peers: peers(s.cfg, s.link, vip), Rules: rules(s.cfg, s.link, vip), Checksum: checksumForm(v.Checksum), Dropped: s.dropped,
+			Interface: net.Interface{Index: s.link.Index, Name: s.link.Name}, Source: view.Source(vip), Peers: view.Peers(vip),
+			Rules: view.Rules(vip), Checksum: view.ChecksumForm(), Dropped: s.dropped,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("open advertisement socket: %w", err)
 		}
-		s.ports = append(s.ports, port{conn: conn, sidecar: s, vip: vip})
-		ports = append(ports, control.Port{Conn: learningConn{conn, s, s.link.Primary(vip)}, Advertisement: adv})
+		s.ports = append(s.ports, port{conn: conn, vip: vip})
+		ports = append(ports, control.Port{Conn: learningConn{conn, s, s.link.Primary(vip)}, Advertisement: view.Advertisement(vip)})
 	}
 	return ports, nil
 }

@@ -10,12 +10,12 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
 
@@ -59,13 +59,10 @@ func (s *Sidecar) reload(raw []byte) error {
 	if fixed := needRestart(s.cfg, next); len(fixed) > 0 {
 		return fmt.Errorf("a change of %s asks for a restart of the pod", strings.Join(fixed, ", "))
 	}
-	for _, p := range s.ports {
-		if err := p.check(next); err != nil {
-			return err
-		}
+	if v := (membership.View{Config: next, Link: s.link}); !v.NamesThisNode() {
+		return errors.New("election.vrrp.peers: no address of this node is among them")
 	}
-	s.live.Store(next)
-	s.apply(next)
+	s.members.change(func(v *membership.View) { v.Config = next })
 	v := next.Election.VRRP
 	s.log.Info("Configuration changed", "priority", v.Priority, "backends", len(next.LoadBalancer.Backends))
 	return nil
@@ -100,27 +97,8 @@ func fixedVRRP(cfg *config.HarbingerConfiguration) config.VRRP {
 	return v
 }
 
-// port is what reload changes of an advertisement socket.
+// port is an advertisement socket and the virtual address that it is for.
 type port struct {
-	conn    *vrrpconn.Conn
-	sidecar *Sidecar
-	vip     netip.Addr
-}
-
-// check refuses peers that are not this node's.
-func (p port) check(next *config.HarbingerConfiguration) error {
-	if next.Election.VRRP.Peers != nil && len(peers(next, p.sidecar.link, p.vip)) == len(next.Election.VRRP.Peers) {
-		return errors.New("election.vrrp.peers: no address of this node is among them")
-	}
-	return nil
-}
-
-// follow gives a unicast socket its new peers: the configured ones, and the nodes of the discovered apiservers.
-func (p port) follow(cfg *config.HarbingerConfiguration) error {
-	if cfg.Election.VRRP.Peers == nil {
-		return nil
-	}
-	all := *cfg
-	all.Election.VRRP.Peers = with(slices.Clone(cfg.Election.VRRP.Peers), p.sidecar.found())
-	return p.conn.SetPeers(peers(&all, p.sidecar.link, p.vip))
+	conn *vrrpconn.Conn
+	vip  netip.Addr
 }

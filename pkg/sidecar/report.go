@@ -57,7 +57,7 @@ func (s *Sidecar) Status() Status {
 }
 
 func (s *Sidecar) virtualRouter(loop control.Status) VirtualRouter {
-	e, v := loop.Election, s.live.Load().Election.VRRP
+	e, v := loop.Election, s.members.now().Config.Election.VRRP
 	r := VirtualRouter{
 		VRID: v.VirtualRouterID, Version: v.Version, Mode: string(s.cfg.Election.Mode), Arbiter: "vrrp", Epoch: e.Epoch,
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, Held: loop.Held, Priority: e.Priority,

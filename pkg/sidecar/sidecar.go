@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -25,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
 	"github.com/harbinger-ha/harbinger/pkg/steer"
@@ -49,9 +49,8 @@ type Options struct {
 
 // Sidecar is one running keeper.
 type Sidecar struct {
-	cfg         *config.HarbingerConfiguration                // that everything was opened with
-	live        atomic.Pointer[config.HarbingerConfiguration] // with what has changed since
-	discovered  atomic.Pointer[[]netip.AddrPort]              // the apiservers that the API names
+	cfg         *config.HarbingerConfiguration // that everything was opened with
+	members     *members                       // with what has changed since
 	file        string
 	log         logr.Logger
 	node        string
@@ -67,7 +66,6 @@ type Sidecar struct {
 	steering   *steer.Steering // nil: the balancer has the port of the control plane to itself
 	supervisor *proxy.Supervisor
 	health     chan struct{}   // the balancer's health may have changed
-	changed    chan struct{}   // the nodes may have
 	api        *kubeapi.Client // nil: no use is made of the API
 	loop       *control.Loop
 	ports      []port
@@ -84,9 +82,8 @@ func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Option
 	s := &Sidecar{
 		cfg: cfg, file: options.File, node: options.Node, started: time.Now(), incarnation: incarnation(),
 		log:    options.Log.WithValues("vrid", cfg.Election.VRRP.VirtualRouterID),
-		health: make(chan struct{}, 1), changed: make(chan struct{}, 1), // a signal that is not taken yet says enough
+		health: make(chan struct{}, 1), // a signal that is not taken yet says enough
 	}
-	s.live.Store(cfg)
 	if err := scheduleRealTime(); err != nil {
 		s.log.Info("Running with normal scheduling", "reason", err.Error())
 	}
@@ -131,7 +128,7 @@ func (s *Sidecar) run(stop context.Context) error {
 	if s.api != nil {
 		g.Go(func() error { return s.api.Run(ctx) })
 	}
-	g.Go(func() error { return s.watchNodes(ctx) })
+	g.Go(func() error { return s.followMembers(ctx) })
 	g.Go(func() error { return s.serveCommands(ctx, s.single) })
 	g.Go(func() error { return s.watchHealth(ctx) })
 	g.Go(func() error { return s.watchAddresses(ctx) })
@@ -145,7 +142,7 @@ func (s *Sidecar) run(stop context.Context) error {
 
 // drain lets open connections end, as long as the configuration allows.
 func (s *Sidecar) drain(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, s.live.Load().LoadBalancer.Drain.Timeout)
+	bounded, cancel := context.WithTimeout(ctx, s.members.now().Config.LoadBalancer.Drain.Timeout)
 	defer cancel()
 	if err := s.supervisor.Drain(bounded); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("drain connections: %w", err)
@@ -160,6 +157,7 @@ func (s *Sidecar) open(ctx context.Context, options Options) error {
 	if s.link, err = s.findLink(ctx); err != nil {
 		return err
 	}
+	s.members = newMembers(membership.View{Config: s.cfg, Link: s.link})
 	vrid := s.cfg.Election.VRRP.VirtualRouterID
 	if s.single, err = lock(ctx, s.log, vrid, s.link.Name); err != nil {
 		return err
@@ -177,7 +175,7 @@ func (s *Sidecar) open(ctx context.Context, options Options) error {
 	}
 	s.supervisor = proxy.NewSupervisor(proxy.SupervisorConfig{
 		Log: s.log.WithName("balancer"), Command: options.Balancer, Listeners: s.frontends,
-		Settings: s.settings(s.cfg), OnStatus: func(proxy.Status) { s.healthChanged() },
+		Settings: settings(s.members.now(), ownAddresses()), OnStatus: func(proxy.Status) { s.healthChanged() },
 	})
 	s.metrics.WatchBalancer(s.balancerSample)
 	s.openAPI()
@@ -211,7 +209,7 @@ func (s *Sidecar) openLoop() error {
 	}
 	s.loop = control.New(control.Config{
 		Log: s.log.WithName("election"), Metrics: s.metrics, Election: election.New(s.electionConfig()),
-		Ports: ports, VirtualAddresses: addrs(s.cfg.VirtualAddresses), Addresses: s.addresses, Announcer: s.announcer,
+		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.addresses, Announcer: s.announcer,
 		Prober: s.prober(), Arbiter: s.arbiter(), Notice: s.notice, Silent: s.silent, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	})
 	return nil
@@ -261,12 +259,4 @@ func incarnation() string {
 		boot = []byte("unknown-boot")
 	}
 	return fmt.Sprintf("%s/%d", strings.TrimSpace(string(boot)), time.Now().UnixNano())
-}
-
-func addrs(prefixes []netip.Prefix) []netip.Addr {
-	out := make([]netip.Addr, len(prefixes))
-	for i, p := range prefixes {
-		out[i] = p.Addr()
-	}
-	return out
 }

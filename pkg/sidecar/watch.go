@@ -107,7 +107,7 @@ func (s *Sidecar) watchClaims(ctx context.Context) error {
 	g.Go(func() error {
 		defer close(claims)
 		for {
-			err := s.announcer.Watch(ctx, addrs(s.cfg.VirtualAddresses), claims)
+			err := s.announcer.Watch(ctx, s.members.now().VirtualAddresses(), claims)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -149,7 +149,7 @@ type prober struct {
 
 func (s *Sidecar) prober() control.Prober {
 	p := prober{sidecar: s, probes: map[netip.Addr]probe.VIPProbe{}}
-	for _, vip := range addrs(s.cfg.VirtualAddresses) {
+	for _, vip := range s.members.now().VirtualAddresses() {
 		from := s.link.Primary(vip)
 		p.probes[vip] = probe.VIPProbe{
 			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.node, Port: s.cfg.Status.IdentityPort, Interface: s.link.Name,
@@ -195,11 +195,7 @@ func (s *Sidecar) learn(peer, primary netip.Addr) {
 // learnPeers makes the other nodes known that the configuration names: those in Backup are never heard, and a claim of one
 // must not be taken for a foreign host's.
 func (s *Sidecar) learnPeers() {
-	for _, vip := range s.cfg.VirtualAddresses {
-		for _, node := range s.nodes() {
-			if s.link.Neighbour(node) && node.Is6() == vip.Addr().Is6() {
-				s.learn(node, s.link.Primary(vip.Addr()))
-			}
-		}
+	for _, n := range s.members.now().Neighbours() {
+		s.learn(n.Address, n.Source)
 	}
 }

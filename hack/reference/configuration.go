@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command config-reference makes the table of all configuration fields from the types of v1alpha1: their names, types,
-// defaults and comments. Run it in the root of the repository.
-//
-//	config-reference                  print the table
-//	config-reference -check README.md fail when the table between the markers is another one
-//	config-reference -write README.md put the table between the markers
 package main
 
 import (
-	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"reflect"
 	"strings"
 
@@ -25,64 +16,18 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
-const source = "pkg/apis/config/v1alpha1/types.go"
-
-// The table stands between these lines.
-const (
-	begin = "<!-- config-reference: begin; made by go run ./hack/config-reference -write README.md -->\n"
-	end   = "<!-- config-reference: end -->\n"
-)
-
-func main() {
-	check := flag.String("check", "", "fail when this file has another table")
-	write := flag.String("write", "", "put the table into this file")
-	flag.Parse()
-	if err := run(*check, *write); err != nil {
-		fmt.Fprintln(os.Stderr, "config-reference:", err)
-		os.Exit(1)
-	}
-}
-
-func run(check, write string) error {
-	comments, err := readComments(source)
+// configuration returns the table of all configuration fields: names, types, defaults and comments.
+func configuration() (string, error) {
+	comments, err := readComments("pkg/apis/config/v1alpha1/types.go")
 	if err != nil {
-		return err
+		return "", err
 	}
-	table, err := render(comments)
-	if err != nil {
-		return err
-	}
-	switch {
-	case check != "":
-		old, updated, err := insert(check, table)
-		if err == nil && !bytes.Equal(old, updated) {
-			err = fmt.Errorf("the table in %s is not that of the source: go run ./hack/config-reference -write %s", check, check)
-		}
-		return err
-	case write != "":
-		_, updated, err := insert(write, table)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(write, updated, 0o644)
-	default:
-		_, err := fmt.Print(table)
-		return err
-	}
-}
-
-// insert returns a file as it is and as it is with the table between the markers.
-func insert(name, table string) (old, updated []byte, err error) {
-	old, err = os.ReadFile(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	before, rest, found := bytes.Cut(old, []byte(begin))
-	_, after, closed := bytes.Cut(rest, []byte(end))
-	if !found || !closed {
-		return nil, nil, fmt.Errorf("%s lacks the lines\n%s%s", name, begin, end)
-	}
-	return old, []byte(string(before) + begin + table + end + string(after)), nil
+	var defaults v1alpha1.HarbingerConfiguration
+	v1alpha1.SetDefaults_HarbingerConfiguration(&defaults)
+	t := &fieldTable{comments: comments}
+	t.WriteString("| Field | Type | Default | Meaning |\n|---|---|---|---|\n")
+	t.add("", reflect.ValueOf(defaults))
+	return t.String(), errors.Join(t.errs...)
 }
 
 // readComments returns the comment of each field, by TYPE.FIELD.
@@ -109,23 +54,14 @@ func readComments(name string) (map[string]string, error) {
 	return comments, nil
 }
 
-func render(comments map[string]string) (string, error) {
-	var defaults v1alpha1.HarbingerConfiguration
-	v1alpha1.SetDefaults_HarbingerConfiguration(&defaults)
-	t := &table{comments: comments}
-	t.WriteString("| Field | Type | Default | Meaning |\n|---|---|---|---|\n")
-	t.add("", reflect.ValueOf(defaults))
-	return t.String(), errors.Join(t.errs...)
-}
-
-type table struct {
+type fieldTable struct {
 	strings.Builder
 	comments map[string]string
 	errs     []error
 }
 
 // add writes the rows of the fields of a struct.
-func (t *table) add(prefix string, v reflect.Value) {
+func (t *fieldTable) add(prefix string, v reflect.Value) {
 	for field, value := range v.Fields() {
 		if field.Anonymous {
 			continue

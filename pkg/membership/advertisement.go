@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"net/netip"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// The least TTL or hop limit of an advertisement that is accepted: 255 shows that it has passed no router (RFC 9568, section
+// 5.1.1.3). keepalived leaves it at the kernel's 64 for IPv6 unicast.
+const (
+	minimumTTL        = 255
+	minimumUnicastTTL = 64
+)
+
+// Advertisement returns what this node advertises for a virtual address, without the priority of the moment.
+func (v View) Advertisement(virtual netip.Addr) vrrp.Advertisement {
+	c := v.Config.Election.VRRP
+	return vrrp.Advertisement{
+		Version: vrrp.Version(c.Version), VRID: c.VirtualRouterID, Interval: c.AdvertisementInterval,
+		Addresses: []netip.Addr{virtual}, Authentication: authentication(c.Authentication),
+	}
+}
+
+// Rules returns what the advertisements of the other nodes for a virtual address must be like.
+func (v View) Rules(virtual netip.Addr) vrrp.Rules {
+	c, own := v.Config.Election.VRRP, v.Advertisement(virtual)
+	r := vrrp.Rules{
+		Version: own.Version, VRID: own.VRID, Addresses: own.Addresses, Interval: own.Interval, Authentication: own.Authentication,
+		Own: []netip.Addr{v.Source(virtual)}, Sources: v.Peers(virtual), MinimumTTL: minimumTTL, Checksum: checksumPolicies[c.Checksum],
+	}
+	switch {
+	case len(r.Sources) == 0:
+		r.Sources, r.Multicast = nil, true
+	case virtual.Is6():
+		r.MinimumTTL = minimumUnicastTTL
+	}
+	return r
+}
+
+var checksumPolicies = map[config.Checksum]vrrp.ChecksumPolicy{
+	config.ChecksumAuto:    vrrp.ChecksumAuto,
+	config.ChecksumPseudo:  vrrp.ChecksumKeepalived,
+	config.ChecksumRFC9568: vrrp.ChecksumRFC9568,
+}
+
+// ChecksumForm returns the form that is sent over IPv4 in version 3. keepalived refuses the one of RFC 9568 by default, so
+// that it is sent only where it is asked for.
+func (v View) ChecksumForm() vrrp.ChecksumForm {
+	if v.Config.Election.VRRP.Checksum == config.ChecksumRFC9568 {
+		return vrrp.ChecksumNone
+	}
+	return vrrp.ChecksumPseudo
+}
+
+func authentication(a config.Authentication) vrrp.Authentication {
+	if a.Type == config.AuthenticationPassword {
+		return vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: a.Password}
+	}
+	return vrrp.Authentication{}
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+)
+
+// LocalAPIServer returns where the apiserver of this node listens.
+func (v View) LocalAPIServer() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), v.Config.ControlPlane.APIServerPort)
+}
+
+// Backends returns the backends of the balancer: the configured ones, then the discovered apiservers that are not among
+// them. Without configured ones the local apiserver is added until it is discovered: it may have joined no cluster yet, but
+// is the first that there is. own are the addresses of this node on any interface.
+func (v View) Backends(own []netip.Addr) []config.Backend {
+	backends := slices.Clone(v.Config.LoadBalancer.Backends)
+	for _, d := range v.Discovered {
+		if !slices.ContainsFunc(backends, func(b config.Backend) bool { return b.Address == d }) {
+			backends = append(backends, config.Backend{Address: d})
+		}
+	}
+	here := func(d netip.AddrPort) bool { return slices.Contains(own, d.Addr()) }
+	if len(v.Config.LoadBalancer.Backends) == 0 && !slices.ContainsFunc(v.Discovered, here) {
+		backends = append(backends, config.Backend{Address: v.LocalAPIServer()})
+	}
+	return backends
+}
+
+// An APIServer is a backend of the balancer, and whether its checks find it healthy.
+type APIServer struct {
+	Address netip.AddrPort
+	Healthy bool
+}
+
+// APIServers returns whom to ask for the Lease, in this order: the apiserver of this node, the healthy ones of the other
+// nodes, then the rest. The virtual addresses are never among them. own are the addresses of this node on any interface.
+func (v View) APIServers(backends []APIServer, own []netip.Addr) []netip.AddrPort {
+	order := []netip.AddrPort{v.LocalAPIServer()}
+	var unhealthy []netip.AddrPort
+	for _, b := range backends {
+		switch {
+		case b.Address == order[0], slices.Contains(own, b.Address.Addr()):
+		case b.Healthy:
+			order = append(order, b.Address)
+		default:
+			unhealthy = append(unhealthy, b.Address)
+		}
+	}
+	return append(order, unhealthy...)
+}
+
+// Frontends returns the addresses that the balancer listens on: its own port on every address, as a client on the node may
+// use it without the virtual address; beside an apiserver on the same port, the steering port of the virtual addresses.
+func (v View) Frontends() []netip.AddrPort {
+	var frontends []netip.AddrPort
+	for _, virtual := range v.VirtualAddresses() {
+		wildcard := netip.IPv4Unspecified()
+		if virtual.Is6() {
+			wildcard = netip.IPv6Unspecified()
+		}
+		if v.Config.ControlPlane.Shared() {
+			frontends = append(frontends, netip.AddrPortFrom(virtual, v.Config.LoadBalancer.Steering.Port))
+		} else {
+			frontends = append(frontends, netip.AddrPortFrom(wildcard, v.Config.ControlPlane.Port))
+		}
+	}
+	return frontends
+}

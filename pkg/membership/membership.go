@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package membership decides who takes part in the control plane, as far as the configuration, the API and the own interface
+// name them: the nodes, the peers of unicast advertisements and the addresses that they come from, the backends of the
+// balancer and the apiservers that are asked for the Lease. It reads nothing itself.
+package membership
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+)
+
+// Link is the interface that carries the virtual addresses, with the addresses of this node.
+type Link interface {
+	// Primary returns the node's own address in the subnet of a virtual address, or the zero Addr.
+	Primary(virtual netip.Addr) netip.Addr
+	// LinkLocal returns the link-local IPv6 address, or the zero Addr.
+	LinkLocal() netip.Addr
+	// Owns reports whether an address is one of this node's on the link.
+	Owns(netip.Addr) bool
+	// Neighbour reports whether an address belongs to another host in a subnet of the link.
+	Neighbour(netip.Addr) bool
+}
+
+// View is what a node knows of the members at one moment. It is never changed: a new configuration or a discovery makes a
+// new one.
+type View struct {
+	Config *config.HarbingerConfiguration
+	Link   Link
+	// Discovered are the apiservers that the API names.
+	Discovered []netip.AddrPort
+}
+
+// Nodes returns the addresses of the nodes: the configured peers, or else the hosts of the configured backends, and the
+// hosts of the discovered apiservers.
+func (v View) Nodes() []netip.Addr {
+	nodes := slices.Clone(v.Config.Election.VRRP.Peers)
+	if nodes == nil {
+		for _, b := range v.Config.LoadBalancer.Backends {
+			nodes = append(nodes, b.Address.Addr())
+		}
+	}
+	return v.withDiscovered(nodes)
+}
+
+// withDiscovered adds the hosts of discovered apiservers that are not there yet.
+func (v View) withDiscovered(nodes []netip.Addr) []netip.Addr {
+	for _, d := range v.Discovered {
+		if !slices.Contains(nodes, d.Addr()) {
+			nodes = append(nodes, d.Addr())
+		}
+	}
+	return nodes
+}
+
+// Reconfigured returns the event that gives the election what may change while it runs.
+func (v View) Reconfigured() election.Reconfigured {
+	c := v.Config.Election.VRRP
+	return election.Reconfigured{Priority: c.Priority, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay, Peers: v.Nodes()}
+}
+
+// Peers returns the unicast peers for a virtual address: the other nodes of its family. None means multicast.
+func (v View) Peers(virtual netip.Addr) []netip.Addr {
+	if !v.Unicast() {
+		return nil
+	}
+	return slices.DeleteFunc(v.Nodes(), func(p netip.Addr) bool { return p.Is6() != virtual.Is6() || v.Link.Owns(p) })
+}
+
+// Unicast reports whether the configuration names peers: advertisements then go to them instead of the multicast group.
+func (v View) Unicast() bool { return v.Config.Election.VRRP.Peers != nil }
+
+// NamesThisNode reports whether configured peers, if there are any, include an address of this node. A list without one is
+// most likely meant for other nodes.
+func (v View) NamesThisNode() bool {
+	return !v.Unicast() || slices.ContainsFunc(v.Config.Election.VRRP.Peers, v.Link.Owns)
+}
+
+// Source returns the address that the advertisements for a virtual address come from: the configured one, else the node's
+// own address in its subnet, and for IPv6 multicast the link-local address (RFC 9568, section 5.1.2.1).
+func (v View) Source(virtual netip.Addr) netip.Addr {
+	configured := v.Config.Election.VRRP.SourceAddress
+	switch {
+	case configured.IsValid() && configured.Is6() == virtual.Is6():
+		return configured
+	case virtual.Is6() && len(v.Peers(virtual)) == 0:
+		return v.Link.LinkLocal()
+	}
+	return v.Link.Primary(virtual)
+}
+
+// Sources returns the source address for each virtual address, in their order.
+func (v View) Sources() []netip.Addr {
+	var sources []netip.Addr
+	for _, virtual := range v.VirtualAddresses() {
+		sources = append(sources, v.Source(virtual))
+	}
+	return sources
+}
+
+// VirtualAddresses returns the virtual addresses without their prefix lengths.
+func (v View) VirtualAddresses() []netip.Addr {
+	addresses := make([]netip.Addr, len(v.Config.VirtualAddresses))
+	for i, p := range v.Config.VirtualAddresses {
+		addresses[i] = p.Addr()
+	}
+	return addresses
+}
+
+// A Neighbour is another node on the link, and the own address from which it is asked for its hardware address.
+type Neighbour struct{ Address, Source netip.Addr }
+
+// Neighbours returns the nodes on the link. Those in Backup are never heard, so that only these addresses make them known.
+func (v View) Neighbours() []Neighbour {
+	var found []Neighbour
+	for _, virtual := range v.VirtualAddresses() {
+		for _, node := range v.Nodes() {
+			if v.Link.Neighbour(node) && node.Is6() == virtual.Is6() {
+				found = append(found, Neighbour{Address: node, Source: v.Link.Primary(virtual)})
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package membership_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// link is the interface of the node 192.0.2.1.
+var link = address.Link{Name: "eth0", Addresses: []netip.Prefix{
+	netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("2001:db8::1/64"), netip.MustParsePrefix("fe80::1/64"),
+}}
+
+// Bodies of configurations.
+const (
+	multicast = "virtualAddresses: [192.0.2.100/24]\n"
+	dualStack = "virtualAddresses: [192.0.2.100/24, '2001:db8::100/64']\n"
+	unicast   = dualStack + "election: {vrrp: {peers: [192.0.2.1, 192.0.2.2, '2001:db8::1', '2001:db8::2']}}\n"
+	backends  = multicast + "loadBalancer: {backends: [{address: '192.0.2.1:6443'}, {address: '192.0.2.2:6443', backup: true}]}\n"
+)
+
+// view returns what the node 192.0.2.1 knows by a configuration and a discovery.
+func view(t testing.TB, body string, discovered ...string) membership.View {
+	t.Helper()
+	cfg, err := scheme.Decode([]byte("apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\n" + body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return membership.View{Config: cfg, Link: link, Discovered: apiServers(discovered...)}
+}
+
+func addresses(texts ...string) []netip.Addr {
+	var out []netip.Addr
+	for _, text := range texts {
+		out = append(out, netip.MustParseAddr(text))
+	}
+	return out
+}
+
+func apiServers(texts ...string) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, text := range texts {
+		out = append(out, netip.MustParseAddrPort(text))
+	}
+	return out
+}
+
+func wantEqual(t *testing.T, want, got any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateComparable(netip.Addr{}, netip.AddrPort{})); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestNodes(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		view membership.View
+		want []netip.Addr
+	}{
+		{"nothing is named", view(t, multicast), nil},
+		{"multicast: the hosts of the backends", view(t, backends), addresses("192.0.2.1", "192.0.2.2")},
+		{"unicast: the peers", view(t, unicast), addresses("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2")},
+		{"discovered beside backends", view(t, backends, "192.0.2.2:6443", "192.0.2.3:6443"), addresses("192.0.2.1", "192.0.2.2", "192.0.2.3")},
+		{"discovered alone", view(t, multicast, "192.0.2.2:6443"), addresses("192.0.2.2")},
+	} {
+		t.Run(tc.name, func(t *testing.T) { wantEqual(t, tc.want, tc.view.Nodes()) })
+	}
+}
+
+func TestPeersAreTheOtherNodesOfTheFamily(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")
+	wantEqual(t, addresses("192.0.2.2"), view(t, unicast).Peers(v4))
+	wantEqual(t, addresses("2001:db8::2"), view(t, unicast).Peers(v6))
+	wantEqual(t, addresses("192.0.2.2", "192.0.2.3"), view(t, unicast, "192.0.2.3:6443", "192.0.2.1:6443").Peers(v4))
+	if peers := view(t, backends, "192.0.2.3:6443").Peers(v4); peers != nil {
+		t.Errorf("multicast has the peers %v", peers)
+	}
+}
+
+// A view is never changed, whatever was made from it.
+func TestDiscoveryLeavesTheConfigurationAlone(t *testing.T) {
+	v := view(t, unicast, "192.0.2.3:6443")
+	v.Config.Election.VRRP.Peers = append(make([]netip.Addr, 0, 8), v.Config.Election.VRRP.Peers...) // with room to be overwritten
+	before := fmt.Sprint(v.Config.Election.VRRP.Peers[:5])
+	v.Nodes()
+	v.Peers(netip.MustParseAddr("192.0.2.100"))
+	if after := fmt.Sprint(v.Config.Election.VRRP.Peers[:5]); after != before {
+		t.Errorf("the peers became %s, were %s", after, before)
+	}
+}
+
+func TestPeersMustNameThisNode(t *testing.T) {
+	for body, want := range map[string]bool{
+		multicast: true,
+		unicast:   true,
+		multicast + "election: {vrrp: {peers: [192.0.2.2, 192.0.2.3]}}\n": false,
+	} {
+		if got := view(t, body).NamesThisNode(); got != want {
+			t.Errorf("%s: %v, want %v", body, got, want)
+		}
+	}
+}
+
+func TestSources(t *testing.T) {
+	for _, tc := range []struct {
+		name, body string
+		want       []netip.Addr
+	}{
+		{"multicast: the primary address, and the link-local one for IPv6", dualStack, addresses("192.0.2.1", "fe80::1")},
+		{"unicast: the address in the subnet", unicast, addresses("192.0.2.1", "2001:db8::1")},
+		{"configured", multicast + "election: {vrrp: {sourceAddress: 192.0.2.7}}\n", addresses("192.0.2.7")},
+	} {
+		t.Run(tc.name, func(t *testing.T) { wantEqual(t, tc.want, view(t, tc.body).Sources()) })
+	}
+}
+
+// Neighbours are other hosts on the link: neither this node nor a host behind a router answers there.
+func TestNeighbours(t *testing.T) {
+	v := view(t, unicast, "198.51.100.9:6443", "127.0.0.1:6443")
+	wantEqual(t, []membership.Neighbour{
+		{Address: netip.MustParseAddr("192.0.2.2"), Source: netip.MustParseAddr("192.0.2.1")},
+		{Address: netip.MustParseAddr("2001:db8::2"), Source: netip.MustParseAddr("2001:db8::1")},
+	}, v.Neighbours())
+}
+
+func TestReconfigured(t *testing.T) {
+	v := view(t, multicast+"election: {vrrp: {priority: 120, preempt: true, preemptDelay: 7s}}\n", "192.0.2.2:6443")
+	wantEqual(t, election.Reconfigured{Priority: 120, Preempt: true, PreemptDelay: 7 * time.Second, Peers: addresses("192.0.2.2")}, v.Reconfigured())
+}
+
+func TestRules(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")
+	base := vrrp.Rules{
+		Version: 3, VRID: 51, Addresses: []netip.Addr{v4}, Own: addresses("192.0.2.1"), Interval: time.Second, MinimumTTL: 255,
+		Checksum: vrrp.ChecksumAuto,
+	}
+	for _, tc := range []struct {
+		name, body string
+		vip        netip.Addr
+		change     func(*vrrp.Rules)
+	}{
+		{"multicast", multicast, v4, func(r *vrrp.Rules) { r.Multicast = true }},
+		{"unicast", unicast, v4, func(r *vrrp.Rules) { r.Sources = addresses("192.0.2.2") }},
+		{"keepalived's hop limit over IPv6 unicast", unicast, v6, func(r *vrrp.Rules) {
+			r.Addresses, r.Own, r.Sources, r.MinimumTTL = []netip.Addr{v6}, addresses("2001:db8::1"), addresses("2001:db8::2"), 64
+		}},
+		{"checksum", multicast + "election: {vrrp: {checksum: RFC9568}}\n", v4, func(r *vrrp.Rules) {
+			r.Multicast, r.Checksum = true, vrrp.ChecksumRFC9568
+		}},
+		{"password", multicast + "election: {vrrp: {version: 2, authentication: {type: Password, password: secret}}}\n", v4, func(r *vrrp.Rules) {
+			r.Multicast, r.Version = true, 2
+			r.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want := base
+			tc.change(&want)
+			v := view(t, tc.body)
+			wantEqual(t, want, v.Rules(tc.vip))
+			wantEqual(t, vrrp.Advertisement{
+				Version: want.Version, VRID: 51, Interval: time.Second, Addresses: want.Addresses, Authentication: want.Authentication,
+			}, v.Advertisement(tc.vip))
+		})
+	}
+}
+
+// keepalived refuses the checksum of RFC 9568 by default, so that it is sent only where it is asked for.
+func TestChecksumForm(t *testing.T) {
+	for checksum, want := range map[config.Checksum]vrrp.ChecksumForm{
+		config.ChecksumAuto: vrrp.ChecksumPseudo, config.ChecksumPseudo: vrrp.ChecksumPseudo, config.ChecksumRFC9568: vrrp.ChecksumNone,
+	} {
+		v := view(t, multicast)
+		v.Config.Election.VRRP.Checksum = checksum
+		if got := v.ChecksumForm(); got != want {
+			t.Errorf("%s is sent in form %v, want %v", checksum, got, want)
+		}
+	}
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+
+	"github.com/harbinger-ha/harbinger/pkg/membership"
+)
+
+// members has the newest view of the members. Reload and discovery change it, and one goroutine applies it: what both
+// change at the same moment cannot be applied in the wrong order.
+type members struct {
+	mu      sync.Mutex
+	view    membership.View
+	changed chan struct{} // a signal that is not taken yet says enough
+}
+
+func newMembers(view membership.View) *members {
+	return &members{view: view, changed: make(chan struct{}, 1)}
+}
+
+func (m *members) now() membership.View {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.view
+}
+
+func (m *members) change(f func(*membership.View)) {
+	m.mu.Lock()
+	f(&m.view)
+	m.mu.Unlock()
+	select {
+	case m.changed <- struct{}{}:
+	default:
+	}
+}
+
+// discover takes the apiservers of the cluster as backends, beside the configured ones, and as peers of unicast advertisements.
+func (s *Sidecar) discover(found []netip.AddrPort) {
+	s.members.change(func(v *membership.View) { v.Discovered = found })
+	s.log.Info("Backends discovered", "backends", found)
+}
+
+// followMembers gives the balancer, the sockets and the election every change of the members.
+func (s *Sidecar) followMembers(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.members.changed:
+		}
+		view := s.members.now()
+		s.supervisor.Apply(settings(view, ownAddresses()))
+		for _, p := range s.ports {
+			if err := p.follow(view); err != nil {
+				s.metrics.Failed("peers")
+				s.log.Error(err, "Peers not changed")
+			}
+		}
+		s.loop.Notify(ctx, view.Reconfigured())
+	}
+}
+
+// follow gives a unicast socket its new peers.
+func (p port) follow(view membership.View) error {
+	if !view.Unicast() {
+		return nil
+	}
+	return p.conn.SetPeers(view.Peers(p.vip))
+}
