@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // Resolver finds the hardware addresses that answer for an address. It repeats lost questions soon: the kernel takes the
@@ -144,8 +145,7 @@ func (p VIPProbe) attempt(ctx context.Context, vip netip.Addr) answer {
 
 // bind keeps a socket on the interface.
 func (p VIPProbe) bind(_, _ string, c syscall.RawConn) error {
-	var err error
-	return errors.Join(c.Control(func(fd uintptr) { err = syscall.BindToDevice(int(fd), p.Interface) }), err)
+	return socket.Control(c, func(fd int) error { return syscall.BindToDevice(fd, p.Interface) })
 }
 
 // What the error of a connection says about the host at the address. Every other error is this node's own: it has no route to

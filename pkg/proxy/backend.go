@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // A server is a backend with the connections that it has.
@@ -122,7 +124,7 @@ func keepAlive(conn *net.TCPConn, idle time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return control(conn, func(fd int) error {
+	return socket.ControlConn(conn, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout*idle/time.Millisecond))
 	})
 }

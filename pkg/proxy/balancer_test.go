@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 var errNotReady = errors.New("status 500")
@@ -83,7 +84,7 @@ func TestBalancerTriesTheNextBackend(t *testing.T) {
 func deafPort(t testing.TB) netip.AddrPort {
 	t.Helper()
 	ln := newListener(t)
-	must(t, control(ln, func(fd int) error { return unix.Listen(fd, 0) }))
+	must(t, socket.ControlConn(ln, func(fd int) error { return unix.Listen(fd, 0) }))
 	for {
 		conn, err := net.DialTimeout("tcp", ln.Address().String(), 200*time.Millisecond)
 		if err != nil {

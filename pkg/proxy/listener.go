@@ -4,7 +4,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"net"
 	"net/netip"
@@ -12,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // backlog is capped by net.core.somaxconn.
@@ -98,8 +99,8 @@ func (l *Listener) Close() error { return l.file.Close() }
 
 // refuse makes the kernel refuse connections to a listening socket, in whatever process it is open, and resets those
 // in its queue. The port stays taken: without SO_REUSEADDR nobody else can bind to it.
-func refuse(socket syscall.Conn) error {
-	return control(socket, func(fd int) error {
+func refuse(ln syscall.Conn) error {
+	return socket.ControlConn(ln, func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 0); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
@@ -111,26 +112,13 @@ func refuse(socket syscall.Conn) error {
 }
 
 // listen undoes refuse, and does no harm to a socket that listens already.
-func listen(socket syscall.Conn) error {
-	return control(socket, func(fd int) error {
+func listen(ln syscall.Conn) error {
+	return socket.ControlConn(ln, func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
 		return os.NewSyscallError("listen", unix.Listen(fd, backlog))
 	})
-}
-
-// control runs f on the file descriptor of a socket.
-func control(socket syscall.Conn, f func(fd int) error) error {
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("get file descriptor: %w", err)
-	}
-	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = f(int(fd)) }); err != nil {
-		return err
-	}
-	return failed
 }
 
 // ownDescriptors are those that a balancer needs beside its connections.

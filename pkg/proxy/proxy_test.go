@@ -20,6 +20,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // patience is far beyond all that a test waits for.
@@ -72,7 +73,7 @@ func newListener(t testing.TB) *Listener {
 func handOver(t testing.TB, ln *Listener) *net.TCPListener {
 	t.Helper()
 	var fd int
-	must(t, control(ln, func(original int) (err error) {
+	must(t, socket.ControlConn(ln, func(original int) (err error) {
 		fd, err = unix.FcntlInt(uintptr(original), unix.F_DUPFD_CLOEXEC, 0)
 		return err
 	}))

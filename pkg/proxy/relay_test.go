@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // connected returns both ends of a TCP connection.
@@ -191,7 +193,7 @@ func TestKeepAliveAsksTheKernel(t *testing.T) {
 		"interval":     {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 5},
 		"user timeout": {unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 60_000},
 	} {
-		must(t, control(conn, func(fd int) error {
+		must(t, socket.ControlConn(conn, func(fd int) error {
 			got, err := unix.GetsockoptInt(fd, option.level, option.name)
 			if got != option.want {
 				t.Errorf("%s is %d, want %d", name, got, option.want)

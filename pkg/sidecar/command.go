@@ -15,9 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // Commands come over the lock of the virtual router: an abstract unix socket, which only processes of this host reach, and of
@@ -97,17 +96,8 @@ func (l rootOnly) Accept() (net.Conn, error) {
 
 // allowed reports whether the other end is of this process's user, or of root.
 func allowed(conn net.Conn) bool {
-	raw, err := conn.(*net.UnixConn).SyscallConn()
-	if err != nil {
-		return false
-	}
-	uid := -1
-	err = raw.Control(func(fd uintptr) {
-		if c, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			uid = int(c.Uid)
-		}
-	})
-	return err == nil && (uid == 0 || uid == os.Geteuid())
+	user, err := socket.PeerUser(conn.(*net.UnixConn))
+	return err == nil && (user == 0 || user == os.Geteuid())
 }
 
 // RequestHandover asks the sidecar of a virtual router on this host to hand over. It returns when the move has begun.

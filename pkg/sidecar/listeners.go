@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/steer"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
@@ -36,7 +34,7 @@ func (s *Sidecar) openListeners() error {
 		return fmt.Errorf("open status endpoint (status.bindAddress): %w", err)
 	}
 	s.atEnd(s.status.Close)
-	freebind := net.ListenConfig{Control: setFreebind}
+	freebind := net.ListenConfig{Control: socket.FreeBind}
 	var bound []netip.Addr
 	for _, vip := range s.members.now().VirtualAddresses() {
 		bound = append(bound, vip, s.link.Primary(vip))
@@ -110,20 +108,4 @@ func (c learningConn) Receive() (vrrp.Packet, bool, error) {
 
 func (s *Sidecar) serveIdentity(ctx context.Context, ln net.Listener) error {
 	return probe.ServeIdentity(ctx, ln, s.identity)
-}
-
-// setFreebind lets a socket listen on an address that this host does not have yet.
-func setFreebind(network, _ string, raw syscall.RawConn) error {
-	var failed error
-	err := raw.Control(func(fd uintptr) {
-		if network == "tcp6" {
-			failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1)
-			return
-		}
-		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
-	})
-	if err != nil {
-		return err
-	}
-	return failed
 }

@@ -8,12 +8,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // lookup steers with a program that the kernel runs when it looks up the listening socket of a new connection. The link
@@ -157,7 +158,7 @@ func (l *lookup) enable() error {
 }
 
 func (l *lookup) put(f Frontend) error {
-	return onSocket(f.Listener, func(fd uintptr) error {
+	return socket.ControlConn(f.Listener, func(fd int) error {
 		return l.sockets.Put(newLookupKey(f.VIP), uint64(fd))
 	})
 }
@@ -178,17 +179,4 @@ func (l *lookup) close() error {
 		failed = l.link.Close()
 	}
 	return errors.Join(failed, l.program.Close(), l.sockets.Close())
-}
-
-// onSocket runs f on the file descriptor of a socket.
-func onSocket(socket syscall.Conn, f func(fd uintptr) error) error {
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	if err := raw.Control(func(fd uintptr) { failed = f(fd) }); err != nil {
-		return err
-	}
-	return failed
 }

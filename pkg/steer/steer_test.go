@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 const patience = 10 * time.Second
@@ -294,12 +295,12 @@ func TestSteeringOfASocketThatStopsListening(t *testing.T) {
 	defer ln.Close()
 	defer steering.Close()
 	must(t, steering.Enable())
-	must(t, onSocket(ln, func(fd uintptr) error { return unix.Shutdown(int(fd), unix.SHUT_RDWR) }))
+	must(t, socket.ControlConn(ln, func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }))
 	want(t, s.client, netip.AddrPortFrom(vip4, 6443), "apiserver")
 	if err := steering.Enable(); err == nil {
 		t.Error("a socket that does not listen was accepted")
 	}
-	must(t, onSocket(ln, func(fd uintptr) error { return unix.Listen(int(fd), 10) }))
+	must(t, socket.ControlConn(ln, func(fd int) error { return unix.Listen(fd, 10) }))
 	greet(t, ln, "balancer")
 	must(t, steering.Enable())
 	want(t, s.client, netip.AddrPortFrom(vip4, 6443), "balancer")

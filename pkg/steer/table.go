@@ -13,6 +13,8 @@ import (
 	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 const tableName = "harbinger_steer"
@@ -161,9 +163,9 @@ func (r natRule) expressions() []expr.Any {
 func equal(data []byte) *expr.Cmp { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: data} }
 
 // localPort returns the port that a socket is bound to.
-func localPort(socket syscall.Conn) (port uint16, err error) {
-	err = onSocket(socket, func(fd uintptr) error {
-		address, err := unix.Getsockname(int(fd))
+func localPort(ln syscall.Conn) (port uint16, err error) {
+	err = socket.ControlConn(ln, func(fd int) error {
+		address, err := unix.Getsockname(fd)
 		switch address := address.(type) {
 		case *unix.SockaddrInet4:
 			port = uint16(address.Port)

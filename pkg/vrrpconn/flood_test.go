@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -190,9 +191,10 @@ func checkReasons(t *testing.T, d *drops, sent map[string]int) {
 func needFullQueue(t *testing.T, c *Conn) {
 	t.Helper()
 	var size int
-	var err error
-	must(t, c.raw.Control(func(fd uintptr) { size, err = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF) }))
-	must(t, err)
+	must(t, socket.Control(c.raw, func(fd int) (err error) {
+		size, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+		return err
+	}))
 	if size < receiveBuffer {
 		t.Fatalf("receive buffer of %d bytes: this test needs root, or net.core.rmem_max of %d", size, receiveBuffer)
 	}

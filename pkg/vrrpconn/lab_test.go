@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -168,13 +169,7 @@ func receive(t *testing.T, c *Conn) vrrp.Packet {
 
 // inject sends any bytes as the payload of a packet.
 func inject(c *Conn, payload []byte, to netip.Addr) error {
-	var failed error
-	if err := c.raw.Control(func(fd uintptr) {
-		failed = unix.Sendmsg(int(fd), payload, c.source, c.sockaddr(to), 0)
-	}); err != nil {
-		return err
-	}
-	return failed
+	return socket.Control(c.raw, func(fd int) error { return unix.Sendmsg(fd, payload, c.source, c.sockaddr(to), 0) })
 }
 
 // drops counts the packets that a Conn did not accept.

@@ -48,10 +48,10 @@ func newReader() *reader {
 
 // next reads one packet; the error is EAGAIN when none is queued. It makes the system call itself as unix.Recvmsg allocates
 // an address for each packet.
-func (r *reader) next(fd uintptr) error {
+func (r *reader) next(fd int) error {
 	r.header.Namelen = unix.SizeofSockaddrInet6
 	r.header.SetControllen(len(r.control))
-	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&r.header)), unix.MSG_DONTWAIT)
+	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.header)), unix.MSG_DONTWAIT)
 	if errno != 0 {
 		return errno
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -24,9 +25,12 @@ const queueCapacity = 16384
 // began: one that was frozen hears its successor behind whatever came before. And no flood keeps it from its timers, even
 // one that comes faster than it is read. The error is net.ErrClosed after Close.
 func (c *Conn) Receive() (p vrrp.Packet, ok bool, err error) {
-	closed := c.raw.Control(func(fd uintptr) { ok, err = c.receive(fd) })
+	err = socket.Control(c.raw, func(fd int) error {
+		ok, err = c.receive(fd)
+		return err
+	})
 	c.reportOverflow()
-	if err := errors.Join(closed, err); !ok || err != nil {
+	if !ok || err != nil {
 		return vrrp.Packet{}, false, err
 	}
 	p = c.in.packet
@@ -35,7 +39,7 @@ func (c *Conn) Receive() (p vrrp.Packet, ok bool, err error) {
 }
 
 // receive leaves the next accepted packet in the reader.
-func (c *Conn) receive(fd uintptr) (bool, error) {
+func (c *Conn) receive(fd int) (bool, error) {
 	for c.taken < queueCapacity {
 		err := c.in.next(fd)
 		if errors.Is(err, unix.EAGAIN) {

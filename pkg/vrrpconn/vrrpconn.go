@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -49,9 +50,8 @@ type Conn struct {
 
 // Listen opens the socket. It needs CAP_NET_RAW and CAP_NET_ADMIN.
 func Listen(cfg Config) (*Conn, error) {
-	var failed error
 	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return errors.Join(raw.Control(func(fd uintptr) { failed = configure(int(fd), cfg) }), failed)
+		return socket.Control(raw, func(fd int) error { return configure(fd, cfg) })
 	}}
 	network := fmt.Sprintf("ip4:%d", vrrp.Protocol)
 	if cfg.Source.Is6() {
@@ -116,15 +116,15 @@ func sourceMessage(cfg Config) []byte {
 func (c *Conn) Send(a vrrp.Advertisement) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var errs []error
-	err := c.raw.Control(func(fd uintptr) {
+	return socket.Control(c.raw, func(fd int) error {
+		var errs []error
 		for _, to := range c.destinations {
-			if err := c.sendTo(int(fd), a, to); err != nil {
+			if err := c.sendTo(fd, a, to); err != nil {
 				errs = append(errs, fmt.Errorf("send to %s: %w", to, err))
 			}
 		}
+		return errors.Join(errs...)
 	})
-	return errors.Join(append(errs, err)...)
 }
 
 // sendTo makes the checksum here for IPv6 too. Were it left to the kernel (IPV6_CHECKSUM), the kernel would check it on

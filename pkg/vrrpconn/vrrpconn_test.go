@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -139,15 +140,14 @@ func TestRefusedIsCounted(t *testing.T) {
 			must(t, inject(sender, damaged, to))
 			must(t, inject(sender, nil, to))
 			must(t, inject(sender, make([]byte, 9000), to)) // longer than the reader's memory
-			must(t, sender.raw.Control(func(fd uintptr) {
-				err = errors.Join(
-					unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TTL, 254), unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, 254))
+			must(t, socket.Control(sender.raw, func(fd int) error {
 				if m.ipv6 {
-					err = errors.Join(
-						unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, 254), unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 254))
+					return errors.Join(
+						unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, 254), unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 254))
 				}
+				return errors.Join(
+					unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TTL, 254), unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, 254))
 			}))
-			must(t, err)
 			must(t, sender.Send(m.advertisement(100)))
 			must(t, lab.Until(5*time.Second, "4 packets are refused", func() bool {
 				_, ok, err := receiver.Receive()

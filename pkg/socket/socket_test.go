@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package socket_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
+)
+
+func TestControlReturnsTheErrorOfItsFunction(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	want := errors.New("of the function")
+	if err := socket.ControlConn(ln.(*net.TCPListener), func(fd int) error {
+		if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil {
+			t.Errorf("not the file descriptor of the socket: %v", err)
+		}
+		return want
+	}); err != want {
+		t.Errorf("got %v, want %v", err, want)
+	}
+}
+
+func TestControlOfAClosedSocketRunsNothing(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	ln.Close()
+	ran := false
+	if err := socket.ControlConn(ln.(*net.TCPListener), func(int) error { ran = true; return nil }); err == nil || ran {
+		t.Errorf("ran: %v, error %v", ran, err)
+	}
+	if err := socket.ControlConn(new(net.TCPConn), nil); err == nil {
+		t.Error("no error for a connection without a file descriptor")
+	}
+}
+
+// The addresses are reserved for documentation: no host has them.
+func TestFreeBind(t *testing.T) {
+	for _, address := range []string{"192.0.2.1:0", "[2001:db8::1]:0"} {
+		if ln, err := net.Listen("tcp", address); err == nil {
+			ln.Close()
+			t.Fatalf("this host has %s, or ip_nonlocal_bind is set", address)
+		}
+		lc := net.ListenConfig{Control: socket.FreeBind}
+		ln, err := lc.Listen(t.Context(), "tcp", address)
+		if err != nil {
+			t.Errorf("%s: %v", address, err)
+			continue
+		}
+		ln.Close()
+	}
+}
+
+func TestPeerUser(t *testing.T) {
+	ln := listen(t, "unix", "@harbinger-test-peer-user")
+	client, err := net.Dial("unix", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	conn, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if user, err := socket.PeerUser(conn.(*net.UnixConn)); err != nil || user != os.Geteuid() {
+		t.Errorf("user %d, %v, want %d", user, err, os.Geteuid())
+	}
+	tcp := listen(t, "tcp", "127.0.0.1:0")
+	tcp.Close()
+	if _, err := socket.PeerUser(tcp.(*net.TCPListener)); err == nil {
+		t.Error("a closed socket has a user at the other end")
+	}
+}
+
+func listen(t *testing.T, network, address string) net.Listener {
+	t.Helper()
+	ln, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return ln
+}
