@@ -72,7 +72,7 @@ var owners = map[string][]string{
 }
 
 // pureTools are tools that are held to what holds for the pure layers.
-var pureTools = []string{"e2e/observe"}
+var pureTools = []string{"e2e/observe", "e2e/promise"}
 
 // impure are the standard packages that the pure layers may not import.
 var impure = []string{"net", "os", "syscall", "context", "sync", "log", "math/rand"}

@@ -31,6 +31,8 @@ type table struct {
 
 var tables = []table{
 	{"config-reference", configuration},
+	{"failure-table", failures},
+	{"promises", promises},
 }
 
 func main() {

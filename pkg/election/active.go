@@ -28,7 +28,7 @@ func (e *Election) becomeActive(reason string) {
 
 // refreshEvery leaves two refreshes to be missed before the addresses expire.
 func (e *Election) refreshEvery() time.Duration {
-	return min(e.cfg.AdvertisementInterval/2, e.cfg.Lifetime/4)
+	return RefreshInterval(e.cfg.AdvertisementInterval, e.cfg.Lifetime)
 }
 
 // advertise keeps the refreshes in step: how long a kernel may keep the addresses of a dead holder counts from its last

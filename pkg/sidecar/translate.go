@@ -15,13 +15,9 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// lifetime is how long the kernel keeps the virtual addresses without a refresh. It counts in whole seconds and may keep
-// them up to a second longer, which must end before another node could take over: 3 advertisement intervals at the least.
+// lifetime is how long the kernel keeps the virtual addresses without a refresh.
 func lifetime(cfg *config.HarbingerConfiguration) time.Duration {
-	if cfg.Election.VRRP.AdvertisementInterval < time.Second {
-		return time.Second
-	}
-	return 2 * time.Second
+	return election.Lifetime(cfg.Election.VRRP.AdvertisementInterval)
 }
 
 var modes = map[config.Mode]election.Mode{

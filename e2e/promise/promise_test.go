@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package promise
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+)
+
+const (
+	slow = time.Second
+	fast = 100 * time.Millisecond
+)
+
+func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
+
+// TestBoundsStayStrict holds each bound, wherever it is judged, at or below what was once promised there. A row may become
+// smaller, never larger.
+func TestBoundsStayStrict(t *testing.T) {
+	for _, test := range []struct {
+		promise                      Promise
+		in                           Environment
+		interval                     time.Duration
+		outage, nobody, live, kernel time.Duration
+		moves                        int
+	}{
+		{PlannedStop, StandIns, slow, ms(100), Unbounded, ms(1050), ms(3100), Any},
+		{PlannedStop, StandIns, fast, ms(100), Unbounded, ms(150), ms(2100), Any},
+		{Kill, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{Kill, StandIns, fast, ms(2600), Unbounded, ms(150), ms(2100), Any},
+		{Freeze, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{Freeze, StandIns, fast, ms(2600), Unbounded, ms(150), ms(2100), Any},
+		{HostLoss, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{HostLoss, StandIns, fast, ms(500), Unbounded, ms(150), ms(2100), Any},
+		{APIServerDeath, StandIns, slow, ms(1000), Unbounded, ms(1050), ms(3100), Any},
+		{BalancerCrash, StandIns, slow, ms(1000), Unbounded, ms(1050), ms(3100), Any},
+		{HolderDistress, StandIns, slow, ms(8000), Unbounded, ms(1050), Unbounded, Any},
+		{Deleted, StandIns, slow, Unbounded, ms(1000), Unbounded, Unbounded, Any},
+		{Alone, StandIns, slow, ms(5000), Unbounded, Unbounded, Unbounded, Any},
+		{Healed, StandIns, slow, Unbounded, Unbounded, ms(1050), Unbounded, Any},
+		{HealedFiltered, StandIns, slow, Unbounded, Unbounded, ms(6500), Unbounded, Any},
+
+		{PlannedStop, Lab, slow, ms(100), ms(100), ms(1050), ms(1050), 1},
+		{Kill, Lab, slow, ms(4000), Unbounded, ms(1050), ms(3100), 1},
+		{Freeze, Lab, slow, ms(4000), Unbounded, ms(1050), ms(3100), 1},
+		{HostLoss, Lab, slow, ms(5300), Unbounded, ms(1050), ms(3100), 1},
+		{Unreachable, Lab, slow, ms(15500), Unbounded, ms(1050), ms(3100), 1},
+		{Filtered, Lab, slow, ms(1000), 0, 0, 0, 0},
+		{LeaseLost, Lab, slow, ms(1000), 0, 0, 0, 0},
+		{Forged, Lab, slow, ms(1000), 0, 0, 0, 0},
+		{Discovery, Lab, slow, ms(1000), 0, 0, 0, 0},
+		{NoAPI, Lab, slow, Unbounded, 0, 0, 0, 0},
+		{Restored, Lab, slow, Unbounded, 0, 0, 0, 0},
+		{Healed, Lab, slow, Unbounded, Unbounded, ms(1050), ms(3100), Any},
+		{HealedFiltered, Lab, slow, Unbounded, Unbounded, ms(6500), ms(6500), Any},
+
+		{PlannedStop, Kind, slow, ms(900), Unbounded, ms(1050), ms(4100), Any},
+		{Kill, Kind, slow, ms(5300), Unbounded, ms(1050), ms(4100), Any},
+		{HostHangs, Kind, slow, ms(5300), Unbounded, ms(1050), ms(4100), Any},
+		{HostLoss, Kind, slow, ms(5300), Unbounded, ms(1050), ms(4100), Any},
+		{APIServerDeath, Kind, slow, ms(1000), Unbounded, ms(1050), ms(4100), 0},
+		{ColdStart, Kind, slow, ms(10_000), Unbounded, Unbounded, Unbounded, Any},
+		{Alone, Kind, slow, ms(5000), Unbounded, Unbounded, Unbounded, Any},
+	} {
+		t.Run(fmt.Sprintf("%s in %s at %v", test.promise.Name, test.in.Name, test.interval), func(t *testing.T) {
+			got := test.promise.In(test.in, At(test.interval))
+			if got.Outage > test.outage || got.Nobody > test.nobody || got.Live > test.live || got.Kernel > test.kernel || got.Moves > test.moves {
+				t.Errorf("limits %+v, want at most outage %v, nobody %v, live %v, kernel %v, moves %d",
+					got, test.outage, test.nobody, test.live, test.kernel, test.moves)
+			}
+		})
+	}
+}
+
+// TestValues holds formulas and their values, so that a change of a constant of the election is seen for what it promises.
+func TestValues(t *testing.T) {
+	for _, test := range []struct {
+		of         Formula
+		text       string
+		slow, fast string
+	}{
+		{PlannedStop.Outage, "0.1 s", "0.1 s", "0.1 s"},
+		{Kill.Outage, "max(3 A + skew + A/10, A − r + L + 1.1 s + P) + 0.05 s", "3.95 s", "2.3 s"},
+		{HostHangs.Outage, "max(3 A + skew + A/10 + E, A − r + L + 1.1 s + P) + 0.05 s", "5.16 s", "2.3 s"},
+		{HostLoss.Outage, "3 A + skew + A/10 + E + 0.05 s", "5.16 s", "1.83 s"},
+		{Unreachable.Outage, "3 A + skew + A/10 + 8 s + 2 T + R + T + 0.3 s + P + 0.05 s", "15.46 s", "11.93 s"},
+		{Kill.Live, "A + 0.05 s", "1.05 s", "0.15 s"},
+		{Kill.Kernel, "L + 1.1 s", "3.1 s", "2.1 s"},
+		{HealedFiltered.Live, "6.5 s", "6.5 s", "6.5 s"},
+		{APIServerDeath.Outage, "C", "1 s", "1 s"},
+	} {
+		if got := test.of.String(); got != test.text {
+			t.Errorf("formula %q, want %q", got, test.text)
+		}
+		if s, f := Seconds(test.of.At(At(slow))), Seconds(test.of.At(At(fast))); s != test.slow || f != test.fast {
+			t.Errorf("%s is %s and %s, want %s and %s", test.of, s, f, test.slow, test.fast)
+		}
+	}
+	var none Formula
+	if none.Promised() || none.At(At(slow)) != Unbounded {
+		t.Error("the zero formula promises something")
+	}
+}
+
+// TestSettingIsTheDefault holds that the table is evaluated at the default configuration.
+func TestSettingIsTheDefault(t *testing.T) {
+	var c v1alpha1.HarbingerConfiguration
+	v1alpha1.SetDefaults_HarbingerConfiguration(&c)
+	checks := c.HealthCheck
+	want := Setting{
+		Interval: c.Election.VRRP.AdvertisementInterval.Duration, Lifetime: 2 * time.Second,
+		Renew:     c.Election.Lease.RenewInterval.Duration,
+		Detection: time.Duration(checks.FailureThreshold)*checks.Interval.Duration + checks.Timeout.Duration,
+		Connect:   c.LoadBalancer.Timeouts.Connect.Duration, Priority: uint8(*c.Election.VRRP.Priority), Etcd: true,
+	}
+	if got := At(want.Interval); got != want {
+		t.Errorf("setting %+v, want the default %+v", got, want)
+	}
+}
+
+// TestAllowancesHaveAReason holds that an environment adds nothing without saying why.
+func TestAllowancesHaveAReason(t *testing.T) {
+	for _, e := range []Environment{StandIns, Lab, Kind} {
+		for class, a := range e.Outage {
+			if !a.Promised() || a.Reason == "" {
+				t.Errorf("%s: the allowance of class %d has no formula or no reason", e.Name, class)
+			}
+		}
+		if e.Kernel.Promised() != (e.Kernel.Reason != "") {
+			t.Errorf("%s: the allowance of the kernel lacks its formula or its reason", e.Name)
+		}
+	}
+}
+
+// TestPromisesAreHeld holds that the names in the table are different, and that each test which it names exists.
+func TestPromisesAreHeld(t *testing.T) {
+	known := testNames(t)
+	seen := map[string]bool{}
+	for _, p := range Table() {
+		if seen[p.Name] || p.Name == "" || p.Happens == "" || p.Does == "" {
+			t.Errorf("promise %q is there twice, or lacks a name or a sentence", p.Name)
+		}
+		seen[p.Name] = true
+		for _, name := range p.Tests {
+			if !known[name] {
+				t.Errorf("%s names the test %s, which does not exist", p.Name, name)
+			}
+		}
+	}
+	for name := range seen {
+		if p, ok := Named(name); !ok || p.Name != name {
+			t.Errorf("the promise %q is not found by its name", name)
+		}
+	}
+	if _, ok := Named("nothing"); ok {
+		t.Error("a promise is found that nobody made")
+	}
+}
+
+// testNames returns the names of all test functions of the repository.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, folder := range []string{"pkg", "e2e"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", folder), func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !regexp.MustCompile(`_test\.go$`).MatchString(path) {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			for _, match := range function.FindAllStringSubmatch(string(content), -1) {
+				names[match[1]] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
+}

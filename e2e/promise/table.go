@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package promise
+
+import (
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/election"
+)
+
+// Bounds that several promises share.
+var (
+	// nothing may change; the clients have their own bound.
+	unmoved = Bounds{Nobody: fixed(0), Live: fixed(0), Kernel: fixed(0), Moves: 0}
+	served  = bound(connect, unmoved)
+
+	onlyLive = sum(interval, delay)                                  // S1 of the invariants of the election
+	onlyDead = sum(lifetime, fixed(election.KernelSlack))            // S3
+	filtered = fixed(election.AnnounceEvery + 1500*time.Millisecond) // S2
+
+	planned  = Bounds{Outage: fixed(2 * Delay), Nobody: fixed(2 * Delay), Live: onlyLive, Kernel: onlyLive, Moves: 1}
+	takeover = Bounds{Live: onlyLive, Kernel: onlyDead, Moves: 1}
+	silenced = bound(sum(longest(sum(down, turns), sum(kept, probe)), delay), takeover)
+)
+
+// bound returns bounds with an outage.
+func bound(outage Formula, b Bounds) Bounds {
+	b.Outage = outage
+	return b
+}
+
+// The promises, in the order of the failure table.
+var (
+	PlannedStop = Promise{
+		Name: "planned stop", Class: Planned, Bounds: planned,
+		Happens: "planned stop, drain, upgrade of the pod, `harbinger handover`",
+		Does:    "says priority 0, serves on until it hears its successor, then lets connections drain",
+		Tests:   []string{"TestRollingRestart", "TestBothFamiliesMoveTogether", "TestPlannedStopMakesBeforeItBreaks"},
+	}
+	Kill = Promise{
+		Name: "kill", Class: Takeover, Bounds: silenced,
+		Happens: "kill -9 or crash of everything on the holder",
+		Does: "the kernel drops the address within " + Seconds(onlyDead.At(At(time.Second))) +
+			" of its last refresh; a Backup takes over after 3 intervals and its skew time",
+		Tests: []string{"TestFaultsOfTheHolder", "TestBothFamiliesMoveTogether"},
+	}
+	Freeze = Promise{
+		Name: "freeze", Class: Takeover, Bounds: silenced,
+		Happens: "freeze of the holder's processes (SIGSTOP)",
+		Does:    "the same; thawed, it hears the wire before it speaks and steps down",
+		Tests:   []string{"TestFaultsOfTheHolder", "TestThawHearsBeforeItSpeaks"},
+	}
+	HostHangs = Promise{
+		Name: "host hangs", Class: HostLost, Bounds: bound(sum(longest(sum(down, turns, etcd), sum(kept, probe)), delay), takeover),
+		Happens: "the holder's host hangs, its VM is paused",
+		Does:    "the same; its member of etcd is gone too, and the Lease may be unreadable for two questions",
+	}
+	HostLoss = Promise{
+		Name: "host lost", Class: HostLost, Bounds: bound(sum(down, turns, etcd, delay), takeover),
+		Happens: "power off, cut cable",
+		Does:    "a Backup takes over after 3 intervals and its skew time; a holder that loses its carrier drops the address at once",
+		Tests:   []string{"TestFaultsOfTheHolder", "TestSilentCutOfTheHolder"},
+	}
+	BalancerCrash = Promise{
+		Name: "balancer crash", Bounds: served,
+		Happens: "crash of the balancer",
+		Does:    "the keeper holds the listening sockets: connections wait in the queue for the next balancer",
+		Tests:   []string{"TestFaultsOfTheHolder", "TestCrashRefusesNoConnection"},
+	}
+	BalancerHang = Promise{
+		Name: "balancer hang", Bounds: unmoved,
+		Happens: "hung balancer",
+		Does:    "without a report for 2 s it is killed and started again",
+		Tests:   []string{"TestHungBalancerIsReplaced"},
+	}
+	APIServerDeath = Promise{
+		Name: "apiserver death", Bounds: served,
+		Happens: "an apiserver dies",
+		Does: "its sessions are closed; a dial that fails goes to the next backend, and so does, once, a connection without an " +
+			"answer that has brought no more than its TLS ClientHello; the address stays",
+		Tests: []string{"TestFaultsOfTheHolder", "TestDeathOfABackendFailsFewConnections", "TestBalancerTriesTheNextBackend"},
+	}
+	BackendHostLoss = Promise{
+		Name: "backend host lost", Bounds: unmoved,
+		Happens: "the host of an apiserver dies or hangs",
+		Does: "the same; a dial waits 250 ms before another backend is dialled in parallel. A backend that leaves a client without " +
+			"an answer for 500 ms, and that of a holder whose address was taken over in silence, is left out and checked at once",
+		Tests: []string{"TestDeathOfABackendFailsFewConnections", "TestBalancerDoesNotWaitForABackendThatLetsItWait"},
+	}
+	HolderDistress = Promise{
+		Name: "holder in distress", Class: Takeover,
+		Bounds: Bounds{
+			Outage: sum(detection, fixed(election.DistressAfter), fixed(election.DistressPatience), skew, turns, probe, delay),
+			Live:   onlyLive, Kernel: onlyLive, Moves: 1,
+		},
+		Happens: "no healthy backend on the holder",
+		Does:    "it advertises 1 to 10: a host with one takes over, also with `--nopreempt`",
+		Tests:   []string{"TestHolderWithoutBackendsGivesWay"},
+	}
+	AllDistress = Promise{
+		Name: "distress everywhere", Bounds: unmoved,
+		Happens: "no healthy backend anywhere",
+		Does:    "the address stays; connections are refused by the kernel, nothing hangs",
+		Tests:   []string{"TestWithoutBackendConnectionsAreRefusedAtOnce", "TestRow8DistressDoesNotPreempt"},
+	}
+	Filtered = Promise{
+		Name: "filtered", Bounds: served,
+		Happens: "protocol 112 filtered",
+		Does: "the probe finds the holder serving, the Lease that it renews: no takeover, an alarm, `splitSuspected` in the " +
+			"status",
+		Tests: []string{"TestFilteredAdvertsMoveNothing", "TestAdvertsFilteredOneWayMoveNothing"},
+	}
+	Unreachable = Promise{
+		Name: "unreachable", Class: HostLost,
+		Bounds:  bound(sum(down, turns, fixed(election.SeizeAfter), questions, seized, probe, delay), takeover),
+		Happens: "address unreachable on the holder, its API alive",
+		Does: "after " + Seconds(election.SeizeAfter) + " of silence beside a fresh Lease another host seizes the Lease, waits " +
+			Seconds(seized.At(At(time.Second))) + ", and takes the address",
+		Tests: []string{"TestSeizure"},
+	}
+	Healed = Promise{
+		Name: "healed", Bounds: Bounds{Live: onlyLive, Kernel: onlyDead, Moves: Any},
+		Happens: "both hosts held it (partition healed, a paused VM woke up), packets are lost",
+		Does:    "the newer claim of the Lease stays; without one, priority, then address decide; the winner announces again",
+		Tests:   []string{"TestSilentCutOfTheHolder", "TestPartitionOfThreeNodes", "TestColdStartOfAll", "TestLossOfPackets"},
+	}
+	HealedFiltered = Promise{
+		Name: "healed, filtered", Bounds: Bounds{Live: filtered, Kernel: filtered, Moves: Any},
+		Happens: "the same, while protocol 112 stays filtered",
+		Does:    "ARP tells the hosts apart",
+		Tests:   []string{"TestHealedPartitionWithoutAdverts", "TestColdStartOfAllWithoutAdverts"},
+	}
+	ForeignHolder = Promise{
+		Name: "foreign holder", Bounds: Bounds{Live: fixed(0), Kernel: fixed(0), Moves: 0},
+		Happens: "a foreign host has the address",
+		Does:    "never taken: state Conflict, not ready, an alarm with the hardware address",
+		Tests:   []string{"TestForeignHolderIsNotOusted", "TestAddressOfAnotherClusterIsNotTaken"},
+	}
+	ForeignClaim = Promise{
+		Name: "foreign claim", Bounds: Bounds{Nobody: fixed(0), Moves: 0},
+		Happens: "a foreign host takes it later",
+		Does:    "defended by gratuitous ARP, an alarm",
+		Tests:   []string{"TestAddressIsDefendedAgainstALateForeignHost"},
+	}
+	Deleted = Promise{
+		Name: "deleted", Bounds: Bounds{Nobody: fixed(time.Second), Live: fixed(0), Kernel: fixed(0), Moves: 1},
+		Happens: "the address is deleted by hand",
+		Does:    "added again and announced",
+		Tests:   []string{"TestAddressDeletedByHandIsRepaired"},
+	}
+	NoAPI = Promise{
+		Name: "no API", Bounds: unmoved,
+		Happens: "the API or etcd is down, hangs, is slow, forbids",
+		Does:    "the holder stays, whatever the priorities; VRRP alone elects until it is back (`arbiter` in the status)",
+		Tests:   []string{"TestHolderWithoutAPIKeepsItsClaim"},
+	}
+	LeaseLost = Promise{
+		Name: "Lease lost", Bounds: served,
+		Happens: "the Lease is deleted, or the credentials for it",
+		Does:    "the holder writes it again with a newer epoch; the address stays",
+	}
+	Restored = Promise{
+		Name: "restored", Bounds: unmoved,
+		Happens: "etcd is restored from a snapshot",
+		Does:    "the same",
+	}
+	Forged = Promise{
+		Name: "forged", Bounds: served,
+		Happens: "garbage or forged advertisements",
+		Does:    "refused, counted by reason, the last source shown in the status",
+		Tests:   []string{"TestFloodOfGarbageMovesNothing"},
+	}
+	Alone = Promise{
+		Name: "first start", Class: Stays, Bounds: Bounds{Outage: sum(longestDown, fixed(time.Second)), Live: fixed(0), Kernel: fixed(0), Moves: 1},
+		Happens: "the first host starts, alone",
+		Does:    "listens, probes, and takes the address",
+		Tests:   []string{"TestAloneAnnouncesWithinFiveSeconds", "TestWalk"},
+	}
+	ColdStart = Promise{
+		Name: "cold start", Class: Start, Bounds: Bounds{Outage: Alone.Outage, Live: onlyLive, Kernel: onlyLive, Moves: Any},
+		Happens: "all hosts start at once",
+		Does:    "one of them takes the address, with or without the API",
+		Tests:   []string{"TestColdStartOfAll", "TestKind"},
+	}
+	Discovery = Promise{
+		Name: "discovery", Bounds: served,
+		Happens: "a control-plane node joins",
+		Does:    "its apiserver gets connections within " + Seconds(DiscoveryTime) + ", and no file of another host changes",
+	}
+)
+
+// DiscoveryTime is within what a new apiserver gets its first connection, from when it is ready.
+const DiscoveryTime = 5 * time.Second
+
+// Loads on the API of a whole cluster in the steady state, in requests a second, and the part of a time full of faults in
+// which a client is answered within a second.
+const (
+	MostWrites  = 1.2
+	LeastWrites = 0.5 // fewer mean that nobody renews the Lease
+	MostReads   = 2
+	Available   = 0.99
+)
+
+// Table returns all promises.
+func Table() []Promise {
+	return []Promise{
+		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, APIServerDeath, BackendHostLoss,
+		HolderDistress, AllDistress, Filtered, Unreachable, Healed, HealedFiltered, ForeignHolder, ForeignClaim, Deleted,
+		NoAPI, LeaseLost, Restored, Forged, Alone, ColdStart, Discovery,
+	}
+}
