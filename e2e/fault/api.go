@@ -130,7 +130,7 @@ func bootstrapRow() Row {
 		}); err != nil {
 			return m, err
 		}
-		if span := s.Holders.Dual(start); span.Length() > dualLive {
+		if span := s.Holders.Since(start).Shared().Longest(); span.Length() > dualLive {
 			s.expect(fmt.Errorf("at the start the address was on %s, bound %s", span, dualLive))
 		}
 		return s.measure(s.beBorn)

@@ -59,7 +59,7 @@ func fault(f trial.Fault, k kind, outage time.Duration) Row {
 		if err != nil {
 			return m, err
 		}
-		m.outage = max(r.Outage.Longest, r.RepairOutage.Longest)
+		m.outage = max(r.Outage.Length(), r.RepairOutage.Length())
 		m.held = r.Held.Length()
 		s.expect(s.awaitArbiter(byLease, findTime))
 		return m, nil

@@ -80,11 +80,12 @@ const worthNoting = 200 * time.Millisecond
 func (s *stage) measure(do func() error, apart ...string) (m sample, err error) {
 	start := time.Now()
 	err = do()
-	m.outage = s.Client.Outage(start).Longest
-	m.gone = s.Holders.Gap(start).Length()
-	m.held = s.Holders.Dual(start, apart...).Length()
-	m.answered = s.Answers.Dual(start).Length()
-	m.moves = s.Holders.Gained(start)
+	held := s.Holders.Since(start)
+	m.outage = s.Client.Outage(start).Length()
+	m.gone = held.Vacant().Longest().Length()
+	m.held = s.Holders.Since(start, apart...).Shared().Longest().Length()
+	m.answered = s.Answers.Since(start).Shared().Longest().Length()
+	m.moves = held.Gained()
 	if stalled := s.Control.Stalled(start, time.Now()); stalled > worthNoting {
 		s.note("the machine stalled for %s s, which the times leave out", seconds(stalled))
 	}

@@ -40,10 +40,10 @@ func (s *stage) underLoad(do func() error) (m sample, err error) {
 	start := time.Now()
 	m, err = s.measure(do)
 	client.Stop()
-	outage := client.Outage(start)
-	m.outage = outage.Longest
+	outage, available := client.Outage(start), client.Availability(start)
+	m.outage = outage.Length()
 	if outage.Failed > 0 {
-		s.note("%d of %d connections failed, the last with: %v", outage.Failed, outage.Attempts, outage.LastError)
+		s.note("%d of %d connections failed; the longest outage was %v", available.Failed(), available.Requests, outage)
 	}
 	return m, err
 }

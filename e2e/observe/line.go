@@ -21,6 +21,9 @@ const (
 	Write   Op = "write"   // of one ConfigMap, over a kept connection
 )
 
+// Connect is a request of a client in a lab: one on a new connection.
+const Connect Op = "connect"
+
 // What else a witness writes down.
 const (
 	Watch     Op = "watch"     // OK: an event, with key, value and version; not OK: the stream broke
@@ -37,6 +40,7 @@ type Line struct {
 	Op    Op
 	OK    bool
 	Err   string
+	Host  string // name of the host that answered, where it is known; not written
 	Key   string // name of an object
 	Value string // what is in it
 	// RV is the resourceVersion of the object: of a write that succeeded, the one it made.

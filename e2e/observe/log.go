@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package observe reads what a witness, the kernels of the hosts and a listener on the network wrote down while a cluster went
-// through faults, and says what it means: outages, lost writes, interrupted watches, and who had the virtual IP when. It reads
-// no clock, and opens nothing.
+// Package observe is the vocabulary of what is seen from outside while hosts go through faults: a [Timeline] of who had the
+// virtual IP, made of [Span]s, the [Outage]s of a client and its [Availability], lost writes and interrupted watches.
+//
+// The live observers of a lab make these values, and so do the readers here of what a witness, the kernels of the hosts and a
+// listener on the network wrote down. The package is pure: it reads no clock, opens nothing and locks nothing.
 package observe
 
 import (
@@ -64,6 +66,13 @@ func (l Log) Since(t time.Time) Log {
 // Answered reports whether a line says that something succeeded.
 func (l Log) Answered(op Op) bool {
 	return slices.ContainsFunc(l, func(line Line) bool { return line.Op == op && line.OK })
+}
+
+// requests returns the lines about one thing in the order in which they began.
+func (l Log) requests(op Op) Log {
+	requests := l.Of(op)
+	slices.SortStableFunc(requests, func(a, b Line) int { return a.Start.Compare(b.Start) })
+	return requests
 }
 
 // answers returns the lines about successes, in the order in which the answers came.

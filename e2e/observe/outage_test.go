@@ -32,16 +32,16 @@ func TestOutages(t *testing.T) {
 		log       Log
 		from, to  float64
 		threshold time.Duration
-		want      []Outage
+		want      Outages
 	}{
-		"between two answers": {failover(), 0, 10, ms(250), []Outage{{at(1.01), at(4.6), 34, "context deadline exceeded"}}},
-		"begun before":        {failover(), 2, 10, ms(250), []Outage{{at(2), at(4.6), 26, "context deadline exceeded"}}},
-		"still on":            {failover(), 0, 3, ms(250), []Outage{{at(1.01), at(3), 18, "context deadline exceeded"}}},
+		"between two answers": {failover(), 0, 10, ms(250), Outages{{From: at(1.01), To: at(4.6), Failed: 34, First: "context deadline exceeded", Last: "context deadline exceeded"}}},
+		"begun before":        {failover(), 2, 10, ms(250), Outages{{From: at(2), To: at(4.6), Failed: 26, First: "context deadline exceeded", Last: "context deadline exceeded"}}},
+		"still on":            {failover(), 0, 3, ms(250), Outages{{From: at(1.01), To: at(3), Failed: 18, First: "context deadline exceeded", Last: "context deadline exceeded"}}},
 		"too short to count":  {failover(), 0, 10, ms(3600), nil},
 		"none":                {failover(), 5, 9, ms(250), nil},
-		"nobody asks":         {failover(), 5, 20, ms(250), []Outage{{at(9.91), at(20), 0, ""}}},
-		"no answer at all":    {silent, 0, 3, ms(250), []Outage{{at(0), at(3), 1, "connection refused"}}},
-		"empty":               {nil, 0, 3, ms(250), []Outage{{at(0), at(3), 0, ""}}},
+		"nobody asks":         {failover(), 5, 20, ms(250), Outages{{From: at(9.91), To: at(20)}}},
+		"no answer at all":    {silent, 0, 3, ms(250), Outages{{From: at(0), To: at(3), Failed: 1, First: "connection refused", Last: "connection refused"}}},
+		"empty":               {nil, 0, 3, ms(250), Outages{{From: at(0), To: at(3)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := test.log.Outages(Version, at(test.from), at(test.to), test.threshold)
@@ -62,6 +62,45 @@ func TestOutageIsTheLongest(t *testing.T) {
 	want := "3.59s from 04:00:01.010 (34 requests failed: context deadline exceeded)"
 	if got := failover().Outage(Version, at(0), at(10)).String(); got != want {
 		t.Errorf("told as %q, want %q", got, want)
+	}
+}
+
+// Each request failed at once but for those of an outage, of which the first one waits out its time.
+func TestFailures(t *testing.T) {
+	line := func(start float64, took int, err string) Line {
+		return Line{Start: at(start), Took: ms(took), Op: Version, OK: err == "", Err: err}
+	}
+	log := Log{ // in the order in which they ended
+		line(0, 10, ""), line(1.1, 10, "refused"), line(1, 200, "timeout"), line(1.2, 10, ""),
+		line(2, 500, ""), line(3, 10, "refused"), line(3.05, 300, ""), line(4, 10, "late"), line(1.15, 4000, ""),
+	}
+	first := Outage{From: at(1), To: at(5.15), Failed: 2, First: "timeout", Last: "refused"}
+	second := Outage{From: at(3), To: at(3.35), Failed: 1, First: "refused", Last: "refused"}
+	last := Outage{From: at(4), To: at(6), Failed: 1, First: "late", Last: "late"}
+	for name, test := range map[string]struct {
+		from, to float64
+		want     Outages
+	}{
+		"all":             {-1, 6, Outages{first, second, last}},
+		"from the middle": {2, 6, Outages{second, last}},
+		"to the middle":   {2, 3.9, Outages{second}},
+		"none":            {1.5, 2.5, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, log.Failures(Version, at(test.from), at(test.to))); diff != "" {
+				t.Errorf("failures (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if got := log.Failures(Version, at(-1), at(6)).Longest(); got.Length() != ms(4150) {
+		t.Errorf("the longest is %v", got)
+	}
+	short := log.Failures(Version, at(-1), at(6)).LeaveOut(func(from, to time.Time) time.Duration { return to.Sub(from) - ms(20) })
+	if got := short.Longest(); got.Length() != ms(20) || !got.From.Equal(at(1)) {
+		t.Errorf("without stalls the longest is %v", got)
+	}
+	if want := "4.15s from 04:00:01.000 (2 requests failed: timeout … refused)"; first.String() != want {
+		t.Errorf("told as %q, want %q", first, want)
 	}
 }
 

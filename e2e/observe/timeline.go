@@ -18,13 +18,14 @@ type Change struct {
 // A Span is a time during which the same hosts had the virtual IP.
 type Span struct {
 	From, To time.Time
-	Hosts    []string // sorted names
+	Stalled  time.Duration // of it, for which the machine stalled: see Timeline.LeaveOut
+	Hosts    []string      // sorted names
 }
 
-// Length returns how long the span is.
-func (s Span) Length() time.Duration { return s.To.Sub(s.From) }
+// Length returns how long the span is, without stalls of the machine.
+func (s Span) Length() time.Duration { return s.To.Sub(s.From) - s.Stalled }
 
-// String returns the span as a person would tell it.
+// String returns start, hosts and length in one line.
 func (s Span) String() string {
 	hosts := "nobody"
 	if len(s.Hosts) > 0 {
@@ -33,7 +34,7 @@ func (s Span) String() string {
 	return s.From.Format("15:04:05.000 ") + hosts + " for " + s.Length().Round(time.Millisecond).String()
 }
 
-// A Timeline tells who had the virtual IP at which time: spans that follow each other.
+// A Timeline says who had the virtual IP at which time: spans that follow each other.
 type Timeline []Span
 
 // NewTimeline returns who had the virtual IP from one moment to another. The changes may be in any order, and those before
@@ -98,6 +99,43 @@ func (t Timeline) At(moment time.Time) []string {
 		}
 	}
 	return nil
+}
+
+// Without returns the line as if some hosts had never had the virtual IP: they are dead, frozen or cut off.
+func (t Timeline) Without(hosts ...string) Timeline {
+	var line Timeline
+	for _, s := range t {
+		s.Hosts = slices.DeleteFunc(slices.Clone(s.Hosts), func(h string) bool { return slices.Contains(hosts, h) })
+		if n := len(line); n > 0 && slices.Equal(line[n-1].Hosts, s.Hosts) {
+			line[n-1].To = s.To
+			continue
+		}
+		line = append(line, s)
+	}
+	return line
+}
+
+// LeaveOut returns the line without stalls of the machine; stalled says for how long it stalled from one moment to another.
+func (t Timeline) LeaveOut(stalled func(from, to time.Time) time.Duration) Timeline {
+	t = slices.Clone(t)
+	for i := range t {
+		t[i].Stalled = stalled(t[i].From, t[i].To)
+	}
+	return t
+}
+
+// Gained returns how often a host got the virtual IP that had it not in the span before. The hosts of the first span do not
+// count.
+func (t Timeline) Gained() int {
+	gained := 0
+	for i := 1; i < len(t); i++ {
+		for _, host := range t[i].Hosts {
+			if !slices.Contains(t[i-1].Hosts, host) {
+				gained++
+			}
+		}
+	}
+	return gained
 }
 
 // Shared returns the spans during which more than one host had the virtual IP.

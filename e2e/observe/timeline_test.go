@@ -61,6 +61,40 @@ func TestTimeline(t *testing.T) {
 	wantTold(t, NewTimeline(nil, at(0), at(1)), "nobody for 1s")
 }
 
+// takeover is a timeline of ten seconds: a leaves a pause before b, and c overlaps with b.
+func takeover(from float64) Timeline {
+	return NewTimeline([]Change{
+		{at(0), "a", true}, {at(2), "a", false}, {at(5), "b", true}, {at(6), "c", true}, {at(8), "b", false},
+	}, at(from), at(10))
+}
+
+func TestTimelineWithoutSomeHosts(t *testing.T) {
+	wantTold(t, takeover(0), "a for 2s", "nobody for 3s", "b for 1s", "b+c for 2s", "c for 2s")
+	wantTold(t, takeover(0).Without("b"), "a for 2s", "nobody for 4s", "c for 4s")
+	wantTold(t, takeover(0).Without("b").Shared())
+	wantTold(t, takeover(4).Vacant(), "nobody for 1s")
+	wantTold(t, takeover(5.5).Vacant())
+}
+
+func TestTimelineLeavesStallsOut(t *testing.T) {
+	stalled := func(from, to time.Time) time.Duration { return to.Sub(from) / 4 }
+	line := takeover(0).LeaveOut(stalled)
+	if got := line.Shared().Longest().Length(); got != ms(1500) {
+		t.Errorf("two had it for %v, want 1.5s", got)
+	}
+	if got := line.Total(); got != ms(7500) {
+		t.Errorf("the spans are %v, want 7.5s", got)
+	}
+}
+
+func TestTimelineCountsGains(t *testing.T) {
+	for from, want := range map[float64]int{0: 2, 5.5: 1, 9: 0} {
+		if got := takeover(from).Gained(); got != want {
+			t.Errorf("gained since %v: %d, want %d", from, got, want)
+		}
+	}
+}
+
 // addresses is what a kernel told of Harbinger's address, and of keepalived's before it.
 const addresses = `1764216000.549699 3: eth0    inet 192.168.238.130/24 scope global eth0\       valid_lft forever preferred_lft forever
 1764216001.000000 3: eth0    inet 192.168.238.100/24 scope global secondary eth0\       valid_lft forever preferred_lft forever

@@ -92,7 +92,7 @@ func TestAddressDeletedByHandIsRepaired(t *testing.T) {
 		until(t, p, 5*time.Second, "the address was gone and is back", func() bool {
 			return len(holders.Since(start)) > 1 && slices.Equal(holders.Now(), []string{n.Name})
 		})
-		if gone := holders.Gap(start).Length(); gone > time.Second {
+		if gone := holders.Since(start).Vacant().Longest().Length(); gone > time.Second {
 			t.Errorf("%s was gone for %v, want at most 1s", vip, gone)
 		}
 	}

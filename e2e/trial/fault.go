@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // A Fault is something bad that happens to the holder of the address.
@@ -95,14 +95,14 @@ func restart(p *Plane, n *Node) error {
 
 // A Result is what a fault did.
 type Result struct {
-	Before, After string        // the holder
-	Outage        watch.Outage  // until the plane had settled
-	RepairOutage  watch.Outage  // from then on
-	Stalled       time.Duration // of the machine, which the outages leave out
+	Before, After string         // the holder
+	Outage        observe.Outage // until the plane had settled
+	RepairOutage  observe.Outage // from then on
+	Stalled       time.Duration  // of the machine, which the outages leave out
 	// Held and Answered are the longest times for which more than one host
 	// had the address, and answered ARP for it. A holder that is apart does
 	// not count as having it.
-	Held, Answered watch.Span
+	Held, Answered observe.Span
 	// Left says that the old holder had the address still when the plane had
 	// settled on another.
 	Left bool
@@ -130,8 +130,8 @@ func (p *Plane) Do(f Fault) (r Result, err error) {
 	settled := time.Now()
 	err = p.recover(f, holder)
 	r.RepairOutage = p.Client.Outage(settled)
-	r.Held = longer(r.Held, p.Holders.Dual(settled))
-	r.Answered = p.Answers.Dual(start)
+	r.Held = longer(r.Held, p.Holders.Since(settled).Shared().Longest())
+	r.Answered = p.Answers.Since(start).Shared().Longest()
 	r.Stalled = p.Control.Stalled(start, time.Now())
 	if err != nil {
 		return r, fmt.Errorf("repair of %s: %w", f.Name, err)
@@ -146,7 +146,7 @@ func (p *Plane) suffer(f Fault, holder *Node, r *Result) error {
 		apart = []string{holder.Name}
 	}
 	start := time.Now()
-	defer func() { r.Held = p.Holders.Dual(start, apart...) }()
+	defer func() { r.Held = p.Holders.Since(start, apart...).Shared().Longest() }()
 	if err := f.Inject(p, holder); err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (p *Plane) watch(since time.Time, d time.Duration) {
 	time.Sleep(time.Until(since.Add(d)))
 }
 
-func longer(a, b watch.Span) watch.Span {
+func longer(a, b observe.Span) observe.Span {
 	if b.Length() > a.Length() {
 		return b
 	}

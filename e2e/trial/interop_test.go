@@ -176,14 +176,14 @@ func TestRollingMigration(t *testing.T) {
 		until(t, p, 10*time.Second, "the migrated node is ready", func() bool { return status(t, n).Ready })
 		must(t, p.Settle())
 		o := p.Client.Outage(start)
-		t.Logf("%s migrated, holder before: %v: outage %v, stalled %v", n.Name, wasHolder, o.Longest, p.Control.Stalled(start, time.Now()))
-		if bound := skew + PlannedStop.Bound; o.Longest > bound {
-			t.Errorf("keepalived leaves %s: outage %v, want at most %v: %v", n.Name, o.Longest, bound, o.LastError)
+		t.Logf("%s migrated, holder before: %v: outage %v, stalled %v", n.Name, wasHolder, o, p.Control.Stalled(start, time.Now()))
+		if bound := skew + PlannedStop.Bound; o.Length() > bound {
+			t.Errorf("keepalived leaves %s: outage %v, want at most %v", n.Name, o, bound)
 		}
 	}
 	start := time.Now()
 	row := do(t, p, PlannedStop, 3)
-	if gap := p.Holders.Gap(start); gap.Length() > 0 || row.Outage() > PlannedStop.Bound {
+	if gap := p.Holders.Since(start).Vacant().Longest(); gap.Length() > 0 || row.Outage() > PlannedStop.Bound {
 		t.Errorf("we leave: the address was on %s, outage %v", gap, row.Outage())
 	}
 }

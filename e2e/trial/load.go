@@ -6,10 +6,12 @@ package trial
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // endpoint is where clients connect to.
@@ -22,16 +24,16 @@ func (p *Plane) StartClient(cfg watch.ClientConfig) *watch.Client {
 }
 
 // LoseBackend makes clients connect so many times a second while a node that
-// does not hold the address loses its API server. It returns what they
-// suffered in the time d from the loss on, and repairs it.
-func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane, *Node) error) (o watch.Outage, err error) {
+// does not hold the address loses its API server. It returns what became of them
+// in the time d from the loss on, and their longest outage, and repairs it.
+func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane, *Node) error) (a observe.Availability, o observe.Outage, err error) {
 	node, err := p.bystander()
 	if err != nil {
-		return o, err
+		return a, o, err
 	}
 	hello, err := watch.ClientHello(&tls.Config{ServerName: "kubernetes", CurvePreferences: []tls.CurveID{tls.CurveP256}}) // the cheapest one
 	if err != nil {
-		return o, err
+		return a, o, err
 	}
 	client := p.StartClient(watch.ClientConfig{
 		Interval: time.Second / time.Duration(rate),
@@ -40,19 +42,16 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 	})
 	defer client.Stop()
 	if err := p.Control.Until(settleTime, "the clients are served", func() bool { return client.Served(time.Second) }); err != nil {
-		return o, err
+		return a, o, err
 	}
 	start := time.Now()
 	if err := lose(p, node); err != nil {
-		return o, err
+		return a, o, err
 	}
 	time.Sleep(time.Until(start.Add(d)))
 	client.Stop()
-	o = client.Outage(start)
-	if err := repair(p, node); err != nil {
-		return o, err
-	}
-	return o, p.Settle()
+	a, o = client.Availability(start), client.Outage(start)
+	return a, o, errors.Join(repair(p, node), p.Settle())
 }
 
 // bystander returns a node that does not hold the address.

@@ -33,12 +33,12 @@ func (r *Row) Do(p *Plane) error {
 
 // Outage returns the median of the longest outages.
 func (r Row) Outage() time.Duration {
-	return r.median(func(r Result) time.Duration { return r.Outage.Longest })
+	return r.median(func(r Result) time.Duration { return r.Outage.Length() })
 }
 
 // RepairOutage returns the median of the longest outages of the repair.
 func (r Row) RepairOutage() time.Duration {
-	return r.median(func(r Result) time.Duration { return r.RepairOutage.Longest })
+	return r.median(func(r Result) time.Duration { return r.RepairOutage.Length() })
 }
 
 func (r Row) median(of func(Result) time.Duration) time.Duration {
@@ -104,7 +104,7 @@ func (r Row) Check() error {
 			errs = append(errs, fmt.Errorf("%s: %s %s, bound %s", r.Fault.Name, what, seconds(got), seconds(bound)))
 		}
 	}
-	exceeds("outage", r.worst(func(r Result) time.Duration { return r.Outage.Longest }), r.Fault.BoundFor(r.Interval))
+	exceeds("outage", r.worst(func(r Result) time.Duration { return r.Outage.Length() }), r.Fault.BoundFor(r.Interval))
 	exceeds("two live hosts had the address for", r.held(), r.Interval+delay)
 	exceeds("two hosts answered ARP for", r.answered(), lifetime(r.Interval)+drop)
 	if r.left() {

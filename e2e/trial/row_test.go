@@ -11,16 +11,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // result returns one of a fault with an outage of that many milliseconds.
 func result(outage int) Result {
-	return Result{Before: "node1", After: "node2", Outage: watch.Outage{Longest: time.Duration(outage) * time.Millisecond}}
+	return Result{Before: "node1", After: "node2", Outage: observe.Outage{To: time.Time{}.Add(time.Duration(outage) * time.Millisecond)}}
 }
 
-func lasting(d time.Duration) watch.Span {
-	return watch.Span{To: time.Time{}.Add(d)}
+func lasting(d time.Duration) observe.Span {
+	return observe.Span{To: time.Time{}.Add(d)}
 }
 
 func TestRowTellsTheMedian(t *testing.T) {

@@ -118,9 +118,8 @@ func do(t *testing.T, p *Plane, f Fault, runs int) Row {
 	for range runs {
 		err := row.Do(p)
 		r := row.Results[len(row.Results)-1]
-		t.Logf("%s: %s → %s, outage %v from %s (%d of %d failed: %v … %v), at repair %v, held %v, answered %v, left %v, the machine stalled for %v",
-			f.Name, r.Before, r.After, r.Outage.Longest, r.Outage.Began.UTC().Format("15:04:05.000"), r.Outage.Failed, r.Outage.Attempts, r.Outage.FirstError, r.Outage.LastError,
-			r.RepairOutage.Longest, r.Held, r.Answered, r.Left, r.Stalled)
+		t.Logf("%s: %s → %s, outage %v, at repair %v, held %v, answered %v, left %v, the machine stalled for %v",
+			f.Name, r.Before, r.After, r.Outage, r.RepairOutage, r.Held, r.Answered, r.Left, r.Stalled)
 		must(t, err)
 	}
 	return row

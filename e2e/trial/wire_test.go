@@ -34,7 +34,7 @@ func expectStill(t *testing.T, p *Plane, n *Node, since time.Time) {
 // expectDual checks for how long two nodes had the address at once.
 func expectDual(t *testing.T, p *Plane, since time.Time, bound time.Duration, except ...string) {
 	t.Helper()
-	if span := p.Holders.Dual(since, except...); span.Length() > bound {
+	if span := p.Holders.Since(since, except...).Shared().Longest(); span.Length() > bound {
 		t.Errorf("the address was on %s, want at most %v", span, bound)
 	}
 }
@@ -96,8 +96,8 @@ func TestSilentCutOfTheHolder(t *testing.T) {
 		return slices.ContainsFunc(p.Holders.Now(), func(name string) bool { return name != old.Name })
 	})
 	must(t, p.Settle(old.Name))
-	if o := p.Client.Outage(start); o.Longest > 4*time.Second {
-		t.Errorf("outage %v, want at most 4s", o.Longest)
+	if o := p.Client.Outage(start); o.Length() > 4*time.Second {
+		t.Errorf("outage %v, want at most 4s", o)
 	}
 	healed := time.Now()
 	must(t, old.Unblackhole())
@@ -170,7 +170,7 @@ func TestRollingRestart(t *testing.T) {
 		must(t, p.StartSidecar(n))
 		until(t, p, 10*time.Second, "the restarted node is ready", func() bool { return status(t, n).Ready })
 	}
-	if gone := p.Holders.Gap(start); gone.Length() > 100*time.Millisecond {
+	if gone := p.Holders.Since(start).Vacant().Longest(); gone.Length() > 100*time.Millisecond {
 		t.Errorf("the address was on %s in a rolling restart, want at most 100ms", gone)
 	}
 	expectDual(t, p, start, dualOpen)
@@ -193,7 +193,7 @@ func TestHolderWithoutBackendsGivesWay(t *testing.T) {
 		return len(now) == 1 && now[0] != n.Name
 	})
 	must(t, p.Settle())
-	t.Logf("outage %v", p.Client.Outage(start).Longest)
+	t.Logf("outage %v", p.Client.Outage(start))
 	expectDual(t, p, start, dualOpen)
 }
 

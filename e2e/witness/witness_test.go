@@ -157,7 +157,7 @@ func TestHangingRequestsHideNothing(t *testing.T) {
 	log := r.log()
 	wantNothingLost(t, log)
 	for _, o := range log.Outages(observe.Version, log[0].Start, time.Now(), 0) {
-		if o.From.Before(thawed) && o.To.After(thawed) && (o.Failed == 0 || o.Err == "") {
+		if o.From.Before(thawed) && o.To.After(thawed) && (o.Failed == 0 || o.Last == "") {
 			t.Errorf("the outage is %v", o)
 		}
 	}

@@ -91,14 +91,14 @@ func (p pair) outages(runs int) error {
 
 func outagesOf(row trial.Row) (s sample) {
 	for _, r := range row.Results {
-		s = append(s, r.Outage.Longest.Seconds())
+		s = append(s, r.Outage.Length().Seconds())
 	}
 	return s
 }
 
 func repairsOf(row trial.Row) (s sample) {
 	for _, r := range row.Results {
-		s = append(s, r.RepairOutage.Longest.Seconds())
+		s = append(s, r.RepairOutage.Length().Seconds())
 	}
 	return s
 }
@@ -144,11 +144,11 @@ func (p pair) backendDeaths(runs int) error {
 		samples := make([]sample, 2)
 		for range runs {
 			for i, plane := range p.planes() {
-				outage, err := plane.LoseBackend(connectionRate, deathTime, death.lose, death.repair)
+				available, _, err := plane.LoseBackend(connectionRate, deathTime, death.lose, death.repair)
 				if err != nil {
 					return err
 				}
-				samples[i] = append(samples[i], 100*float64(outage.Failed)/float64(outage.Attempts))
+				samples[i] = append(samples[i], 100*float64(available.Failed())/float64(available.Requests))
 			}
 		}
 		line(death.name, samples[0], samples[1])

@@ -10,6 +10,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // ClientConfig says what a client asks, and how often.
@@ -50,14 +52,7 @@ type Client struct {
 	ended sync.WaitGroup
 
 	mu       sync.Mutex
-	attempts []attempt // in the order they ended
-}
-
-// An attempt is one connection of a client.
-type attempt struct {
-	start, end time.Time
-	node       string
-	err        error
+	attempts observe.Log // in the order they ended
 }
 
 // StartClient runs a client in a host.
@@ -93,11 +88,14 @@ func (c *Client) tick() {
 // work makes an attempt at once, and then one at each tick.
 func (c *Client) work() error {
 	for ok := true; ok; _, ok = <-c.ticks {
-		a := attempt{start: time.Now()}
-		a.node, a.err = c.try(a.start.Add(c.cfg.Timeout))
-		a.end = time.Now()
+		start := time.Now()
+		host, err := c.try(start.Add(c.cfg.Timeout))
+		attempt := observe.Line{Start: start, Took: time.Since(start), Op: observe.Connect, Host: host, OK: err == nil}
+		if err != nil {
+			attempt.Err = err.Error()
+		}
 		c.mu.Lock()
-		c.attempts = append(c.attempts, a)
+		c.attempts = append(c.attempts, attempt)
 		c.mu.Unlock()
 	}
 	return nil
@@ -165,87 +163,49 @@ func ask(conn net.Conn, path string) (node string, err error) {
 	return response.Header.Get(guest.NodeHeader), err
 }
 
-// An Outage is what a client suffered in a time.
-type Outage struct {
-	// Longest is the longest time from a failed attempt to the next success,
-	// without stalls of the machine.
-	Longest time.Duration
-	Began   time.Time // of the longest
-	// Total is the sum of all such times.
-	Total            time.Duration
-	Attempts, Failed int
-	// The first and the last failure may have different causes.
-	FirstError, LastError error
+// Outage returns the longest time since a moment from a failed attempt to the
+// next success, without stalls of the machine; zero if no attempt failed.
+func (c *Client) Outage(since time.Time) observe.Outage {
+	return c.since(since).Failures(observe.Connect, since, time.Now()).LeaveOut(c.cfg.Control.Stalled).Longest()
 }
 
-// Outage returns what the client suffered since a time.
-func (c *Client) Outage(since time.Time) Outage {
-	var o Outage
-	var began time.Time // of the outage, zero outside of one
-	for _, a := range c.since(since) {
-		o.Attempts++
-		if a.err != nil {
-			o.Failed++
-			o.FirstError, o.LastError = cmp.Or(o.FirstError, a.err), a.err
-			if began.IsZero() {
-				began = a.start
-			}
-			continue
-		}
-		if !began.IsZero() {
-			o.add(began, c.cfg.Control.Between(began, a.end))
-			began = time.Time{}
-		}
-	}
-	if !began.IsZero() {
-		o.add(began, c.cfg.Control.Between(began, time.Now()))
-	}
-	return o
-}
-
-func (o *Outage) add(began time.Time, d time.Duration) {
-	if d > o.Longest {
-		o.Began, o.Longest = began, d
-	}
-	o.Total += d
+// Availability returns what became of the attempts since a moment. Each ends
+// within its timeout: what succeeded came soon enough.
+func (c *Client) Availability(since time.Time) observe.Availability {
+	return c.since(since).Availability(observe.Connect, since, time.Now(), math.MaxInt64)
 }
 
 // Served reports whether the attempts of the last time d succeeded, but for one
 // in ten: a busy machine may be too slow for some.
 func (c *Client) Served(d time.Duration) bool {
-	o := c.Outage(time.Now().Add(-d))
-	return o.Attempts > 0 && o.Failed <= o.Attempts/10
+	a := c.Availability(time.Now().Add(-d))
+	return a.Requests > 0 && a.Failed() <= a.Requests/10
 }
 
-// Nodes returns how many requests each node has answered since a time.
+// Nodes returns how many requests each node has answered since a moment.
 func (c *Client) Nodes(since time.Time) map[string]int {
 	nodes := make(map[string]int)
 	for _, a := range c.since(since) {
-		if a.err == nil {
-			nodes[a.node]++
+		if a.OK && !a.Start.Before(since) {
+			nodes[a.Host]++
 		}
 	}
 	return nodes
 }
 
-// since returns the attempts that began after a time, in the order they began.
-func (c *Client) since(since time.Time) []attempt {
+// since returns the attempts that ended after a moment, some that began before
+// it among them.
+func (c *Client) since(since time.Time) observe.Log {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var attempts []attempt
-	for _, a := range slices.Backward(c.attempts) {
-		if a.end.Before(since) {
-			break // and so did those before it
-		}
-		if a.start.After(since) {
-			attempts = append(attempts, a)
-		}
+	i := len(c.attempts)
+	for i > 0 && !c.attempts[i-1].End().Before(since) {
+		i--
 	}
-	slices.SortFunc(attempts, func(a, b attempt) int { return a.start.Compare(b.start) })
-	return attempts
+	return slices.Clone(c.attempts[i:])
 }
 
-// Stop ends the client, once. What it suffered can still be read.
+// Stop ends the client, once. What it saw can still be read.
 func (c *Client) Stop() {
 	c.once.Do(func() { close(c.stop) })
 	c.ended.Wait()

@@ -59,10 +59,10 @@ func (c *Control) happened(seen time.Time) time.Time {
 	defer c.client.mu.Unlock()
 	happened := seen
 	for _, a := range slices.Backward(c.client.attempts) {
-		if a.end.Before(seen) {
+		if a.End().Before(seen) {
 			break
 		}
-		if onTime := a.start.Add(delay); onTime.Before(happened) {
+		if onTime := a.Start.Add(delay); onTime.Before(happened) {
 			happened = onTime
 		}
 	}
@@ -88,14 +88,14 @@ func (c *Control) answers(from, to time.Time) []time.Time {
 	defer c.client.mu.Unlock()
 	var answers []time.Time
 	for _, a := range slices.Backward(c.client.attempts) {
-		if a.err != nil {
+		if !a.OK {
 			continue
 		}
-		if a.end.After(to) {
+		if a.End().After(to) {
 			answers = answers[:0]
 		}
-		answers = append(answers, a.end)
-		if a.end.Before(from) {
+		answers = append(answers, a.End())
+		if a.End().Before(from) {
 			break
 		}
 	}

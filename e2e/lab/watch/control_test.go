@@ -5,12 +5,12 @@
 package watch
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
 // A period is a time in milliseconds after the start of a recording.
@@ -28,10 +28,10 @@ func (r recording) at(ms int) time.Time { return r.start.Add(time.Duration(ms) *
 func (r recording) client(control *Control, failed ...period) *Client {
 	c := &Client{cfg: ClientConfig{Interval: 20 * time.Millisecond, Control: control}}
 	for ms := 0; ms < 10_000; ms += 20 {
-		a := attempt{start: r.at(ms), end: r.at(ms)}
+		a := observe.Line{Start: r.at(ms), Op: observe.Connect, OK: true}
 		for _, p := range failed {
 			if ms >= p.from && ms < p.to {
-				a.end, a.err = r.at(ms+50), errors.New("no answer")
+				a.Took, a.OK, a.Err = 50*time.Millisecond, false, "no answer"
 			}
 		}
 		c.attempts = append(c.attempts, a)
@@ -83,10 +83,10 @@ func TestOutageLeavesStallsOut(t *testing.T) {
 		{"a stall ended it", period{1500, 2500}, 500 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := r.client(control, test.failed).Outage(r.at(-1)).Longest; got != test.want {
+			if got := r.client(control, test.failed).Outage(r.at(-1)).Length(); got != test.want {
 				t.Errorf("longest outage %v, want %v", got, test.want)
 			}
-			if got := r.client(nil, test.failed).Outage(r.at(-1)).Longest; got < time.Second {
+			if got := r.client(nil, test.failed).Outage(r.at(-1)).Length(); got < time.Second {
 				t.Errorf("longest outage without a control %v", got)
 			}
 		})
@@ -98,7 +98,7 @@ func TestLateSightIsNoOutage(t *testing.T) {
 	r := newRecording()
 	slow := r.client(nil)
 	for i := range slow.attempts {
-		slow.attempts[i].end = slow.attempts[i].start.Add(100 * time.Millisecond)
+		slow.attempts[i].Took = 100 * time.Millisecond
 	}
 	control := &Control{slow}
 	if got, want := control.Between(r.at(1000), r.at(3000)), 1950*time.Millisecond; got != want {
@@ -108,11 +108,11 @@ func TestLateSightIsNoOutage(t *testing.T) {
 
 func TestSpansLeaveStallsOut(t *testing.T) {
 	r := newRecording()
-	line := &Timeline{control: &Control{r.client(nil, period{2000, 3000})}}
+	line := &recorder{control: &Control{r.client(nil, period{2000, 3000})}}
 	line.record(r.at(0), []string{"a"})
 	line.record(r.at(1000), []string{"a", "b"})
 	line.record(r.at(4000), []string{"b"})
-	if got, want := line.Dual(r.at(0)).Length(), 2*time.Second; got != want {
+	if got, want := line.Since(r.at(0)).Shared().Longest().Length(), 2*time.Second; got != want {
 		t.Errorf("dual for %v, want %v", got, want)
 	}
 }
@@ -175,7 +175,7 @@ func TestControlOfALab(t *testing.T) {
 		}
 		lasted = time.Since(start)
 		must(t, lab.Until(5*time.Second, "both are served again", served))
-		return client.Outage(start).Longest, lasted
+		return client.Outage(start).Length(), lasted
 	}
 	if got, lasted := outage(measured); got < lasted/2 {
 		t.Errorf("an outage of %v counts as %v", lasted, got)

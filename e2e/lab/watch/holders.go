@@ -7,8 +7,6 @@ package watch
 import (
 	"fmt"
 	"net/netip"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -16,20 +14,17 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
-// Holders tells which hosts have an address in the kernel.
+// Holders says which hosts have an address in the kernel.
 type Holders struct {
-	Timeline
+	recorder
 	address netip.Addr
 	done    chan struct{}
-
-	mu    sync.Mutex
-	hosts []string
 }
 
 // WatchHolders watches the kernels of hosts for an address. Stalls of the
 // machine that the control has seen do not count; it may be nil.
 func WatchHolders(control *Control, address netip.Addr, hosts ...*lab.Host) (*Holders, error) {
-	w := &Holders{Timeline: Timeline{control: control}, address: address, done: make(chan struct{})}
+	w := &Holders{recorder: recorder{control: control}, address: address, done: make(chan struct{})}
 	w.record(time.Now(), nil)
 	for _, h := range hosts {
 		if err := w.watch(h); err != nil {
@@ -52,21 +47,11 @@ func (w *Holders) watch(h *lab.Host) error {
 	go func() {
 		for update := range updates {
 			if addr, ok := netip.AddrFromSlice(update.LinkAddress.IP); ok && addr.Unmap() == w.address {
-				w.update(h.Name, update.NewAddr)
+				w.change(time.Now(), h.Name, update.NewAddr)
 			}
 		}
 	}()
 	return nil
-}
-
-func (w *Holders) update(host string, has bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.hosts = slices.DeleteFunc(w.hosts, func(h string) bool { return h == host })
-	if has {
-		w.hosts = append(w.hosts, host)
-	}
-	w.record(time.Now(), w.hosts)
 }
 
 // Stop ends the watch. What it saw can still be read.

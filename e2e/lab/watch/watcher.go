@@ -27,24 +27,24 @@ type asker interface {
 	Close() error
 }
 
-// A Watcher tells which hosts answer ARP or neighbour discovery for an
+// A Watcher says which hosts answer ARP or neighbour discovery for an
 // address, asked every 20 ms.
 type Watcher struct {
-	Timeline
+	recorder
 	lab   *lab.Lab
 	asker asker
 	stop  chan struct{}
 	ended sync.WaitGroup
 
-	mu    sync.Mutex
-	round []string // hosts that answered the last question
+	roundMu sync.Mutex
+	round   []string // hosts that answered the last question
 }
 
 // Watch makes a host ask for an address. The host must not be one of those
 // that may have it. Stalls of the machine that the control has seen do not
 // count; it may be nil.
 func Watch(control *Control, l *lab.Lab, h *lab.Host, address netip.Addr) (*Watcher, error) {
-	w := &Watcher{Timeline: Timeline{control: control}, lab: l, stop: make(chan struct{})}
+	w := &Watcher{recorder: recorder{control: control}, lab: l, stop: make(chan struct{})}
 	err := h.Do(func() (err error) {
 		if address.Is4() {
 			w.asker, err = newARPAsker(h, address)
@@ -73,10 +73,10 @@ func (w *Watcher) ask() {
 		case <-w.stop:
 			return
 		case now := <-ticker.C:
-			w.mu.Lock()
+			w.roundMu.Lock()
 			w.record(now, w.round)
 			w.round = nil
-			w.mu.Unlock()
+			w.roundMu.Unlock()
 		}
 	}
 }
@@ -91,11 +91,11 @@ func (w *Watcher) listen() {
 		if h, ok := w.lab.HostOf(mac); ok {
 			name = h.Name
 		}
-		w.mu.Lock()
+		w.roundMu.Lock()
 		if !slices.Contains(w.round, name) {
 			w.round = append(w.round, name)
 		}
-		w.mu.Unlock()
+		w.roundMu.Unlock()
 	}
 }
 

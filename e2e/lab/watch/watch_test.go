@@ -69,14 +69,14 @@ func TestClientMeasuresAKnownOutage(t *testing.T) {
 
 	outage := client.Outage(frozen)
 	// An attempt may wait out the end of the freeze, but not its begin.
-	if outage.Longest < thawed-100*time.Millisecond || outage.Longest > thawed+100*time.Millisecond {
-		t.Errorf("longest outage = %v, want about %v", outage.Longest, thawed)
+	if got := outage.Length(); got < thawed-100*time.Millisecond || got > thawed+100*time.Millisecond {
+		t.Errorf("longest outage = %v, want about %v", got, thawed)
 	}
-	if outage.Failed < 20 || outage.LastError == nil {
+	if outage.Failed < 20 || outage.Last == "" {
 		t.Errorf("outage = %+v, want the failures of a third of a second", outage)
 	}
-	if before := client.Outage(time.Now().Add(-50 * time.Millisecond)); before.Failed != 0 || before.Attempts == 0 {
-		t.Errorf("after the outage = %+v", before)
+	if after := client.Availability(time.Now().Add(-50 * time.Millisecond)); after.Failed() != 0 || after.Requests == 0 {
+		t.Errorf("after the outage = %+v", after)
 	}
 }
 
@@ -111,10 +111,10 @@ func TestHoldersFollowTheKernel(t *testing.T) {
 	have("node1", "node2")
 	must(t, a.DeleteAddress(vip))
 	have("node2")
-	if holders.Dual(start).Length() == 0 {
-		t.Error("the time with two holders is not told")
+	if holders.Since(start).Shared().Total() == 0 {
+		t.Error("the time with two holders is not recorded")
 	}
-	if holders.Dual(start, "node1").Length() != 0 {
+	if holders.Since(start, "node1").Shared().Total() != 0 {
 		t.Error("a host that was left out counts")
 	}
 }
