@@ -102,7 +102,6 @@ func (e *Election) expiry() time.Time {
 func (e *Election) fence() {
 	interval := e.cfg.AdvertisementInterval
 	switch silent, unkept := e.now.Sub(e.advertised), e.now.Sub(e.refreshAt); {
-	case !e.rules.fence:
 	case e.state == Active && silent > 3*interval-interval/10:
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("did not run for %s", silent.Round(time.Millisecond)))
@@ -157,7 +156,7 @@ type rival struct {
 // knows nothing of claims has that priority, and is met as VRRP says.
 func (e *Election) claimsMeet(from netip.Addr, priority uint8) bool {
 	own := e.priority()
-	if !e.arbitrates() || !e.rules.epoch || !inClaim(priority) || !inClaim(own) {
+	if !e.arbitrates() || !inClaim(priority) || !inClaim(own) {
 		return false
 	}
 	r := &e.rival
@@ -197,7 +196,6 @@ func (e *Election) defend(times []time.Duration, every time.Duration) {
 // a leaving one of its successor. A foreign host is defended against (RFC 5227, section 2.4).
 func (e *Election) claimed(ev AddressClaimed) {
 	switch {
-	case !e.rules.claims:
 	case e.state == Leaving && ev.Peer.IsValid():
 		e.succeeded()
 	case e.state != Active:
@@ -295,9 +293,6 @@ func (e *Election) shutdown() {
 	switch {
 	case e.state == Leaving:
 	case e.state != Active:
-		e.finish("stopped")
-	case !e.rules.makeBeforeBreak:
-		e.do(Release{}, Advertise{Priority: vrrp.PriorityRelease})
 		e.finish("stopped")
 	default:
 		bound := vrrp.ActiveDownInterval(e.cfg.Version, lowestPriority, e.cfg.AdvertisementInterval) + leaveSlack

@@ -109,7 +109,7 @@ func (e *Election) observe(asked question, ev LeaseDone) {
 		}
 		a.first = e.now
 	}
-	if a.known && (a.lease.Epoch != ev.Lease.Epoch || a.lease.Holder != ev.Lease.Holder) && e.rules.revalidate {
+	if a.known && (a.lease.Epoch != ev.Lease.Epoch || a.lease.Holder != ev.Lease.Holder) {
 		e.seize.from = time.Time{} // a new claimant has its own time to show itself
 	}
 	a.lease, a.known, a.asked = ev.Lease, true, ev.Sent
@@ -165,7 +165,7 @@ func (e *Election) entitled() bool {
 	switch e.state {
 	case Active, Seizing, Claiming:
 		since := e.arbiter.since
-		return !e.health.distress || !e.rules.distressRelease || since.IsZero() || e.now.Sub(since) < distressAfterOutage
+		return !e.health.distress || since.IsZero() || e.now.Sub(since) < distressAfterOutage
 	}
 	return false
 }
@@ -206,11 +206,7 @@ func (e *Election) signed(version string, epoch int) Lease {
 // bid writes a claim over what is stored, with an epoch that nobody had. Whoever stored something meanwhile makes it fail.
 func (e *Election) bid(q question) {
 	a := &e.arbiter
-	epoch := a.lease.Epoch
-	if e.rules.epochLoss {
-		epoch = max(epoch, a.highest)
-	}
-	e.write(q, e.signed(a.lease.Version, epoch+1))
+	e.write(q, e.signed(a.lease.Version, max(a.lease.Epoch, a.highest)+1))
 }
 
 // consultEvery is the time between two regular questions: a holder renews; others only look, and the fewer the more they are.
@@ -249,18 +245,15 @@ func (e *Election) available() bool {
 		return true
 	case e.sameNode(l.Holder):
 		return true
-	case e.rules.abdicate && e.abdicated(l):
+	case e.abdicated(l):
 		return true
-	}
-	if !e.rules.staleProof {
-		return e.now.Sub(a.first) >= e.cfg.Lease.StaleAfter
 	}
 	return a.asked.Sub(a.first) >= e.cfg.Lease.StaleAfter
 }
 
 // sameNode reports whether a holder is a process of this node: an earlier one is dead, as one runs at a time.
 func (e *Election) sameNode(holder string) bool {
-	return e.rules.incarnation && strings.HasPrefix(holder, e.cfg.Node+"/")
+	return strings.HasPrefix(holder, e.cfg.Node+"/")
 }
 
 // abdication is a release that was heard of a node that advertised a claim.
@@ -277,7 +270,7 @@ func (e *Election) abdicated(l Lease) bool {
 	if d.at.IsZero() || d.priority != claimPriority(l.Epoch) {
 		return false
 	}
-	return !e.rules.abdicationBound || d.from == l.Address && e.now.Sub(d.at) <= abdicationFor*e.cfg.AdvertisementInterval
+	return d.from == l.Address && e.now.Sub(d.at) <= abdicationFor*e.cfg.AdvertisementInterval
 }
 
 // holderName names the holder for people.

@@ -151,9 +151,7 @@ func (e *Election) released() {
 	}
 	e.heard.at = time.Time{} // nobody is heard any more: this is no preemption
 	e.probe.drop()
-	if e.rules.probe {
-		e.ask(min(e.probeTimeout(), skew))
-	}
+	e.ask(min(e.probeTimeout(), skew))
 	e.arbiter.next = e.now
 }
 
@@ -164,7 +162,7 @@ func (e *Election) defersTo(priority uint8) bool {
 	switch {
 	case priority >= own, e.health.distress:
 		return true // nodes in distress do not take from each other
-	case e.rules.distress && inDistress(priority):
+	case inDistress(priority):
 		return false
 	}
 	return !e.cfg.Preempt || e.now.Before(e.preemptAt)
@@ -203,7 +201,7 @@ func (e *Election) tickBackup() {
 
 // preflightAt is when a probe must start to be answered when the Active_Down_Timer ends.
 func (e *Election) preflightAt() time.Time {
-	if !e.rules.probe || !e.probe.asked.IsZero() || e.preempting() {
+	if !e.probe.asked.IsZero() || e.preempting() {
 		return time.Time{}
 	}
 	lead := e.probeTimeout()
@@ -217,7 +215,7 @@ func (e *Election) preflightAt() time.Time {
 // node, whose backends may just have failed as well, knows whether it is better off.
 func (e *Election) bearsUntil() time.Time {
 	from := e.heard.sick
-	if from.IsZero() || !e.rules.distress {
+	if from.IsZero() {
 		return time.Time{}
 	}
 	if e.health.sound.After(from) {
@@ -248,8 +246,6 @@ func (e *Election) down() {
 		e.downAt = e.bearsUntil()
 	case e.preempting():
 		e.take(fmt.Sprintf("preempted %s of priority %d", e.heard.holder, e.heard.priority))
-	case !e.rules.probe:
-		e.take("no advertisement heard")
 	case e.probe.fresh(e.now):
 		e.judge()
 	default:

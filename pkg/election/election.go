@@ -117,10 +117,9 @@ var (
 
 // Election is the election on one node.
 type Election struct {
-	cfg   Config
-	rules rules
-	now   time.Time
-	out   []Action
+	cfg Config
+	now time.Time
+	out []Action
 
 	state     State
 	since     time.Time
@@ -185,7 +184,7 @@ func New(cfg Config) *Election {
 	if cfg.Jitter == nil {
 		cfg.Jitter = func() float64 { return 0 }
 	}
-	return &Election{cfg: cfg, rules: allRules(), heard: heard{interval: cfg.AdvertisementInterval, claims: map[netip.Addr]uint8{}}}
+	return &Election{cfg: cfg, heard: heard{interval: cfg.AdvertisementInterval, claims: map[netip.Addr]uint8{}}}
 }
 
 // State returns the state.

@@ -25,14 +25,11 @@ func newer(a, b uint8) bool {
 
 // priority is what this node advertises, and what its timers count with.
 func (e *Election) priority() uint8 {
-	if e.health.distress && e.rules.distress {
+	if e.health.distress {
 		// The order of the configured priorities stays within the class.
 		return min(e.cfg.Priority, 1+uint8(int(e.cfg.Priority)*(highestDistress-1)/255))
 	}
-	if e.claim.epoch > 0 && (e.rules.keepClaim || e.verified()) {
-		if !e.rules.epoch {
-			return lowestClaim + claims - 1
-		}
+	if e.claim.epoch > 0 {
 		return claimPriority(e.claim.epoch)
 	}
 	return e.cfg.Priority
@@ -75,36 +72,5 @@ func (h *health) due() time.Time {
 func (h *health) tick(now time.Time) {
 	if due := h.due(); !due.IsZero() && !now.Before(due) {
 		h.distress, h.sound = !h.healthy, now
-	}
-}
-
-// rules are the rules beyond VRRP. All are on; the simulation takes one out at a time to show what it is for.
-type rules struct {
-	probe           bool // a takeover by silence asks the virtual address first
-	fence           bool // a holder that ran late steps down
-	distress        bool // a node without a healthy backend gives way
-	claims          bool // another's claim by ARP or neighbour discovery is answered
-	makeBeforeBreak bool // a planned stop serves until its successor is heard
-
-	lease           bool // a takeover asks the Lease, where it can be read
-	epoch           bool // of two claims, the newer one stays
-	keepClaim       bool // a holder that cannot renew advertises its claim on
-	seize           bool // the Lease of a holder that serves nobody is taken
-	staleProof      bool // the age of a Lease is what two questions prove
-	epochLoss       bool // only a newer epoch ends a claim; what was deleted or rolled back is written again
-	abdicate        bool // a release on the wire stands for one of the Lease
-	abdicationBound bool // of that holder, and for a short time
-	leaseTruth      bool // a holder without a claim gives way to one that renews the Lease
-	incarnation     bool // an earlier process of this node is no holder
-	fastRetry       bool // a takeover that the Lease has refused is tried again soon
-	revalidate      bool // what is read of the Lease counts while a claim is under way
-	distressRelease bool // a holder in distress releases the Lease and keeps the addresses
-}
-
-func allRules() rules {
-	return rules{
-		probe: true, fence: true, distress: true, claims: true, makeBeforeBreak: true,
-		lease: true, epoch: true, keepClaim: true, seize: true, staleProof: true, epochLoss: true, abdicate: true, abdicationBound: true,
-		leaseTruth: true, incarnation: true, fastRetry: true, revalidate: true, distressRelease: true,
 	}
 }

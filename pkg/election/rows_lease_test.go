@@ -325,18 +325,30 @@ func TestVerifiedHolderNeverYieldsToARP(t *testing.T) {
 	r.wantState(Backup)
 }
 
+// renewed lets time pass while another renews a Lease, until this node takes it.
+func renewed(r *router, f *fakeAPI, l Lease, d time.Duration) {
+	for end := r.now.Add(d); r.now.Before(end) && f.lease.Holder == "other/1"; {
+		r.run(250 * time.Millisecond)
+		if f.lease.Holder == "other/1" && r.e.State() != Claiming {
+			f.put(l)
+		}
+	}
+}
+
+// Row 6: the time of grace before a seizure is that of one claimant.
+func TestNewClaimantHasItsOwnTime(t *testing.T) {
+	r, f := withAPI(t, another(1))
+	renewed(r, f, another(1), 10*time.Second)
+	renewed(r, f, another(2), 7*time.Second)
+	f.wantHolder(t, "other/1", 2)
+	renewed(r, f, another(2), 4*time.Second)
+	f.wantHolder(t, "me/1", 3)
+}
+
 // Rows 19 and 20: the Lease of a holder that serves nobody is seized, and the address taken after it must have seen that.
 func TestSeizure(t *testing.T) {
 	r, f := withAPI(t, another(1))
-	renew := func(d time.Duration) {
-		for end := r.now.Add(d); r.now.Before(end) && f.lease.Holder == "other/1"; {
-			r.run(250 * time.Millisecond)
-			if f.lease.Holder == "other/1" && r.e.State() != Claiming {
-				f.put(another(1))
-			}
-		}
-	}
-	renew(20 * time.Second)
+	renewed(r, f, another(1), 20*time.Second)
 	f.wantHolder(t, "me/1", 2)
 	r.wantNone("acquire")
 	at := r.until(Seizing, time.Second)
@@ -347,12 +359,8 @@ func TestSeizure(t *testing.T) {
 // Row 18: who loses the Lease while it seizes takes nothing.
 func TestSeizureLost(t *testing.T) {
 	r, f := withAPI(t, another(1))
-	for r.e.State() != Seizing {
-		r.run(250 * time.Millisecond)
-		if f.lease.Holder == "other/1" && r.e.State() != Claiming {
-			f.put(another(1))
-		}
-	}
+	renewed(r, f, another(1), 20*time.Second)
+	r.until(Seizing, time.Second)
 	f.put(another(3))
 	r.run(1500 * time.Millisecond)
 	r.wantState(Backup)

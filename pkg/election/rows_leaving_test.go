@@ -106,12 +106,3 @@ func TestLeavingFence(t *testing.T) {
 	r.wantOrder("release", "finished")
 	r.wantNone("refresh", "advertise", "announce")
 }
-
-// The old row: the addresses go before the successor knows.
-func TestRow36BreaksBeforeItMakes(t *testing.T) {
-	r := active(t)
-	r.e.rules.makeBeforeBreak = false
-	r.step(Shutdown{})
-	r.wantState(Initialize)
-	r.wantOrder("release", advertisement(0), "finished")
-}

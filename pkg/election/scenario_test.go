@@ -132,8 +132,6 @@ var scenarios = []scenario{
 	{name: "planned stop in five", params: params{hosts: 5, each: equal}, faults: on("stop", 20*sec), dual: boundLeaving, dark: 0, moves: 1, check: moves},
 	{name: "rolling restart", params: three, faults: restarts, dual: boundLeaving, dark: 0, moves: 3},
 	{name: "rolling restart with preemption", params: climbing, faults: restarts, dual: boundLeaving, dark: 0, moves: 6},
-	{name: "row 36: planned stop that breaks before it makes", faults: on("stop", 20*sec), dual: 0, dark: time.Second, moves: 1, check: moves,
-		params: params{hosts: 3, each: pinned, ablate: func(_ *world, r *rules) { r.makeBeforeBreak = false }}},
 	// Three advertisements may be lost in a row, and the probe with them; then both hold until the next advertisement arrives.
 	{name: "25 % of frames lost", params: three, faults: on("loss", 40*sec), dual: boundLive + 2*sec, dark: 0, moves: -1},
 	{name: "foreign host takes the address", params: three, faults: on("foreign", 30*sec), dual: 0, dark: 0, moves: 0, check: stays},

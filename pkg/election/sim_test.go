@@ -33,10 +33,10 @@ var profiles = []func(*Config){
 }
 
 // randomWorld has 2 to 5 hosts of random priorities, some of them equal, with or without preemption.
-func randomWorld(seed uint64, hybrid bool, ablate func(*world, *rules)) *world {
+func randomWorld(seed uint64, hybrid bool, spoil func(*world)) *world {
 	preempt := seed%3 == 0
 	n := []int{2, 3, 3, 3, 3, 5}[seed/3%6]
-	p := params{seed: seed, hosts: n, ablate: ablate, hybrid: hybrid}
+	p := params{seed: seed, hosts: n, spoil: spoil, hybrid: hybrid}
 	p.each = func(i int, c *Config) {
 		c.Preempt = preempt
 		profiles[seed%uint64(len(profiles))](c)
@@ -51,13 +51,13 @@ func randomWorld(seed uint64, hybrid bool, ablate func(*world, *rules)) *world {
 }
 
 // runRandom runs one world of random faults to the end of what they cause.
-func runRandom(seed uint64, from []string, ablate func(*world, *rules), trace func(string)) *world {
-	return runWorld(randomWorld(seed, false, ablate), from, trace)
+func runRandom(seed uint64, from []string, spoil func(*world), trace func(string)) *world {
+	return runWorld(randomWorld(seed, false, spoil), from, trace)
 }
 
 // runHybrid is the same with a Lease. A third of these clusters has no API at first.
-func runHybrid(seed uint64, from []string, ablate func(*world, *rules), trace func(string)) *world {
-	w := randomWorld(seed, true, ablate)
+func runHybrid(seed uint64, from []string, spoil func(*world), trace func(string)) *world {
+	w := randomWorld(seed, true, spoil)
 	if w.rng.IntN(3) == 0 && len(from) == len(hybridKinds()) {
 		w.inject(fault{kind: "etcd", dur: w.random(0, 40*time.Second)})
 	}

@@ -38,12 +38,13 @@ type world struct {
 	client   int           // whom the client's neighbour cache points to
 	store    store
 
-	// what an ablation takes away beside the rules of the core
+	// what makes a world faulty
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
 	quiet      bool // nobody announces after the first seconds
 	curt       bool // who yields does not say so
 	believe    func(ProbeDone) ProbeDone
 	timerFirst bool // overdue timers speak before queued packets are heard
+	credulous  bool // a probe finds the address free at once, whoever has it
 
 	hybrid bool
 	oracle oracle
@@ -56,7 +57,7 @@ type params struct {
 	hosts    int
 	options  []option // of all hosts
 	each     func(i int, c *Config)
-	ablate   func(*world, *rules)
+	spoil    func(*world)     // makes the world faulty
 	plain    func(i int) bool // the host runs keepalived
 	together bool             // all processes start within 200 ms
 	down     bool             // no process starts by itself
@@ -65,6 +66,9 @@ type params struct {
 
 func newWorld(p params) *world {
 	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), client: nobody, hybrid: p.hybrid, oracle: newOracle(p.hosts)}
+	if p.spoil != nil {
+		p.spoil(w)
+	}
 	w.side = make([]int, p.hosts)
 	for i := range p.hosts {
 		w.filter = append(w.filter, make([]bool, p.hosts))

@@ -31,7 +31,7 @@ type seizure struct {
 func (e *Election) take(reason string) {
 	a := &e.arbiter
 	switch {
-	case !e.arbitrates() || !e.rules.lease:
+	case !e.arbitrates():
 		e.becomeActive(reason)
 	case e.cfg.Mode == Hybrid && e.silent():
 		e.becomeActive(fmt.Sprintf("%s, Lease not readable: %s", reason, a.failure))
@@ -103,16 +103,13 @@ func (e *Election) refuse() {
 
 // retryAfterRefusal is when the Lease can be shown to be stale, or a little later.
 func (e *Election) retryAfterRefusal() time.Duration {
-	if !e.rules.fastRetry {
-		return 3 * e.heard.interval
-	}
 	provable := e.arbiter.first.Add(e.cfg.Lease.StaleAfter).Sub(e.now)
 	return min(max(provable, retryRefused/10), retryRefused)
 }
 
 func (e *Election) seizable() bool {
 	s := &e.seize
-	return e.rules.seize && e.cfg.Mode == Hybrid && !e.preempting() && !e.health.distress &&
+	return e.cfg.Mode == Hybrid && !e.preempting() && !e.health.distress &&
 		e.now.Sub(s.from) > seizeAfter && !e.now.Before(s.notBefore) && e.probe.answer != nil && e.probe.answer.Verdict == Free
 }
 
@@ -134,7 +131,7 @@ func (e *Election) becomeSeizing() {
 
 // seizingRead: who lost the Lease before it had the addresses does not take them.
 func (e *Election) seizingRead(o LeaseOutcome) {
-	if o == Answered && !e.confirms() && e.rules.revalidate {
+	if o == Answered && !e.confirms() {
 		e.becomeBackup(fmt.Sprintf("lost the Lease to %s", e.arbiter.lease.holderName()))
 	}
 }
@@ -188,7 +185,7 @@ func (e *Election) activeRead(asked question, o LeaseOutcome) {
 	case asked == asserting && e.ours():
 		e.claim.epoch = l.Epoch
 		e.advertise()
-	case e.claim.epoch > 0 && foreign && (l.Epoch > e.claim.epoch || !e.rules.epochLoss):
+	case e.claim.epoch > 0 && foreign && l.Epoch > e.claim.epoch:
 		e.seize.notBefore = e.now.Add(seizeBack)
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("%s has taken the Lease, epoch %d", l.holderName(), l.Epoch))
@@ -200,7 +197,7 @@ func (e *Election) activeRead(asked question, o LeaseOutcome) {
 	case e.confirms():
 	case e.claim.epoch > 0, e.available():
 		e.bid(asserting)
-	case e.rules.leaseTruth && foreign && e.now.Sub(a.lively) < 2*e.cfg.Lease.RenewInterval:
+	case foreign && e.now.Sub(a.lively) < 2*e.cfg.Lease.RenewInterval:
 		e.seize.from = e.now
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("%s renews the Lease, epoch %d", l.holderName(), l.Epoch))

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The text of each rule is in the source, so that a change of the source is found here and not in make model alone.
+func TestEachRuleIsInTheSource(t *testing.T) {
+	for _, a := range ablations {
+		if len(a.change)%2 != 0 || len(a.change) == 0 {
+			t.Errorf("%s: %d texts, want pairs", a.rule, len(a.change))
+			continue
+		}
+		if _, err := a.without("../../../" + folder); err != nil {
+			t.Errorf("%s: %v", a.rule, err)
+		}
+	}
+}
+
+func TestWithout(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.go"), []byte("one two two"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{"one": "", "two": "2 times", "three": "0 times"} {
+		got, err := ablation{file: "a.go", change: []string{text, "x"}}.without(dir)
+		if want == "" && (err != nil || got != "x two two") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got %q and %v", text, got, err)
+		}
+	}
+}
