@@ -30,7 +30,7 @@ var layers = map[string]int{
 	"pkg/membership": 2,
 
 	"pkg/vrrpconn": 3, "pkg/address": 3, "pkg/announce": 3, "pkg/probe": 3, "pkg/steer": 3, "pkg/staticpod": 3,
-	"pkg/kubeapi": 3,
+	"pkg/kubeapi": 3, "pkg/command": 3,
 
 	"pkg/control": 4, "pkg/proxy": 4, "pkg/manifest": 4, "pkg/preflight": 4, "pkg/convert": 4,
 
@@ -45,7 +45,7 @@ const highestPure = 2
 // within orders the packages of one layer that are one thing in several folders: later ones may import earlier ones.
 var within = []string{"pkg/apis/config", "pkg/apis/config/v1alpha1", "pkg/apis/config/validation", "pkg/apis/config/scheme"}
 
-var leaves = []string{"pkg/logging", "pkg/metrics", "pkg/socket", "pkg/version"}
+var leaves = []string{"pkg/logging", "pkg/metrics", "pkg/scheduling", "pkg/socket", "pkg/version"}
 
 // tools are the proving ground and the programs of the maintainers: they may import anything, and the product imports none
 // of them.
@@ -57,7 +57,7 @@ var testTools = []string{"e2e/lab", "e2e/lab/guest", "e2e/lab/watch"}
 // owners names the packages that may import an outside library, by the prefix of its path.
 var owners = map[string][]string{
 	"github.com/vishvananda/netlink":          {"pkg/address"},
-	"golang.org/x/sys/unix":                   {"pkg/socket", "pkg/address", "pkg/announce", "pkg/control", "pkg/proxy", "pkg/steer", "pkg/vrrpconn", "pkg/sidecar"},
+	"golang.org/x/sys/unix":                   {"pkg/socket", "pkg/address", "pkg/announce", "pkg/control", "pkg/proxy", "pkg/steer", "pkg/vrrpconn", "pkg/scheduling"},
 	"github.com/mdlayher/arp":                 {"pkg/announce"},
 	"github.com/mdlayher/ndp":                 {"pkg/announce"},
 	"github.com/mdlayher/packet":              {"pkg/announce"},

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 )
 
 // A balancer process inherits the keeper's end of a socket pair as this file descriptor and the listening sockets as
@@ -114,9 +116,8 @@ func controlPair() (*net.UnixConn, *os.File, error) {
 func (p *process) run(started chan<- error) {
 	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	normal := &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
-	if err := unix.SchedSetAttr(0, normal, 0); err != nil {
-		started <- os.NewSyscallError("sched_setattr", err)
+	if err := scheduling.NormalThread(); err != nil {
+		started <- err
 		return
 	}
 	err := p.cmd.Start()

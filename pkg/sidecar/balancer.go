@@ -11,12 +11,13 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 )
 
 // RunBalancer is the balancer process: it serves on what the keeper that started it handed down, until ctx ends or the
 // keeper is gone.
 func RunBalancer(ctx context.Context, log logr.Logger) error {
-	if err := scheduleNormal(); err != nil {
+	if err := scheduling.Normal(); err != nil {
 		return err
 	}
 	conn, listeners, err := proxy.Inherited()

@@ -21,12 +21,14 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/announce"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 	"github.com/harbinger-ha/harbinger/pkg/steer"
 	"github.com/harbinger-ha/harbinger/pkg/version"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -84,7 +86,7 @@ func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Option
 		log:    options.Log.WithValues("vrid", cfg.Election.VRRP.VirtualRouterID),
 		health: make(chan struct{}, 1), // a signal that is not taken yet says enough
 	}
-	if err := scheduleRealTime(); err != nil {
+	if err := scheduling.RealTime(); err != nil {
 		s.log.Info("Running with normal scheduling", "reason", err.Error())
 	}
 	defer s.closeAll()
@@ -129,7 +131,7 @@ func (s *Sidecar) run(stop context.Context) error {
 		g.Go(func() error { return s.api.Run(ctx) })
 	}
 	g.Go(func() error { return s.followMembers(ctx) })
-	g.Go(func() error { return s.serveCommands(ctx, s.single) })
+	g.Go(func() error { return command.Serve(ctx, s.single, s.handover) })
 	g.Go(func() error { return s.watchHealth(ctx) })
 	g.Go(func() error { return s.watchAddresses(ctx) })
 	g.Go(func() error { return s.watchClaims(ctx) })
@@ -159,7 +161,7 @@ func (s *Sidecar) open(ctx context.Context, options Options) error {
 	}
 	s.members = newMembers(membership.View{Config: s.cfg, Link: s.link})
 	vrid := s.cfg.Election.VRRP.VirtualRouterID
-	if s.single, err = lock(ctx, s.log, vrid, s.link.Name); err != nil {
+	if s.single, err = command.Listen(ctx, s.log, s.link.Name, vrid); err != nil {
 		return err
 	}
 	s.atEnd(s.single.Close)
@@ -240,6 +242,16 @@ func (s *Sidecar) findLink(ctx context.Context) (address.Link, error) {
 		case <-time.After(linkRetry):
 		}
 	}
+}
+
+// handover begins a planned move of the addresses to another node.
+func (s *Sidecar) handover(ctx context.Context, to string) error {
+	if err := command.CheckHandover(s.loop.Status().Election, s.node, to); err != nil {
+		return err
+	}
+	s.log.Info("Handing over", "to", to)
+	s.loop.Notify(ctx, election.Handover{To: to})
+	return nil
 }
 
 func (s *Sidecar) atEnd(f func() error) { s.close = append(s.close, f) }

@@ -3,13 +3,9 @@
 package sidecar
 
 import (
-	"context"
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/go-logr/logr"
 )
 
 func TestReadinessTellsTheTruth(t *testing.T) {
@@ -48,38 +44,6 @@ func TestDropsAreCountedByReason(t *testing.T) {
 	got := s.drops.snapshot()
 	if got["checksum"].Count != 2 || got["checksum"].From != "192.0.2.8" || got["vrid"].Count != 1 {
 		t.Errorf("drops %+v", got)
-	}
-}
-
-func TestLockLetsOneIn(t *testing.T) {
-	const vrid = 201 // nobody else's in this namespace
-	first, err := lock(t.Context(), logr.Discard(), vrid, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*lockRetry)
-	defer cancel()
-	if _, err := lock(ctx, logr.Discard(), vrid, "test"); err != context.DeadlineExceeded {
-		t.Fatalf("a second instance got %v, want to wait in vain", err)
-	}
-	entered := make(chan error, 1)
-	go func() {
-		second, err := lock(t.Context(), logr.Discard(), vrid, "test")
-		if err == nil {
-			err = second.Close()
-		}
-		entered <- err
-	}()
-	if err := first.Close(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-entered:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(5 * time.Second):
-		t.Error("the lock did not become free with its holder's end")
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+	"github.com/harbinger-ha/harbinger/pkg/command"
 )
 
 // handoverTime bounds a planned move: a named node reads its invitation within seconds, and keeps it for ten.
@@ -46,7 +46,7 @@ func (o statusOptions) handover(ctx context.Context, to string) (took time.Durat
 		return 0, err
 	}
 	start := time.Now()
-	if err := sidecar.RequestHandover(ctx, status.Interface, status.VirtualRouter.VRID, to); err != nil {
+	if err := command.RequestHandover(ctx, status.Interface, status.VirtualRouter.VRID, to); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, handoverTime)

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package command is how root tells the sidecar of a virtual router on the same host what to do. Commands come over the lock
+// of the virtual router, an abstract unix socket: only processes of this network namespace reach it, and of them only those of
+// root are heard. A port on loopback would let every local user, and every web page in a browser, move the addresses.
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
+)
+
+// Limits of one command.
+const (
+	readTimeout   = 5 * time.Second
+	answerTimeout = 10 * time.Second
+	maxRequest    = 4096 // bytes
+)
+
+// handoverRequest asks for a planned move.
+type handoverRequest struct {
+	To string `json:"to,omitempty"` // name of the node; empty: whichever is the first
+}
+
+// A Handover begins a planned move of the virtual addresses to a node, or to whichever is the first where to is empty. Its
+// error is for the one who asked.
+type Handover func(ctx context.Context, to string) error
+
+// Serve takes commands from a socket of Listen until ctx ends.
+func Serve(ctx context.Context, ln net.Listener, handover Handover) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /handover", func(w http.ResponseWriter, r *http.Request) {
+		var request handoverRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&request); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if err := handover(r.Context(), request.To); err != nil {
+			http.Error(w, err.Error(), http.StatusConflict)
+		}
+	})
+	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, WriteTimeout: answerTimeout}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // ends Serve below
+	defer stop()
+	if err := server.Serve(rootOnly{ln, os.Geteuid()}); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve commands: %w", err)
+	}
+	return nil
+}
+
+// CheckHandover returns why a node in a state of the election cannot hand over to another, or nil.
+func CheckHandover(e election.Status, node, to string) error {
+	switch {
+	case e.State != election.Active:
+		return fmt.Errorf("this node is in state %s and holds nothing to hand over: ask the holder, %s", e.State, holder(e))
+	case to == node:
+		return fmt.Errorf("%s holds the virtual addresses already", to)
+	case to != "" && !e.Arbitrated:
+		return errors.New("a named node is invited by the Lease, which cannot be written now: leave out --to, and the node of the highest priority takes over")
+	}
+	return nil
+}
+
+func holder(e election.Status) string {
+	switch {
+	case e.Lease.Node != "":
+		return e.Lease.Node
+	case e.Holder.IsValid():
+		return e.Holder.String()
+	}
+	return "which is not known"
+}
+
+// rootOnly accepts connections of processes of root, or of this process's own user.
+type rootOnly struct {
+	net.Listener
+	self int // user ID
+}
+
+// Accept implements net.Listener. It closes the connections of other users.
+func (l rootOnly) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		user, err := socket.PeerUser(conn.(*net.UnixConn))
+		if err == nil && (user == 0 || user == l.self) {
+			return conn, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+// RequestHandover asks the sidecar of a virtual router on this host to hand over to a node, or to whichever is the first. It
+// returns when the move has begun, or with the reason why it cannot.
+func RequestHandover(ctx context.Context, iface string, vrid uint8, to string) error {
+	body, err := json.Marshal(handoverRequest{To: to})
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Timeout: answerTimeout, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", name(iface, vrid))
+		},
+	}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://harbinger/handover", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask the sidecar (as root, on the node that holds the addresses): %w", err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(strings.TrimSpace(string(answer)))
+	}
+	return err
+}
