@@ -200,6 +200,7 @@ func (l *Loop) loop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			l.perform(ctx, election.Release{})
+			l.publish()
 			return nil
 		case <-l.readable:
 			l.drain(ctx)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -45,10 +47,13 @@ type host struct {
 	readable chan struct{}
 	closed   chan struct{}
 	logs     []string
+	metrics  *metrics.Metrics
+	notices  []string
 }
 
 func (l *lan) host(addr string) *host {
 	h := &host{lan: l, addr: netip.MustParseAddr(addr), readable: make(chan struct{}, 1), closed: make(chan struct{})}
+	h.metrics = metrics.New("51", "eth0", nil, nil)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hosts = append(l.hosts, h)
@@ -126,6 +131,12 @@ func (h *host) hold(what string) error {
 	return nil
 }
 
+func (h *host) fail(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.failing = err
+}
+
 func (h *host) Release() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -178,7 +189,7 @@ func (h *host) loop(priority uint8) *Loop {
 		h.logs = append(h.logs, line)
 	}, funcr.Options{})
 	return New(Config{
-		Log: log, Ports: []Port{{Conn: h, Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Interval: time.Second}}},
+		Log: log, Metrics: h.metrics, Notice: h.notice, Ports: []Port{{Conn: h, Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Interval: time.Second}}},
 		Election: election.New(election.Config{
 			Mode: election.VRRP, Version: vrrp.Version3, Priority: priority, AdvertisementInterval: time.Second, Preempt: true,
 			Primary: []netip.Addr{h.addr}, Peers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Lifetime: 2 * time.Second,
@@ -187,6 +198,24 @@ func (h *host) loop(priority uint8) *Loop {
 		VirtualAddresses: []netip.Addr{vip}, Addresses: h, Announcer: h, Prober: h, Interval: time.Second, Now: time.Now,
 		Silent: func(holder netip.Addr) { h.record("silent %s", holder) },
 	})
+}
+
+func (h *host) notice(reason, message string, _ bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.notices = append(h.notices, reason+": "+message)
+}
+
+// wantMetrics fails for each line that a scrape does not have.
+func (h *host) wantMetrics(t *testing.T, lines ...string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range lines {
+		if !strings.Contains(w.Body.String(), "harbinger_"+line+"\n") {
+			t.Errorf("no metric %s", line)
+		}
+	}
 }
 
 // start runs a loop with a healthy backend; the returned function waits for its end.
@@ -315,6 +344,65 @@ func TestWhatTheKernelRefusesIsNotAdvertised(t *testing.T) {
 	})
 }
 
+// A deleted address that is added again has not moved; one that cannot be added again has.
+func TestMovesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		ctx, cancel := context.WithCancel(t.Context())
+		l := h.loop(100)
+		wait := start(t, ctx, l)
+		pass(5 * time.Second)
+		for range 3 {
+			l.Notify(ctx, election.AddressLost{})
+			synctest.Wait()
+		}
+		if got := count(h.taken(), "acquire"); got != 4 {
+			t.Errorf("acquired %d times, want 4", got)
+		}
+		const acquired, released, held = `vip_moves_total{direction="acquired",interface="eth0",vrid="51"} `,
+			`vip_moves_total{direction="released",interface="eth0",vrid="51"} `, `vip_held{interface="eth0",vrid="51"} `
+		h.wantMetrics(t, acquired+"1", released+"0", held+"1")
+
+		h.fail(errors.New("operation not permitted"))
+		l.Notify(ctx, election.AddressLost{})
+		synctest.Wait()
+		h.wantMetrics(t, acquired+"1", released+"1", held+"0")
+
+		h.fail(nil)
+		pass(5 * time.Second)
+		h.wantMetrics(t, acquired+"2", released+"1", held+"1")
+		cancel()
+		wait()
+		h.wantMetrics(t, acquired+"2", released+"2", held+"0")
+	})
+}
+
+// Log, Event and metric of an alarm: the first two name the host that it is about.
+func TestAlarmNamesTheHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		ctx, cancel := context.WithCancel(t.Context())
+		l := h.loop(100)
+		wait := start(t, ctx, l)
+		pass(5 * time.Second)
+		for range 3 {
+			l.Notify(ctx, election.AddressClaimed{Address: vip, Owner: "02:00:00:00:09:09"})
+		}
+		synctest.Wait()
+		h.wantMetrics(t, `alarms_total{interface="eth0",kind="AddressConflict",vrid="51"} 3`)
+		const detail = "a foreign host, 02:00:00:00:09:09, claims 192.0.2.100"
+		if !slices.Contains(h.notices, "AddressConflict: "+detail) {
+			t.Errorf("Events %q, want one with %q", h.notices, detail)
+		}
+		raised := slices.DeleteFunc(slices.Clone(h.logs), func(line string) bool { return !strings.Contains(line, "Alarm raised") })
+		if len(raised) != 1 || !strings.Contains(raised[0], `"hardwareAddress":"02:00:00:00:09:09"`) {
+			t.Errorf("log %q, want one line with the hardware address", raised)
+		}
+		cancel()
+		wait()
+	})
+}
+
 // What failed while this node held the addresses is no reason to call it not ready when another holds them.
 func TestFailuresOfAHolderEndWithItsTerm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -323,9 +411,7 @@ func TestFailuresOfAHolderEndWithItsTerm(t *testing.T) {
 		l := h.loop(100)
 		wait := start(t, ctx, l)
 		pass(5 * time.Second)
-		h.mu.Lock()
-		h.failing = errors.New("lifetime had passed")
-		h.mu.Unlock()
+		h.fail(errors.New("lifetime had passed"))
 		pass(time.Second)
 		if s := l.Status(); s.Election.State != election.Backup || len(s.Failing) != 0 {
 			t.Errorf("state %s, failing %v; want Backup, and nothing failing", s.Election.State, s.Failing)

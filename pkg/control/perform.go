@@ -21,17 +21,12 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		if l.outcome("acquire", l.cfg.Addresses.Acquire()) != nil {
 			return election.AddressLate{} // what the kernel does not hold must not be advertised
 		}
-		l.cfg.Metrics.Held(true)
 	case election.Refresh:
 		if l.outcome("refresh", l.cfg.Addresses.Refresh()) != nil && !l.cfg.Addresses.Held() {
-			l.cfg.Metrics.Held(false)
 			return election.AddressLate{}
 		}
 	case election.Release:
-		held := l.cfg.Addresses.Held()
-		if l.outcome("release", l.cfg.Addresses.Release()) == nil && held {
-			l.cfg.Metrics.Held(false)
-		}
+		_ = l.outcome("release", l.cfg.Addresses.Release())
 	case election.Advertise:
 		l.advertise(a.Priority)
 	case election.Announce:

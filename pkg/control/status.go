@@ -50,7 +50,9 @@ func (l *Loop) publish() {
 		Turned:   l.cfg.Now(),
 		Failing:  failing,
 	}
-	l.status.Store(&s)
+	if before := l.status.Swap(&s); before != nil && before.Held != s.Held {
+		l.cfg.Metrics.Held(s.Held)
+	}
 	l.cfg.Metrics.Priority(s.Election.Priority)
 }
 

@@ -174,7 +174,7 @@ func testMetadata(t *testing.T, client *kubeapi.Client, admin *rest.RESTClient) 
 }
 
 func testEvent(t *testing.T, client *kubeapi.Client, admin *rest.RESTClient) {
-	client.Event(t.Context(), "AddressAcquired", "node-a holds 192.168.238.100", true)
+	client.Event("AddressAcquired", "node-a holds 192.168.238.100", true)
 	until(t, "the event is there", func() bool {
 		list := &corev1.EventList{}
 		if err := admin.Get().AbsPath(eventsPath).Do(t.Context()).Into(list); err != nil {

@@ -44,7 +44,7 @@ type occurrence struct {
 
 // Event leaves a Kubernetes Event about the Lease, for people. It never blocks, and is best effort: too many are dropped, the same
 // one within a minute is only counted, and without the API there is none.
-func (c *Client) Event(_ context.Context, reason, message string, warning bool) {
+func (c *Client) Event(reason, message string, warning bool) {
 	select {
 	case c.events <- event{occurrence{reason, message, warning}, c.opts.Now()}:
 	default:

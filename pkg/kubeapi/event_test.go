@@ -30,7 +30,7 @@ func startEvents(t *testing.T) (*cluster, time.Time, *atomic.Int64) {
 
 func TestEvent(t *testing.T) {
 	c, start, _ := startEvents(t)
-	c.Event(t.Context(), "AddressAcquired", "node-a holds 192.168.238.100", false)
+	c.Event("AddressAcquired", "node-a holds 192.168.238.100", false)
 	until(t, "the event is there", func() bool { return len(c.store.sent()) == 1 })
 	want := corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: "kube-system"},
@@ -55,7 +55,7 @@ func TestEvent(t *testing.T) {
 func tell(t *testing.T, c *cluster, second *atomic.Int64, at int64, message string) {
 	t.Helper()
 	second.Store(at)
-	c.Event(t.Context(), "Told", message, true)
+	c.Event("Told", message, true)
 }
 
 func TestSameEventIsCounted(t *testing.T) {
@@ -82,7 +82,7 @@ func TestStormOfEvents(t *testing.T) {
 	until(t, "the budget is used", func() bool { return len(c.store.sent()) == 10 })
 	second.Store(3600)
 	until(t, "the storm is over", func() bool {
-		c.Event(t.Context(), "Told", "calm", false)
+		c.Event("Told", "calm", false)
 		s := c.store.sent()
 		return s[len(s)-1].Message == "calm"
 	})
@@ -97,7 +97,7 @@ func TestEventDoesNotBlock(t *testing.T) {
 	c.servers[0].set(c.servers[0].hang)
 	start := time.Now()
 	for i := range 1000 {
-		c.Event(t.Context(), "Told", fmt.Sprint(i), false)
+		c.Event("Told", fmt.Sprint(i), false)
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("1000 events took %v", took)

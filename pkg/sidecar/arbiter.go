@@ -97,7 +97,7 @@ func (s *Sidecar) arbiter() control.Arbiter {
 // notice leaves an Event in the cluster.
 func (s *Sidecar) notice(reason, message string, warning bool) {
 	if s.api != nil {
-		s.api.Event(context.Background(), reason, message, warning)
+		s.api.Event(reason, message, warning)
 	}
 }
 
