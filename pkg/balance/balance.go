@@ -23,6 +23,33 @@ const (
 	SourceHash Policy = "SourceHash"
 )
 
+// BackendDownAction says what happens to the connections of a backend that cannot be reached any more.
+type BackendDownAction string
+
+// The actions.
+const (
+	// CloseSessions resets the connections, so that their clients reconnect at once.
+	CloseSessions BackendDownAction = "CloseSessions"
+	// KeepSessions leaves the connections alone. They hang until their clients give up.
+	KeepSessions BackendDownAction = "KeepSessions"
+)
+
+// SteeringMode says how connections to a virtual address reach the balancer on a node whose apiserver listens on the same
+// port. Package steer implements the modes.
+type SteeringMode string
+
+// The modes of steering.
+const (
+	// SteeringAuto is SteeringBPF, or SteeringNFTables where the kernel refuses BPF.
+	SteeringAuto SteeringMode = "Auto"
+	// SteeringBPF is a program at the socket lookup of the network namespace. It needs CAP_BPF and CAP_NET_ADMIN.
+	SteeringBPF SteeringMode = "BPF"
+	// SteeringNFTables is a destination NAT in a table that belongs to the process. It needs CAP_NET_ADMIN.
+	SteeringNFTables SteeringMode = "NFTables"
+	// SteeringNone leaves the connections to the apiserver of the node.
+	SteeringNone SteeringMode = "None"
+)
+
 // A Backend is a server that connections may be sent to.
 type Backend struct {
 	Address      netip.AddrPort

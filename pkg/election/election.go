@@ -3,20 +3,21 @@
 package election
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// Mode says who arbitrates.
-type Mode uint8
+// Mode says who elects the holder of the virtual addresses.
+type Mode string
 
-// The modes.
+// The modes. An Election without one is in mode VRRP.
 const (
-	VRRP      Mode = iota // VRRP alone
-	Hybrid                // a Lease while it can be read; VRRP otherwise
-	LeaseOnly             // a Lease alone: nothing is advertised, and without the API nobody holds
+	VRRP      Mode = "VRRP"   // VRRP alone
+	Hybrid    Mode = "Hybrid" // a Lease while it can be read; VRRP otherwise
+	LeaseOnly Mode = "Lease"  // a Lease alone: nothing is advertised, and without the API nobody holds
 )
 
 // State is a state of the virtual router. Initialize, Backup and Active are those of RFC 9568, section 6.4.
@@ -184,6 +185,7 @@ func New(cfg Config) *Election {
 	if cfg.Jitter == nil {
 		cfg.Jitter = func() float64 { return 0 }
 	}
+	cfg.Mode = cmp.Or(cfg.Mode, VRRP)
 	return &Election{cfg: cfg, heard: heard{interval: cfg.AdvertisementInterval, claims: map[netip.Addr]uint8{}}}
 }
 

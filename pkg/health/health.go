@@ -9,6 +9,16 @@ import (
 	"time"
 )
 
+// A Scheme is the kind of a check.
+type Scheme string
+
+// The schemes.
+const (
+	HTTPS Scheme = "HTTPS" // a GET over TLS that is answered by 200
+	HTTP  Scheme = "HTTP"  // a GET that is answered by 200
+	TCP   Scheme = "TCP"   // a connection that is accepted
+)
+
 // A State is what is known about a backend.
 type State uint8
 

@@ -19,6 +19,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/version"
 )
 
@@ -142,7 +143,7 @@ func securityContext(cfg *config.HarbingerConfiguration) *corev1.SecurityContext
 // is not asked for without need.
 func steersByBPF(cfg *config.HarbingerConfiguration) bool {
 	mode := cfg.LoadBalancer.Steering.Mode
-	return cfg.ControlPlane.Shared() && (mode == config.SteeringAuto || mode == config.SteeringBPF)
+	return cfg.ControlPlane.Shared() && (mode == balance.SteeringAuto || mode == balance.SteeringBPF)
 }
 
 func lowPort(cfg *config.HarbingerConfiguration) bool {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 )
 
@@ -168,14 +169,14 @@ func TestGracePeriod(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	for _, tt := range []struct {
 		port     uint16
-		steering config.SteeringMode
+		steering balance.SteeringMode
 		want     []corev1.Capability
 	}{
-		{4300, config.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
-		{443, config.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SYS_NICE"}},
-		{6443, config.SteeringAuto, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
-		{6443, config.SteeringBPF, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
-		{6443, config.SteeringNFTables, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{4300, balance.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{443, balance.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SYS_NICE"}},
+		{6443, balance.SteeringAuto, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{6443, balance.SteeringBPF, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{6443, balance.SteeringNFTables, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
 	} {
 		cfg := readSample(t, "classic")
 		cfg.ControlPlane.Port, cfg.LoadBalancer.Steering.Mode = tt.port, tt.steering

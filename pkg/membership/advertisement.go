@@ -5,7 +5,6 @@ package membership
 import (
 	"net/netip"
 
-	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -20,8 +19,8 @@ const (
 func (v View) Advertisement(virtual netip.Addr) vrrp.Advertisement {
 	c := v.Config.Election.VRRP
 	return vrrp.Advertisement{
-		Version: vrrp.Version(c.Version), VRID: c.VirtualRouterID, Interval: c.AdvertisementInterval,
-		Addresses: []netip.Addr{virtual}, Authentication: authentication(c.Authentication),
+		Version: c.Version, VRID: c.VirtualRouterID, Interval: c.AdvertisementInterval,
+		Addresses: []netip.Addr{virtual}, Authentication: c.Authentication,
 	}
 }
 
@@ -30,7 +29,7 @@ func (v View) Rules(virtual netip.Addr) vrrp.Rules {
 	c, own := v.Config.Election.VRRP, v.Advertisement(virtual)
 	r := vrrp.Rules{
 		Version: own.Version, VRID: own.VRID, Addresses: own.Addresses, Interval: own.Interval, Authentication: own.Authentication,
-		Own: []netip.Addr{v.Source(virtual)}, Sources: v.Peers(virtual), MinimumTTL: minimumTTL, Checksum: checksumPolicies[c.Checksum],
+		Own: []netip.Addr{v.Source(virtual)}, Sources: v.Peers(virtual), MinimumTTL: minimumTTL, Checksum: c.Checksum,
 	}
 	switch {
 	case len(r.Sources) == 0:
@@ -39,26 +38,4 @@ func (v View) Rules(virtual netip.Addr) vrrp.Rules {
 		r.MinimumTTL = minimumUnicastTTL
 	}
 	return r
-}
-
-var checksumPolicies = map[config.Checksum]vrrp.ChecksumPolicy{
-	config.ChecksumAuto:    vrrp.ChecksumAuto,
-	config.ChecksumPseudo:  vrrp.ChecksumKeepalived,
-	config.ChecksumRFC9568: vrrp.ChecksumRFC9568,
-}
-
-// ChecksumForm returns the form that is sent over IPv4 in version 3. keepalived refuses the one of RFC 9568 by default, so
-// that it is sent only where it is asked for.
-func (v View) ChecksumForm() vrrp.ChecksumForm {
-	if v.Config.Election.VRRP.Checksum == config.ChecksumRFC9568 {
-		return vrrp.ChecksumNone
-	}
-	return vrrp.ChecksumPseudo
-}
-
-func authentication(a config.Authentication) vrrp.Authentication {
-	if a.Type == config.AuthenticationPassword {
-		return vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: a.Password}
-	}
-	return vrrp.Authentication{}
 }

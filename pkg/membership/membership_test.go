@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
-	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
@@ -146,7 +145,7 @@ func TestRules(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")
 	base := vrrp.Rules{
 		Version: 3, VRID: 51, Addresses: []netip.Addr{v4}, Own: addresses("192.0.2.1"), Interval: time.Second, MinimumTTL: 255,
-		Checksum: vrrp.ChecksumAuto,
+		Checksum: vrrp.ChecksumAuto, Authentication: vrrp.Authentication{Type: vrrp.AuthenticationNone},
 	}
 	for _, tc := range []struct {
 		name, body string
@@ -175,18 +174,5 @@ func TestRules(t *testing.T) {
 				Version: want.Version, VRID: 51, Interval: time.Second, Addresses: want.Addresses, Authentication: want.Authentication,
 			}, v.Advertisement(tc.vip))
 		})
-	}
-}
-
-// keepalived refuses the checksum of RFC 9568 by default, so that it is sent only where it is asked for.
-func TestChecksumForm(t *testing.T) {
-	for checksum, want := range map[config.Checksum]vrrp.ChecksumForm{
-		config.ChecksumAuto: vrrp.ChecksumPseudo, config.ChecksumPseudo: vrrp.ChecksumPseudo, config.ChecksumRFC9568: vrrp.ChecksumNone,
-	} {
-		v := view(t, multicast)
-		v.Config.Election.VRRP.Checksum = checksum
-		if got := v.ChecksumForm(); got != want {
-			t.Errorf("%s is sent in form %v, want %v", checksum, got, want)
-		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
 
@@ -114,7 +115,7 @@ func parseAddress(s string) (netip.AddrPort, error) {
 // isAPIServer reports whether a listener has the certificate that the health checks will want. Whether it is ready, or
 // signed by the right authority, is not asked. A check without TLS leaves nothing to tell an apiserver by.
 func isAPIServer(ctx context.Context, listener netip.AddrPort, check *config.HealthCheck) bool {
-	if check.Scheme != config.SchemeHTTPS {
+	if check.Scheme != health.HTTPS {
 		return true
 	}
 	conn, err := dial(ctx, listener)

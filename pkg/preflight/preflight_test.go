@@ -19,6 +19,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
@@ -188,7 +189,7 @@ func TestGather(t *testing.T) {
 	if l := find(t, gather(t, host, cfg), 6443); l.APIServer || l.Address.Addr() != host.Address.Addr() {
 		t.Errorf("what is no apiserver is seen as %+v", l)
 	}
-	cfg.HealthCheck.Scheme = config.SchemeTCP
+	cfg.HealthCheck.Scheme = health.TCP
 	if l := find(t, gather(t, host, cfg), 6443); !l.APIServer {
 		t.Errorf("without TLS to tell by, the listener is seen as %+v", l)
 	}

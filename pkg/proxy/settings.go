@@ -33,7 +33,7 @@ type Backend struct {
 
 // HealthCheck says how backends are checked. All but schedule and thresholds is for the Checker.
 type HealthCheck struct {
-	Scheme             string        `json:"scheme"`
+	Scheme             health.Scheme `json:"scheme"`
 	Path               string        `json:"path"`
 	CAFile             string        `json:"caFile"`
 	ServerName         string        `json:"serverName"`

@@ -21,7 +21,7 @@ import (
 
 // openAPI prepares the access to the API. Neither an apiserver nor credentials are needed yet.
 func (s *Sidecar) openAPI() {
-	if s.cfg.Election.Mode == config.ModeVRRP && !s.cfg.LoadBalancer.Discovery {
+	if s.cfg.Election.Mode == election.VRRP && !s.cfg.LoadBalancer.Discovery {
 		return
 	}
 	l := s.cfg.Election.Lease
@@ -103,7 +103,7 @@ func (s *Sidecar) notice(reason, message string, warning bool) {
 
 // lease is the part of the status about the Lease; nil where none is used.
 func (s *Sidecar) lease(e election.Status) *Lease {
-	if s.api == nil || s.cfg.Election.Mode == config.ModeVRRP {
+	if s.api == nil || s.cfg.Election.Mode == election.VRRP {
 		return nil
 	}
 	access := s.api.Status()

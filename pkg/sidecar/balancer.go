@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
 	"github.com/harbinger-ha/harbinger/pkg/scheduling"
@@ -29,10 +29,10 @@ func RunBalancer(ctx context.Context, log logr.Logger) error {
 
 // newChecker connects the health checks of the balancer to the probes.
 func newChecker(b proxy.Backend, check proxy.HealthCheck) proxy.Checker {
-	switch config.Scheme(check.Scheme) {
-	case config.SchemeTCP:
+	switch check.Scheme {
+	case health.TCP:
 		return probe.TCP{Address: b.Address, Timeout: check.Timeout}
-	case config.SchemeHTTP:
+	case health.HTTP:
 		return probe.NewHTTP(probe.HTTPConfig{Address: b.Address, Path: check.Path, Timeout: check.Timeout})
 	}
 	return probe.NewHTTPS(probe.HTTPSConfig{

@@ -8,8 +8,9 @@ import (
 	"net"
 	"net/netip"
 
-	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
@@ -52,7 +53,7 @@ func (s *Sidecar) openListeners() error {
 
 // openSteering prepares the steering and leaves it off: until a backend is healthy, VIP:port is the local apiserver's.
 func (s *Sidecar) openSteering() error {
-	if !s.cfg.ControlPlane.Shared() || s.cfg.LoadBalancer.Steering.Mode == config.SteeringNone {
+	if !s.cfg.ControlPlane.Shared() || s.cfg.LoadBalancer.Steering.Mode == balance.SteeringNone {
 		return nil
 	}
 	var fronts []steer.Frontend
@@ -60,7 +61,7 @@ func (s *Sidecar) openSteering() error {
 		fronts = append(fronts, steer.Frontend{VIP: netip.AddrPortFrom(vip, s.cfg.ControlPlane.Port), Listener: s.frontends[i]})
 	}
 	var err error
-	s.steering, err = steer.New(steer.Config{Kind: steer.Kind(s.cfg.LoadBalancer.Steering.Mode), Frontends: fronts})
+	s.steering, err = steer.New(steer.Config{Mode: s.cfg.LoadBalancer.Steering.Mode, Frontends: fronts})
 	if err != nil {
 		return fmt.Errorf("prepare steering of port %d to the balancer (loadBalancer.steering): %w", s.cfg.ControlPlane.Port, err)
 	}
@@ -71,7 +72,7 @@ func (s *Sidecar) openSteering() error {
 // openPorts opens one socket of protocol 112 for each virtual address: each is of a family of its own. The loop closes
 // them.
 func (s *Sidecar) openPorts() ([]control.Port, error) {
-	if s.cfg.Election.Mode == config.ModeLease {
+	if s.cfg.Election.Mode == election.LeaseOnly {
 		return nil, nil // nothing is advertised
 	}
 	view := s.members.now()
@@ -79,7 +80,7 @@ func (s *Sidecar) openPorts() ([]control.Port, error) {
 	for _, vip := range view.VirtualAddresses() {
 		conn, err := vrrpconn.Listen(vrrpconn.Config{
 			Interface: net.Interface{Index: s.link.Index, Name: s.link.Name}, Source: view.Source(vip), Peers: view.Peers(vip),
-			Rules: view.Rules(vip), Checksum: view.ChecksumForm(), Dropped: s.dropped,
+			Rules: view.Rules(vip), Dropped: s.dropped,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("open advertisement socket: %w", err)

@@ -59,7 +59,7 @@ func (s *Sidecar) Status() Status {
 func (s *Sidecar) virtualRouter(loop control.Status) VirtualRouter {
 	e, v := loop.Election, s.members.now().Config.Election.VRRP
 	r := VirtualRouter{
-		VRID: v.VirtualRouterID, Version: v.Version, Mode: string(s.cfg.Election.Mode), Arbiter: "vrrp", Epoch: e.Epoch,
+		VRID: v.VirtualRouterID, Version: uint8(v.Version), Mode: string(s.cfg.Election.Mode), Arbiter: "vrrp", Epoch: e.Epoch,
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, Held: loop.Held, Priority: e.Priority,
 		Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
 		SplitSuspected: e.SplitSuspected, Conflict: e.Conflict, Dropped: s.drops.snapshot(), Failing: loop.Failing,
@@ -102,7 +102,7 @@ func (s *Sidecar) balancer() Balancer {
 		b.Frontends = append(b.Frontends, f.Address().String())
 	}
 	if s.steering != nil {
-		b.Steering, b.Steered = string(s.steering.Kind()), s.steering.Enabled()
+		b.Steering, b.Steered = string(s.steering.Mode()), s.steering.Enabled()
 	}
 	for _, x := range p.Backends {
 		b.Backends = append(b.Backends, backend(x))

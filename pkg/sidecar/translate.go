@@ -12,7 +12,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
-	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 // lifetime is how long the kernel keeps the virtual addresses without a refresh.
@@ -20,20 +19,16 @@ func lifetime(cfg *config.HarbingerConfiguration) time.Duration {
 	return election.Lifetime(cfg.Election.VRRP.AdvertisementInterval)
 }
 
-var modes = map[config.Mode]election.Mode{
-	config.ModeVRRP: election.VRRP, config.ModeHybrid: election.Hybrid, config.ModeLease: election.LeaseOnly,
-}
-
 func (s *Sidecar) electionConfig() election.Config {
 	view, cfg, l := s.members.now(), s.cfg, s.cfg.Election.Lease
 	v := cfg.Election.VRRP
 	times := election.LeaseTimes{RenewInterval: l.RenewInterval, StaleAfter: l.StaleAfter, Duration: l.Duration}
-	if cfg.Election.Mode == config.ModeLease {
+	if cfg.Election.Mode == election.LeaseOnly {
 		times.StaleAfter = l.Duration // nothing else tells that the holder is dead
 	}
 	return election.Config{
 		Node: s.node, Identity: s.node + "/" + s.incarnation, Lease: times,
-		Mode: modes[cfg.Election.Mode], Version: vrrp.Version(v.Version), Priority: v.Priority, AdvertisementInterval: v.AdvertisementInterval,
+		Mode: cfg.Election.Mode, Version: v.Version, Priority: v.Priority, AdvertisementInterval: v.AdvertisementInterval,
 		Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Primary: view.Sources(), Peers: view.Nodes(),
 		Lifetime: lifetime(cfg), Jitter: rand.Float64,
 	}
@@ -43,9 +38,9 @@ func (s *Sidecar) electionConfig() election.Config {
 func settings(v membership.View, own []netip.Addr) proxy.Settings {
 	lb, check := v.Config.LoadBalancer, v.Config.HealthCheck
 	s := proxy.Settings{
-		Policy: balance.Policy(lb.Policy), SlowStart: lb.SlowStart, KeepSessions: lb.OnBackendDown == config.KeepSessions,
+		Policy: lb.Policy, SlowStart: lb.SlowStart, KeepSessions: lb.OnBackendDown == balance.KeepSessions,
 		HealthCheck: proxy.HealthCheck{
-			Scheme: string(check.Scheme), Path: check.Path, CAFile: check.CAFile, ServerName: check.ServerName,
+			Scheme: check.Scheme, Path: check.Path, CAFile: check.CAFile, ServerName: check.ServerName,
 			InsecureSkipVerify: check.InsecureSkipVerify, Interval: check.Interval, Timeout: check.Timeout,
 			SuccessThreshold: check.SuccessThreshold, FailureThreshold: check.FailureThreshold,
 		},

@@ -58,7 +58,7 @@ func (s *Sidecar) steer(on bool) {
 	}
 	if err := change(); err != nil {
 		s.metrics.Failed("steer")
-		s.log.Error(err, "Steering failed", "kind", string(s.steering.Kind()), "enable", on)
+		s.log.Error(err, "Steering failed", "kind", string(s.steering.Mode()), "enable", on)
 	}
 }
 

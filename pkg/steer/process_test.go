@@ -16,15 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 // A steererConfig is what the steerer role is told.
 type steererConfig struct {
-	Kind         Kind
+	Mode         balance.SteeringMode
 	Capabilities []int // all that it has; empty: as many as there are
 }
 
-// steererRole is a process that steers to itself, and writes which kind it uses.
+// steererRole is a process that steers to itself, and writes which mode it uses.
 var steererRole = lab.Role{Name: "steerer", Main: func(args []string) int {
 	if err := runSteerer(args[0]); err != nil {
 		fmt.Println("error:", err)
@@ -45,14 +46,14 @@ func runSteerer(encoded string) error {
 	if err != nil {
 		return err
 	}
-	s, err := New(Config{Kind: cfg.Kind, Frontends: fronts})
+	s, err := New(Config{Mode: cfg.Mode, Frontends: fronts})
 	if err != nil {
 		return err
 	}
 	if err := s.Enable(); err != nil {
 		return err
 	}
-	fmt.Println("enabled", s.Kind())
+	fmt.Println("enabled", s.Mode())
 	var wait sync.WaitGroup
 	for _, ln := range listeners {
 		wait.Go(func() { serveGreeting(ln, "balancer", &wait) })
@@ -95,9 +96,9 @@ func (s scene) startSteerer(t testing.TB, cfg steererConfig) *lab.Process {
 }
 
 func TestDeathOfTheProcess(t *testing.T) {
-	forEachKind(t, func(t *testing.T, kind Kind) {
+	forEachMode(t, func(t *testing.T, mode balance.SteeringMode) {
 		s := newScene(t)
-		p := s.startSteerer(t, steererConfig{Kind: kind})
+		p := s.startSteerer(t, steererConfig{Mode: mode})
 		s.wantVIPs(t, "balancer")
 		must(t, p.Kill())
 		start := time.Now()
@@ -106,19 +107,19 @@ func TestDeathOfTheProcess(t *testing.T) {
 	})
 }
 
-// TestCapabilities holds what each kind needs, and that Auto takes the best that they allow.
+// TestCapabilities holds what each mode needs, and that Auto takes the best that they allow.
 func TestCapabilities(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		keep []int
-		want Kind
+		want balance.SteeringMode
 	}{
-		{"NET_ADMIN and BPF", []int{unix.CAP_NET_ADMIN, unix.CAP_BPF}, BPF},
-		{"NET_ADMIN", []int{unix.CAP_NET_ADMIN}, NFTables},
+		{"NET_ADMIN and BPF", []int{unix.CAP_NET_ADMIN, unix.CAP_BPF}, balance.SteeringBPF},
+		{"NET_ADMIN", []int{unix.CAP_NET_ADMIN}, balance.SteeringNFTables},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newScene(t)
-			p := s.startSteerer(t, steererConfig{Kind: Auto, Capabilities: test.keep})
+			p := s.startSteerer(t, steererConfig{Mode: balance.SteeringAuto, Capabilities: test.keep})
 			if !p.Wrote("enabled " + string(test.want)) {
 				t.Errorf("it says %s, want %s", p.Output(), test.want)
 			}

@@ -12,19 +12,8 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
-)
 
-// A Kind is a way to steer.
-type Kind string
-
-// The kinds of steering.
-const (
-	// Auto is BPF, or NFTables where the kernel refuses BPF.
-	Auto Kind = "Auto"
-	// BPF is a program at the socket lookup of the network namespace. It needs CAP_BPF and CAP_NET_ADMIN.
-	BPF Kind = "BPF"
-	// NFTables is a destination NAT in a table owned by this process. It needs CAP_NET_ADMIN.
-	NFTables Kind = "NFTables"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 // A Frontend is an address and port that connections come to and the socket that is to get them. Steering by BPF takes
@@ -37,11 +26,11 @@ type Frontend struct {
 
 // Config describes a Steering.
 type Config struct {
-	Kind      Kind
+	Mode      balance.SteeringMode // not SteeringNone
 	Frontends []Frontend
 }
 
-// A mechanism is one kind of steering at work.
+// A mechanism is one mode of steering at work.
 type mechanism interface {
 	enable() error
 	disable() error
@@ -50,7 +39,7 @@ type mechanism interface {
 
 // Steering is off until it is enabled. Its methods may be called from any goroutine.
 type Steering struct {
-	kind Kind
+	mode balance.SteeringMode
 
 	mu        sync.Mutex
 	mechanism mechanism
@@ -59,12 +48,12 @@ type Steering struct {
 
 // New prepares steering in the network namespace of the calling thread and leaves it off.
 func New(cfg Config) (*Steering, error) {
-	switch cfg.Kind {
-	case BPF:
+	switch cfg.Mode {
+	case balance.SteeringBPF:
 		return newBPF(cfg.Frontends)
-	case NFTables:
+	case balance.SteeringNFTables:
 		return newNFTables(cfg.Frontends)
-	case Auto:
+	case balance.SteeringAuto:
 		s, err := newBPF(cfg.Frontends)
 		if err == nil {
 			return s, nil
@@ -75,7 +64,7 @@ func New(cfg Config) (*Steering, error) {
 		}
 		return s, nil
 	}
-	return nil, fmt.Errorf("unknown kind of steering %q", cfg.Kind)
+	return nil, fmt.Errorf("unknown steering mode %q", cfg.Mode)
 }
 
 func newBPF(frontends []Frontend) (*Steering, error) {
@@ -83,7 +72,7 @@ func newBPF(frontends []Frontend) (*Steering, error) {
 	if err != nil {
 		return nil, fmt.Errorf("steer by BPF: %w", err)
 	}
-	return &Steering{kind: BPF, mechanism: l}, nil
+	return &Steering{mode: balance.SteeringBPF, mechanism: l}, nil
 }
 
 func newNFTables(frontends []Frontend) (*Steering, error) {
@@ -91,11 +80,11 @@ func newNFTables(frontends []Frontend) (*Steering, error) {
 	if err != nil {
 		return nil, fmt.Errorf("steer by nftables: %w", err)
 	}
-	return &Steering{kind: NFTables, mechanism: t}, nil
+	return &Steering{mode: balance.SteeringNFTables, mechanism: t}, nil
 }
 
-// Kind returns the kind of steering in use: BPF or NFTables.
-func (s *Steering) Kind() Kind { return s.kind }
+// Mode returns the mode in use: SteeringBPF or SteeringNFTables.
+func (s *Steering) Mode() balance.SteeringMode { return s.mode }
 
 // Enable steers connections from now on. The kernel forgets a socket that stopped listening, so Enable has to be called
 // again once it listens again; it does no harm when called too often.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
@@ -106,7 +107,7 @@ func listenPlain(address netip.AddrPort) (*net.TCPListener, error) {
 	return ln.(*net.TCPListener), nil
 }
 
-// frontends listens in the calling thread's namespace where both kinds of steering find it.
+// frontends listens in the calling thread's namespace where both modes of steering find it.
 func frontends() ([]Frontend, []net.Listener, error) {
 	var fronts []Frontend
 	var listeners []net.Listener
@@ -122,7 +123,7 @@ func frontends() ([]Frontend, []net.Listener, error) {
 }
 
 // newSteering prepares steering to a balancer in the host.
-func (s scene) newSteering(t testing.TB, kind Kind) *Steering {
+func (s scene) newSteering(t testing.TB, mode balance.SteeringMode) *Steering {
 	t.Helper()
 	var steering *Steering
 	var listeners []net.Listener
@@ -131,7 +132,7 @@ func (s scene) newSteering(t testing.TB, kind Kind) *Steering {
 		if fronts, listeners, err = frontends(); err != nil {
 			return err
 		}
-		steering, err = New(Config{Kind: kind, Frontends: fronts})
+		steering, err = New(Config{Mode: mode, Frontends: fronts})
 		return err
 	}))
 	for _, ln := range listeners {
@@ -185,17 +186,17 @@ func (s scene) wantRest(t testing.TB) {
 	want(t, s.host, netip.MustParseAddrPort("[::1]:6443"), "apiserver")
 }
 
-// forEachKind runs a test for both kinds of steering.
-func forEachKind(t *testing.T, test func(t *testing.T, kind Kind)) {
-	for _, kind := range []Kind{BPF, NFTables} {
-		t.Run(string(kind), func(t *testing.T) { test(t, kind) })
+// forEachMode runs a test for both modes of steering.
+func forEachMode(t *testing.T, test func(t *testing.T, mode balance.SteeringMode)) {
+	for _, mode := range []balance.SteeringMode{balance.SteeringBPF, balance.SteeringNFTables} {
+		t.Run(string(mode), func(t *testing.T) { test(t, mode) })
 	}
 }
 
 func TestSteering(t *testing.T) {
-	forEachKind(t, func(t *testing.T, kind Kind) {
+	forEachMode(t, func(t *testing.T, mode balance.SteeringMode) {
 		s := newScene(t)
-		steering := s.newSteering(t, kind)
+		steering := s.newSteering(t, mode)
 		s.wantVIPs(t, "apiserver")
 		for range 3 {
 			must(t, steering.Enable())
@@ -218,9 +219,9 @@ func TestSteering(t *testing.T) {
 
 // TestSteeringKeepsConnections changes the steering under open connections of both sides.
 func TestSteeringKeepsConnections(t *testing.T) {
-	forEachKind(t, func(t *testing.T, kind Kind) {
+	forEachMode(t, func(t *testing.T, mode balance.SteeringMode) {
 		s := newScene(t)
-		steering := s.newSteering(t, kind)
+		steering := s.newSteering(t, mode)
 		var conns []net.Conn
 		for _, change := range []func() error{steering.Enable, steering.Disable, steering.Enable, steering.Disable} {
 			for _, vip := range []netip.Addr{vip4, vip6} {
@@ -251,11 +252,11 @@ func echoes(conn net.Conn) error {
 }
 
 func TestSteeringShowsTheClient(t *testing.T) {
-	forEachKind(t, func(t *testing.T, kind Kind) {
+	forEachMode(t, func(t *testing.T, mode balance.SteeringMode) {
 		s := newScene(t)
-		must(t, s.newSteering(t, kind).Enable())
+		must(t, s.newSteering(t, mode).Enable())
 		_, greeting := reach(t, s.client, netip.AddrPortFrom(vip4, 6443))
-		port := map[Kind]int{BPF: 6443, NFTables: 16443}[kind]
+		port := map[balance.SteeringMode]int{balance.SteeringBPF: 6443, balance.SteeringNFTables: 16443}[mode]
 		if want := fmt.Sprintf("balancer %s:%d %s", vip4, port, s.client.Address.Addr()); greeting != want {
 			t.Errorf("the balancer sees %q, want %q", greeting, want)
 		}
@@ -263,14 +264,14 @@ func TestSteeringShowsTheClient(t *testing.T) {
 }
 
 func TestCloseTakesSteeringAway(t *testing.T) {
-	forEachKind(t, func(t *testing.T, kind Kind) {
+	forEachMode(t, func(t *testing.T, mode balance.SteeringMode) {
 		s := newScene(t)
-		steering := s.newSteering(t, kind)
+		steering := s.newSteering(t, mode)
 		must(t, steering.Enable())
 		must(t, steering.Close())
 		s.wantVIPs(t, "apiserver")
 		must(t, s.host.Do(func() error { // nothing is in the way of the next one
-			next, err := New(Config{Kind: kind})
+			next, err := New(Config{Mode: mode})
 			if err != nil {
 				return err
 			}
@@ -289,7 +290,7 @@ func TestSteeringOfASocketThatStopsListening(t *testing.T) {
 		if ln, err = listenPlain(netip.MustParseAddrPort("127.0.0.1:7777")); err != nil {
 			return err
 		}
-		steering, err = New(Config{Kind: BPF, Frontends: []Frontend{{netip.AddrPortFrom(vip4, 6443), ln}}})
+		steering, err = New(Config{Mode: balance.SteeringBPF, Frontends: []Frontend{{netip.AddrPortFrom(vip4, 6443), ln}}})
 		return err
 	}))
 	defer ln.Close()
@@ -314,7 +315,7 @@ func TestBPFRefusesMultipathTCP(t *testing.T) {
 			return err
 		}
 		defer ln.Close()
-		steering, err := New(Config{Kind: BPF, Frontends: []Frontend{{netip.AddrPortFrom(vip4, 6443), ln.(*net.TCPListener)}}})
+		steering, err := New(Config{Mode: balance.SteeringBPF, Frontends: []Frontend{{netip.AddrPortFrom(vip4, 6443), ln.(*net.TCPListener)}}})
 		if err != nil {
 			return err
 		}
@@ -328,9 +329,9 @@ func TestBPFRefusesMultipathTCP(t *testing.T) {
 
 func TestTableHasAnOwner(t *testing.T) {
 	s := newScene(t)
-	s.newSteering(t, NFTables)
+	s.newSteering(t, balance.SteeringNFTables)
 	must(t, s.host.Do(func() error {
-		_, err := New(Config{Kind: NFTables})
+		_, err := New(Config{Mode: balance.SteeringNFTables})
 		if !errors.Is(err, syscall.EPERM) && !errors.Is(err, syscall.EEXIST) {
 			t.Errorf("a second owner gets %v", err)
 		}
@@ -338,8 +339,8 @@ func TestTableHasAnOwner(t *testing.T) {
 	}))
 }
 
-func TestUnknownKind(t *testing.T) {
-	if _, err := New(Config{Kind: "IPVS"}); err == nil || err.Error() != `unknown kind of steering "IPVS"` {
+func TestUnknownMode(t *testing.T) {
+	if _, err := New(Config{Mode: "IPVS"}); err == nil || err.Error() != `unknown steering mode "IPVS"` {
 		t.Errorf("got %v", err)
 	}
 }

@@ -35,7 +35,7 @@ func canonical(b []byte, a Advertisement) []byte {
 	b = slices.Clone(b)
 	if a.Version == Version3 {
 		b[4] &= 0x0f
-	} else if a.Authentication.Type == AuthenticationNone {
+	} else if a.Authentication.wireType() == wireNone {
 		clear(b[len(b)-authenticationLength:])
 	}
 	clear(b[checksumOffset : checksumOffset+2])

@@ -69,15 +69,34 @@ type Packet struct {
 	Form          ChecksumForm
 }
 
-// ChecksumPolicy says which forms are accepted for version 3 over IPv4.
-type ChecksumPolicy uint8
+// ChecksumPolicy says which form the checksum of version 3 over IPv4 is sent in, and which forms are accepted.
+type ChecksumPolicy string
 
-// The policies.
+// The policies. Rules without one accept every form.
 const (
-	ChecksumAuto       ChecksumPolicy = iota // every form
-	ChecksumKeepalived                       // with the pseudo-header
-	ChecksumRFC9568                          // without
+	ChecksumAuto       ChecksumPolicy = "Auto"    // accepts every form, sends as keepalived does by default
+	ChecksumKeepalived ChecksumPolicy = "Pseudo"  // with the pseudo-header
+	ChecksumRFC9568    ChecksumPolicy = "RFC9568" // without it
 )
+
+// Form returns the form that is sent. It is that of RFC 9568 only where that is asked for: keepalived refuses it by default.
+func (p ChecksumPolicy) Form() ChecksumForm {
+	if p == ChecksumRFC9568 {
+		return ChecksumNone
+	}
+	return ChecksumPseudo
+}
+
+// accepts reports whether a checksum of a form is accepted.
+func (p ChecksumPolicy) accepts(form ChecksumForm) bool {
+	switch p {
+	case ChecksumKeepalived:
+		return form != ChecksumNone
+	case ChecksumRFC9568:
+		return form == ChecksumNone
+	}
+	return true
+}
 
 // Rules are what a virtual router expects of the packets that it hears.
 type Rules struct {
@@ -109,7 +128,7 @@ func (r Rules) Check(p Packet) error {
 		return ErrOwnSource
 	case r.Sources != nil && !slices.Contains(r.Sources, p.Source):
 		return ErrSource
-	case r.refusesForm(a, p.Form):
+	case a.choosesForm() && !r.Checksum.accepts(p.Form):
 		return ErrChecksumForm
 	case !sameSet(a.Addresses, r.Addresses):
 		return ErrAddresses
@@ -117,19 +136,12 @@ func (r Rules) Check(p Packet) error {
 	return r.checkVersion2(a)
 }
 
-func (r Rules) refusesForm(a Advertisement, form ChecksumForm) bool {
-	if r.Checksum == ChecksumAuto || a.form(ChecksumNone) == a.form(ChecksumPseudo) {
-		return false
-	}
-	return (form == ChecksumNone) != (r.Checksum == ChecksumRFC9568)
-}
-
 // checkVersion2 makes the checks that only version 2 has: a password, and an interval that all routers share.
 func (r Rules) checkVersion2(a Advertisement) error {
 	switch {
 	case r.Version != Version2:
 		return nil
-	case a.Authentication.Type != r.Authentication.Type:
+	case a.Authentication.wireType() != r.Authentication.wireType():
 		return ErrAuthenticationType
 	case a.Authentication.Password != r.Authentication.Password:
 		return ErrPassword

@@ -153,7 +153,7 @@ func TestAppendBinaryRefuses(t *testing.T) {
 		"authentication in version 3":       func(a *Advertisement) { a.Authentication.Type = AuthenticationPassword },
 		"long password":                     func(a *Advertisement) { *a = advertisement2(); a.Authentication.Password = "123456789" },
 		"password without its type":         func(a *Advertisement) { *a = advertisement2(); a.Authentication = Authentication{Password: "x"} },
-		"authentication header":             func(a *Advertisement) { *a = advertisement2(); a.Authentication.Type = 2 },
+		"authentication header":             func(a *Advertisement) { *a = advertisement2(); a.Authentication.Type = "AH" },
 		"interval 0":                        func(a *Advertisement) { a.Interval = 0 },
 		"interval below the unit":           func(a *Advertisement) { a.Interval = 15 * time.Millisecond },
 		"interval beyond 12 bits":           func(a *Advertisement) { a.Interval = 40960 * time.Millisecond },
@@ -168,5 +168,16 @@ func TestAppendBinaryRefuses(t *testing.T) {
 				t.Errorf("sent as %x", b)
 			}
 		})
+	}
+}
+
+// TestPolicyForm holds that the form of RFC 9568, which keepalived refuses by default, is sent only where it is asked for.
+func TestPolicyForm(t *testing.T) {
+	for policy, want := range map[ChecksumPolicy]ChecksumForm{
+		ChecksumAuto: ChecksumPseudo, ChecksumKeepalived: ChecksumPseudo, ChecksumRFC9568: ChecksumNone,
+	} {
+		if got := policy.Form(); got != want {
+			t.Errorf("%s sends the form %s, want %s", policy, got, want)
+		}
 	}
 }

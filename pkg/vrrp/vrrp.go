@@ -35,23 +35,37 @@ var (
 )
 
 // AuthenticationType is the authentication of version 2.
-type AuthenticationType uint8
+type AuthenticationType string
 
-// The authentication types.
+// The authentication types. The zero value is none as well.
 const (
-	AuthenticationNone     AuthenticationType = 0
-	AuthenticationPassword AuthenticationType = 1
+	AuthenticationNone     AuthenticationType = "None"
+	AuthenticationPassword AuthenticationType = "Password"
+)
 
-	authenticationAH AuthenticationType = 2 // the IP authentication header, which is refused
+// The authentication types on the wire (RFC 2338, section 5.3.6).
+const (
+	wireNone     = 0
+	wirePassword = 1
+	wireAH       = 2 // the IP authentication header, which is refused
 )
 
 // authenticationLength is the length of the authentication data, which ends every advertisement of version 2.
 const authenticationLength = 8
 
-// Authentication is carried by version 2 alone. The password crosses the wire in clear text.
+// Authentication is carried by version 2 alone. The password crosses the wire in clear text: it keeps routers apart that were
+// configured for different groups, not attackers.
 type Authentication struct {
 	Type     AuthenticationType
 	Password string // at most 8 bytes
+}
+
+// wireType is the authentication type on the wire.
+func (a Authentication) wireType() byte {
+	if a.Type == AuthenticationPassword {
+		return wirePassword
+	}
+	return wireNone
 }
 
 // Advertisement is the one message of VRRP.

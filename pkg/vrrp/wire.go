@@ -46,7 +46,7 @@ func (a Advertisement) AppendBinary(b []byte, src, dst netip.Addr, form Checksum
 	start := len(b)
 	b = append(b, byte(a.Version)<<4|typeAdvertisement, a.VRID, a.Priority, byte(len(a.Addresses)))
 	if a.Version == Version2 {
-		b = append(b, byte(a.Authentication.Type), byte(interval))
+		b = append(b, a.Authentication.wireType(), byte(interval))
 	} else {
 		b = binary.BigEndian.AppendUint16(b, interval)
 	}
@@ -98,17 +98,20 @@ func (a Advertisement) valid() error {
 
 func (a Authentication) valid(v Version) error {
 	switch {
-	case a == Authentication{}:
+	case a.Password == "" && (a.Type == "" || a.Type == AuthenticationNone):
 		return nil
 	case v == Version3:
 		return errors.New("authentication: only version 2 has it")
 	case a.Type != AuthenticationPassword:
-		return fmt.Errorf("authentication type %d: 0 without a password, or 1 with one", a.Type)
+		return fmt.Errorf("authentication type %q: None without a password, or Password with one", a.Type)
 	case len(a.Password) > authenticationLength:
 		return fmt.Errorf("password of %d bytes: at most %d", len(a.Password), authenticationLength)
 	}
 	return nil
 }
+
+// choosesForm reports whether version and family leave a choice of the checksum form.
+func (a Advertisement) choosesForm() bool { return a.form(ChecksumNone) != a.form(ChecksumPseudo) }
 
 // form is the checksum form that version and family leave a choice of.
 func (a Advertisement) form(wanted ChecksumForm) ChecksumForm {
@@ -195,11 +198,11 @@ func (a *Advertisement) parseRest(b []byte) error {
 		a.Interval = time.Duration(binary.BigEndian.Uint16(b[4:])&maxInterval3) * 10 * time.Millisecond
 	} else {
 		a.Interval = time.Duration(b[5]) * time.Second
-		switch a.Authentication.Type = AuthenticationType(b[4]); a.Authentication.Type {
-		case AuthenticationNone: // the data means nothing
-		case AuthenticationPassword:
-			a.Authentication.Password = unpad(b[len(b)-authenticationLength:])
-		case authenticationAH:
+		switch b[4] {
+		case wireNone: // the data means nothing
+		case wirePassword:
+			a.Authentication = Authentication{AuthenticationPassword, unpad(b[len(b)-authenticationLength:])}
+		case wireAH:
 			return ErrAuthenticationAH
 		default:
 			return ErrAuthenticationType

@@ -125,7 +125,7 @@ func eth0(t *testing.T) *net.Interface {
 func (m mode) config(t *testing.T, h *lab.Host, peers ...*lab.Host) Config {
 	t.Helper()
 	source := m.address(t, h)
-	cfg := Config{Source: source, Checksum: vrrp.ChecksumPseudo, Dropped: new(drops).count, Rules: vrrp.Rules{
+	cfg := Config{Source: source, Dropped: new(drops).count, Rules: vrrp.Rules{
 		Version: m.version, VRID: 51, Addresses: []netip.Addr{m.vip()}, Interval: time.Second,
 		Own: []netip.Addr{source}, Multicast: !m.unicast, MinimumTTL: 255,
 	}}

@@ -26,7 +26,6 @@ type Config struct {
 	Source    netip.Addr   // of our packets; its family is the socket's
 	Peers     []netip.Addr // unicast to these; multicast without
 	Rules     vrrp.Rules
-	Checksum  vrrp.ChecksumForm
 	// Dropped is called for each packet that is not accepted, by the goroutine that calls Receive. The source is invalid
 	// for packets that the kernel dropped.
 	Dropped func(reason string, source netip.Addr)
@@ -131,7 +130,7 @@ func (c *Conn) Send(a vrrp.Advertisement) error {
 // receipt as well and drop packets that nobody counts under their reason.
 func (c *Conn) sendTo(fd int, a vrrp.Advertisement, to netip.Addr) error {
 	var err error
-	c.message, err = a.AppendBinary(c.message[:0], c.cfg.Source.WithZone(""), to, c.cfg.Checksum)
+	c.message, err = a.AppendBinary(c.message[:0], c.cfg.Source.WithZone(""), to, c.cfg.Rules.Checksum.Form())
 	if err != nil {
 		return err
 	}

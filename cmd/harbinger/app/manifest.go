@@ -13,16 +13,18 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/convert"
+	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 const manifestLong = `Write the static pod that gives this control plane its virtual IP and its load balancer.
@@ -153,30 +155,30 @@ func (o *manifestOptions) configuration(s streams, changed func(string) bool) (*
 
 // override puts the flags that were given over a configuration.
 func (o *manifestOptions) override(cfg *v1alpha1.HarbingerConfiguration, changed func(string) bool) error {
-	vrrp := &cfg.Election.VRRP
+	v := &cfg.Election.VRRP
 	override(changed("vip"), &cfg.VirtualAddresses, split(o.vips))
 	override(changed("interface"), &cfg.Interface, o.iface)
 	override(changed("port"), &cfg.ControlPlane.Port, o.port)
 	override(changed("apiserver-port"), &cfg.ControlPlane.APIServerPort, o.apiServerPort)
 	override(changed("cluster-name"), &cfg.ControlPlane.ClusterName, o.clusterName)
-	override(changed("peer"), &vrrp.Peers, split(o.peers))
+	override(changed("peer"), &v.Peers, split(o.peers))
 	override(changed("backend"), &cfg.LoadBalancer.Backends, backends(split(o.backends)))
-	override(changed("virtual-router-id"), &vrrp.VirtualRouterID, &o.vrid)
-	override(changed("priority"), &vrrp.Priority, &o.prio)
-	override(changed("vrrp-version"), &vrrp.Version, o.version)
-	override(changed("advertisement-interval"), &vrrp.AdvertisementInterval, metav1.Duration{Duration: o.interval})
-	override(changed("nopreempt"), &vrrp.Preempt, new(!o.noPreempt))
-	override(changed("preempt-delay"), &vrrp.PreemptDelay, metav1.Duration{Duration: o.preemptDelay})
-	override(changed("election-mode"), &cfg.Election.Mode, canonical(o.mode, config.ModeHybrid, config.ModeVRRP, config.ModeLease))
-	override(changed("policy"), &cfg.LoadBalancer.Policy, canonical(o.policy, config.PolicyRoundRobin, config.PolicyLeastConnections, config.PolicySourceHash))
+	override(changed("virtual-router-id"), &v.VirtualRouterID, &o.vrid)
+	override(changed("priority"), &v.Priority, &o.prio)
+	override(changed("vrrp-version"), &v.Version, o.version)
+	override(changed("advertisement-interval"), &v.AdvertisementInterval, metav1.Duration{Duration: o.interval})
+	override(changed("nopreempt"), &v.Preempt, new(!o.noPreempt))
+	override(changed("preempt-delay"), &v.PreemptDelay, metav1.Duration{Duration: o.preemptDelay})
+	override(changed("election-mode"), &cfg.Election.Mode, canonical(o.mode, election.Hybrid, election.VRRP, election.LeaseOnly))
+	override(changed("policy"), &cfg.LoadBalancer.Policy, canonical(o.policy, balance.RoundRobin, balance.LeastConnections, balance.SourceHash))
 	errs := []error{o.refuseZero(changed)}
 	if o.authPassFile != "" {
 		password, err := os.ReadFile(o.authPassFile)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--auth-pass-file: %w", err))
 		}
-		vrrp.Authentication = v1alpha1.Authentication{
-			Type:     string(config.AuthenticationPassword),
+		v.Authentication = v1alpha1.Authentication{
+			Type:     string(vrrp.AuthenticationPassword),
 			Password: strings.TrimRight(string(password), "\r\n"),
 		}
 	}

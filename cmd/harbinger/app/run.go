@@ -44,7 +44,7 @@ func run(ctx context.Context, s streams, file string) error {
 		return err
 	}
 	return sidecar.Run(ctx, cfg, sidecar.Options{
-		Log:  logging.New(s.err, logging.Format(cfg.Logging.Format), cfg.Logging.Verbosity),
+		Log:  logging.New(s.err, cfg.Logging.Format, cfg.Logging.Verbosity),
 		Node: node,
 		File: file,
 		Balancer: []string{executable, balancerCommand,

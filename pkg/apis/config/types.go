@@ -8,6 +8,12 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 // The directories of a node that the pod sees.
@@ -56,62 +62,27 @@ type ControlPlane struct {
 // own, and connections to the virtual addresses are steered to it.
 func (c ControlPlane) Shared() bool { return c.Port == c.APIServerPort }
 
-// Mode says who elects the holder of the virtual addresses.
-type Mode string
-
-// The modes.
-const (
-	ModeHybrid Mode = "Hybrid"
-	ModeVRRP   Mode = "VRRP"
-	ModeLease  Mode = "Lease"
-)
-
 // Election is the election of the holder.
 type Election struct {
-	Mode  Mode
+	Mode  election.Mode
 	VRRP  VRRP
 	Lease Lease
 }
 
-// Checksum says how the checksum of VRRP version 3 over IPv4 is made.
-type Checksum string
-
-// The checksum forms. On receipt ChecksumAuto accepts both others.
-const (
-	ChecksumAuto    Checksum = "Auto"
-	ChecksumPseudo  Checksum = "Pseudo"
-	ChecksumRFC9568 Checksum = "RFC9568"
-)
-
 // VRRP is the election on the wire.
 type VRRP struct {
-	Version               uint8
+	Version               vrrp.Version
 	VirtualRouterID       uint8
 	Priority              uint8
 	AdvertisementInterval time.Duration
 	Preempt               bool
 	PreemptDelay          time.Duration
-	// Peers are the node addresses for unicast adverts, with or without the own one. Nil: multicast.
+	// Peers are the node addresses for unicast advertisements, with or without the own one. Nil: multicast.
 	Peers []netip.Addr
-	// SourceAddress is the own address that adverts come from. Invalid: found on the interface.
+	// SourceAddress is the own address that advertisements come from. Invalid: found on the interface.
 	SourceAddress  netip.Addr
-	Checksum       Checksum
-	Authentication Authentication
-}
-
-// AuthenticationType is the authentication of VRRP version 2.
-type AuthenticationType string
-
-// The authentication types.
-const (
-	AuthenticationNone     AuthenticationType = "None"
-	AuthenticationPassword AuthenticationType = "Password"
-)
-
-// Authentication of VRRP version 2. The password crosses the wire in clear text: it keeps strangers apart, not attackers.
-type Authentication struct {
-	Type     AuthenticationType
-	Password string
+	Checksum       vrrp.ChecksumPolicy
+	Authentication vrrp.Authentication
 }
 
 // Lease is the arbitration of the election by a Kubernetes Lease.
@@ -124,28 +95,9 @@ type Lease struct {
 	Duration      time.Duration
 }
 
-// Policy says which backend gets the next connection.
-type Policy string
-
-// The policies.
-const (
-	PolicyRoundRobin       Policy = "RoundRobin"
-	PolicyLeastConnections Policy = "LeastConnections"
-	PolicySourceHash       Policy = "SourceHash"
-)
-
-// BackendDownAction says what happens to the sessions of a backend that fails hard.
-type BackendDownAction string
-
-// The actions.
-const (
-	CloseSessions BackendDownAction = "CloseSessions"
-	KeepSessions  BackendDownAction = "KeepSessions"
-)
-
 // LoadBalancer spreads the connections to the virtual addresses over the apiservers.
 type LoadBalancer struct {
-	Policy Policy
+	Policy balance.Policy
 	// Backends are the apiservers. Empty: the one of this node alone.
 	Backends         []Backend
 	Discovery        bool
@@ -153,7 +105,7 @@ type LoadBalancer struct {
 	ConnectionLimits ConnectionLimits
 	Timeouts         Timeouts
 	Drain            Drain
-	OnBackendDown    BackendDownAction
+	OnBackendDown    balance.BackendDownAction
 	SlowStart        time.Duration
 }
 
@@ -164,20 +116,9 @@ type Backend struct {
 	Backup bool
 }
 
-// SteeringMode says how connections to the virtual address reach a listener beside an apiserver on the same port.
-type SteeringMode string
-
-// The steering modes.
-const (
-	SteeringAuto     SteeringMode = "Auto"
-	SteeringBPF      SteeringMode = "BPF"
-	SteeringNFTables SteeringMode = "NFTables"
-	SteeringNone     SteeringMode = "None"
-)
-
 // Steering is used only where the control plane port is the apiserver port.
 type Steering struct {
-	Mode SteeringMode
+	Mode balance.SteeringMode
 	// Port is where the balancer listens when it cannot have the control plane port itself.
 	Port uint16
 }
@@ -201,19 +142,9 @@ type Drain struct {
 	Timeout time.Duration
 }
 
-// Scheme is the kind of a health check.
-type Scheme string
-
-// The schemes.
-const (
-	SchemeHTTPS Scheme = "HTTPS"
-	SchemeHTTP  Scheme = "HTTP"
-	SchemeTCP   Scheme = "TCP"
-)
-
 // HealthCheck is how each backend is checked.
 type HealthCheck struct {
-	Scheme Scheme
+	Scheme health.Scheme
 	Path   string
 	// CAFile verifies the certificate of the backends (HTTPS).
 	CAFile             string
@@ -233,17 +164,8 @@ type Status struct {
 	IdentityPort uint16
 }
 
-// LogFormat is the form of the log lines.
-type LogFormat string
-
-// The log formats.
-const (
-	LogFormatJSON LogFormat = "JSON"
-	LogFormatText LogFormat = "Text"
-)
-
 // Logging of the process, to standard error.
 type Logging struct {
-	Format    LogFormat
+	Format    logging.Format
 	Verbosity int
 }

@@ -13,6 +13,11 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 const head = "apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\n"
@@ -39,15 +44,15 @@ func TestDecodeDefaults(t *testing.T) {
 		VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")},
 		ControlPlane:     config.ControlPlane{Port: 6443, APIServerPort: 6443, ClusterName: "kubernetes"},
 		Election: config.Election{
-			Mode: config.ModeHybrid,
+			Mode: election.Hybrid,
 			VRRP: config.VRRP{
 				Version:               3,
 				VirtualRouterID:       51,
 				Priority:              100,
 				AdvertisementInterval: time.Second,
 				Preempt:               true,
-				Checksum:              config.ChecksumAuto,
-				Authentication:        config.Authentication{Type: config.AuthenticationNone},
+				Checksum:              vrrp.ChecksumAuto,
+				Authentication:        vrrp.Authentication{Type: vrrp.AuthenticationNone},
 			},
 			Lease: config.Lease{
 				Kubeconfig:    "/etc/kubernetes/harbinger/kubeconfig",
@@ -59,16 +64,16 @@ func TestDecodeDefaults(t *testing.T) {
 			},
 		},
 		LoadBalancer: config.LoadBalancer{
-			Policy:           config.PolicyLeastConnections,
+			Policy:           balance.LeastConnections,
 			Discovery:        true,
-			Steering:         config.Steering{Mode: config.SteeringAuto, Port: 16443},
+			Steering:         config.Steering{Mode: balance.SteeringAuto, Port: 16443},
 			ConnectionLimits: config.ConnectionLimits{Total: 20000},
 			Timeouts:         config.Timeouts{Connect: time.Second, KeepAlive: 15 * time.Second, HalfClosed: 30 * time.Second},
 			Drain:            config.Drain{Timeout: 10 * time.Second},
-			OnBackendDown:    config.CloseSessions,
+			OnBackendDown:    balance.CloseSessions,
 		},
 		HealthCheck: config.HealthCheck{
-			Scheme:           config.SchemeHTTPS,
+			Scheme:           health.HTTPS,
 			Path:             "/readyz",
 			CAFile:           "/etc/kubernetes/pki/ca.crt",
 			ServerName:       "kubernetes",
@@ -78,7 +83,7 @@ func TestDecodeDefaults(t *testing.T) {
 			FailureThreshold: 2,
 		},
 		Status:  config.Status{BindAddress: netip.MustParseAddrPort("127.0.0.1:10443"), IdentityPort: 10444},
-		Logging: config.Logging{Format: config.LogFormatJSON},
+		Logging: config.Logging{Format: logging.FormatJSON},
 	}
 	if got := decode(t, minimal); !cmp.Equal(want, got, compare) {
 		t.Errorf("Decode = %+v, want %+v", got, want)

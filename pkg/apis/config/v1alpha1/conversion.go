@@ -9,6 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 // ToInternal converts a defaulted configuration. What cannot be expressed in the internal types (an address that is none, a
@@ -24,7 +29,7 @@ func ToInternal(in *HarbingerConfiguration) (*config.HarbingerConfiguration, fie
 		HealthCheck:      healthCheck(in.HealthCheck),
 		Status:           p.status(field.NewPath("status"), in.Status),
 		Logging: config.Logging{
-			Format:    config.LogFormat(in.Logging.Format),
+			Format:    logging.Format(in.Logging.Format),
 			Verbosity: int(in.Logging.Verbosity),
 		},
 	}
@@ -49,7 +54,7 @@ func (p *parser) controlPlane(path *field.Path, in ControlPlane) config.ControlP
 
 func (p *parser) election(path *field.Path, in Election) config.Election {
 	return config.Election{
-		Mode: config.Mode(in.Mode),
+		Mode: election.Mode(in.Mode),
 		VRRP: p.vrrp(path.Child("vrrp"), in.VRRP),
 		Lease: config.Lease{
 			Kubeconfig:    in.Lease.Kubeconfig,
@@ -64,15 +69,15 @@ func (p *parser) election(path *field.Path, in Election) config.Election {
 
 func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
 	out := config.VRRP{
-		Version:               p.uint8(path.Child("version"), in.Version, "2 or 3"),
+		Version:               vrrp.Version(p.uint8(path.Child("version"), in.Version, "2 or 3")),
 		VirtualRouterID:       p.uint8(path.Child("virtualRouterID"), *in.VirtualRouterID, "1 to 255"),
 		Priority:              p.uint8(path.Child("priority"), *in.Priority, "1 to 254, in Hybrid mode 11 to 239"),
 		AdvertisementInterval: in.AdvertisementInterval.Duration,
 		Preempt:               *in.Preempt,
 		PreemptDelay:          in.PreemptDelay.Duration,
-		Checksum:              config.Checksum(in.Checksum),
-		Authentication: config.Authentication{
-			Type:     config.AuthenticationType(in.Authentication.Type),
+		Checksum:              vrrp.ChecksumPolicy(in.Checksum),
+		Authentication: vrrp.Authentication{
+			Type:     vrrp.AuthenticationType(in.Authentication.Type),
 			Password: in.Authentication.Password,
 		},
 	}
@@ -90,10 +95,10 @@ func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
 
 func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBalancer {
 	out := config.LoadBalancer{
-		Policy:    config.Policy(in.Policy),
+		Policy:    balance.Policy(in.Policy),
 		Discovery: *in.Discovery,
 		Steering: config.Steering{
-			Mode: config.SteeringMode(in.Steering.Mode),
+			Mode: balance.SteeringMode(in.Steering.Mode),
 			Port: p.port(path.Child("steering", "port"), in.Steering.Port),
 		},
 		ConnectionLimits: config.ConnectionLimits{
@@ -106,7 +111,7 @@ func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBala
 			HalfClosed: in.Timeouts.HalfClosed.Duration,
 		},
 		Drain:         config.Drain{Timeout: in.Drain.Timeout.Duration},
-		OnBackendDown: config.BackendDownAction(in.OnBackendDown),
+		OnBackendDown: balance.BackendDownAction(in.OnBackendDown),
 		SlowStart:     in.SlowStart.Duration,
 	}
 	for i, backend := range in.Backends {
@@ -120,7 +125,7 @@ func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBala
 
 func healthCheck(in HealthCheck) config.HealthCheck {
 	return config.HealthCheck{
-		Scheme:             config.Scheme(in.Scheme),
+		Scheme:             health.Scheme(in.Scheme),
 		Path:               in.Path,
 		CAFile:             in.CAFile,
 		ServerName:         in.ServerName,

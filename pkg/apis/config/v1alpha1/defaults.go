@@ -8,6 +8,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 // The defaults.
@@ -18,14 +23,14 @@ const (
 	// DefaultClusterName is kubeadm's.
 	DefaultClusterName = "kubernetes"
 
-	DefaultElectionMode          = string(config.ModeHybrid)
+	DefaultElectionMode          = string(election.Hybrid)
 	DefaultVRRPVersion           = 3
 	DefaultVirtualRouterID       = 51
 	DefaultPriority              = 100
 	DefaultAdvertisementInterval = time.Second
 	DefaultPreempt               = true
-	DefaultChecksum              = string(config.ChecksumAuto)
-	DefaultAuthenticationType    = string(config.AuthenticationNone)
+	DefaultChecksum              = string(vrrp.ChecksumAuto)
+	DefaultAuthenticationType    = string(vrrp.AuthenticationNone)
 
 	DefaultLeaseKubeconfig    = config.Directory + "/kubeconfig"
 	DefaultLeaseNamespace     = "kube-system"
@@ -34,10 +39,10 @@ const (
 	DefaultLeaseStaleAfter    = 2 * time.Second
 	DefaultLeaseDuration      = 5 * time.Second
 
-	DefaultPolicy        = string(config.PolicyLeastConnections)
-	DefaultSteeringMode  = string(config.SteeringAuto)
+	DefaultPolicy        = string(balance.LeastConnections)
+	DefaultSteeringMode  = string(balance.SteeringAuto)
 	DefaultSteeringPort  = 16443
-	DefaultOnBackendDown = string(config.CloseSessions)
+	DefaultOnBackendDown = string(balance.CloseSessions)
 	// DefaultConnectionsTotal is ten times what a cluster of some hundred nodes keeps open.
 	DefaultConnectionsTotal = 20000
 	// DefaultConnectTimeout is when the kernel would send its second SYN: by then another backend is the better try.
@@ -49,7 +54,7 @@ const (
 	// DefaultDrainTimeout is short because watches never end by themselves and reconnect cheaply.
 	DefaultDrainTimeout = 10 * time.Second
 
-	DefaultHealthCheckScheme = string(config.SchemeHTTPS)
+	DefaultHealthCheckScheme = string(health.HTTPS)
 	DefaultHealthCheckPath   = "/readyz"
 	DefaultCAFile            = "/etc/kubernetes/pki/ca.crt"
 	// DefaultServerName is in every serving certificate that kubeadm makes, which 127.0.0.1 is not.
@@ -64,7 +69,7 @@ const (
 	DefaultStatusBindAddress = "127.0.0.1:10443"
 	DefaultIdentityPort      = 10444
 
-	DefaultLogFormat = string(config.LogFormatJSON)
+	DefaultLogFormat = string(logging.FormatJSON)
 )
 
 // SetDefaults_HarbingerConfiguration fills in what the document leaves out.
@@ -72,7 +77,7 @@ func SetDefaults_HarbingerConfiguration(obj *HarbingerConfiguration) {
 	SetDefaults_ControlPlane(&obj.ControlPlane)
 	SetDefaults_Election(&obj.Election)
 	SetDefaults_LoadBalancer(&obj.LoadBalancer)
-	setDefaultPointer(&obj.LoadBalancer.Discovery, obj.Election.Mode != string(config.ModeVRRP))
+	setDefaultPointer(&obj.LoadBalancer.Discovery, obj.Election.Mode != string(election.VRRP))
 	SetDefaults_HealthCheck(&obj.HealthCheck)
 	SetDefaults_Status(&obj.Status)
 	SetDefaults_Logging(&obj.Logging)
@@ -129,10 +134,10 @@ func SetDefaults_LoadBalancer(obj *LoadBalancer) {
 // SetDefaults_HealthCheck sets the defaults of the health check. Only HTTPS has a CA file and a server name.
 func SetDefaults_HealthCheck(obj *HealthCheck) {
 	setDefault(&obj.Scheme, DefaultHealthCheckScheme)
-	if obj.Scheme != string(config.SchemeTCP) {
+	if obj.Scheme != string(health.TCP) {
 		setDefault(&obj.Path, DefaultHealthCheckPath)
 	}
-	if obj.Scheme == string(config.SchemeHTTPS) && !obj.InsecureSkipVerify {
+	if obj.Scheme == string(health.HTTPS) && !obj.InsecureSkipVerify {
 		setDefault(&obj.CAFile, DefaultCAFile)
 		setDefault(&obj.ServerName, DefaultServerName)
 	}

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 // The priorities of a healthy node. In Hybrid mode 1 to 10 say that a node has no healthy backend and 240 to 254 that it
@@ -39,52 +41,52 @@ const maxPreemptDelay = 1000 * time.Second
 const maxPassword = 8
 
 func validateElection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
-	election := &cfg.Election
-	errs := validateMode(fldPath.Child("mode"), election.Mode)
-	vrrp := fldPath.Child("vrrp")
-	errs = append(errs, validateVRRP(vrrp, election)...)
-	errs = append(errs, validateVersion(vrrp, cfg)...)
-	errs = append(errs, validateAuthentication(vrrp.Child("authentication"), &election.VRRP)...)
-	errs = append(errs, validatePeers(vrrp.Child("peers"), cfg)...)
-	errs = append(errs, validateSourceAddress(vrrp.Child("sourceAddress"), cfg)...)
-	return append(errs, validateLease(fldPath.Child("lease"), &election.Lease)...)
+	e := &cfg.Election
+	errs := validateMode(fldPath.Child("mode"), e.Mode)
+	vrrpPath := fldPath.Child("vrrp")
+	errs = append(errs, validateVRRP(vrrpPath, e)...)
+	errs = append(errs, validateVersion(vrrpPath, cfg)...)
+	errs = append(errs, validateAuthentication(vrrpPath.Child("authentication"), &e.VRRP)...)
+	errs = append(errs, validatePeers(vrrpPath.Child("peers"), cfg)...)
+	errs = append(errs, validateSourceAddress(vrrpPath.Child("sourceAddress"), cfg)...)
+	return append(errs, validateLease(fldPath.Child("lease"), &e.Lease)...)
 }
 
-func validateMode(fldPath *field.Path, mode config.Mode) field.ErrorList {
-	return oneOf(fldPath, mode, config.ModeHybrid, config.ModeVRRP, config.ModeLease)
+func validateMode(fldPath *field.Path, mode election.Mode) field.ErrorList {
+	return oneOf(fldPath, mode, election.Hybrid, election.VRRP, election.LeaseOnly)
 }
 
-func validateVRRP(fldPath *field.Path, election *config.Election) field.ErrorList {
-	vrrp := &election.VRRP
-	errs := oneOf(fldPath.Child("checksum"), vrrp.Checksum, config.ChecksumAuto, config.ChecksumPseudo, config.ChecksumRFC9568)
-	if vrrp.VirtualRouterID == 0 {
-		errs = append(errs, field.Invalid(fldPath.Child("virtualRouterID"), vrrp.VirtualRouterID, "must be 1 to 255"))
+func validateVRRP(fldPath *field.Path, e *config.Election) field.ErrorList {
+	v := &e.VRRP
+	errs := oneOf(fldPath.Child("checksum"), v.Checksum, vrrp.ChecksumAuto, vrrp.ChecksumKeepalived, vrrp.ChecksumRFC9568)
+	if v.VirtualRouterID == 0 {
+		errs = append(errs, field.Invalid(fldPath.Child("virtualRouterID"), v.VirtualRouterID, "must be 1 to 255"))
 	}
 	lowest, highest := uint8(minPriorityVRRP), uint8(maxPriorityVRRP)
-	if election.Mode != config.ModeVRRP {
+	if e.Mode != election.VRRP {
 		lowest, highest = minPriorityHybrid, maxPriorityHybrid
 	}
-	if vrrp.Priority < lowest || vrrp.Priority > highest {
-		errs = append(errs, field.Invalid(fldPath.Child("priority"), vrrp.Priority, fmt.Sprintf("must be %d to %d in %s mode", lowest, highest, election.Mode)))
+	if v.Priority < lowest || v.Priority > highest {
+		errs = append(errs, field.Invalid(fldPath.Child("priority"), v.Priority, fmt.Sprintf("must be %d to %d in %s mode", lowest, highest, e.Mode)))
 	}
-	errs = append(errs, within(fldPath.Child("preemptDelay"), vrrp.PreemptDelay, 0, maxPreemptDelay)...)
-	if vrrp.PreemptDelay > 0 && !vrrp.Preempt {
-		errs = append(errs, field.Invalid(fldPath.Child("preemptDelay"), vrrp.PreemptDelay.String(), "must be 0s where preempt is false"))
+	errs = append(errs, within(fldPath.Child("preemptDelay"), v.PreemptDelay, 0, maxPreemptDelay)...)
+	if v.PreemptDelay > 0 && !v.Preempt {
+		errs = append(errs, field.Invalid(fldPath.Child("preemptDelay"), v.PreemptDelay.String(), "must be 0s where preempt is false"))
 	}
 	return errs
 }
 
 // validateVersion checks what differs between the versions of the protocol.
 func validateVersion(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
-	vrrp := &cfg.Election.VRRP
+	v := &cfg.Election.VRRP
 	interval := fldPath.Child("advertisementInterval")
-	switch vrrp.Version {
+	switch v.Version {
 	case 2:
 		var errs field.ErrorList
-		if vrrp.AdvertisementInterval%time.Second != 0 {
-			errs = append(errs, field.Invalid(interval, vrrp.AdvertisementInterval.String(), "must be whole seconds in version 2: use version 3 for faster adverts"))
+		if v.AdvertisementInterval%time.Second != 0 {
+			errs = append(errs, field.Invalid(interval, v.AdvertisementInterval.String(), "must be whole seconds in version 2: use version 3 for faster advertisements"))
 		} else {
-			errs = append(errs, within(interval, vrrp.AdvertisementInterval, minInterval2, maxInterval2)...)
+			errs = append(errs, within(interval, v.AdvertisementInterval, minInterval2, maxInterval2)...)
 		}
 		for i, prefix := range cfg.VirtualAddresses {
 			if prefix.IsValid() && !prefix.Addr().Is4() {
@@ -93,25 +95,25 @@ func validateVersion(fldPath *field.Path, cfg *config.HarbingerConfiguration) fi
 		}
 		return errs
 	case 3:
-		if vrrp.AdvertisementInterval%(10*time.Millisecond) != 0 {
-			return field.ErrorList{field.Invalid(interval, vrrp.AdvertisementInterval.String(), "must be a multiple of 10ms")}
+		if v.AdvertisementInterval%(10*time.Millisecond) != 0 {
+			return field.ErrorList{field.Invalid(interval, v.AdvertisementInterval.String(), "must be a multiple of 10ms")}
 		}
-		return within(interval, vrrp.AdvertisementInterval, minInterval3, maxInterval3)
+		return within(interval, v.AdvertisementInterval, minInterval3, maxInterval3)
 	default:
-		return field.ErrorList{field.Invalid(fldPath.Child("version"), vrrp.Version, "must be 2 or 3")}
+		return field.ErrorList{field.Invalid(fldPath.Child("version"), v.Version, "must be 2 or 3")}
 	}
 }
 
-func validateAuthentication(fldPath *field.Path, vrrp *config.VRRP) field.ErrorList {
-	auth := &vrrp.Authentication
+func validateAuthentication(fldPath *field.Path, v *config.VRRP) field.ErrorList {
+	auth := &v.Authentication
 	password := fldPath.Child("password")
 	switch auth.Type {
-	case config.AuthenticationNone:
+	case vrrp.AuthenticationNone:
 		if auth.Password != "" {
 			return field.ErrorList{field.Forbidden(password, "needs type Password")}
 		}
-	case config.AuthenticationPassword:
-		if vrrp.Version != 2 {
+	case vrrp.AuthenticationPassword:
+		if v.Version != 2 {
 			return field.ErrorList{field.Invalid(fldPath.Child("type"), auth.Type, "must be None in version 3, which has no authentication")}
 		}
 		if auth.Password == "" {
@@ -121,12 +123,12 @@ func validateAuthentication(fldPath *field.Path, vrrp *config.VRRP) field.ErrorL
 			return field.ErrorList{field.TooLong(password, "", maxPassword)}
 		}
 	default:
-		return oneOf(fldPath.Child("type"), auth.Type, config.AuthenticationNone, config.AuthenticationPassword)
+		return oneOf(fldPath.Child("type"), auth.Type, vrrp.AuthenticationNone, vrrp.AuthenticationPassword)
 	}
 	return nil
 }
 
-// minPeers are a node and another: without another, adverts would go to nobody.
+// minPeers are a node and another: without another, advertisements would go to nobody.
 const minPeers = 2
 
 func countFamily(addrs []netip.Addr, family netip.Addr) (n int) {

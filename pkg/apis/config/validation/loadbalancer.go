@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // missedAdverts is the silence, in advertisement intervals, after which a holder is given up (RFC 9568, section 6.1).
@@ -26,10 +28,10 @@ func DetectionLimit(advertisementInterval time.Duration) time.Duration {
 
 func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	lb := &cfg.LoadBalancer
-	errs := oneOf(fldPath.Child("policy"), lb.Policy, config.PolicyRoundRobin, config.PolicyLeastConnections, config.PolicySourceHash)
-	errs = append(errs, oneOf(fldPath.Child("onBackendDown"), lb.OnBackendDown, config.CloseSessions, config.KeepSessions)...)
+	errs := oneOf(fldPath.Child("policy"), lb.Policy, balance.RoundRobin, balance.LeastConnections, balance.SourceHash)
+	errs = append(errs, oneOf(fldPath.Child("onBackendDown"), lb.OnBackendDown, balance.CloseSessions, balance.KeepSessions)...)
 	errs = append(errs, oneOf(fldPath.Child("steering", "mode"), lb.Steering.Mode,
-		config.SteeringAuto, config.SteeringBPF, config.SteeringNFTables, config.SteeringNone)...)
+		balance.SteeringAuto, balance.SteeringBPF, balance.SteeringNFTables, balance.SteeringNone)...)
 	errs = append(errs, validateBackends(fldPath.Child("backends"), cfg)...)
 	errs = append(errs, validateConnectionLimits(fldPath.Child("connectionLimits"), &lb.ConnectionLimits)...)
 	timeouts := fldPath.Child("timeouts")
@@ -72,7 +74,7 @@ func validateConnectionLimits(fldPath *field.Path, limits *config.ConnectionLimi
 
 func validateHealthCheck(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	check := &cfg.HealthCheck
-	errs := oneOf(fldPath.Child("scheme"), check.Scheme, config.SchemeHTTPS, config.SchemeHTTP, config.SchemeTCP)
+	errs := oneOf(fldPath.Child("scheme"), check.Scheme, health.HTTPS, health.HTTP, health.TCP)
 	errs = append(errs, validateRequest(fldPath, check)...)
 	errs = append(errs, within(fldPath.Child("interval"), check.Interval, 50*time.Millisecond, time.Minute)...)
 	errs = append(errs, within(fldPath.Child("timeout"), check.Timeout, 10*time.Millisecond, check.Interval)...)
@@ -110,12 +112,12 @@ func validateDetection(fldPath *field.Path, cfg *config.HarbingerConfiguration) 
 func validateRequest(fldPath *field.Path, check *config.HealthCheck) field.ErrorList {
 	var errs field.ErrorList
 	switch {
-	case check.Scheme == config.SchemeTCP && check.Path != "":
+	case check.Scheme == health.TCP && check.Path != "":
 		errs = append(errs, field.Forbidden(fldPath.Child("path"), "a TCP check asks for nothing"))
-	case check.Scheme != config.SchemeTCP && (!strings.HasPrefix(check.Path, "/") || strings.ContainsAny(check.Path, " \t\r\n")):
+	case check.Scheme != health.TCP && (!strings.HasPrefix(check.Path, "/") || strings.ContainsAny(check.Path, " \t\r\n")):
 		errs = append(errs, field.Invalid(fldPath.Child("path"), check.Path, "must be the path of a URL, such as /readyz"))
 	}
-	if check.Scheme == config.SchemeHTTPS {
+	if check.Scheme == health.HTTPS {
 		if check.CAFile != "" || !check.InsecureSkipVerify {
 			errs = append(errs, absoluteFile(fldPath.Child("caFile"), check.CAFile)...)
 		}

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // Validate returns every fault of a configuration, with its path and its remedy.
@@ -119,10 +120,10 @@ func validateStatus(fldPath *field.Path, status *config.Status) field.ErrorList 
 	return nil
 }
 
-func validateLogging(fldPath *field.Path, logging *config.Logging) field.ErrorList {
-	errs := oneOf(fldPath.Child("format"), logging.Format, config.LogFormatJSON, config.LogFormatText)
-	if logging.Verbosity != 0 && logging.Verbosity != 1 {
-		errs = append(errs, field.Invalid(fldPath.Child("verbosity"), logging.Verbosity, "must be 0 or 1"))
+func validateLogging(fldPath *field.Path, l *config.Logging) field.ErrorList {
+	errs := oneOf(fldPath.Child("format"), l.Format, logging.FormatJSON, logging.FormatText)
+	if l.Verbosity != 0 && l.Verbosity != 1 {
+		errs = append(errs, field.Invalid(fldPath.Child("verbosity"), l.Verbosity, "must be 0 or 1"))
 	}
 	return errs
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 // valid returns the default configuration with one virtual address.
@@ -77,9 +80,9 @@ func TestValidate(t *testing.T) {
 		{"cluster name", func(c *config.HarbingerConfiguration) { c.ControlPlane.ClusterName = "a b" }, []string{"controlPlane.clusterName"}},
 
 		{"unknown mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = "hybrid" }, []string{"election.mode"}},
-		{"lease mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = config.ModeLease }, nil},
+		{"lease mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = election.LeaseOnly }, nil},
 		{"priority of a claim in lease mode", func(c *config.HarbingerConfiguration) {
-			c.Election.Mode, c.Election.VRRP.Priority = config.ModeLease, 240
+			c.Election.Mode, c.Election.VRRP.Priority = election.LeaseOnly, 240
 		}, []string{"election.vrrp.priority"}},
 		{"VRID 0", func(c *config.HarbingerConfiguration) { c.Election.VRRP.VirtualRouterID = 0 }, []string{"election.vrrp.virtualRouterID"}},
 		{"VRID 255", func(c *config.HarbingerConfiguration) { c.Election.VRRP.VirtualRouterID = 255 }, nil},
@@ -88,16 +91,16 @@ func TestValidate(t *testing.T) {
 		{"highest priority", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Priority = 239 }, nil},
 		{"priority of a claim", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Priority = 240 }, []string{"election.vrrp.priority"}},
 		{"priority 254 in VRRP mode", func(c *config.HarbingerConfiguration) {
-			c.Election.Mode, c.Election.VRRP.Priority = config.ModeVRRP, 254
+			c.Election.Mode, c.Election.VRRP.Priority = election.VRRP, 254
 		}, nil},
 		{"priority 1 in VRRP mode", func(c *config.HarbingerConfiguration) {
-			c.Election.Mode, c.Election.VRRP.Priority = config.ModeVRRP, 1
+			c.Election.Mode, c.Election.VRRP.Priority = election.VRRP, 1
 		}, nil},
 		{"priority 0 in VRRP mode", func(c *config.HarbingerConfiguration) {
-			c.Election.Mode, c.Election.VRRP.Priority = config.ModeVRRP, 0
+			c.Election.Mode, c.Election.VRRP.Priority = election.VRRP, 0
 		}, []string{"election.vrrp.priority"}},
 		{"priority of an owner", func(c *config.HarbingerConfiguration) {
-			c.Election.Mode, c.Election.VRRP.Priority = config.ModeVRRP, 255
+			c.Election.Mode, c.Election.VRRP.Priority = election.VRRP, 255
 		}, []string{"election.vrrp.priority"}},
 		{"version 4", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Version = 4 }, []string{"election.vrrp.version"}},
 		{"version 2 with 100 ms", func(c *config.HarbingerConfiguration) {
@@ -133,18 +136,18 @@ func TestValidate(t *testing.T) {
 		{"checksum", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Checksum = "None" }, []string{"election.vrrp.checksum"}},
 		{"PASS in version 2", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Version = 2
-			c.Election.VRRP.Authentication = config.Authentication{Type: config.AuthenticationPassword, Password: "12345678"}
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "12345678"}
 		}, nil},
 		{"PASS in version 3", func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Authentication = config.Authentication{Type: config.AuthenticationPassword, Password: "12345678"}
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "12345678"}
 		}, []string{"election.vrrp.authentication.type"}},
 		{"PASS of 9 bytes", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Version = 2
-			c.Election.VRRP.Authentication = config.Authentication{Type: config.AuthenticationPassword, Password: "123456789"}
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "123456789"}
 		}, []string{"election.vrrp.authentication.password"}},
 		{"PASS without a password", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Version = 2
-			c.Election.VRRP.Authentication = config.Authentication{Type: config.AuthenticationPassword}
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword}
 		}, []string{"election.vrrp.authentication.password"}},
 		{"password without PASS", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Authentication.Password = "secret"
@@ -209,9 +212,9 @@ func TestValidate(t *testing.T) {
 		}, []string{"loadBalancer.timeouts.connect", "loadBalancer.timeouts.keepAlive", "loadBalancer.timeouts.halfClosed", "loadBalancer.drain.timeout", "loadBalancer.slowStart"}},
 
 		{"TCP check", func(c *config.HarbingerConfiguration) {
-			c.HealthCheck.Scheme, c.HealthCheck.Path, c.HealthCheck.CAFile, c.HealthCheck.ServerName = config.SchemeTCP, "", "", ""
+			c.HealthCheck.Scheme, c.HealthCheck.Path, c.HealthCheck.CAFile, c.HealthCheck.ServerName = health.TCP, "", "", ""
 		}, nil},
-		{"TCP check with HTTPS options", func(c *config.HarbingerConfiguration) { c.HealthCheck.Scheme = config.SchemeTCP },
+		{"TCP check with HTTPS options", func(c *config.HarbingerConfiguration) { c.HealthCheck.Scheme = health.TCP },
 			[]string{"healthCheck.path", "healthCheck.caFile", "healthCheck.serverName"}},
 		{"check without CA", func(c *config.HarbingerConfiguration) { c.HealthCheck.CAFile = "" }, []string{"healthCheck.caFile"}},
 		{"check without verification", func(c *config.HarbingerConfiguration) {
