@@ -9,12 +9,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"reflect"
 	"strings"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
@@ -56,7 +55,7 @@ func (s *Sidecar) reload(raw []byte) error {
 	if err != nil {
 		return err
 	}
-	if fixed := needRestart(s.cfg, next); len(fixed) > 0 {
+	if fixed := validation.NeedsRestart(s.cfg, next); len(fixed) > 0 {
 		return fmt.Errorf("a change of %s asks for a restart of the pod", strings.Join(fixed, ", "))
 	}
 	if v := (membership.View{Config: next, Link: s.link}); !v.NamesThisNode() {
@@ -66,35 +65,6 @@ func (s *Sidecar) reload(raw []byte) error {
 	v := next.Election.VRRP
 	s.log.Info("Configuration changed", "priority", v.Priority, "backends", len(next.LoadBalancer.Backends))
 	return nil
-}
-
-// needRestart names the fields that differ and cannot change while everything runs: those that sockets, addresses and
-// listeners were made from.
-func needRestart(now, next *config.HarbingerConfiguration) []string {
-	var names []string
-	differ := func(name string, a, b any) {
-		if !reflect.DeepEqual(a, b) {
-			names = append(names, name)
-		}
-	}
-	differ("virtualAddresses", now.VirtualAddresses, next.VirtualAddresses)
-	differ("interface", now.Interface, next.Interface)
-	differ("controlPlane", now.ControlPlane, next.ControlPlane)
-	differ("election.mode", now.Election.Mode, next.Election.Mode)
-	differ("election.lease", now.Election.Lease, next.Election.Lease)
-	differ("election.vrrp", fixedVRRP(now), fixedVRRP(next))
-	differ("election.vrrp.peers", now.Election.VRRP.Peers == nil, next.Election.VRRP.Peers == nil)
-	differ("loadBalancer.steering", now.LoadBalancer.Steering, next.LoadBalancer.Steering)
-	differ("status", now.Status, next.Status)
-	differ("logging", now.Logging, next.Logging)
-	return names
-}
-
-// fixedVRRP is the part of the VRRP configuration that cannot change while everything runs.
-func fixedVRRP(cfg *config.HarbingerConfiguration) config.VRRP {
-	v := cfg.Election.VRRP
-	v.Priority, v.Preempt, v.PreemptDelay, v.Peers = 0, false, 0, nil
-	return v
 }
 
 // port is an advertisement socket and the virtual address that it is for.

@@ -46,24 +46,3 @@ func TestDropsAreCountedByReason(t *testing.T) {
 		t.Errorf("drops %+v", got)
 	}
 }
-
-func TestWhatNeedsARestart(t *testing.T) {
-	const base = "virtualAddresses: [192.0.2.100/24]\n"
-	for _, tc := range []struct {
-		name, body string
-		want       string
-	}{
-		{"nothing", base, ""},
-		{"priority, preemption and balancer", base + "election: {vrrp: {priority: 120, preempt: false}}\nloadBalancer: {policy: RoundRobin}\nhealthCheck: {interval: 900ms}\n", ""},
-		{"address", "virtualAddresses: [192.0.2.101/24]\n", "virtualAddresses"},
-		{"VRID", base + "election: {vrrp: {virtualRouterID: 52}}\n", "election.vrrp"},
-		{"unicast", base + "election: {vrrp: {peers: [192.0.2.1, 192.0.2.2]}}\n", "election.vrrp.peers"},
-		{"port and interface", base + "interface: eth1\ncontrolPlane: {port: 4300}\n", "interface, controlPlane"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			if got := strings.Join(needRestart(configuration(t, base), configuration(t, tc.body)), ", "); got != tc.want {
-				t.Errorf("needs a restart for %q, want %q", got, tc.want)
-			}
-		})
-	}
-}

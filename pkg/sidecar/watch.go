@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/announce"
-	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
@@ -141,47 +139,16 @@ func (s *Sidecar) watchClaims(ctx context.Context) error {
 	return g.Wait()
 }
 
-// prober asks all virtual addresses at once who serves them.
-type prober struct {
-	sidecar *Sidecar
-	probes  map[netip.Addr]probe.VIPProbe
-}
-
-func (s *Sidecar) prober() control.Prober {
-	p := prober{sidecar: s, probes: map[netip.Addr]probe.VIPProbe{}}
+func (s *Sidecar) prober() probe.VIPs {
+	vips := probe.VIPs{}
 	for _, vip := range s.members.now().VirtualAddresses() {
-		from := s.link.Primary(vip)
-		p.probes[vip] = probe.VIPProbe{
+		vips[vip] = probe.VIPProbe{
 			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.node, Port: s.cfg.Status.IdentityPort, Interface: s.link.Name,
-			Source: from, Resolver: s.announcer,
+			Source: s.link.Primary(vip), Resolver: s.announcer,
 			KnownPeer: func(mac net.HardwareAddr) bool { _, ok := s.announcer.PeerOf(mac); return ok },
 		}
 	}
-	return p
-}
-
-// severity orders the verdicts: what one address shows must not be lost behind the silence of the other.
-var severity = []election.Verdict{election.Free, election.Unasked, election.Zombie, election.LiveDistress, election.Foreign, election.Live}
-
-// Probe implements control.Prober.
-func (p prober) Probe(ctx context.Context) election.ProbeDone {
-	results := make(chan election.ProbeDone, len(p.probes)) // each probe answers once, also after the caller has gone
-	g := errgroup.Group{}
-	for vip, pr := range p.probes {
-		g.Go(func() error {
-			results <- pr.Probe(ctx, vip)
-			return nil
-		})
-	}
-	_ = g.Wait() // the probes return no error
-	close(results)
-	var worst election.ProbeDone
-	for r := range results {
-		if worst.Detail == "" || slices.Index(severity, r.Verdict) > slices.Index(severity, worst.Verdict) {
-			worst = r
-		}
-	}
-	return worst
+	return vips
 }
 
 // learn makes a node known as a peer. Its hardware address arrives later, at the watch for claims.
