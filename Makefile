@@ -47,7 +47,7 @@ model: ## the election's Lease in the model checker Spin, then SEEDS=10000 rando
 	@hack/model/run.sh
 	@hack/model/simulate.sh $(SEEDS)
 
-verify: ## formatting, vet, staticcheck, tidy modules, shellcheck, golden files
+verify: ## formatting, linters, tidy modules, shellcheck, golden files
 	@hack/prerequisites.sh verify
 	@hack/verify.sh
 
