@@ -58,7 +58,7 @@ var leaves = []string{"pkg/logging", "pkg/metrics", "pkg/scheduling", "pkg/socke
 var tools = []string{"hack/", "e2e"}
 
 // testTools are the tools that the tests of the product may import.
-var testTools = []string{"e2e/lab", "e2e/lab/guest", "e2e/lab/watch"}
+var testTools = []string{"e2e/lab", "e2e/lab/guest", "e2e/lab/labtest", "e2e/lab/watch"}
 
 // owners names the packages that may import an outside library, by the prefix of its path.
 var owners = map[string][]string{

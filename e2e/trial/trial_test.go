@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
 // harbinger is the program under test, built once.
@@ -40,12 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 // must ends the test at an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = labtest.Must
 
 // until waits for a condition, or ends the test.
 func until(t *testing.T, p *Plane, timeout time.Duration, what string, condition func() bool) {

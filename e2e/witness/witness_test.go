@@ -16,15 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends the test at an error.
+var must = labtest.Must
 
 // running is a witness that is at work.
 type running struct {
@@ -239,12 +236,12 @@ func TestWatchGoesOn(t *testing.T) {
 
 func TestSilentConnectionsAreGivenUp(t *testing.T) {
 	s := newAPIServer(t)
-	relay := newRelay(t, s.Listener.Addr().String())
-	r := start(t, s, relay.listener.Addr().String(), "-timeout", "10s")
+	relay := labtest.NewRelay(t, s.Listener.Addr().String())
+	r := start(t, s, relay.Address.String(), "-timeout", "10s")
 	r.until("it is answered", func(log observe.Log) bool {
 		return log.Answered(observe.List) && log.Answered(observe.Write) && log.Answered(observe.Watch)
 	})
-	relay.silence()
+	relay.Silence()
 	silent := time.Now()
 	r.until("all goes on", func(log observe.Log) bool {
 		since := log.Since(silent)

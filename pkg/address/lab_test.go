@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
 var (
@@ -26,12 +27,7 @@ func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
 // newHost returns a host alone on a wire.
 func newHost(t *testing.T) *lab.Host {
 	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: 1, Prefix6: netip.MustParsePrefix("fd00:99::/64")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { must(t, l.Close()) })
-	h := l.Hosts()[0]
+	h := labtest.Hosts(t, 1)[0]
 	waitUp(t, h)
 	return h
 }
@@ -39,12 +35,7 @@ func newHost(t *testing.T) *lab.Host {
 // waitUp waits for the carrier, which the kernel tells of a little later.
 func waitUp(t *testing.T, h *lab.Host) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
-		if findLink(t, h).Up {
-			return
-		}
-	}
-	t.Fatalf("%s has no carrier", lab.Interface)
+	labtest.Until(t, 5*time.Second, lab.Interface+" has a carrier", func() bool { return findLink(t, h).Up })
 }
 
 // findLink returns the one interface of a host that is on the wire.
@@ -146,9 +137,5 @@ func plain(p netip.Prefix) *netlink.Addr {
 	return a
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends the test at an error.
+var must = labtest.Must

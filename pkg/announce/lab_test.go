@@ -5,17 +5,15 @@ package announce
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"go.uber.org/goleak"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
 var (
@@ -23,16 +21,7 @@ var (
 	vip6 = netip.MustParseAddr("fd00:99::100")
 )
 
-func TestMain(m *testing.M) {
-	os.Exit(lab.Main(func() int {
-		code := m.Run()
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return code
-	}))
-}
+func TestMain(m *testing.M) { labtest.Main(m) }
 
 // A station is a host with an announcer.
 type station struct {
@@ -50,9 +39,7 @@ func newStations(t *testing.T, count int) []station {
 // newLab returns hosts and their wire.
 func newLab(t *testing.T, count int) (*lab.Lab, []station) {
 	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: count, Prefix6: netip.MustParsePrefix("fd00:99::/64")})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
+	l := labtest.New(t, lab.Config{Nodes: count, Prefix6: labtest.Prefix6})
 	var all []station
 	for _, h := range l.Hosts() {
 		s := station{h, newAnnouncer(t, h)}
@@ -156,9 +143,5 @@ func checkMACs(t *testing.T, got []net.HardwareAddr, want ...net.HardwareAddr) {
 	}
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends the test at an error.
+var must = labtest.Must

@@ -11,11 +11,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io"
 	"math/big"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -29,6 +26,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 	"go.uber.org/goleak"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 )
 
@@ -279,17 +277,17 @@ func newCA(t *testing.T, expires time.Time) (certificate, key []byte) {
 // other side has gone without a word is given up within some seconds.
 func TestSilentConnectionIsReplaced(t *testing.T) {
 	t.Setenv("HTTPS_PROXY", "http://192.0.2.3:3128")
-	var relay *silencer
+	var relay *labtest.Relay
 	c := newCluster(t, 1, func(o *kubeapi.Options) {
-		o.Backends = func() []netip.AddrPort { return []netip.AddrPort{relay.address()} }
+		o.Backends = func() []netip.AddrPort { return []netip.AddrPort{relay.Address} }
 	})
-	relay = newSilencer(t, c.servers[0].address())
+	relay = labtest.NewRelay(t, c.servers[0].address().String())
 	mustRead(t, c)
 	mustRead(t, c)
-	if n := relay.accepted.Load(); n != 1 {
+	if n := relay.Accepted.Load(); n != 1 {
 		t.Fatalf("two reads took %d connections", n)
 	}
-	relay.silence()
+	relay.Silence()
 	start := time.Now()
 	until(t, "another connection is made", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 700*time.Millisecond)
@@ -299,85 +297,5 @@ func TestSilentConnectionIsReplaced(t *testing.T) {
 	})
 	if took := time.Since(start); took > 6*time.Second {
 		t.Errorf("took %v", took)
-	}
-}
-
-// silencer relays TCP connections until it lets those that are open fall silent.
-type silencer struct {
-	listener net.Listener
-	accepted atomic.Int32
-	mu       sync.Mutex
-	open     []*muted
-}
-
-// muted is a connection that can swallow what it is given.
-type muted struct {
-	net.Conn
-	silent atomic.Bool
-}
-
-func (m *muted) Write(p []byte) (int, error) {
-	if m.silent.Load() {
-		return len(p), nil
-	}
-	return m.Conn.Write(p)
-}
-
-func newSilencer(t *testing.T, to netip.AddrPort) *silencer {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &silencer{listener: ln}
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			from, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			s.accepted.Add(1)
-			conn, err := net.Dial("tcp", to.String())
-			if err != nil {
-				from.Close()
-				continue
-			}
-			a, b := &muted{Conn: from}, &muted{Conn: conn}
-			s.mu.Lock()
-			s.open = append(s.open, a, b)
-			s.mu.Unlock()
-			for _, ends := range [][2]*muted{{a, b}, {b, a}} {
-				all.Go(func() {
-					_, err := io.Copy(ends[0], ends[1])
-					if err != nil && !errors.Is(err, net.ErrClosed) && !ends[0].silent.Load() {
-						t.Log(err)
-					}
-					ends[0].Close()
-				})
-			}
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		s.mu.Lock()
-		for _, m := range s.open {
-			m.Close()
-		}
-		s.mu.Unlock()
-		all.Wait()
-	})
-	return s
-}
-
-func (s *silencer) address() netip.AddrPort {
-	return netip.MustParseAddrPort(s.listener.Addr().String())
-}
-
-func (s *silencer) silence() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, m := range s.open {
-		m.silent.Store(true)
 	}
 }

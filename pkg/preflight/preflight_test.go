@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
@@ -104,16 +106,7 @@ func TestCheck(t *testing.T) {
 
 func newHost(t *testing.T) *lab.Host {
 	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: 1, Prefix6: netip.MustParsePrefix("fd00::/64")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l.Hosts()[0]
+	return labtest.New(t, lab.Config{Nodes: 1, Prefix6: netip.MustParsePrefix("fd00::/64")}).Hosts()[0]
 }
 
 func gather(t *testing.T, host *lab.Host, cfg *config.HarbingerConfiguration) preflight.Facts {
@@ -133,20 +126,8 @@ func gather(t *testing.T, host *lab.Host, cfg *config.HarbingerConfiguration) pr
 func serve(t *testing.T, host *lab.Host, address, line string) {
 	t.Helper()
 	ln, err := host.Listen(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() { // ends with the listener
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			fmt.Fprintln(conn, line)
-			conn.Close()
-		}
-	}()
+	labtest.Must(t, err)
+	labtest.Serve(t, ln, func(conn net.Conn) { fmt.Fprintln(conn, line) })
 }
 
 func find(t *testing.T, facts preflight.Facts, port uint16) preflight.Listener {

@@ -6,38 +6,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
-	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
-func TestMain(m *testing.M) {
-	os.Exit(lab.Main(func() int {
-		code := m.Run()
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return code
-	}, probeRole))
-}
+func TestMain(m *testing.M) { labtest.Main(m, probeRole) }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends the test at an error.
+var must = labtest.Must
 
 var holder = Identity{
 	Cluster: "kubernetes", Node: "node2", Incarnation: "3f2a/71", State: stateActive, Epoch: 7, Priority: 247,

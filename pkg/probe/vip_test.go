@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
@@ -84,26 +85,13 @@ func newHosts(t *testing.T, vips ...netip.Addr) (asker, holder *lab.Host) {
 // newLab returns the same with their wire.
 func newLab(t *testing.T, vips ...netip.Addr) (l *lab.Lab, asker, holder *lab.Host) {
 	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: 2, Prefix6: netip.MustParsePrefix("fd00:99::/64")})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
+	l = labtest.New(t, lab.Config{Nodes: 2, Prefix6: labtest.Prefix6})
 	asker, holder = l.Hosts()[0], l.Hosts()[1]
 	for _, vip := range vips {
 		must(t, holder.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
 	}
-	waitWire(t, asker, holder)
+	labtest.Meet(t, asker, holder)
 	return l, asker, holder
-}
-
-// waitWire waits until the wire carries packets: the ports of a new switch take a moment.
-func waitWire(t *testing.T, from, to *lab.Host) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	_, err := from.Dial(ctx, "tcp", netip.AddrPortFrom(to.Address.Addr(), identityPort).String())
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		t.Fatalf("error %v, want ECONNREFUSED", err)
-	}
 }
 
 // ask makes a probe from a host.
@@ -139,22 +127,12 @@ func reaction(t *testing.T, h *lab.Host, react func(net.Conn)) {
 	t.Helper()
 	ln, err := h.Listen(fmt.Sprintf(":%d", identityPort))
 	must(t, err)
-	go func() { // ends with the listener
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			react(conn)
-		}
-	}()
-	t.Cleanup(func() { ln.Close() })
+	labtest.Serve(t, ln, react)
 }
 
 func says(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_, _ = io.WriteString(conn, text)
-		conn.Close()
 	}
 }
 
@@ -169,7 +147,7 @@ func TestVerdictOfAReaction(t *testing.T) {
 		react  func(net.Conn)
 		detail string
 	}{
-		{"silent", func(conn net.Conn) { t.Cleanup(func() { conn.Close() }) }, "i/o timeout"},
+		{"silent", func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }, "i/o timeout"},
 		{"closes", func(conn net.Conn) { conn.Close() }, "EOF"},
 		{"another protocol", says("SSH-2.0-OpenSSH_9.9\r\n"), "decode identity"},
 	} {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
 // newHostGreeter starts a backend on port 6443 of a host.
@@ -110,7 +111,7 @@ func TestDeathOfABackend(t *testing.T) {
 		"host":    func(_ *greeter, h *lab.Host) error { return h.Blackhole() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := newLab(t, 4)
+			l := labtest.New(t, lab.Config{Nodes: 4})
 			hosts := l.Hosts()
 			client, err := l.AddHost("client", 10)
 			must(t, err)
@@ -184,7 +185,7 @@ func hold(t testing.TB, h *lab.Host, to netip.AddrPort, count int) map[string][]
 
 // TestDeathOfAClient cuts off a client with an idle connection: the kernel finds out by itself.
 func TestDeathOfAClient(t *testing.T) {
-	l := newLab(t, 1)
+	l := labtest.New(t, lab.Config{Nodes: 1})
 	host := l.Hosts()[0]
 	client, err := l.AddHost("client", 10)
 	must(t, err)

@@ -18,6 +18,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
 // A keeperConfig is what the keeper role is told.
@@ -61,14 +62,6 @@ func startKeeper(t testing.TB, h *lab.Host, cfg keeperConfig) *lab.Process {
 	return p
 }
 
-func newLab(t testing.TB, nodes int) *lab.Lab {
-	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: nodes})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
-	return l
-}
-
 // TestBalancerDiesWithItsKeeper kills the keeper, also while the balancer cannot notice.
 func TestBalancerDiesWithItsKeeper(t *testing.T) {
 	for name, before := range map[string]func(pid int) error{
@@ -76,7 +69,7 @@ func TestBalancerDiesWithItsKeeper(t *testing.T) {
 		"frozen":  func(pid int) error { return syscall.Kill(pid, syscall.SIGSTOP) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := newLab(t, 1).Hosts()[0]
+			h := labtest.New(t, lab.Config{Nodes: 1}).Hosts()[0]
 			keeper := startKeeper(t, h, keeperConfig{netip.MustParseAddrPort("0.0.0.0:4300"), testSettings(Backend{Address: netip.MustParseAddrPort("127.0.0.1:6443")})})
 			until(t, "the balancer runs", func() bool { return keeper.Wrote("Down") })
 			var pid int
@@ -104,7 +97,7 @@ func processState(pid int) byte {
 
 // TestFrozenKeeperFindsItsBalancer freezes the keeper for longer than a balancer may be silent, while the balancer works.
 func TestFrozenKeeperFindsItsBalancer(t *testing.T) {
-	host := newLab(t, 1).Hosts()[0]
+	host := labtest.New(t, lab.Config{Nodes: 1}).Hosts()[0]
 	settings := testSettings(Backend{Address: newHostGreeter(t, host, "a").address})
 	address := netip.MustParseAddrPort("127.0.0.1:4300")
 	keeper := startKeeper(t, host, keeperConfig{address, settings})

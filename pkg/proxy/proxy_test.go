@@ -15,10 +15,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
@@ -30,27 +30,16 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == balancerArgument {
 		os.Exit(balancerMain())
 	}
-	os.Exit(lab.Main(func() int {
-		code := m.Run()
-		if err := goleak.Find(); code == 0 && err != nil {
-			os.Stderr.WriteString(err.Error() + "\n")
-			return 1
-		}
-		return code
-	}, keeperRole))
+	labtest.Main(m, keeperRole)
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends the test at an error.
+var must = labtest.Must
 
 // until waits for a condition.
 func until(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	must(t, lab.Until(patience, what, condition))
+	labtest.Until(t, patience, what, condition)
 }
 
 // loopback is where tests listen, on any port.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
@@ -56,7 +57,7 @@ func runSteerer(encoded string) error {
 	fmt.Println("enabled", s.Mode())
 	var wait sync.WaitGroup
 	for _, ln := range listeners {
-		wait.Go(func() { serveGreeting(ln, "balancer", &wait) })
+		wait.Go(func() { labtest.Accept(ln, greeting("balancer")) })
 	}
 	wait.Wait()
 	return nil

@@ -9,40 +9,25 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 const patience = 10 * time.Second
 
-func TestMain(m *testing.M) {
-	os.Exit(lab.Main(func() int {
-		code := m.Run()
-		if err := goleak.Find(); code == 0 && err != nil {
-			os.Stderr.WriteString(err.Error() + "\n")
-			return 1
-		}
-		return code
-	}, steererRole))
-}
+func TestMain(m *testing.M) { labtest.Main(m, steererRole) }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends the test at an error.
+var must = labtest.Must
 
 // The virtual addresses of the tests.
 var (
@@ -57,12 +42,10 @@ type scene struct {
 
 func newScene(t testing.TB) scene {
 	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: 1, Prefix6: netip.MustParsePrefix("fd00::/64")})
+	l := labtest.New(t, lab.Config{Nodes: 1, Prefix6: netip.MustParsePrefix("fd00::/64")})
+	client, err := l.AddHost("client", 10)
 	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
-	s := scene{host: l.Hosts()[0]}
-	s.client, err = l.AddHost("client", 10)
-	must(t, err)
+	s := scene{host: l.Hosts()[0], client: client}
 	must(t, s.host.AddAddress(netip.PrefixFrom(vip4, 32)))
 	must(t, s.host.AddAddress(netip.PrefixFrom(vip6, 128)))
 	apiserver, err := s.host.Listen("[::]:6443")
@@ -74,25 +57,13 @@ func newScene(t testing.TB) scene {
 // greet serves connections: each gets a line with a name, the address that it came to and the one that it came from,
 // and then an echo.
 func greet(t testing.TB, ln net.Listener, name string) {
-	var wait sync.WaitGroup
-	wait.Go(func() { serveGreeting(ln, name, &wait) })
-	t.Cleanup(func() {
-		ln.Close()
-		wait.Wait()
-	})
+	labtest.Serve(t, ln, greeting(name))
 }
 
-func serveGreeting(ln net.Listener, name string, wait *sync.WaitGroup) {
-	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		wait.Go(func() {
-			defer conn.Close()
-			fmt.Fprintf(conn, "%s %s %s\n", name, conn.LocalAddr(), conn.RemoteAddr().(*net.TCPAddr).IP)
-			io.Copy(conn, conn)
-		})
+func greeting(name string) func(net.Conn) {
+	return func(conn net.Conn) {
+		fmt.Fprintf(conn, "%s %s %s\n", name, conn.LocalAddr(), conn.RemoteAddr().(*net.TCPAddr).IP)
+		io.Copy(conn, conn)
 	}
 }
 

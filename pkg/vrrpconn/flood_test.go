@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
@@ -107,7 +108,7 @@ func (e *ear) hear() error {
 // Backup takes over, and every packet is counted. What a flood does it does every time, while a busy machine stalls a
 // process now and then: one flood of several must pass in time, each must be counted.
 func TestFlood(t *testing.T) {
-	hosts := newHosts(t, 3)
+	hosts := labtest.Hosts(t, 3)
 	const attempts = 4
 	var err error
 	for range attempts {
@@ -202,7 +203,7 @@ func needFullQueue(t *testing.T, c *Conn) {
 
 // TestTurnIsBounded: a full queue does not hold the caller, and what the kernel dropped is counted.
 func TestTurnIsBounded(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	for _, m := range []mode{modes[2], modes[4]} {
 		t.Run(m.name, func(t *testing.T) {
 			d := new(drops)
@@ -245,7 +246,7 @@ func TestTurnIsBounded(t *testing.T) {
 // TestBacklogIsHeard: one that was frozen, as behind 4000 packets of other virtual routers, hears its successor before it
 // looks at its timers.
 func TestBacklogIsHeard(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	m := modes[2]
 	witness := listen(t, hosts[1], m.config(t, hosts[1])) // the kernel serves the older socket last
 	receiver := listen(t, hosts[1], m.config(t, hosts[1]))
@@ -267,7 +268,7 @@ func TestBacklogIsHeard(t *testing.T) {
 
 // TestRefusedCostsNoMemory: a flood must not keep the garbage collector busy.
 func TestRefusedCostsNoMemory(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	for _, m := range []mode{modes[2], modes[4]} {
 		t.Run(m.name, func(t *testing.T) {
 			refused := 0

@@ -10,6 +10,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -86,7 +87,7 @@ func TestKeepalived(t *testing.T) {
 	for _, i := range tests {
 		t.Run(i.name, func(t *testing.T) {
 			t.Parallel() // they wait most of the time
-			hosts := newHosts(t, 2)
+			hosts := labtest.Hosts(t, 2)
 			keepalived, c := i.start(t, hosts[0], hosts[1])
 			defer func() {
 				if t.Failed() {

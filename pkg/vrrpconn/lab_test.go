@@ -3,8 +3,6 @@
 package vrrpconn
 
 import (
-	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
@@ -26,38 +25,8 @@ var (
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// newHosts returns the hosts of a new lab, which needs root.
-func newHosts(t *testing.T, nodes int) []*lab.Host {
-	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: nodes, Prefix6: netip.MustParsePrefix("fd00:99::/64")})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
-	hosts := l.Hosts()
-	for _, h := range hosts[1:] {
-		awaitWire(t, hosts[0], h)
-	}
-	return hosts
-}
-
-// awaitWire waits until packets pass between two hosts. The kernel drops them until it has noticed that a new link is up.
-func awaitWire(t *testing.T, a, b *lab.Host) {
-	t.Helper()
-	for _, address := range []netip.Addr{b.Address.Addr(), b.Address6.Addr()} {
-		must(t, lab.Until(10*time.Second, "the wire passes packets", func() bool {
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
-			_, err := a.Dial(ctx, "tcp", netip.AddrPortFrom(address, 9).String())
-			return errors.Is(err, unix.ECONNREFUSED)
-		}))
-	}
-}
+// must ends the test at an error.
+var must = labtest.Must
 
 // mode is one way to send.
 type mode struct {

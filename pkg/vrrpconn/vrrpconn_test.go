@@ -16,12 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 func TestSendReceive(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			sender := listen(t, hosts[0], m.config(t, hosts[0], hosts[1]))
@@ -48,7 +49,7 @@ func TestSendReceive(t *testing.T) {
 
 // TestAcceptedPacketIsTheCallers shows that the memory of a packet is not that of the next one.
 func TestAcceptedPacketIsTheCallers(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	m := modes[2]
 	sender := listen(t, hosts[0], m.config(t, hosts[0]))
 	receiver := listen(t, hosts[1], m.config(t, hosts[1]))
@@ -66,7 +67,7 @@ func TestAcceptedPacketIsTheCallers(t *testing.T) {
 
 // TestHeader compares the IP header with that of keepalived: type of service 0xc0, TTL 255, no fragment bits, protocol 112.
 func TestHeader(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			sender := listen(t, hosts[0], m.config(t, hosts[0], hosts[1]))
@@ -125,7 +126,7 @@ func capture(t *testing.T, fd int, ipv6 bool) []byte {
 
 // TestRefusedIsCounted sends a packet of each kind that only a socket can tell, of both families.
 func TestRefusedIsCounted(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	for _, m := range modes[2:] {
 		t.Run(m.name, func(t *testing.T) {
 			cfg := m.config(t, hosts[1], hosts[0])
@@ -174,7 +175,7 @@ func TestDeadPeers(t *testing.T) {
 		{modes[3], []string{"192.168.238.98", "192.168.238.99", "192.0.2.1"}, ""},
 		{modes[5], []string{"fd00:99::98", "fd00:99::99", "2001:db8::1"}, "send to 2001:db8::1: network is unreachable"},
 	}
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	for _, tt := range tests {
 		t.Run(tt.mode.name, func(t *testing.T) {
 			receiver := listen(t, hosts[1], tt.mode.config(t, hosts[1], hosts[0]))
@@ -196,7 +197,7 @@ func TestDeadPeers(t *testing.T) {
 
 // TestSetPeers: a unicast socket sends to its new peers alone, and accepts only theirs.
 func TestSetPeers(t *testing.T) {
-	hosts := newHosts(t, 3)
+	hosts := labtest.Hosts(t, 3)
 	m := modes[3]
 	first := listen(t, hosts[1], m.config(t, hosts[1], hosts[0]))
 	second := listen(t, hosts[2], m.config(t, hosts[2], hosts[0]))
@@ -218,7 +219,7 @@ func TestSetPeers(t *testing.T) {
 
 // TestMembershipStays: the group is heard again after the cable was out and the addresses were gone.
 func TestMembershipStays(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	for _, m := range []mode{modes[2], modes[4]} {
 		t.Run(m.name, func(t *testing.T) {
 			sender := listen(t, hosts[0], m.config(t, hosts[0]))
@@ -227,7 +228,7 @@ func TestMembershipStays(t *testing.T) {
 			must(t, hosts[1].DeleteAddress(hosts[1].Address))
 			must(t, hosts[1].Join())
 			must(t, hosts[1].AddAddress(hosts[1].Address))
-			awaitWire(t, hosts[0], hosts[1])
+			labtest.Meet(t, hosts[0], hosts[1])
 			must(t, sender.Send(m.advertisement(100)))
 			receive(t, receiver)
 		})
@@ -242,7 +243,7 @@ func message(err error) string {
 }
 
 func TestReceiveDoesNotWait(t *testing.T) {
-	hosts := newHosts(t, 1)
+	hosts := labtest.Hosts(t, 1)
 	m := modes[2]
 	c := listen(t, hosts[0], m.config(t, hosts[0]))
 	waited := make(chan error)
@@ -267,7 +268,7 @@ func TestReceiveDoesNotWait(t *testing.T) {
 }
 
 func TestListenFails(t *testing.T) {
-	hosts := newHosts(t, 1)
+	hosts := labtest.Hosts(t, 1)
 	cfg := modes[2].config(t, hosts[0])
 	cfg.Interface = net.Interface{Index: 9999, Name: "none"}
 	must(t, hosts[0].Do(func() error {
@@ -283,7 +284,7 @@ func TestListenFails(t *testing.T) {
 }
 
 func TestSendRefuses(t *testing.T) {
-	hosts := newHosts(t, 1)
+	hosts := labtest.Hosts(t, 1)
 	c := listen(t, hosts[0], modes[2].config(t, hosts[0]))
 	a := modes[2].advertisement(100)
 	a.VRID = 0
@@ -294,7 +295,7 @@ func TestSendRefuses(t *testing.T) {
 
 // TestQueueOfOtherInterfacesIsDiscarded: a raw socket hears every interface from the moment that it exists.
 func TestQueueOfOtherInterfacesIsDiscarded(t *testing.T) {
-	hosts := newHosts(t, 2)
+	hosts := labtest.Hosts(t, 2)
 	m := modes[3]
 	sender := listen(t, hosts[0], m.config(t, hosts[0], hosts[1]))
 	cfg := m.config(t, hosts[1], hosts[0])

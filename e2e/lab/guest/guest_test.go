@@ -18,25 +18,18 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, APIServerRole)) }
 
 // must ends the test at an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = labtest.Must
 
 // newLab returns the hosts of a new lab.
 func newLab(t *testing.T, nodes int) []*lab.Host {
 	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: nodes})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
-	return l.Hosts()
+	return labtest.New(t, lab.Config{Nodes: nodes}).Hosts()
 }
 
 // has reports whether a host has an address.

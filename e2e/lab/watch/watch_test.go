@@ -16,25 +16,19 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, guest.APIServerRole)) }
 
 // must ends the test at an error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = labtest.Must
 
 // newLab returns a lab with two nodes and a host to watch from.
 func newLab(t *testing.T) (l *lab.Lab, a, b, client *lab.Host) {
 	t.Helper()
-	l, err := lab.New(lab.Config{Nodes: 2, Prefix6: netip.MustParsePrefix("fd00:238::/64")})
-	must(t, err)
-	t.Cleanup(func() { must(t, l.Close()) })
-	client, err = l.AddHost("client", 200)
+	l = labtest.New(t, lab.Config{Nodes: 2, Prefix6: netip.MustParsePrefix("fd00:238::/64")})
+	client, err := l.AddHost("client", 200)
 	must(t, err)
 	return l, l.Hosts()[0], l.Hosts()[1], client
 }
