@@ -65,7 +65,7 @@ func recipe(t *testing.T, prefix string) (cfg v1alpha1.HarbingerConfiguration, w
 	return cfg, warned(append(first, second...))
 }
 
-// The classic recipe is carried over as README's table has it.
+// The classic recipe is carried over as the table in cmd/harbinger/docs/migration.md has it.
 func TestClassicRecipe(t *testing.T) {
 	cfg, warnings := recipe(t, "")
 	checkTexts(t, "warnings", warnings, []string{

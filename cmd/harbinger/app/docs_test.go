@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package app_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+)
+
+const pages = "../docs/"
+
+// shown is a command of harbinger in a page: between backquotes, or a line of a block.
+var shown = regexp.MustCompile("(?m)`harbinger ([a-z][^`]*)`|^harbinger ([a-z].*)$")
+
+// Each command that README or a page shows is one that there is, with its flags.
+func TestDocumentedCommands(t *testing.T) {
+	files, err := filepath.Glob(pages + "*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := 0
+	for _, file := range append(files, "../../../README.md") {
+		for _, found := range shown.FindAllStringSubmatch(strings.ReplaceAll(readFile(t, file), "\\\n", ""), -1) {
+			line, _, _ := strings.Cut(found[1]+found[2], " #")
+			line, _, _ = strings.Cut(line, " > ")
+			if r := harbinger("", append(strings.Fields(line), "--help")...); r.code != 0 {
+				t.Errorf("%s shows `harbinger %s`: %s", filepath.Base(file), line, r.stderr)
+			}
+			known++
+		}
+	}
+	if known < 20 {
+		t.Errorf("only %d commands found in the pages", known)
+	}
+}
+
+// What the pages name of the configuration exists.
+func TestDocumentedFields(t *testing.T) {
+	reference := readFile(t, pages+"configuration.md")
+	named := regexp.MustCompile("`((?:election|loadBalancer|healthCheck|status|logging|controlPlane)\\.[.\\w\\[\\]]*)[:`]")
+	for _, page := range []string{"migration.md", "operation.md", "failure-modes.md", "log-lines.md"} {
+		for _, found := range named.FindAllStringSubmatch(readFile(t, pages+page), -1) {
+			if !strings.Contains(reference, "| `"+found[1]) {
+				t.Errorf("%s names %s, which the configuration does not have", page, found[1])
+			}
+		}
+	}
+}
+
+// The page of the failure modes explains every alarm.
+func TestEveryAlarmIsExplained(t *testing.T) {
+	page := readFile(t, pages+"failure-modes.md")
+	for kind := election.SplitSuspected; kind <= election.ClaimIgnored; kind++ {
+		if !strings.Contains(page, "| `"+kind.String()+"` |") {
+			t.Errorf("failure-modes.md does not explain the alarm %s", kind)
+		}
+	}
+}
+
+// The configuration that the page points to is one: every default is spelled out, and it is valid.
+func TestDefaultConfigurationIsValid(t *testing.T) {
+	r := harbinger("", "config", "default")
+	r.want(t, 0)
+	var cfg v1alpha1.HarbingerConfiguration
+	if err := yaml.UnmarshalStrict([]byte(r.stdout), &cfg); err != nil {
+		t.Fatal(err)
+	}
+	harbinger(r.stdout, "config", "validate", "-").want(t, 0)
+}
