@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package balance chooses the backend of a connection. A Pool never changes once made, so any number of goroutines may
-// pick from it. The package counts no connections, checks no health and never reads a clock: the caller says what is so.
+// Package balance is the pure part of the balancer: what it does (Settings), and which backend takes a connection (Pool). A
+// Pool never changes once made, so any number of goroutines may pick from it. The package counts no connections, checks no
+// health and never reads a clock: the caller passes in what is known.
 package balance
 
 import (
@@ -10,51 +11,9 @@ import (
 	"time"
 )
 
-// A Policy says which of several usable backends takes a connection.
-type Policy string
-
-// The policies.
-const (
-	// RoundRobin takes the backends in turn.
-	RoundRobin Policy = "RoundRobin"
-	// LeastConnections takes the backend with the fewest connections. It suits an apiserver, whose clients keep theirs.
-	LeastConnections Policy = "LeastConnections"
-	// SourceHash takes the same backend for the same client address as long as that backend is usable.
-	SourceHash Policy = "SourceHash"
-)
-
-// BackendDownAction says what happens to the connections of a backend that cannot be reached any more.
-type BackendDownAction string
-
-// The actions.
-const (
-	// CloseSessions resets the connections, so that their clients reconnect at once.
-	CloseSessions BackendDownAction = "CloseSessions"
-	// KeepSessions leaves the connections alone. They hang until their clients give up.
-	KeepSessions BackendDownAction = "KeepSessions"
-)
-
-// SteeringMode says how connections to a virtual address reach the balancer on a node whose apiserver listens on the same
-// port. Package steer implements the modes.
-type SteeringMode string
-
-// The modes of steering.
-const (
-	// SteeringAuto is SteeringBPF, or SteeringNFTables where the kernel refuses BPF.
-	SteeringAuto SteeringMode = "Auto"
-	// SteeringBPF is a program at the socket lookup of the network namespace. It needs CAP_BPF and CAP_NET_ADMIN.
-	SteeringBPF SteeringMode = "BPF"
-	// SteeringNFTables is a destination NAT in a table that belongs to the process. It needs CAP_NET_ADMIN.
-	SteeringNFTables SteeringMode = "NFTables"
-	// SteeringNone leaves the connections to the apiserver of the node.
-	SteeringNone SteeringMode = "None"
-)
-
-// A Backend is a server that connections may be sent to.
-type Backend struct {
-	Address      netip.AddrPort
-	Backup       bool      // only for when no other backend is healthy
-	Draining     bool      // takes no new connections
+// A Candidate is a backend with what is known of its health.
+type Candidate struct {
+	Backend
 	Healthy      bool      // takes connections
 	Undecided    bool      // takes connections where no backend is healthy
 	HealthySince time.Time // where slow start counts from
@@ -63,7 +22,7 @@ type Backend struct {
 // Config describes a Pool.
 type Config struct {
 	Policy          Policy
-	Backends        []Backend
+	Backends        []Candidate
 	SlowStart       time.Duration // how long a backend takes to get its full share; 0: none
 	ConnectionLimit int           // per backend; 0: none
 }
@@ -78,7 +37,7 @@ type Pool struct {
 func New(cfg Config) *Pool {
 	p := &Pool{cfg: cfg, tiers: make([][]int, 4)}
 	for i, b := range cfg.Backends {
-		if b.Draining || !b.Healthy && !b.Undecided {
+		if !b.Healthy && !b.Undecided {
 			continue
 		}
 		tier := 0
@@ -168,7 +127,7 @@ func (p *Pool) cost(i, place int, r Request) float64 {
 const minimumWeight = 0.05
 
 // weight is the share of its due that a backend gets during slow start, above 0 and up to 1.
-func (p *Pool) weight(b Backend, now time.Time) float64 {
+func (p *Pool) weight(b Candidate, now time.Time) float64 {
 	age := now.Sub(b.HealthySince)
 	if age >= p.cfg.SlowStart {
 		return 1

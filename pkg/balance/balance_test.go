@@ -28,10 +28,10 @@ func client(i int) netip.Addr {
 }
 
 // healthy returns n healthy backends.
-func healthy(n int) []balance.Backend {
-	var backends []balance.Backend
+func healthy(n int) []balance.Candidate {
+	var backends []balance.Candidate
 	for i := range n {
-		backends = append(backends, balance.Backend{Address: address(i), Healthy: true})
+		backends = append(backends, balance.Candidate{Backend: balance.Backend{Address: address(i)}, Healthy: true})
 	}
 	return backends
 }
@@ -113,24 +113,21 @@ func TestSourceHashTakesAMappedAddressForTheSame(t *testing.T) {
 }
 
 func TestTiers(t *testing.T) {
-	primary := balance.Backend{Address: address(0)}
-	backup := balance.Backend{Address: address(1), Backup: true}
-	with := func(b balance.Backend, healthy, undecided bool) balance.Backend {
+	primary := balance.Candidate{Backend: balance.Backend{Address: address(0)}}
+	backup := balance.Candidate{Backend: balance.Backend{Address: address(1), Backup: true}}
+	with := func(b balance.Candidate, healthy, undecided bool) balance.Candidate {
 		b.Healthy, b.Undecided = healthy, undecided
 		return b
 	}
-	draining := with(primary, true, false)
-	draining.Draining = true
 	for _, test := range []struct {
 		name     string
-		backends []balance.Backend
+		backends []balance.Candidate
 		want     []int // in the order in which they are tried
 	}{
-		{"primary before backup", []balance.Backend{with(backup, true, false), with(primary, true, false)}, []int{1, 0}},
-		{"healthy backup before undecided primary", []balance.Backend{with(primary, false, true), with(backup, true, false)}, []int{1, 0}},
-		{"undecided primary before undecided backup", []balance.Backend{with(backup, false, true), with(primary, false, true)}, []int{1, 0}},
-		{"unhealthy never", []balance.Backend{with(primary, false, false), with(backup, false, false)}, nil},
-		{"draining never", []balance.Backend{draining}, nil},
+		{"primary before backup", []balance.Candidate{with(backup, true, false), with(primary, true, false)}, []int{1, 0}},
+		{"healthy backup before undecided primary", []balance.Candidate{with(primary, false, true), with(backup, true, false)}, []int{1, 0}},
+		{"undecided primary before undecided backup", []balance.Candidate{with(backup, false, true), with(primary, false, true)}, []int{1, 0}},
+		{"unhealthy never", []balance.Candidate{with(primary, false, false), with(backup, false, false)}, nil},
 		{"nothing", nil, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -189,15 +186,15 @@ func TestSlowStart(t *testing.T) {
 // ones first.
 func TestPickTriesEachOnce(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var backends []balance.Backend
+		var backends []balance.Candidate
 		usable := 0
 		for i := range rapid.IntRange(0, 6).Draw(t, "backends") {
-			b := balance.Backend{
-				Address: address(i), Backup: rapid.Bool().Draw(t, "backup"), Draining: rapid.Bool().Draw(t, "draining"),
+			b := balance.Candidate{
+				Backend: balance.Backend{Address: address(i), Backup: rapid.Bool().Draw(t, "backup")},
 				Healthy: rapid.Bool().Draw(t, "healthy"), Undecided: rapid.Bool().Draw(t, "undecided"),
 				HealthySince: now.Add(-time.Duration(rapid.IntRange(0, 100).Draw(t, "age")) * time.Second),
 			}
-			if !b.Draining && (b.Healthy || b.Undecided) {
+			if b.Healthy || b.Undecided {
 				usable++
 			}
 			backends = append(backends, b)
@@ -227,9 +224,9 @@ func TestPickTriesEachOnce(t *testing.T) {
 
 // The turn goes round its last number.
 func TestPickAtTheLastTurn(t *testing.T) {
-	var backends []balance.Backend
+	var backends []balance.Candidate
 	for i := range 3 {
-		backends = append(backends, balance.Backend{Address: address(i), Healthy: true, HealthySince: now})
+		backends = append(backends, balance.Candidate{Backend: balance.Backend{Address: address(i)}, Healthy: true, HealthySince: now})
 	}
 	p := balance.New(balance.Config{Policy: balance.RoundRobin, Backends: backends})
 	r := balance.Request{Now: now, Client: client(0), Turn: math.MaxUint64, Active: none}

@@ -128,13 +128,23 @@ func (a Transition) String() string {
 	return fmt.Sprintf("Transition %v→%v %q", a.From, a.To, a.Reason)
 }
 
-// Config is the schedule and the thresholds of a Check.
+// Config is how a backend is checked. The configuration contains it, and so does what the balancer process is sent. A Check
+// uses the interval and the thresholds; the rest is for whoever makes the checks.
 type Config struct {
-	SuccessThreshold int           // passes in a row that make a backend healthy again
-	FailureThreshold int           // failures in a row that take a healthy backend out
-	Interval         time.Duration // between the starts of two checks while the verdict is settled
-	FastInterval     time.Duration // the same while it is not
+	Scheme Scheme `json:"scheme"`
+	Path   string `json:"path"` // of the GET; empty with TCP
+	// CAFile has the certificates that vouch for the backend (HTTPS). It may appear later and is read again when it changes.
+	CAFile             string        `json:"caFile"`
+	ServerName         string        `json:"serverName"`         // that the certificate of the backend must carry (HTTPS)
+	InsecureSkipVerify bool          `json:"insecureSkipVerify"` // accept any certificate (HTTPS); CAFile is not read then
+	Interval           time.Duration `json:"interval"`           // between the starts of two checks while the verdict is settled
+	Timeout            time.Duration `json:"timeout"`            // of one check
+	SuccessThreshold   int           `json:"successThreshold"`   // passes in a row that make a backend healthy again
+	FailureThreshold   int           `json:"failureThreshold"`   // failures in a row that take a healthy backend out
 }
+
+// fastShare is how much faster checks come while the verdict is not settled.
+const fastShare = 10
 
 // A Check is the health of one backend.
 type Check struct {
@@ -254,7 +264,7 @@ func (c *Check) suspect(now time.Time) {
 func (c *Check) schedule() {
 	interval := c.cfg.Interval
 	if c.undecided() {
-		interval = c.cfg.FastInterval
+		interval /= fastShare
 	}
 	c.deadline = c.started.Add(interval)
 }

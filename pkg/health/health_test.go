@@ -16,7 +16,7 @@ import (
 
 var (
 	start  = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	config = health.Config{SuccessThreshold: 2, FailureThreshold: 2, Interval: time.Second, FastInterval: 100 * time.Millisecond}
+	config = health.Config{SuccessThreshold: 2, FailureThreshold: 2, Interval: time.Second}
 
 	passed      = health.Passed{}
 	notReady    = health.Failed{Reason: "status 500"}
@@ -203,7 +203,7 @@ func TestReconfigureKeepsTheState(t *testing.T) {
 	since := c.Since()
 	c.Step(start.Add(time.Second), tick) // its outcome is lost
 	now := start.Add(2 * time.Second)
-	c.Reconfigure(health.Config{SuccessThreshold: 3, FailureThreshold: 1, Interval: time.Minute, FastInterval: time.Second}, now)
+	c.Reconfigure(health.Config{SuccessThreshold: 3, FailureThreshold: 1, Interval: time.Minute}, now)
 	if c.State() != health.Healthy || !c.Since().Equal(since) || c.Reason() != "check passed" {
 		t.Errorf("it became %v at %v: %s", c.State(), c.Since(), c.Reason())
 	}
@@ -251,7 +251,7 @@ func TestProperties(t *testing.T) {
 		cfg := health.Config{
 			SuccessThreshold: rapid.IntRange(1, 4).Draw(t, "successThreshold"),
 			FailureThreshold: rapid.IntRange(1, 4).Draw(t, "failureThreshold"),
-			Interval:         time.Second, FastInterval: 100 * time.Millisecond,
+			Interval:         time.Second,
 		}
 		c := health.New(cfg, start)
 		now := start

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 // LocalAPIServer returns where the apiserver of this node listens.
@@ -17,16 +17,16 @@ func (v View) LocalAPIServer() netip.AddrPort {
 // Backends returns the backends of the balancer: the configured ones, then the discovered apiservers that are not among
 // them. Without configured ones the local apiserver is added until it is discovered: it may have joined no cluster yet, but
 // is the first that there is. own are the addresses of this node on any interface.
-func (v View) Backends(own []netip.Addr) []config.Backend {
+func (v View) Backends(own []netip.Addr) []balance.Backend {
 	backends := slices.Clone(v.Config.LoadBalancer.Backends)
 	for _, d := range v.Discovered {
-		if !slices.ContainsFunc(backends, func(b config.Backend) bool { return b.Address == d }) {
-			backends = append(backends, config.Backend{Address: d})
+		if !slices.ContainsFunc(backends, func(b balance.Backend) bool { return b.Address == d }) {
+			backends = append(backends, balance.Backend{Address: d})
 		}
 	}
 	here := func(d netip.AddrPort) bool { return slices.Contains(own, d.Addr()) }
 	if len(v.Config.LoadBalancer.Backends) == 0 && !slices.ContainsFunc(v.Discovered, here) {
-		backends = append(backends, config.Backend{Address: v.LocalAPIServer()})
+		backends = append(backends, balance.Backend{Address: v.LocalAPIServer()})
 	}
 	return backends
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 )
 
@@ -16,13 +17,13 @@ func TestBackends(t *testing.T) {
 		name string
 		view membership.View
 		own  []netip.Addr
-		want []config.Backend
+		want []balance.Backend
 	}{
 		{"none: the local apiserver", view(t, multicast+"controlPlane: {apiServerPort: 7443}\n"), nil, plain("127.0.0.1:7443")},
-		{"configured", view(t, backends), nil, []config.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true}}},
+		{"configured", view(t, backends), nil, []balance.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true}}},
 		{
 			"discovered beside configured, which stay as they are", view(t, backends, "192.0.2.2:6443", "192.0.2.3:6443"), nil,
-			[]config.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true}, plain("192.0.2.3:6443")[0]},
+			[]balance.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true}, plain("192.0.2.3:6443")[0]},
 		},
 		{
 			"discovered with that of this node", view(t, multicast, "192.0.2.1:6443", "192.0.2.2:6443"), addresses("192.0.2.1"),
@@ -37,10 +38,10 @@ func TestBackends(t *testing.T) {
 	}
 }
 
-func plain(texts ...string) []config.Backend {
-	var out []config.Backend
+func plain(texts ...string) []balance.Backend {
+	var out []balance.Backend
 	for _, a := range apiServers(texts...) {
-		out = append(out, config.Backend{Address: a})
+		out = append(out, balance.Backend{Address: a})
 	}
 	return out
 }

@@ -114,7 +114,7 @@ func parseAddress(s string) (netip.AddrPort, error) {
 
 // isAPIServer reports whether a listener has the certificate that the health checks will want. Whether it is ready, or
 // signed by the right authority, is not asked. A check without TLS leaves nothing to tell an apiserver by.
-func isAPIServer(ctx context.Context, listener netip.AddrPort, check *config.HealthCheck) bool {
+func isAPIServer(ctx context.Context, listener netip.AddrPort, check *health.Config) bool {
 	if check.Scheme != health.HTTPS {
 		return true
 	}

@@ -12,36 +12,32 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // maxBody bounds the answer of a backend. The lists of checks that an apiserver sends have about 2 KiB.
 const maxBody = 64 << 10
 
-// HTTPConfig says which answer is a healthy one: 200 to a GET of Path, within Timeout.
-type HTTPConfig struct {
-	Address netip.AddrPort
-	Path    string
-	Timeout time.Duration
-}
-
-// HTTP checks a backend over one kept connection. It makes one check at a time.
+// HTTP checks a backend over one kept connection: it is healthy when it answers 200 to a GET of the path within the timeout. It
+// makes one check at a time.
 type HTTP struct {
 	client  http.Client
 	url     string
 	timeout time.Duration
 }
 
-// NewHTTP returns a check that has not connected yet.
-func NewHTTP(cfg HTTPConfig) *HTTP {
-	return newHTTP("http", cfg, &net.Dialer{Timeout: cfg.Timeout})
+// NewHTTP returns a check of a backend that has not connected yet.
+func NewHTTP(backend netip.AddrPort, cfg health.Config) *HTTP {
+	return newHTTP("http", backend, cfg, &net.Dialer{Timeout: cfg.Timeout})
 }
 
 // newHTTP returns a check that speaks HTTP/1.1: there the connection of a request that timed out is dropped, while one
 // of HTTP/2 would carry the next request too, half-open or not.
-func newHTTP(scheme string, cfg HTTPConfig, dialer *net.Dialer) *HTTP {
+func newHTTP(scheme string, backend netip.AddrPort, cfg health.Config, dialer *net.Dialer) *HTTP {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	target := url.URL{Scheme: scheme, Host: cfg.Address.String()}
+	target := url.URL{Scheme: scheme, Host: backend.String()}
 	return &HTTP{
 		url:     target.String() + cfg.Path,
 		timeout: cfg.Timeout,

@@ -26,6 +26,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // A checker is what the balancer takes a check for.
@@ -80,8 +82,7 @@ func (b *backend) address() netip.AddrPort {
 // https returns a check of the backend that trusts it.
 func (b *backend) https(t *testing.T, timeout time.Duration) *HTTPS {
 	t.Helper()
-	h := NewHTTPS(HTTPSConfig{
-		Address:    b.address(),
+	h := NewHTTPS(b.address(), health.Config{
 		Path:       "/readyz",
 		ServerName: "example.com", // of the certificate of httptest
 		CAFile:     writeCA(t, filepath.Join(t.TempDir(), "ca.crt"), b.Certificate()),
@@ -163,7 +164,7 @@ func TestChecksKeepOneConnection(t *testing.T) {
 func TestPlainHTTP(t *testing.T) {
 	b := newBackend(t, ready)
 	b.Start()
-	h := NewHTTP(HTTPConfig{Address: b.address(), Path: "/readyz", Timeout: 5 * time.Second})
+	h := NewHTTP(b.address(), health.Config{Path: "/readyz", Timeout: 5 * time.Second})
 	defer h.Close()
 	must(t, h.Check(t.Context()))
 	b.Close()
@@ -285,8 +286,8 @@ func TestSlowHandshakeIsNotBrokenOff(t *testing.T) {
 func TestCloseEndsAHandshake(t *testing.T) {
 	ln := listen(t)
 	defer ln.Close()
-	h := NewHTTPS(HTTPSConfig{
-		Address: ln.Addr().(*net.TCPAddr).AddrPort(), InsecureSkipVerify: true, Timeout: 100 * time.Millisecond,
+	h := NewHTTPS(ln.Addr().(*net.TCPAddr).AddrPort(), health.Config{
+		InsecureSkipVerify: true, Timeout: 100 * time.Millisecond,
 	})
 	wantTimeout(t, h.Check(t.Context()))
 	conn, err := ln.Accept()
@@ -327,7 +328,7 @@ func TestCertificateIsVerified(t *testing.T) {
 	h.cfg.ServerName = "kubernetes"
 	wantError(t, h.Check(t.Context()), "not kubernetes")
 
-	insecure := NewHTTPS(HTTPSConfig{Address: b.address(), Path: "/readyz", InsecureSkipVerify: true, Timeout: 5 * time.Second})
+	insecure := NewHTTPS(b.address(), health.Config{Path: "/readyz", InsecureSkipVerify: true, Timeout: 5 * time.Second})
 	defer insecure.Close()
 	must(t, insecure.Check(t.Context()))
 }

@@ -13,41 +13,29 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // handshakeTimeout bounds a TLS handshake, which may go on when the check that began it has failed: breaking it off
 // would leave an error in the log of an apiserver that is only slow, and the next check can use the connection.
 const handshakeTimeout = 5 * time.Second
 
-// HTTPSConfig says which answer is a healthy one: 200 to a GET of Path within Timeout, from a server whose certificate
-// is valid.
-type HTTPSConfig struct {
-	Address netip.AddrPort
-	Path    string
-	// ServerName must be in the certificate. The certificates of kubeadm have "kubernetes" and the node's address, but
-	// not 127.0.0.1.
-	ServerName string
-	// CAFile has the certificates to trust. It may appear later, and is read again when it changes.
-	CAFile string
-	// InsecureSkipVerify trusts every certificate; CAFile is not read then.
-	InsecureSkipVerify bool
-	Timeout            time.Duration
-}
-
 // HTTPS checks a backend over one kept TLS connection, so that the backend sees one handshake and not one per check. It
 // makes one check at a time.
 type HTTPS struct {
 	*HTTP
-	cfg    HTTPSConfig
+	cfg    health.Config
 	dialer net.Dialer
 	caFile os.FileInfo // as it was read last
 	roots  atomic.Pointer[x509.CertPool]
 }
 
-// NewHTTPS returns a check that has not connected yet.
-func NewHTTPS(cfg HTTPSConfig) *HTTPS {
+// NewHTTPS returns a check of a backend that has not connected yet. The certificates of kubeadm have "kubernetes" and the
+// address of the node, but not 127.0.0.1.
+func NewHTTPS(backend netip.AddrPort, cfg health.Config) *HTTPS {
 	h := &HTTPS{cfg: cfg, dialer: net.Dialer{Timeout: cfg.Timeout}}
-	h.HTTP = newHTTP("https", HTTPConfig{Address: cfg.Address, Path: cfg.Path, Timeout: cfg.Timeout}, &h.dialer)
+	h.HTTP = newHTTP("https", backend, cfg, &h.dialer)
 	h.client.Transport.(*http.Transport).DialTLSContext = h.dial
 	return h
 }

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
@@ -91,7 +92,7 @@ func (l *link) leave() {
 }
 
 // dial connects to the server.
-func (s *server) dial(ctx context.Context, timeouts Timeouts) (*net.TCPConn, error) {
+func (s *server) dial(ctx context.Context, timeouts balance.Timeouts) (*net.TCPConn, error) {
 	dialer := net.Dialer{Timeout: timeouts.Connect, KeepAlive: -1}
 	dialer.SetMultipathTCP(false)
 	// Not DialTCP: with netip addresses it binds to a local port before the kernel knows the destination, and then there

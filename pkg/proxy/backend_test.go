@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 func TestUnreachable(t *testing.T) {
@@ -55,7 +57,7 @@ func TestServerSessions(t *testing.T) {
 	if first.Err() == nil {
 		t.Error("sessions were not closed")
 	}
-	if _, err := s.dial(s.sessions(), Timeouts{Connect: time.Second}); !errors.Is(err, context.Canceled) {
+	if _, err := s.dial(s.sessions(), balance.Timeouts{Connect: time.Second}); !errors.Is(err, context.Canceled) {
 		t.Errorf("dialling a server that is down gives %v", err)
 	}
 	s.openSessions(t.Context())
@@ -71,7 +73,7 @@ func BenchmarkConnect(b *testing.B) {
 	a := newGreeter(b, "a")
 	v := &verdicts{}
 	v.set(a.address, nil)
-	balancer := newBalancer(b, v, testSettings(Backend{Address: a.address}))
+	balancer := newBalancer(b, v, testSettings(balance.Backend{Address: a.address}))
 	balancer.untilStates(b, "Healthy")
 	for name, address := range map[string]func() error{
 		"direct":   func() error { return connect(a.address) },

@@ -9,12 +9,15 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // A Balancer is the body of the balancer process. While no backend can take connections, its listening sockets refuse
@@ -40,7 +43,7 @@ type Balancer struct {
 }
 
 // NewBalancer returns a Balancer that is told what to do over conn.
-func NewBalancer(log logr.Logger, conn *net.UnixConn, listeners []*net.TCPListener, newChecker func(Backend, HealthCheck) Checker) *Balancer {
+func NewBalancer(log logr.Logger, conn *net.UnixConn, listeners []*net.TCPListener, newChecker func(netip.AddrPort, health.Config) Checker) *Balancer {
 	b := &Balancer{
 		conn:       conn,
 		dispatcher: newDispatcher(log),

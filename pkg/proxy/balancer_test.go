@@ -33,7 +33,7 @@ func twoGreeters(t testing.TB) (a, b *greeter, v *verdicts, settings Settings) {
 	a, b, v = newGreeter(t, "a"), newGreeter(t, "b"), &verdicts{}
 	v.set(a.address, nil)
 	v.set(b.address, nil)
-	return a, b, v, testSettings(Backend{Address: a.address}, Backend{Address: b.address})
+	return a, b, v, testSettings(balance.Backend{Address: a.address}, balance.Backend{Address: b.address})
 }
 
 func TestBalancerSpreadsConnections(t *testing.T) {
@@ -55,7 +55,7 @@ func TestBalancerSpreadsConnections(t *testing.T) {
 
 func TestBalancerServesBeforeTheFirstVerdict(t *testing.T) {
 	a := newGreeter(t, "a")
-	b := newBalancer(t, &verdicts{}, testSettings(Backend{Address: a.address}))
+	b := newBalancer(t, &verdicts{}, testSettings(balance.Backend{Address: a.address}))
 	greeting(t, dial(t, b.address))
 	b.untilStates(t, "Unknown")
 }
@@ -66,7 +66,7 @@ func TestBalancerTriesTheNextBackend(t *testing.T) {
 	dead := closedPort(t)
 	v.set(a.address, nil)
 	v.set(dead, nil)
-	settings := testSettings(Backend{Address: dead}, Backend{Address: a.address})
+	settings := testSettings(balance.Backend{Address: dead}, balance.Backend{Address: a.address})
 	settings.HealthCheck.Interval = time.Hour // traffic alone finds out
 	b := newBalancer(t, v, settings)
 	b.untilStates(t, "Healthy", "Healthy")
@@ -98,7 +98,7 @@ func TestBalancerDoesNotWaitForABackendThatLetsItWait(t *testing.T) {
 	a, v, deaf := newGreeter(t, "a"), &verdicts{}, deafPort(t)
 	v.set(a.address, nil)
 	v.set(deaf, nil)
-	settings := testSettings(Backend{Address: deaf}, Backend{Address: a.address, Backup: true})
+	settings := testSettings(balance.Backend{Address: deaf}, balance.Backend{Address: a.address, Backup: true})
 	settings.Timeouts.Connect = 2 * time.Second
 	b := newBalancer(t, v, settings)
 	b.untilStates(t, "Healthy", "Healthy")
@@ -128,9 +128,9 @@ func TestBalancerTakesADoubtOnce(t *testing.T) {
 	v.set(a.address, nil)
 	b.untilStates(t, "Healthy", "Healthy")
 	v.forget(a.address)
-	told.Settings.Backends = []Backend{settings.Backends[0], {Address: settings.Backends[1].Address, Draining: true}}
+	told.Settings.Backends = []balance.Backend{settings.Backends[0], {Address: settings.Backends[1].Address, Backup: true}}
 	b.command(t, told)
-	until(t, "the command has been taken", func() bool { return b.now().Backends[1].Draining })
+	until(t, "the command has been taken", func() bool { return b.now().Backends[1].Backup })
 	if state := b.now().Backends[0].State.String(); state != "Healthy" {
 		t.Errorf("the doubt of before makes the backend %s again", state)
 	}
@@ -141,7 +141,7 @@ func TestBalancerSuspectsABackendThatDoesNotAnswerAClient(t *testing.T) {
 	must(t, listen(hung))
 	v.set(a.address, nil)
 	v.set(hung.Address(), nil)
-	settings := testSettings(Backend{Address: hung.Address()}, Backend{Address: a.address})
+	settings := testSettings(balance.Backend{Address: hung.Address()}, balance.Backend{Address: a.address})
 	settings.Policy = balance.RoundRobin
 	settings.HealthCheck.Interval, settings.HealthCheck.Timeout = time.Hour, time.Hour // traffic alone finds out
 	b := newBalancer(t, v, settings)
@@ -165,7 +165,7 @@ func TestBalancerRefusesWithoutBackendAndComesBack(t *testing.T) {
 	a := newGreeter(t, "a")
 	v := &verdicts{}
 	v.set(a.address, nil)
-	b := newBalancer(t, v, testSettings(Backend{Address: a.address}))
+	b := newBalancer(t, v, testSettings(balance.Backend{Address: a.address}))
 	b.untilStates(t, "Healthy")
 	for range 3 {
 		v.set(a.address, syscall.ECONNREFUSED)
@@ -210,7 +210,7 @@ func TestBalancerClosesSessionsOfADeadBackend(t *testing.T) {
 
 func TestBalancerKeepsSessionsWhenToldTo(t *testing.T) {
 	a, _, v, settings := twoGreeters(t)
-	settings.KeepSessions = true
+	settings.OnBackendDown = balance.KeepSessions
 	b := newBalancer(t, v, settings)
 	b.untilStates(t, "Healthy", "Healthy")
 	conn := dial(t, b.address)
@@ -229,12 +229,6 @@ func TestBalancerKeepsSessionsOf(t *testing.T) {
 		"a backend that is not ready": func(t *testing.T, b *testBalancer, v *verdicts, settings Settings) {
 			v.set(settings.Backends[0].Address, errNotReady)
 			b.untilStates(t, "NotReady", "Healthy")
-		},
-		"a draining backend": func(t *testing.T, b *testBalancer, _ *verdicts, settings Settings) {
-			settings.Backends = append([]Backend(nil), settings.Backends...)
-			settings.Backends[0].Draining = true
-			b.command(t, command{Settings: settings})
-			until(t, "the backend drains", func() bool { return b.now().Backends[0].Draining })
 		},
 		"a removed backend": func(t *testing.T, b *testBalancer, _ *verdicts, settings Settings) {
 			settings.Backends = settings.Backends[1:]
@@ -269,7 +263,7 @@ func TestBalancerKeepsHealthOverNewSettings(t *testing.T) {
 	b.untilStates(t, "Down", "Healthy")
 	since := b.now().Backends[0].Since
 	settings.HealthCheck.Interval = 50 * time.Millisecond
-	settings.Backends = append(settings.Backends, Backend{Address: closedPort(t), Backup: true})
+	settings.Backends = append(settings.Backends, balance.Backend{Address: closedPort(t), Backup: true})
 	b.command(t, command{Settings: settings})
 	b.untilStates(t, "Down", "Healthy", "Unknown")
 	if !b.now().Backends[0].Since.Equal(since) {
@@ -298,11 +292,11 @@ func TestBalancerUsesBackupsLast(t *testing.T) {
 
 func TestBalancerLimits(t *testing.T) {
 	for name, test := range map[string]struct {
-		limits Limits
+		limits balance.Limits
 		want   int
 	}{
-		"total":       {Limits{Total: 3}, 3},
-		"per backend": {Limits{PerBackend: 2}, 4},
+		"total":       {balance.Limits{Total: 3}, 3},
+		"per backend": {balance.Limits{PerBackend: 2}, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, v, settings := twoGreeters(t)
@@ -362,7 +356,7 @@ func TestBalancerRefusesAnotherProtocol(t *testing.T) {
 	b := newBalancer(t, v, settings)
 	b.untilStates(t, "Healthy", "Healthy")
 	io.WriteString(b.keeper, `{"version":99}`+"\n")
-	if err := <-b.ended; err == nil || err.Error() != "receive message: version 99 instead of 1" {
+	if err := <-b.ended; err == nil || err.Error() != "receive message: version 99 instead of 2" {
 		t.Errorf("it ended with %v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 // newHostGreeter starts a backend on port 6443 of a host.
@@ -159,7 +160,7 @@ func startBalancing(t testing.TB, hosts []*lab.Host) (netip.AddrPort, *greeter) 
 	var last *greeter
 	for i, h := range hosts[1:] {
 		last = newHostGreeter(t, h, string(rune('a'+i)))
-		settings = testSettings(append(settings.Backends, Backend{Address: last.address})...)
+		settings = testSettings(append(settings.Backends, balance.Backend{Address: last.address})...)
 	}
 	settings.HealthCheck.Interval = time.Second
 	settings.HealthCheck.Timeout = 500 * time.Millisecond
@@ -189,7 +190,7 @@ func TestDeathOfAClient(t *testing.T) {
 	host := l.Hosts()[0]
 	client, err := l.AddHost("client", 10)
 	must(t, err)
-	settings := testSettings(Backend{Address: newHostGreeter(t, host, "a").address})
+	settings := testSettings(balance.Backend{Address: newHostGreeter(t, host, "a").address})
 	settings.Timeouts.KeepAlive = time.Second
 	keeper := startKeeper(t, host, keeperConfig{netip.MustParseAddrPort("0.0.0.0:4300"), settings})
 	until(t, "the balancer runs", func() bool { return keeper.Wrote("Healthy") })

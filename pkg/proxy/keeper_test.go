@@ -19,6 +19,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 // A keeperConfig is what the keeper role is told.
@@ -70,7 +71,7 @@ func TestBalancerDiesWithItsKeeper(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := labtest.New(t, lab.Config{Nodes: 1}).Hosts()[0]
-			keeper := startKeeper(t, h, keeperConfig{netip.MustParseAddrPort("0.0.0.0:4300"), testSettings(Backend{Address: netip.MustParseAddrPort("127.0.0.1:6443")})})
+			keeper := startKeeper(t, h, keeperConfig{netip.MustParseAddrPort("0.0.0.0:4300"), testSettings(balance.Backend{Address: netip.MustParseAddrPort("127.0.0.1:6443")})})
 			until(t, "the balancer runs", func() bool { return keeper.Wrote("Down") })
 			var pid int
 			_, err := fmt.Sscanf(keeper.Output(), "pid=%d", &pid)
@@ -98,7 +99,7 @@ func processState(pid int) byte {
 // TestFrozenKeeperFindsItsBalancer freezes the keeper for longer than a balancer may be silent, while the balancer works.
 func TestFrozenKeeperFindsItsBalancer(t *testing.T) {
 	host := labtest.New(t, lab.Config{Nodes: 1}).Hosts()[0]
-	settings := testSettings(Backend{Address: newHostGreeter(t, host, "a").address})
+	settings := testSettings(balance.Backend{Address: newHostGreeter(t, host, "a").address})
 	address := netip.MustParseAddrPort("127.0.0.1:4300")
 	keeper := startKeeper(t, host, keeperConfig{address, settings})
 	until(t, "the balancer runs", func() bool { return keeper.Wrote("Healthy") })

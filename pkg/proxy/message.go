@@ -15,7 +15,7 @@ import (
 )
 
 // protocolVersion changes with any change that an older program would misunderstand.
-const protocolVersion = 1
+const protocolVersion = 2
 
 // Keeper and balancer send each other lines of JSON: the keeper commands, the balancer, at least every heartbeat, reports.
 type message interface{ version() int }

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -15,7 +16,7 @@ import (
 // A monitor knows the health of all backends. One goroutine owns it.
 type monitor struct {
 	log        logr.Logger
-	newChecker func(Backend, HealthCheck) Checker
+	newChecker func(netip.AddrPort, health.Config) Checker
 	probe      func(*prober, time.Duration) // starts a check whose outcome comes back to checked
 
 	settings Settings
@@ -26,7 +27,7 @@ type monitor struct {
 
 // monitored is a backend with its health.
 type monitored struct {
-	Backend
+	balance.Backend
 	server    *server
 	prober    *prober
 	check     *health.Check
@@ -45,7 +46,7 @@ type result struct {
 	err    error
 }
 
-func newMonitor(log logr.Logger, newChecker func(Backend, HealthCheck) Checker) *monitor {
+func newMonitor(log logr.Logger, newChecker func(netip.AddrPort, health.Config) Checker) *monitor {
 	return &monitor{log: log, newChecker: newChecker, leaving: make(map[*prober]bool)}
 }
 
@@ -59,12 +60,12 @@ func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
 		b := find(before, func(b *monitored) bool { return b.Address == backend.Address })
 		switch {
 		case b == nil:
-			b = &monitored{server: newServer(ctx, backend.Address), check: health.New(m.schedule(), now)}
-			b.prober = &prober{checker: m.newChecker(backend, settings.HealthCheck)}
+			b = &monitored{server: newServer(ctx, backend.Address), check: health.New(settings.HealthCheck, now)}
+			b.prober = &prober{checker: m.newChecker(backend.Address, settings.HealthCheck)}
 		case rechecked:
 			m.retire(b.prober)
-			b.prober = &prober{checker: m.newChecker(backend, settings.HealthCheck)}
-			b.check.Reconfigure(m.schedule(), now)
+			b.prober = &prober{checker: m.newChecker(backend.Address, settings.HealthCheck)}
+			b.check.Reconfigure(settings.HealthCheck, now)
 		}
 		b.Backend = backend
 		m.backends = append(m.backends, b)
@@ -73,19 +74,6 @@ func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
 		if find(m.backends, func(kept *monitored) bool { return kept == b }) == nil {
 			m.retire(b.prober)
 		}
-	}
-}
-
-// fastShare is how much faster checks come while a verdict is pending.
-const fastShare = 10
-
-func (m *monitor) schedule() health.Config {
-	check := m.settings.HealthCheck
-	return health.Config{
-		SuccessThreshold: check.SuccessThreshold,
-		FailureThreshold: check.FailureThreshold,
-		Interval:         check.Interval,
-		FastInterval:     check.Interval / fastShare,
 	}
 }
 
@@ -211,7 +199,7 @@ func (m *monitor) openSessions(ctx context.Context) {
 // they could not come back anywhere, and a backend that is just too slow may recover.
 func (m *monitor) closeSessions() {
 	isHealthy := func(b *monitored) bool { return b.check.State() == health.Healthy }
-	if m.settings.KeepSessions || find(m.backends, isHealthy) == nil {
+	if m.settings.OnBackendDown == balance.KeepSessions || find(m.backends, isHealthy) == nil {
 		return
 	}
 	for _, b := range m.backends {
@@ -232,8 +220,8 @@ func (m *monitor) route() *route {
 	for _, b := range m.backends {
 		state := b.check.State()
 		r.servers = append(r.servers, b.server)
-		cfg.Backends = append(cfg.Backends, balance.Backend{
-			Address: b.Address, Backup: b.Backup, Draining: b.Draining,
+		cfg.Backends = append(cfg.Backends, balance.Candidate{
+			Backend:      b.Backend,
 			Healthy:      state == health.Healthy,
 			Undecided:    state == health.Unknown || state == health.Suspect,
 			HealthySince: b.slowSince,
@@ -249,7 +237,7 @@ func (m *monitor) status() []BackendStatus {
 	for _, b := range m.backends {
 		state := b.check.State()
 		all = append(all, BackendStatus{
-			Address: b.Address, Backup: b.Backup, Draining: b.Draining,
+			Address: b.Address, Backup: b.Backup,
 			State: state, Since: b.check.Since(), Reason: b.check.Reason(), Healthy: state == health.Healthy || state == health.Suspect,
 			Connections: int(b.server.active.Load()), Total: b.server.total.Load(), Failures: b.server.failures.Load(),
 		})

@@ -64,7 +64,7 @@ func TestOpening(t *testing.T) {
 }
 
 // startBackend starts a backend that serves each connection with the function given.
-func startBackend(t testing.TB, serve func(*net.TCPConn)) Backend {
+func startBackend(t testing.TB, serve func(*net.TCPConn)) balance.Backend {
 	t.Helper()
 	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback))
 	must(t, err)
@@ -82,7 +82,7 @@ func startBackend(t testing.TB, serve func(*net.TCPConn)) Backend {
 	})
 	t.Cleanup(wait.Wait)
 	t.Cleanup(func() { ln.Close() })
-	return Backend{Address: ln.Addr().(*net.TCPAddr).AddrPort()}
+	return balance.Backend{Address: ln.Addr().(*net.TCPAddr).AddrPort()}
 }
 
 // echo serves a connection to its end.

@@ -20,6 +20,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
@@ -201,7 +202,7 @@ func (v *verdicts) forget(address netip.AddrPort) {
 	delete(v.all, address)
 }
 
-func (v *verdicts) newChecker(b Backend, _ HealthCheck) Checker { return fakeChecker{v, b.Address} }
+func (v *verdicts) newChecker(a netip.AddrPort, _ health.Config) Checker { return fakeChecker{v, a} }
 
 type fakeChecker struct {
 	verdicts *verdicts
@@ -222,14 +223,15 @@ func (c fakeChecker) Check(ctx context.Context) error {
 func (c fakeChecker) Close() error { return nil }
 
 // testSettings have quick checks.
-func testSettings(backends ...Backend) Settings {
+func testSettings(backends ...balance.Backend) Settings {
 	return Settings{
-		Backends: backends,
-		Policy:   balance.LeastConnections,
-		HealthCheck: HealthCheck{
+		Settings: balance.Settings{
+			Backends: backends, Policy: balance.LeastConnections, OnBackendDown: balance.CloseSessions,
+			Timeouts: balance.Timeouts{Connect: time.Second, KeepAlive: 15 * time.Second, HalfClosed: 30 * time.Second},
+		},
+		HealthCheck: health.Config{
 			Interval: 100 * time.Millisecond, Timeout: time.Second, SuccessThreshold: 2, FailureThreshold: 2,
 		},
-		Timeouts: Timeouts{Connect: time.Second, KeepAlive: 15 * time.Second, HalfClosed: 30 * time.Second},
 	}
 }
 

@@ -21,7 +21,7 @@ type route struct {
 	servers  []*server
 	limit    int // of all connections
 	perLimit int // of those to one server
-	timeouts Timeouts
+	timeouts balance.Timeouts
 }
 
 // active returns the number of connections that server i has.

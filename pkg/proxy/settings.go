@@ -13,48 +13,8 @@ import (
 
 // Settings is all that a Balancer is told. The keeper sends it as JSON, at start and on every change.
 type Settings struct {
-	Backends    []Backend      `json:"backends"`
-	Policy      balance.Policy `json:"policy"`
-	SlowStart   time.Duration  `json:"slowStart"`
-	HealthCheck HealthCheck    `json:"healthCheck"`
-	Limits      Limits         `json:"limits"`
-	Timeouts    Timeouts       `json:"timeouts"`
-	// KeepSessions leaves the connections to a backend alone that cannot be reached any more. They hang until the
-	// client gives up.
-	KeepSessions bool `json:"keepSessions"`
-}
-
-// A Backend is a server that connections are relayed to.
-type Backend struct {
-	Address  netip.AddrPort `json:"address"`
-	Backup   bool           `json:"backup"`
-	Draining bool           `json:"draining"`
-}
-
-// HealthCheck says how backends are checked. All but schedule and thresholds is for the Checker.
-type HealthCheck struct {
-	Scheme             health.Scheme `json:"scheme"`
-	Path               string        `json:"path"`
-	CAFile             string        `json:"caFile"`
-	ServerName         string        `json:"serverName"`
-	InsecureSkipVerify bool          `json:"insecureSkipVerify"`
-	Interval           time.Duration `json:"interval"`
-	Timeout            time.Duration `json:"timeout"`
-	SuccessThreshold   int           `json:"successThreshold"`
-	FailureThreshold   int           `json:"failureThreshold"`
-}
-
-// Limits bounds the number of connections; 0 means no bound but that of file descriptors.
-type Limits struct {
-	Total      int `json:"total"`
-	PerBackend int `json:"perBackend"`
-}
-
-// Timeouts bounds how long a connection waits. There is none for idle connections: watches live for hours.
-type Timeouts struct {
-	Connect    time.Duration `json:"connect"`    // for one backend to accept
-	KeepAlive  time.Duration `json:"keepAlive"`  // of silence before the other host is asked whether it lives; 0: never
-	HalfClosed time.Duration `json:"halfClosed"` // of silence after one side has finished; 0: for ever
+	balance.Settings
+	HealthCheck health.Config `json:"healthCheck"`
 }
 
 // A Checker makes one health check at a time. An error that says there was no answer at all (time out, refused, reset)
@@ -78,7 +38,6 @@ type Status struct {
 type BackendStatus struct {
 	Address     netip.AddrPort `json:"address"`
 	Backup      bool           `json:"backup"`
-	Draining    bool           `json:"draining"`
 	State       health.State   `json:"state"`
 	Since       time.Time      `json:"since"`
 	Reason      string         `json:"reason"`      // of the last change of state
@@ -91,7 +50,7 @@ type BackendStatus struct {
 // Healthy reports whether a balancer process runs and has a healthy backend.
 func (s Status) Healthy() bool {
 	for _, b := range s.Backends {
-		if s.PID != 0 && b.Healthy && !b.Draining {
+		if s.PID != 0 && b.Healthy {
 			return true
 		}
 	}

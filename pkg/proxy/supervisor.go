@@ -215,7 +215,7 @@ func (s *Supervisor) update(change func(*Status)) {
 // differs reports whether two statuses differ in more than numbers.
 func differs(a, b Status) bool {
 	return a.PID != b.PID || !slices.EqualFunc(a.Backends, b.Backends, func(a, b BackendStatus) bool {
-		return a.Address == b.Address && a.State == b.State && a.Draining == b.Draining && a.Backup == b.Backup
+		return a.Address == b.Address && a.State == b.State && a.Backup == b.Backup
 	})
 }
 

@@ -20,6 +20,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // balancerArgument makes the test program a balancer process.
@@ -36,7 +39,7 @@ func balancerMain() int {
 	return 0
 }
 
-func newGreetingChecker(b Backend, _ HealthCheck) Checker { return greetingChecker(b.Address) }
+func newGreetingChecker(a netip.AddrPort, _ health.Config) Checker { return greetingChecker(a) }
 
 // A greetingChecker finds a backend healthy that greets.
 type greetingChecker netip.AddrPort
@@ -98,9 +101,9 @@ func (s *testSupervisor) untilHealthy(t testing.TB, otherThan int) int {
 // greeters returns settings with as many backends.
 func greeters(t testing.TB, names ...string) Settings {
 	t.Helper()
-	var backends []Backend
+	var backends []balance.Backend
 	for _, name := range names {
-		backends = append(backends, Backend{Address: newGreeter(t, name).address})
+		backends = append(backends, balance.Backend{Address: newGreeter(t, name).address})
 	}
 	return testSettings(backends...)
 }
@@ -233,7 +236,7 @@ func TestOnStatusTellsChangesOnly(t *testing.T) {
 	var mu sync.Mutex
 	var seen []string
 	a := newGreeter(t, "a")
-	s := newSupervisor(t, testSettings(Backend{Address: a.address}), func(status Status) {
+	s := newSupervisor(t, testSettings(balance.Backend{Address: a.address}), func(status Status) {
 		mu.Lock()
 		defer mu.Unlock()
 		state := "none"

@@ -5,6 +5,7 @@ package sidecar
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"github.com/go-logr/logr"
 
@@ -28,15 +29,12 @@ func RunBalancer(ctx context.Context, log logr.Logger) error {
 }
 
 // newChecker connects the health checks of the balancer to the probes.
-func newChecker(b proxy.Backend, check proxy.HealthCheck) proxy.Checker {
+func newChecker(backend netip.AddrPort, check health.Config) proxy.Checker {
 	switch check.Scheme {
 	case health.TCP:
-		return probe.TCP{Address: b.Address, Timeout: check.Timeout}
+		return probe.TCP{Address: backend, Timeout: check.Timeout}
 	case health.HTTP:
-		return probe.NewHTTP(probe.HTTPConfig{Address: b.Address, Path: check.Path, Timeout: check.Timeout})
+		return probe.NewHTTP(backend, check)
 	}
-	return probe.NewHTTPS(probe.HTTPSConfig{
-		Address: b.Address, Path: check.Path, Timeout: check.Timeout,
-		ServerName: check.ServerName, CAFile: check.CAFile, InsecureSkipVerify: check.InsecureSkipVerify,
-	})
+	return probe.NewHTTPS(backend, check)
 }

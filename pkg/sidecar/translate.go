@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
-	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
@@ -20,11 +19,11 @@ func lifetime(cfg *config.HarbingerConfiguration) time.Duration {
 }
 
 func (s *Sidecar) electionConfig() election.Config {
-	view, cfg, l := s.members.now(), s.cfg, s.cfg.Election.Lease
+	view, cfg := s.members.now(), s.cfg
 	v := cfg.Election.VRRP
-	times := election.LeaseTimes{RenewInterval: l.RenewInterval, StaleAfter: l.StaleAfter, Duration: l.Duration}
+	times := cfg.Election.Lease.LeaseTimes
 	if cfg.Election.Mode == election.LeaseOnly {
-		times.StaleAfter = l.Duration // nothing else tells that the holder is dead
+		times.StaleAfter = times.Duration // nothing else tells that the holder is dead
 	}
 	return election.Config{
 		Node: s.node, Identity: s.node + "/" + s.incarnation, Lease: times,
@@ -36,19 +35,7 @@ func (s *Sidecar) electionConfig() election.Config {
 
 // settings are what the balancer is told. own are the addresses of this node on any interface.
 func settings(v membership.View, own []netip.Addr) proxy.Settings {
-	lb, check := v.Config.LoadBalancer, v.Config.HealthCheck
-	s := proxy.Settings{
-		Policy: lb.Policy, SlowStart: lb.SlowStart, KeepSessions: lb.OnBackendDown == balance.KeepSessions,
-		HealthCheck: proxy.HealthCheck{
-			Scheme: check.Scheme, Path: check.Path, CAFile: check.CAFile, ServerName: check.ServerName,
-			InsecureSkipVerify: check.InsecureSkipVerify, Interval: check.Interval, Timeout: check.Timeout,
-			SuccessThreshold: check.SuccessThreshold, FailureThreshold: check.FailureThreshold,
-		},
-		Limits:   proxy.Limits{Total: lb.ConnectionLimits.Total, PerBackend: lb.ConnectionLimits.PerBackend},
-		Timeouts: proxy.Timeouts{Connect: lb.Timeouts.Connect, KeepAlive: lb.Timeouts.KeepAlive, HalfClosed: lb.Timeouts.HalfClosed},
-	}
-	for _, b := range v.Backends(own) {
-		s.Backends = append(s.Backends, proxy.Backend{Address: b.Address, Backup: b.Backup})
-	}
+	s := proxy.Settings{Settings: v.Config.LoadBalancer.Settings, HealthCheck: v.Config.HealthCheck}
+	s.Backends = v.Backends(own)
 	return s
 }

@@ -43,7 +43,7 @@ type HarbingerConfiguration struct {
 	ControlPlane ControlPlane
 	Election     Election
 	LoadBalancer LoadBalancer
-	HealthCheck  HealthCheck
+	HealthCheck  health.Config
 	Status       Status
 	Logging      Logging
 }
@@ -87,33 +87,19 @@ type VRRP struct {
 
 // Lease is the arbitration of the election by a Kubernetes Lease.
 type Lease struct {
-	Kubeconfig    string
-	Namespace     string
-	Name          string
-	RenewInterval time.Duration
-	StaleAfter    time.Duration
-	Duration      time.Duration
+	Kubeconfig string
+	Namespace  string
+	Name       string
+	election.LeaseTimes
 }
 
 // LoadBalancer spreads the connections to the virtual addresses over the apiservers.
 type LoadBalancer struct {
-	Policy balance.Policy
-	// Backends are the apiservers. Empty: the one of this node alone.
-	Backends         []Backend
-	Discovery        bool
-	Steering         Steering
-	ConnectionLimits ConnectionLimits
-	Timeouts         Timeouts
-	Drain            Drain
-	OnBackendDown    balance.BackendDownAction
-	SlowStart        time.Duration
-}
-
-// Backend is one apiserver.
-type Backend struct {
-	Address netip.AddrPort
-	// Backup keeps the backend unused as long as one that is no backup is healthy.
-	Backup bool
+	// Settings are what the balancer process does. No backends: the apiserver of this node alone.
+	balance.Settings
+	Discovery bool
+	Steering  Steering
+	Drain     Drain
 }
 
 // Steering is used only where the control plane port is the apiserver port.
@@ -123,37 +109,9 @@ type Steering struct {
 	Port uint16
 }
 
-// ConnectionLimits bound the relayed connections.
-type ConnectionLimits struct {
-	Total int
-	// PerBackend of 0 is no limit.
-	PerBackend int
-}
-
-// Timeouts of relayed connections. There is no idle timeout: a watch may be silent for hours.
-type Timeouts struct {
-	Connect    time.Duration
-	KeepAlive  time.Duration
-	HalfClosed time.Duration
-}
-
 // Drain bounds how long a planned stop waits for open connections.
 type Drain struct {
 	Timeout time.Duration
-}
-
-// HealthCheck is how each backend is checked.
-type HealthCheck struct {
-	Scheme health.Scheme
-	Path   string
-	// CAFile verifies the certificate of the backends (HTTPS).
-	CAFile             string
-	ServerName         string
-	InsecureSkipVerify bool
-	Interval           time.Duration
-	Timeout            time.Duration
-	SuccessThreshold   int
-	FailureThreshold   int
 }
 
 // Status says where Harbinger shows what it does.

@@ -57,12 +57,14 @@ func (p *parser) election(path *field.Path, in Election) config.Election {
 		Mode: election.Mode(in.Mode),
 		VRRP: p.vrrp(path.Child("vrrp"), in.VRRP),
 		Lease: config.Lease{
-			Kubeconfig:    in.Lease.Kubeconfig,
-			Namespace:     in.Lease.Namespace,
-			Name:          in.Lease.Name,
-			RenewInterval: in.Lease.RenewInterval.Duration,
-			StaleAfter:    in.Lease.StaleAfter.Duration,
-			Duration:      in.Lease.Duration.Duration,
+			Kubeconfig: in.Lease.Kubeconfig,
+			Namespace:  in.Lease.Namespace,
+			Name:       in.Lease.Name,
+			LeaseTimes: election.LeaseTimes{
+				RenewInterval: in.Lease.RenewInterval.Duration,
+				StaleAfter:    in.Lease.StaleAfter.Duration,
+				Duration:      in.Lease.Duration.Duration,
+			},
 		},
 	}
 }
@@ -95,27 +97,29 @@ func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
 
 func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBalancer {
 	out := config.LoadBalancer{
-		Policy:    balance.Policy(in.Policy),
+		Settings: balance.Settings{
+			Policy:    balance.Policy(in.Policy),
+			SlowStart: in.SlowStart.Duration,
+			Limits: balance.Limits{
+				Total:      int(in.ConnectionLimits.Total),
+				PerBackend: int(in.ConnectionLimits.PerBackend),
+			},
+			Timeouts: balance.Timeouts{
+				Connect:    in.Timeouts.Connect.Duration,
+				KeepAlive:  in.Timeouts.KeepAlive.Duration,
+				HalfClosed: in.Timeouts.HalfClosed.Duration,
+			},
+			OnBackendDown: balance.BackendDownAction(in.OnBackendDown),
+		},
 		Discovery: *in.Discovery,
 		Steering: config.Steering{
 			Mode: balance.SteeringMode(in.Steering.Mode),
 			Port: p.port(path.Child("steering", "port"), in.Steering.Port),
 		},
-		ConnectionLimits: config.ConnectionLimits{
-			Total:      int(in.ConnectionLimits.Total),
-			PerBackend: int(in.ConnectionLimits.PerBackend),
-		},
-		Timeouts: config.Timeouts{
-			Connect:    in.Timeouts.Connect.Duration,
-			KeepAlive:  in.Timeouts.KeepAlive.Duration,
-			HalfClosed: in.Timeouts.HalfClosed.Duration,
-		},
-		Drain:         config.Drain{Timeout: in.Drain.Timeout.Duration},
-		OnBackendDown: balance.BackendDownAction(in.OnBackendDown),
-		SlowStart:     in.SlowStart.Duration,
+		Drain: config.Drain{Timeout: in.Drain.Timeout.Duration},
 	}
 	for i, backend := range in.Backends {
-		out.Backends = append(out.Backends, config.Backend{
+		out.Backends = append(out.Backends, balance.Backend{
 			Address: p.addrPort(path.Child("backends").Index(i).Child("address"), backend.Address),
 			Backup:  backend.Backup,
 		})
@@ -123,8 +127,8 @@ func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBala
 	return out
 }
 
-func healthCheck(in HealthCheck) config.HealthCheck {
-	return config.HealthCheck{
+func healthCheck(in HealthCheck) health.Config {
+	return health.Config{
 		Scheme:             health.Scheme(in.Scheme),
 		Path:               in.Path,
 		CAFile:             in.CAFile,
@@ -213,8 +217,8 @@ func fromLoadBalancer(in config.LoadBalancer) LoadBalancer {
 		Discovery: new(in.Discovery),
 		Steering:  Steering{Mode: string(in.Steering.Mode), Port: int32(in.Steering.Port)},
 		ConnectionLimits: ConnectionLimits{
-			Total:      int32(in.ConnectionLimits.Total),
-			PerBackend: int32(in.ConnectionLimits.PerBackend),
+			Total:      int32(in.Limits.Total),
+			PerBackend: int32(in.Limits.PerBackend),
 		},
 		Timeouts: Timeouts{
 			Connect:    metav1.Duration{Duration: in.Timeouts.Connect},
@@ -231,7 +235,7 @@ func fromLoadBalancer(in config.LoadBalancer) LoadBalancer {
 	return out
 }
 
-func fromHealthCheck(in config.HealthCheck) HealthCheck {
+func fromHealthCheck(in health.Config) HealthCheck {
 	return HealthCheck{
 		Scheme:             string(in.Scheme),
 		Path:               in.Path,

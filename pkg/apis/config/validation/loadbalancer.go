@@ -33,7 +33,7 @@ func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguratio
 	errs = append(errs, oneOf(fldPath.Child("steering", "mode"), lb.Steering.Mode,
 		balance.SteeringAuto, balance.SteeringBPF, balance.SteeringNFTables, balance.SteeringNone)...)
 	errs = append(errs, validateBackends(fldPath.Child("backends"), cfg)...)
-	errs = append(errs, validateConnectionLimits(fldPath.Child("connectionLimits"), &lb.ConnectionLimits)...)
+	errs = append(errs, validateConnectionLimits(fldPath.Child("connectionLimits"), &lb.Limits)...)
 	timeouts := fldPath.Child("timeouts")
 	errs = append(errs, within(timeouts.Child("connect"), lb.Timeouts.Connect, 10*time.Millisecond, time.Minute)...)
 	errs = append(errs, within(timeouts.Child("keepAlive"), lb.Timeouts.KeepAlive, time.Second, 2*time.Hour)...)
@@ -61,7 +61,7 @@ func validateBackends(fldPath *field.Path, cfg *config.HarbingerConfiguration) f
 	return errs
 }
 
-func validateConnectionLimits(fldPath *field.Path, limits *config.ConnectionLimits) field.ErrorList {
+func validateConnectionLimits(fldPath *field.Path, limits *balance.Limits) field.ErrorList {
 	var errs field.ErrorList
 	if limits.Total < 1 {
 		errs = append(errs, field.Invalid(fldPath.Child("total"), limits.Total, "must be at least 1"))
@@ -109,7 +109,7 @@ func validateDetection(fldPath *field.Path, cfg *config.HarbingerConfiguration) 
 		"failureThreshold x interval + timeout must be at most %v, so that the balancer notices a dead apiserver before the election notices a dead node", limit))}
 }
 
-func validateRequest(fldPath *field.Path, check *config.HealthCheck) field.ErrorList {
+func validateRequest(fldPath *field.Path, check *health.Config) field.ErrorList {
 	var errs field.ErrorList
 	switch {
 	case check.Scheme == health.TCP && check.Path != "":

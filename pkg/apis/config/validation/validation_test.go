@@ -12,6 +12,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -195,7 +196,7 @@ func TestValidate(t *testing.T) {
 		{"steering mode", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Steering.Mode = "IPVS" }, []string{"loadBalancer.steering.mode"}},
 		{"discovery", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Discovery = true }, nil},
 		{"backends", func(c *config.HarbingerConfiguration) {
-			c.LoadBalancer.Backends = []config.Backend{
+			c.LoadBalancer.Backends = []balance.Backend{
 				{Address: netip.MustParseAddrPort("192.168.238.130:6443")},
 				{Address: netip.MustParseAddrPort("192.168.238.130:6443")},
 				{Address: netip.MustParseAddrPort("192.168.238.100:6443")},
@@ -204,10 +205,10 @@ func TestValidate(t *testing.T) {
 			}
 		}, []string{"loadBalancer.backends[1].address", "loadBalancer.backends[2].address", "loadBalancer.backends[3].address"}},
 		{"limits", func(c *config.HarbingerConfiguration) {
-			c.LoadBalancer.ConnectionLimits = config.ConnectionLimits{Total: -1, PerBackend: -1}
+			c.LoadBalancer.Limits = balance.Limits{Total: -1, PerBackend: -1}
 		}, []string{"loadBalancer.connectionLimits.total", "loadBalancer.connectionLimits.perBackend"}},
 		{"timeouts", func(c *config.HarbingerConfiguration) {
-			c.LoadBalancer.Timeouts = config.Timeouts{Connect: -1, KeepAlive: -1, HalfClosed: -1}
+			c.LoadBalancer.Timeouts = balance.Timeouts{Connect: -1, KeepAlive: -1, HalfClosed: -1}
 			c.LoadBalancer.Drain.Timeout, c.LoadBalancer.SlowStart = -1, -1
 		}, []string{"loadBalancer.timeouts.connect", "loadBalancer.timeouts.keepAlive", "loadBalancer.timeouts.halfClosed", "loadBalancer.drain.timeout", "loadBalancer.slowStart"}},
 
