@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster makes the hosts of a real Kubernetes cluster out of Docker containers, and does to them what happens to
-// hosts: they freeze, lose power, their cable, or a process. It speaks to Docker, kubeadm, kubectl and crictl by their
-// command lines, as their users do.
+// Package cluster makes the hosts of a real Kubernetes cluster out of Docker containers, and does faults to them: they freeze,
+// or lose power, their cable or a process. It uses Docker, kubeadm, kubectl and crictl by their command lines, as their users
+// do.
 package cluster
 
 import (
@@ -24,7 +24,7 @@ func command(ctx context.Context, stdin io.Reader, name string, args ...string) 
 	cmd := exec.CommandContext(ctx, name, args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
-	cmd.WaitDelay = time.Second // a grandchild that keeps the pipes must not keep us
+	cmd.WaitDelay = time.Second // do not wait for a grandchild that keeps the pipes open
 	if err := cmd.Run(); err != nil {
 		return stdout.String(), fmt.Errorf("%s %s: %w: %s", name, abbreviate(args), err, tail(stderr.String()))
 	}
@@ -46,8 +46,8 @@ func tail(output string) string {
 	return strings.Join(lines[max(0, len(lines)-8):], "\n")
 }
 
-// Until waits for a condition: for as long as the context lives, at most for the time given. The error says what did not
-// come to be, and why the condition did not hold the last time.
+// Until waits for a condition: for as long as the context lives, at most for the time given. The error says which
+// condition did not come true, and why it did not the last time.
 func Until(ctx context.Context, timeout time.Duration, what string, condition func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -60,7 +60,7 @@ func Until(ctx context.Context, timeout time.Duration, what string, condition fu
 			return nil
 		}
 		if last == nil || ctx.Err() == nil {
-			last = err // but not that the time was over
+			last = err // but not the end of the time
 		}
 		select {
 		case <-ctx.Done():

@@ -117,10 +117,10 @@ func (h *Host) Sum(ctx context.Context, file string) (string, error) {
 // Pause freezes everything on the machine, as a hypervisor does.
 func (h *Host) Pause(ctx context.Context) error { return h.docker(ctx, "pause", h.container) }
 
-// Unpause lets it go on. It believes that no time has passed.
+// Unpause ends a [Host.Pause]. To the machine no time has passed.
 func (h *Host) Unpause(ctx context.Context) error { return h.docker(ctx, "unpause", h.container) }
 
-// PowerOff ends the machine without a word to its processes.
+// PowerOff ends the machine, and its processes without a signal.
 func (h *Host) PowerOff(ctx context.Context) error {
 	return h.docker(ctx, "kill", "--signal", "KILL", h.container)
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// An Observer is a container that only looks or asks, and writes what it sees line by line. It has processes and a freezer
-// of its own: it goes on while the machine beside it is frozen.
+// An Observer is a container that only observes, and writes what it sees line by line. It has processes and a freezer of its
+// own: it goes on while the machine whose network it shares is frozen.
 type Observer struct {
 	Name      string
 	container string
@@ -24,8 +24,8 @@ func (e Environment) ObserveAddresses(ctx context.Context, h *Host, number int) 
 		`ip -o monitor address | while read -r line; do printf '%s %s\n' "$EPOCHREALTIME" "$line"; done`)
 }
 
-// ObserveARP records who announces the virtual IP, as another host on the network hears it; for the reader of a failure the
-// VRRP advertisements too.
+// ObserveARP records who announces the virtual IP, as another host on the network receives it, and VRRP advertisements for
+// the reader of a failure.
 func (c *Cluster) ObserveARP(ctx context.Context) (*Observer, error) {
 	return c.observe(ctx, "arp", c.Network, fmt.Sprintf("exec tcpdump -Z root -p -i eth0 -l -n -e -tt 'arp and host %s or ip proto 112 or ip6 proto 112'", c.VIP))
 }
@@ -46,8 +46,8 @@ func (e Environment) observer(ctx context.Context, name, network, program string
 	return o, err
 }
 
-// Client runs a program beside the cluster, on its network, as the administrator through the virtual IP: its first
-// arguments are --kubeconfig and a file.
+// Client runs a program on the network of the cluster, but on none of its machines, as the administrator through the virtual
+// IP: its first arguments are --kubeconfig and a file.
 func (c *Cluster) Client(ctx context.Context, name, program string, args ...string) (*Observer, error) {
 	o, err := c.observer(ctx, name, c.Network, "/program", append([]string{"--kubeconfig", "/admin.conf"}, args...)...)
 	if err != nil {
@@ -80,13 +80,13 @@ func (o *Observer) Log(ctx context.Context, since time.Time) (string, error) {
 	return docker(ctx, nil, append(args, o.container)...)
 }
 
-// Stop ends the observer after its last word.
+// Stop ends the observer, which may write what it still has to.
 func (o *Observer) Stop(ctx context.Context) error {
 	_, err := docker(ctx, nil, "stop", "--time", "20", o.container)
 	return err
 }
 
-// Outsider is a machine on the network that is none of the cluster's: it has curl, and nothing of Kubernetes runs on it.
+// Outsider is a machine on the network that is not of the cluster: it has curl, and nothing of Kubernetes runs on it.
 func (e Environment) Outsider(ctx context.Context, name string) (*Host, error) {
 	o, err := e.observe(ctx, name, e.Network, "exec sleep infinity")
 	if err != nil {

@@ -39,7 +39,7 @@ func (c *Cluster) PID(ctx context.Context, h *Host) (int, error) {
 }
 
 // AsDeclared compares what runs on a machine with the pod: capabilities, seccomp and the root file system. It returns
-// what it found, in words, and an error for the first difference.
+// a summary, and an error for the first difference.
 func (c *Cluster) AsDeclared(ctx context.Context, h *Host) (string, error) {
 	pod, err := c.Sidecar(ctx, h)
 	if err != nil {
@@ -53,48 +53,66 @@ func (c *Cluster) AsDeclared(ctx context.Context, h *Host) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	security := pod.Spec.Containers[0].SecurityContext
-	if !slices.Equal(security.Capabilities.Drop, []corev1.Capability{"ALL"}) {
-		return "", fmt.Errorf("%s: the pod drops %v, not ALL", h.Name, security.Capabilities.Drop)
+	granted, err := capabilitiesAsDeclared(ctx, h, pod.Spec.Containers[0].SecurityContext.Capabilities, pid, process)
+	if err != nil {
+		return "", err
+	}
+	if err := confinedAsDeclared(ctx, h, pod, pid, process); err != nil {
+		return "", err
+	}
+	return strings.Join(granted, " ") + "; seccomp RuntimeDefault; root read-only", nil
+}
+
+// capabilitiesAsDeclared compares the capabilities of a process with those of the pod, and those of its children with its own.
+// It returns those of the pod.
+func capabilitiesAsDeclared(ctx context.Context, h *Host, declared *corev1.Capabilities, pid int, process map[string]string) ([]string, error) {
+	if !slices.Equal(declared.Drop, []corev1.Capability{"ALL"}) {
+		return nil, fmt.Errorf("%s: the pod drops %v, not ALL", h.Name, declared.Drop)
 	}
 	var want []string
-	for _, capability := range security.Capabilities.Add {
+	for _, capability := range declared.Add {
 		want = append(want, string(capability))
 	}
 	slices.Sort(want)
 	for _, set := range []string{"CapBnd", "CapPrm", "CapEff"} {
 		have, err := capabilityNames(process[set])
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		if !slices.Equal(have, want) {
-			return "", fmt.Errorf("%s: %s is %v, the pod says %v", h.Name, set, have, want)
+			return nil, fmt.Errorf("%s: %s is %v, the pod says %v", h.Name, set, have, want)
 		}
 	}
 	children, err := h.Shell(ctx, fmt.Sprintf("cat /proc/%d/task/*/children", pid))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, child := range strings.Fields(children) {
 		if err := noMore(ctx, h, child, process); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
+	return want, nil
+}
+
+// confinedAsDeclared compares seccomp and the root file system of a process with the pod.
+func confinedAsDeclared(ctx context.Context, h *Host, pod *corev1.Pod, pid int, process map[string]string) error {
+	security := pod.Spec.Containers[0].SecurityContext
 	profile := security.SeccompProfile
 	if profile == nil {
 		profile = pod.Spec.SecurityContext.SeccompProfile
 	}
 	if profile == nil || profile.Type != corev1.SeccompProfileTypeRuntimeDefault || process["Seccomp"] != "2" {
-		return "", fmt.Errorf("%s: seccomp of the pod is %v, of the process mode %s (2 is a filter)", h.Name, profile, process["Seccomp"])
+		return fmt.Errorf("%s: seccomp of the pod is %v, of the process mode %s (2 is a filter)", h.Name, profile, process["Seccomp"])
 	}
 	root, err := h.Shell(ctx, fmt.Sprintf(`awk '$5 == "/" {print $6}' /proc/%d/mountinfo`, pid))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if security.ReadOnlyRootFilesystem == nil || !*security.ReadOnlyRootFilesystem || !slices.Contains(strings.Split(strings.TrimSpace(root), ","), "ro") {
-		return "", fmt.Errorf("%s: the root file system is mounted %s", h.Name, root)
+		return fmt.Errorf("%s: the root file system is mounted %s", h.Name, root)
 	}
-	return fmt.Sprintf("%s; seccomp RuntimeDefault; root read-only", strings.Join(want, " ")), nil
+	return nil
 }
 
 // noMore checks that a process has no capability that its parent has not: it may have given some away.

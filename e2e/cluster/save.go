@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Save keeps what one needs to find out why a story failed: journals, logs of pods and observers, networks, statuses.
-// It goes on after an error: what is broken may be the reason.
+// Save keeps what is needed to find out why a story failed: journals, logs of pods and observers, networks, statuses.
+// It goes on after an error, which may have the same cause as the failure.
 func (c *Cluster) Save(ctx context.Context, directory string) error {
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err
@@ -51,7 +51,7 @@ func (c *Cluster) Save(ctx context.Context, directory string) error {
 }
 
 // Remove ends every machine and observer, those of a run that was killed too. A machine is unplugged first: one that is
-// killed must not send a last word to where its rules no longer translate it.
+// killed must not send packets that its rules no longer translate.
 func (e Environment) Remove(ctx context.Context) error {
 	containers, err := e.containers(ctx)
 	if err != nil || len(containers) == 0 {

@@ -53,7 +53,7 @@ func (d Drop) rule() string {
 	return strings.Join(append(match, "counter drop"), " ")
 }
 
-// filter is what the switch drops at the moment.
+// filter is the traffic that the switch drops now.
 type filter struct {
 	wire *Netns
 
@@ -61,7 +61,7 @@ type filter struct {
 	drops []Drop
 }
 
-// Drop makes the switch drop traffic, beside what it drops already.
+// Drop makes the switch drop traffic, in addition to what it drops already.
 func (l *Lab) Drop(drops ...Drop) error {
 	return l.filter.change(func(old []Drop) []Drop { return append(old, drops...) })
 }

@@ -33,7 +33,7 @@ func newEar(t *testing.T, h *Host) *ear {
 func (e *ear) hears(t *testing.T, from, to *Host) bool {
 	t.Helper()
 	e.sent++
-	packet := fmt.Sprintf("advert %d", e.sent)
+	packet := fmt.Sprintf("advertisement %d", e.sent)
 	must(t, from.Do(func() error {
 		conn, err := net.Dial("ip4:112", to.Address.Addr().String())
 		if err != nil {
@@ -108,7 +108,7 @@ func TestDropOfAShare(t *testing.T) {
 		}
 		defer conn.Close()
 		for range packets {
-			if _, err := conn.Write([]byte("advert")); err != nil {
+			if _, err := conn.Write([]byte("advertisement")); err != nil {
 				return err
 			}
 		}

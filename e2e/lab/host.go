@@ -124,8 +124,8 @@ func address(iface string, prefixes ...netip.Prefix) error {
 	return nil
 }
 
-// addAddress gives an interface an address. The kernel takes what is sent to an IPv6 address for its own some time later:
-// until then it asks the wire for the address, and whoever connects to it waits for a second.
+// addAddress gives an interface an address. The kernel accepts packets to a new IPv6 address some time later:
+// until then it asks the wire for the address, and a client that connects to it waits for a second.
 func addAddress(link netlink.Link, prefix netip.Prefix) error {
 	if err := netlink.AddrAdd(link, kernelAddr(prefix)); err != nil {
 		return fmt.Errorf("add address %s: %w", prefix, err)
@@ -161,7 +161,7 @@ func kernelAddr(prefix netip.Prefix) *netlink.Addr {
 	return addr
 }
 
-// AddAddress gives the interface another address, like an administrator would.
+// AddAddress gives the interface another address, as an administrator does.
 func (h *Host) AddAddress(prefix netip.Prefix) error {
 	return h.onInterface(func(link netlink.Link) error { return addAddress(link, prefix) })
 }

@@ -16,12 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleVariable names the environment variable that makes this program play a
-// role in a host instead of itself.
+// roleVariable names the environment variable that makes this program run a role
+// in a host instead of its own main function.
 const roleVariable = "HARBINGER_LAB_ROLE"
 
-// A Role is a process of the lab that this program plays itself, started again
-// under another name. Main returns its exit code.
+// A Role is a process of the lab that is this program itself, started again with
+// another main function. Main returns its exit code.
 type Role struct {
 	Name string
 	Main func(args []string) int
@@ -34,9 +34,9 @@ func (r Role) Command(args ...string) Command {
 
 // Main prepares the program for labs; call it first in main or TestMain, and
 // end with the code it returns. It calls run, except where the program was
-// started for one of the roles. The program runs again for that as the leader of
-// a session, which can have precedence on the machine, and without root in a
-// user namespace, where the kernel allows that.
+// started for one of the roles. To call run it starts the program again as the
+// leader of a session, which can have precedence on the machine, and without root
+// in a user namespace, where the kernel allows that.
 func Main(run func() int, roles ...Role) int {
 	if name := os.Getenv(roleVariable); name != "" {
 		for _, role := range roles {
@@ -79,10 +79,10 @@ func rerun() int {
 	return 0
 }
 
-// runRelaying runs a program of another session, which gets the signals of this
-// one's terminal from us, and decides.
+// runRelaying runs a program of another session and passes the signals of this
+// session's terminal on to it. The program decides what to do with them.
 func runRelaying(cmd *exec.Cmd) error {
-	signals := make(chan os.Signal, 1) // a second one before the first is relayed says nothing new
+	signals := make(chan os.Signal, 1) // one that waits to be passed on is enough
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	if err := cmd.Start(); err != nil {
 		return err

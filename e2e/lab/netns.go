@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Netns is an anonymous network namespace with its own mount and UTS
-// namespace beside it. Only open files keep it alive, so it vanishes with the
-// process that made it, however that ends.
+// A Netns is an anonymous network namespace with a mount and a UTS namespace of
+// its own. Only open files keep it alive, so it ends with the process that made
+// it, however that ends.
 type Netns struct {
 	files []nsFile
 }
@@ -76,7 +76,7 @@ func loopbackUp() error {
 	return netlink.LinkSetUp(lo)
 }
 
-// Do runs f inside the namespace, on a thread that is thrown away afterwards.
+// Do runs f inside the namespace, on a thread that ends afterwards.
 // Sockets and processes that f makes stay in the namespace. Goroutines that f
 // starts do not run in it, and f must not call [testing.T.FailNow].
 func (n *Netns) Do(f func() error) error {
@@ -106,7 +106,7 @@ func (n *Netns) enter() error {
 // handle returns the network namespace as netlink calls name it.
 func (n *Netns) handle() int { return int(n.files[0].file.Fd()) }
 
-// Close gives the namespace up. It ends when its last process and socket do.
+// Close releases the namespace. It ends with its last process and socket.
 func (n *Netns) Close() error {
 	var errs []error
 	for _, ns := range n.files {
@@ -123,7 +123,7 @@ func onThread(f func() error) error {
 		defer close(result) // also when f ended its goroutine
 		runtime.LockOSThread()
 		// The first thread never ends and gives /proc/self its
-		// namespaces: leave it alone by holding it while another works.
+		// namespaces: keep it locked while another thread works.
 		if unix.Gettid() == unix.Getpid() {
 			defer runtime.UnlockOSThread()
 			result <- onThread(f)

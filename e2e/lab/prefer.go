@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How nice the processes of a lab are. Hosts are measured, so what else the
-// machine does has to wait; and the observers that measure them come before
-// them all. Without the right to that they are measured nevertheless.
+// The niceness of the processes of a lab: observers come first, then the hosts
+// that they measure, then all else on the machine. Without the right to set it,
+// the measurement goes on with the niceness there is.
 const (
 	observerNiceness = -15
 	hostNiceness     = -10

@@ -38,20 +38,20 @@ type Process struct {
 
 // Start runs a program in the host. Its output is kept for [Process.Output].
 func (h *Host) Start(c Command) (*Process, error) {
-	// A file without a name: written by the kernel even while we sleep, and
-	// gone with us.
+	// A file without a name: the kernel writes to it even while this program
+	// sleeps, and it ends with this program.
 	fd, err := unix.MemfdCreate(c.Path, unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make output file: %w", err)
 	}
 	p := &Process{output: os.NewFile(uintptr(fd), c.Path), done: make(chan struct{})}
-	started := make(chan error, 1) // nobody reads the second result
+	started := make(chan error, 1) // the second result has no reader
 	// Ends when the process does.
 	go func() {
 		defer close(p.done)
 		p.err = h.Do(func() error { return p.run(c, started) })
 		select {
-		case started <- p.err: // it never got to start
+		case started <- p.err: // it failed before its start
 		default:
 		}
 	}()

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// survivorRole makes a lab with a process in it, tells its ID and stays.
+// survivorRole makes a lab with a process in it, prints its ID and waits.
 var survivorRole = Role{"survivor", func([]string) int {
 	l, err := New(Config{Nodes: 1})
 	if err != nil {

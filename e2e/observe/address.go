@@ -11,7 +11,7 @@ import (
 
 var errNoAddressLine = errors.New("it is no time with a line of ip -o monitor address")
 
-// ReadAddresses reads what the kernel of a host told about its addresses: lines of `ip -o monitor address`, each after the
+// ReadAddresses reads what the kernel of a host reported about its addresses: lines of `ip -o monitor address`, each after the
 // time when it came. It returns when the host got the virtual IP and when it had it no more. Adding what is there, a refresh
 // of its lifetime for instance, is no change; nor is one of two prefixes or interfaces with the same address.
 func ReadAddresses(r io.Reader, host string, vip netip.Addr) ([]Change, error) {
@@ -42,7 +42,7 @@ func ReadAddresses(r io.Reader, host string, vip netip.Addr) ([]Change, error) {
 	return changes, err
 }
 
-// parseAddress reads "2: eth0    inet 192.168.238.100/32 scope …". The name tells this address from all others of the host.
+// parseAddress reads "2: eth0    inet 192.168.238.100/32 scope …". The name distinguishes this address from all others of the host.
 func parseAddress(text string) (name string, address netip.Addr, err error) {
 	fields := strings.Fields(text)
 	if len(fields) < 4 || !strings.HasSuffix(fields[0], ":") {

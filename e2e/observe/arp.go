@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A Claim is a packet that tells its hearers to find the virtual IP at a MAC address: any ARP packet whose sender has the
-// virtual IP, or a neighbour advertisement of it.
+// A Claim is a packet by which its receivers find the virtual IP at a MAC address: any ARP packet whose sender has the virtual
+// IP, or a neighbour advertisement of it.
 type Claim struct {
 	At    time.Time
 	MAC   string // 02:42:c0:a8:ee:82
@@ -69,12 +69,12 @@ func toAll(mac string) bool { return strings.Contains("13579bdf", mac[1:2]) }
 
 // Claimants returns when each MAC address claimed the virtual IP, for a [NewTimeline] whose hosts are MAC addresses: from one
 // claim to the last of those that follow each other within a window. Nothing is added to the last one. So of two addresses
-//   - that claim one after the other, without a word of the first since the second began, nothing is shared;
-//   - of which the first says its last word 0.1 s after the first word of the second, 0.1 s are shared;
-//   - of which one claims once while the other does so again and again, a moment is shared, a span of no length.
+//   - that claim one after the other, the first no more since the first claim of the second, no time is shared;
+//   - of which the first claims for the last time 0.1 s after the first claim of the second, 0.1 s are shared;
+//   - of which one claims once while the other claims repeatedly, a moment is shared, a span of no length.
 //
 // The window must be longer than the time between two claims of an undisturbed holder. A holder that loses the virtual IP and
-// has it back within the window seems to have had it all the time: what is shared may be told too long, but not too short.
+// has it back within the window seems to have had it all the time: the shared time may come out too long, but not too short.
 func Claimants(claims []Claim, window time.Duration) []Change {
 	claims = slices.Clone(claims)
 	slices.SortStableFunc(claims, func(a, b Claim) int { return cmp.Or(strings.Compare(a.MAC, b.MAC), a.At.Compare(b.At)) })

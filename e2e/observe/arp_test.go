@@ -83,7 +83,7 @@ func TestClaimants(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			line := NewTimeline(Claimants(test.claims, 6*time.Second), at(-1), at(100))
-			if diff := cmp.Diff(test.shared, told(line.Shared())); diff != "" {
+			if diff := cmp.Diff(test.shared, texts(line.Shared())); diff != "" {
 				t.Errorf("shared (-want +got):\n%s\nof %v", diff, line)
 			}
 		})

@@ -69,7 +69,7 @@ func (o Outages) Longest() (longest Outage) {
 }
 
 // Outages returns the times without an answer in the time from one moment to another that were longer than a threshold, oldest
-// first. Both moments count as answers: an outage is not blamed for what was before the one, and one that lasts ends at the
+// first. Both moments count as answers: an outage does not begin before the one, and one that lasts ends at the
 // other. A time in which nobody asked is a time without an answer.
 func (l Log) Outages(op Op, from, to time.Time, threshold time.Duration) Outages {
 	var outages Outages

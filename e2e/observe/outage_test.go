@@ -61,7 +61,7 @@ func TestOutageIsTheLongest(t *testing.T) {
 	}
 	want := "3.59s from 04:00:01.010 (34 requests failed: context deadline exceeded)"
 	if got := failover().Outage(Version, at(0), at(10)).String(); got != want {
-		t.Errorf("told as %q, want %q", got, want)
+		t.Errorf("it is %q, want %q", got, want)
 	}
 }
 
@@ -100,7 +100,7 @@ func TestFailures(t *testing.T) {
 		t.Errorf("without stalls the longest is %v", got)
 	}
 	if want := "4.15s from 04:00:01.000 (2 requests failed: timeout … refused)"; first.String() != want {
-		t.Errorf("told as %q, want %q", first, want)
+		t.Errorf("it is %q, want %q", first, want)
 	}
 }
 

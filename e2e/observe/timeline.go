@@ -38,7 +38,7 @@ func (s Span) String() string {
 type Timeline []Span
 
 // NewTimeline returns who had the virtual IP from one moment to another. The changes may be in any order, and those before
-// the first moment count. A host that is switched off takes what it had with it without a word: add a Change for it.
+// the first moment count. A host that is switched off loses what it had without a report: add a Change for it.
 //
 // Of two changes at the same moment, that of the host which gets the virtual IP is the first: two hosts that had it for a
 // moment only have a span of no length.

@@ -17,18 +17,18 @@ var (
 	vip6 = netip.MustParseAddr("fd00:238::100")
 )
 
-// told returns spans as text, without the time of day.
-func told(line Timeline) (texts []string) {
+// texts returns spans as text, without the time of day.
+func texts(line Timeline) (all []string) {
 	for _, span := range line {
 		_, text, _ := strings.Cut(span.String(), " ")
-		texts = append(texts, text)
+		all = append(all, text)
 	}
-	return texts
+	return all
 }
 
-func wantTold(t *testing.T, line Timeline, want ...string) {
+func wantSpans(t *testing.T, line Timeline, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, told(line)); diff != "" {
+	if diff := cmp.Diff(want, texts(line)); diff != "" {
 		t.Errorf("spans (-want +got):\n%s", diff)
 	}
 }
@@ -40,9 +40,9 @@ func TestTimeline(t *testing.T) {
 		{at(-5), "n1", true}, {at(3), "n1", false}, {at(4), "n2", true}, {at(5), "n2", true}, {at(10), "n1", true}, {at(10), "n1", false},
 	}
 	line := NewTimeline(changes, at(0), at(30))
-	wantTold(t, line, "n1 for 3s", "nobody for 1s", "n2 for 6s", "n1+n2 for 0s", "n2 for 9.9s", "n2+n3 for 100ms", "n3 for 10s")
-	wantTold(t, line.Shared(), "n1+n2 for 0s", "n2+n3 for 100ms")
-	wantTold(t, line.Vacant(), "nobody for 1s")
+	wantSpans(t, line, "n1 for 3s", "nobody for 1s", "n2 for 6s", "n1+n2 for 0s", "n2 for 9.9s", "n2+n3 for 100ms", "n3 for 10s")
+	wantSpans(t, line.Shared(), "n1+n2 for 0s", "n2+n3 for 100ms")
+	wantSpans(t, line.Vacant(), "nobody for 1s")
 	if got := line.Shared().Total(); got != ms(100) {
 		t.Errorf("two had it for %v", got)
 	}
@@ -57,8 +57,8 @@ func TestTimeline(t *testing.T) {
 			t.Errorf("at %v it is with %v, want %v", test.at, got, test.want)
 		}
 	}
-	wantTold(t, NewTimeline(changes, at(19.95), at(19.99)), "n2+n3 for 40ms")
-	wantTold(t, NewTimeline(nil, at(0), at(1)), "nobody for 1s")
+	wantSpans(t, NewTimeline(changes, at(19.95), at(19.99)), "n2+n3 for 40ms")
+	wantSpans(t, NewTimeline(nil, at(0), at(1)), "nobody for 1s")
 }
 
 // takeover is a timeline of ten seconds: a leaves a pause before b, and c overlaps with b.
@@ -69,11 +69,11 @@ func takeover(from float64) Timeline {
 }
 
 func TestTimelineWithoutSomeHosts(t *testing.T) {
-	wantTold(t, takeover(0), "a for 2s", "nobody for 3s", "b for 1s", "b+c for 2s", "c for 2s")
-	wantTold(t, takeover(0).Without("b"), "a for 2s", "nobody for 4s", "c for 4s")
-	wantTold(t, takeover(0).Without("b").Shared())
-	wantTold(t, takeover(4).Vacant(), "nobody for 1s")
-	wantTold(t, takeover(5.5).Vacant())
+	wantSpans(t, takeover(0), "a for 2s", "nobody for 3s", "b for 1s", "b+c for 2s", "c for 2s")
+	wantSpans(t, takeover(0).Without("b"), "a for 2s", "nobody for 4s", "c for 4s")
+	wantSpans(t, takeover(0).Without("b").Shared())
+	wantSpans(t, takeover(4).Vacant(), "nobody for 1s")
+	wantSpans(t, takeover(5.5).Vacant())
 }
 
 func TestTimelineLeavesStallsOut(t *testing.T) {
@@ -95,7 +95,7 @@ func TestTimelineCountsGains(t *testing.T) {
 	}
 }
 
-// addresses is what a kernel told of Harbinger's address, and of keepalived's before it.
+// addresses is what a kernel reported of Harbinger's address, and of keepalived's before it.
 const addresses = `1764216000.549699 3: eth0    inet 192.168.238.130/24 scope global eth0\       valid_lft forever preferred_lft forever
 1764216001.000000 3: eth0    inet 192.168.238.100/24 scope global secondary eth0\       valid_lft forever preferred_lft forever
 1764216002.000000 3: eth0    inet 192.168.238.100/32 scope global deprecated dynamic noprefixroute eth0\       valid_lft 2sec preferred_lft 0sec

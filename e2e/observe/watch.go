@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Break is the end of a stream of events that nobody had asked for.
+// A Break is the unrequested end of a stream of events.
 type Break struct {
 	At       time.Time // when the witness noticed
 	Err      string

@@ -50,7 +50,7 @@ func TestLost(t *testing.T) {
 	}
 	for _, end := range []string{"", `{"t":30,"op":"final","ok":true,"key":"witness-0","value":"5","rv":"105"}` + "\n", `{"t":30,"op":"final","ok":false}` + "\n"} {
 		if lost, err := read(t, acknowledged+end).Lost(); err == nil {
-			t.Errorf("without a complete final list it tells %v", lost)
+			t.Errorf("without a complete final list it returns %v", lost)
 		}
 	}
 }
@@ -105,6 +105,6 @@ func TestMissed(t *testing.T) {
 		t.Errorf("missed (-want +got):\n%s", diff)
 	}
 	if _, err := (Log{{Op: Watch, OK: true, RV: "x"}}).Missed(); err == nil {
-		t.Error("a version that is no number is not told")
+		t.Error("a version that is no number is no error")
 	}
 }

@@ -35,7 +35,7 @@ type apiserver struct {
 	oldest  int                           // version that a watch may begin after
 	changed chan struct{}                 // closed and replaced when something happens
 	cut     chan struct{}                 // closed and replaced to end the streams
-	disturb func(*http.Request) disturbed // nil: nobody does
+	disturb func(*http.Request) disturbed // nil: nothing does
 }
 
 type event struct {
@@ -61,7 +61,7 @@ func newAPIServer(t *testing.T) *apiserver {
 	}
 	s.Server = httptest.NewUnstartedServer(s)
 	s.EnableHTTP2 = true
-	s.Config.ErrorLog = stdlog.New(io.Discard, "", 0) // clients that go without a word are what the tests are about
+	s.Config.ErrorLog = stdlog.New(io.Discard, "", 0) // the tests are about clients that end without closing their connections
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
 			s.connections.Add(1)

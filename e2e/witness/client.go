@@ -18,9 +18,9 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// health says when a kept connection on which nothing comes is asked for a sign of life, and when it is given up because
-// there is none: the other side may be gone without a word. That is 4 s after the last sign in all, but 45 s for an idle
-// witness, which is as patient as kubectl: those are the values of client-go.
+// health says after which time a kept connection on which nothing comes is pinged, and after which it is given up without an
+// answer: the other side may have ended without closing it. That is 4 s after the last packet in all, but 45 s for an idle
+// witness, which has the values of client-go, as kubectl has.
 func (o options) health() *http.HTTP2Config {
 	if o.idle {
 		return &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}

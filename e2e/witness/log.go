@@ -22,7 +22,7 @@ type log struct {
 	out *json.Encoder
 }
 
-// write adds a line. One that cannot be written is missing, which its reader notices: nobody else is there to be told.
+// write adds a line. One that cannot be written is missing, which the reader of the log notices.
 func (l *log) write(line observe.Line) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

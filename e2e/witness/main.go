@@ -3,14 +3,14 @@
 // Command witness is a client of a cluster that writes down what it sees of it: a JSON object per line for each request and
 // each event, as package observe reads them.
 //
-// Until it is told to end (SIGTERM) it asks at a fixed pace, whether the request before was answered or not: a request that
-// hangs hides nothing. Half of the requests are for the version, on a new connection each time; a quarter lists ConfigMaps,
-// and a quarter writes one, each over a connection that is kept. Beside that it watches the ConfigMaps. At its end it lists
-// them once more, with their values: what was acknowledged must be there.
+// Until SIGTERM it asks at a fixed pace, whether the request before was answered or not: a request that hangs delays no other.
+// Half of the requests are for the version, on a new connection each time; a quarter lists ConfigMaps, and a quarter writes
+// one, each over a connection that is kept. It also watches the ConfigMaps. At its end it lists them once more, with their
+// values: what was acknowledged must be there.
 //
-// An idle witness only watches, and says from time to time that it is there.
+// An idle witness only watches, and writes heartbeats.
 //
-// It writes to whatever server the kubeconfig names, never asks a proxy of the environment, and makes no namespace.
+// It writes to the server that the kubeconfig names, never asks a proxy of the environment, and makes no namespace.
 package main
 
 import (

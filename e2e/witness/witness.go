@@ -18,8 +18,8 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
-// How long the end may take: the answer to a last list, and what the watch has yet to show. Whoever ends a witness gives it
-// 20 s: that is both, and the requests which are on their way.
+// How long the end may take: the answer to a last list, and what the watch has yet to show. A witness has 20 s
+// to end: both, and the requests that are on their way.
 const (
 	listPatience = 8 * time.Second
 	tailPatience = 5 * time.Second

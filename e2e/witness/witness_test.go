@@ -26,7 +26,7 @@ var must = labtest.Must
 // running is a witness that is at work.
 type running struct {
 	t    *testing.T
-	stop func() // ends it, and waits for its last word
+	stop func() // ends it, and waits for its last line
 
 	mu    sync.Mutex
 	lines observe.Log
@@ -166,7 +166,7 @@ func TestWritesWithoutAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		disturbed disturbed
 		lost      bool
-	}{"not done": {ignored, false}, "done": {mute, false}, "done in vain": {lost, true}} {
+	}{"not done": {ignored, false}, "done": {mute, false}, "done without effect": {lost, true}} {
 		t.Run(name, func(t *testing.T) {
 			s := newAPIServer(t)
 			r := start(t, s, s.Listener.Addr().String(), "-rate", "40")

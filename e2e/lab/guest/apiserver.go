@@ -41,7 +41,7 @@ const (
 )
 
 // An APIServer is a stand-in for the Kubernetes API server: it listens with
-// TLS on the wildcard address like the real one, tells whether it is ready,
+// TLS on the wildcard address as the real one does, reports whether it is ready,
 // and forbids everything else.
 type APIServer struct {
 	*lab.Process
@@ -67,7 +67,7 @@ func StartAPIServer(h *lab.Host, ca *Authority, port uint16, names ...netip.Addr
 	return &APIServer{p}, awaitLine(p, listening)
 }
 
-// listening is what an API server prints once it does and obeys signals.
+// listening is what an API server prints once it listens and handles signals.
 const listening = "listening"
 
 // awaitLine waits until a process has written a line, or ended without it.
@@ -93,7 +93,7 @@ func serveAPI(port string) error {
 	a := new(api)
 	a.node, _ = os.Hostname()
 	a.ready.Store(int32(Ready))
-	signals := make(chan os.Signal, 1) // the one that is not yet obeyed
+	signals := make(chan os.Signal, 1) // one that is not handled yet
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2)
 	// Ends with the process.
 	go func() {
@@ -113,7 +113,7 @@ func serveAPI(port string) error {
 	return server.ServeTLS(ln, certificateFile, certificateFile)
 }
 
-// api answers requests like an API server that knows nobody.
+// api answers requests as an API server does that knows no user.
 type api struct {
 	node  string
 	ready atomic.Int32 // a Readiness

@@ -24,11 +24,11 @@ func TestForgerIsHeardAsAnother(t *testing.T) {
 	for _, to := range []netip.Addr{groupVRRP, hosts[1].Address.Addr()} {
 		var got Packet
 		must(t, lab.Until(5*time.Second, "the packet is heard", func() bool { // a wire may lose one
-			must(t, forger.Send(Packet{Source: claimed, Destination: to, Payload: []byte("advert")}))
+			must(t, forger.Send(Packet{Source: claimed, Destination: to, Payload: []byte("advertisement")}))
 			got, err = ear.Hear(claimed, 100*time.Millisecond)
 			return err == nil && got.Destination == to
 		}))
-		if got.Source != claimed || got.Destination != to || string(got.Payload) != "advert" {
+		if got.Source != claimed || got.Destination != to || string(got.Payload) != "advertisement" {
 			t.Errorf("heard %v %q, want it from %s to %s", got, got.Payload, claimed, to)
 		}
 	}

@@ -48,8 +48,8 @@ func (k Keepalived) Start(h *lab.Host) (*lab.Process, error) {
 	if err := h.WriteFile(keepalivedFile, k.config()); err != nil {
 		return nil, err
 	}
-	// A killed one leaves these behind, and while nobody has waited for its
-	// child, the next one takes that for a keepalived that runs.
+	// A killed keepalived leaves these files behind, and until its child is
+	// reaped, the next one takes the child for a keepalived that runs.
 	if err := h.Do(func() error {
 		return errors.Join(os.RemoveAll(pidFile), os.RemoveAll(vrrpPIDFile))
 	}); err != nil {

@@ -18,16 +18,16 @@ import (
 )
 
 // Kubernetes is a cluster of the real programs: an etcd member on each of some
-// hosts, and an API server beside it that asks this member alone, as kubeadm
-// lays them out.
+// hosts, and on the same host an API server that uses this member alone, as
+// kubeadm sets them up.
 type Kubernetes struct {
 	// Directory has etcd, etcdctl, kube-apiserver and kubectl.
 	Directory string
 	Authority *Authority
 	// Members are the hosts with an etcd.
 	Members []*lab.Host
-	// Addresses are those by which clients reach the API servers, beside the
-	// hosts' own.
+	// Addresses are those by which clients reach the API servers, in addition
+	// to the hosts' own.
 	Addresses []netip.Addr
 
 	serviceAccountKey string

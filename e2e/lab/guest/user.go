@@ -15,7 +15,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
-// A User is somebody whom the API servers know by a certificate.
+// A User is a user whom the API servers know by a certificate.
 type User struct {
 	name        string
 	certificate string

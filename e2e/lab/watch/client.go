@@ -28,17 +28,16 @@ type ClientConfig struct {
 	Target   netip.AddrPort
 	Interval time.Duration // 5 ms if not set
 	Timeout  time.Duration // of one attempt; 60 ms if not set
-	// TLS makes each attempt a whole HTTPS request, which tells who answered.
-	// Without it an attempt asks in plain HTTP, which an API server refuses:
-	// as good a proof that it is reached, and ten times cheaper.
+	// TLS makes each attempt a whole HTTPS request, which shows who answered.
+	// Without it an attempt asks in plain HTTP. That an API server refuses it
+	// proves as well that it is reached, at a tenth of the cost.
 	TLS *tls.Config
 	// Hello, a ClientHello, makes each attempt the beginning of a TLS
-	// handshake, as far as the answer: what an API server can lose of a new
+	// handshake, up to its answer: all that an API server can lose of a new
 	// connection, for a part of the cost.
 	Hello []byte
 	Path  string // what an attempt asks for; / if not set
-	// Control tells what of an outage was the machine's doing, which does not
-	// count.
+	// Control knows when the machine stalled, which is no part of an outage.
 	Control *Control
 }
 
@@ -101,8 +100,8 @@ func (c *Client) work() error {
 	return nil
 }
 
-// try makes one request, and returns the name of the node that answered if it
-// told.
+// try makes one request, and returns the name of the node that answered, if the
+// answer has it.
 func (c *Client) try(deadline time.Time) (node string, err error) {
 	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1}
 	conn, err := dialer.Dial("tcp", c.cfg.Target.String())
@@ -147,7 +146,7 @@ func greet(conn net.Conn, hello []byte) error {
 }
 
 // Ask makes a request on a connection, which stays open, and returns the name
-// of the node that answered if it told.
+// of the node that answered, if the answer has it.
 func Ask(conn net.Conn) (node string, err error) { return ask(conn, "/") }
 
 func ask(conn net.Conn, path string) (node string, err error) {

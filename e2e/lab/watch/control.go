@@ -14,19 +14,19 @@ import (
 )
 
 // delay is how late an answer may be on a machine that schedules every process
-// in time. The election promises nothing on others.
+// in time. On others the election promises nothing.
 const delay = 50 * time.Millisecond
 
-// A Control asks a server that no fault is done to, beside what is measured and
-// in the same way. While no answer comes the machine has time for nobody: it
-// stalls. The times of a measurement leave out the stalls, so that they say what
-// was measured did, and not what the machine did to it.
+// A Control asks a server that no fault is done to, while and as a client asks
+// what is measured. While no answer comes from that server, the machine has no
+// time for any process: it stalls. Measurements leave out the stalls, so that
+// they show the behaviour of what is measured and not that of the machine.
 //
 // A nil Control knows of no stall.
 type Control struct{ client *Client }
 
-// StartControl makes a host ask a server as another client asks what is measured,
-// and returns once the server answers.
+// StartControl makes a host ask a server with the configuration of the client
+// that measures, and returns once the server answers.
 func StartControl(h *lab.Host, server netip.AddrPort, measured ClientConfig) (*Control, error) {
 	measured.Target = server
 	c := &Control{StartClient(h, measured)}
@@ -37,8 +37,8 @@ func StartControl(h *lab.Host, server netip.AddrPort, measured ClientConfig) (*C
 	return c, nil
 }
 
-// Stalled returns what the machine did to the time from one moment to another: it
-// stalled in between, and was late to show the second.
+// Stalled returns for how long the machine stalled from one moment to another,
+// with the delay after which it showed the second.
 func (c *Control) Stalled(from, to time.Time) time.Duration {
 	return to.Sub(from) - c.Between(from, to)
 }
@@ -52,8 +52,8 @@ func (c *Control) Between(from, to time.Time) time.Duration {
 	return max(0, to.Sub(from)-c.pauses(from, to))
 }
 
-// happened returns when something happened that was seen at a moment: it was as
-// late as the answer that the control waited for at that moment.
+// happened returns when an event happened that was seen at a moment: it is as
+// late as the answer that the control awaits at that moment.
 func (c *Control) happened(seen time.Time) time.Time {
 	c.client.mu.Lock()
 	defer c.client.mu.Unlock()
@@ -69,8 +69,8 @@ func (c *Control) happened(seen time.Time) time.Time {
 	return happened
 }
 
-// pauses returns how long there was no answer in a time. A pause lasts from where
-// an answer was due to where one came.
+// pauses returns for how long no answer came. A pause lasts from when an answer
+// was due to when one came.
 func (c *Control) pauses(from, to time.Time) (paused time.Duration) {
 	answers := append(c.answers(from, to), time.Now())
 	for i, answer := range answers[1:] {
@@ -103,7 +103,7 @@ func (c *Control) answers(from, to time.Time) []time.Time {
 	return answers
 }
 
-// overlap returns for how long two spans of time are one.
+// overlap returns the length of what two spans of time have in common.
 func overlap(from, to, from2, to2 time.Time) time.Duration {
 	if from.Before(from2) {
 		from = from2
@@ -115,7 +115,7 @@ func overlap(from, to, from2, to2 time.Time) time.Duration {
 }
 
 // Check returns an error if the machine stalled for most of the time since a
-// moment: what was measured shows nothing.
+// moment: the measurement then shows nothing.
 func (c *Control) Check(since time.Time) error {
 	now := time.Now()
 	length, stalled := now.Sub(since), c.Stalled(since, now)

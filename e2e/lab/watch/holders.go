@@ -14,7 +14,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
-// Holders says which hosts have an address in the kernel.
+// Holders records which hosts have an address in the kernel.
 type Holders struct {
 	recorder
 	address netip.Addr

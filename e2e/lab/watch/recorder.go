@@ -2,10 +2,11 @@
 
 //go:build linux
 
-// Package watch watches a virtual address in a lab: a client says when it is
-// served, the kernels of the hosts say who has it, and ARP and neighbour
-// discovery say who answers for it. It changes nothing in the lab, and reports
-// in the vocabulary of package observe.
+// Package watch has the live observers of a virtual address in a lab: a client
+// that records when it is served, one that follows which hosts have the address
+// in their kernels, and one that records which hosts answer ARP and neighbour
+// discovery for it. They change nothing in the lab, and report in the vocabulary
+// of package observe.
 package watch
 
 import (
@@ -16,8 +17,8 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
-// A recorder keeps who has an address from when it is first told so. Its methods
-// may be called at the same time.
+// A recorder keeps which hosts had an address, from its first record on. Its
+// methods may be called concurrently.
 type recorder struct {
 	control *Control
 
@@ -27,14 +28,14 @@ type recorder struct {
 	hosts   []string // those that have it now, sorted
 }
 
-// record says who has the address from now on.
+// record notes which hosts have the address from now on.
 func (r *recorder) record(now time.Time, hosts []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.set(now, hosts)
 }
 
-// change says that a host has the address from now on, or has it no more.
+// change notes that a host has the address from now on, or no longer.
 func (r *recorder) change(now time.Time, host string, has bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +70,7 @@ func (r *recorder) Now() []string {
 	return r.hosts
 }
 
-// Since returns who had the address since a moment, or since the first record,
+// Since returns which hosts had the address since a moment, or since the first record,
 // without stalls of the machine. Hosts that are named are left out: they are
 // dead, frozen or cut off.
 func (r *recorder) Since(since time.Time, except ...string) observe.Timeline {

@@ -18,7 +18,7 @@ import (
 // askInterval is how often a watcher asks who has the address.
 const askInterval = 20 * time.Millisecond
 
-// An asker asks on the wire who has an address, and hears the answers.
+// An asker asks on the wire who has an address, and receives the answers.
 type asker interface {
 	// Ask sends one question.
 	Ask() error
@@ -27,8 +27,8 @@ type asker interface {
 	Close() error
 }
 
-// A Watcher says which hosts answer ARP or neighbour discovery for an
-// address, asked every 20 ms.
+// A Watcher records which hosts answer ARP or neighbour discovery for an
+// address. It asks every 20 ms.
 type Watcher struct {
 	recorder
 	lab   *lab.Lab
