@@ -13,13 +13,15 @@ if [[ -n $unformatted ]]; then
   exit 1
 fi
 say lint ./...
-go tool -modfile=hack/tools/go.mod golangci-lint run ./...
+go tool -modfile=hack/tools/lint/go.mod golangci-lint run ./...
 say e2e "the small programs of the end-to-end test"
 (cd hack/e2e/tiny && go vet ./... && go test ./...)
 say tidy go.mod
 go mod tidy -diff
 say shellcheck "every script but the recipe of kubeadm's documentation, which stays as it is published"
 git grep -lE '^#!.*sh$' -- ':!*.go' ':!hack/e2e/node/classic' | xargs shellcheck -x
+say workflows .github
+go tool -modfile=hack/tools/go.mod actionlint
 say reference "the tables of the documentation match the source"
 go run ./hack/reference -check
 say golden "samples, pods and README match the code"
