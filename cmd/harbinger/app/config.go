@@ -20,14 +20,14 @@ const exampleAddress = "192.168.238.100/24"
 func newConfigCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check and show configurations",
+		Short: "Check and print configurations",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:   "validate [FILE]",
-			Short: "Check a configuration file and show every fault (FILE: " + config.File + ", - for stdin)",
+			Short: "Check a configuration file and name every fault (default FILE: " + config.File + ", - for stdin)",
 			Args:  cobra.MaximumNArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				return validateConfig(s, args)
@@ -35,7 +35,7 @@ func newConfigCommand(s streams) *cobra.Command {
 		},
 		&cobra.Command{
 			Use:   "view [FILE]",
-			Short: "Show a configuration file with every default spelled out (FILE: " + config.File + ", - for stdin)",
+			Short: "Print a configuration file with every default spelled out (default FILE: " + config.File + ", - for stdin)",
 			Args:  cobra.MaximumNArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				return viewConfig(s, args)
@@ -43,7 +43,7 @@ func newConfigCommand(s streams) *cobra.Command {
 		},
 		&cobra.Command{
 			Use:   "default",
-			Short: "Show the default configuration with an example of a virtual address",
+			Short: "Print the default configuration with an example address",
 			Args:  cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
 				return defaultConfig(s)

@@ -14,13 +14,15 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 )
 
-const convertLong = `Make a configuration of a keepalived.conf and a haproxy.cfg.
+const convertLong = `Convert a keepalived.conf and a haproxy.cfg to a configuration of Harbinger.
 
-One vrrp_instance and one frontend of mode tcp are carried over. Each line without a counterpart is a warning on stderr; a line
-that is not known, or that would be missed (access rules, routes, TLS), is an error, and nothing is printed.
+The command converts one vrrp_instance and one frontend of mode tcp. It prints a warning on stderr for each line that has no
+counterpart. If a line is unknown, or its loss would be noticed (access rules, routes, TLS), that is an error, and nothing is
+printed on stdout.
 
-The mode is VRRP, so that the hosts can be changed one after the other: those with Harbinger and those with keepalived elect
-together. Check the result with harbinger preflight --config FILE on a host, and write the pod with harbinger manifest --config FILE.`
+The mode of the result is VRRP, so that you can migrate one host after the other: hosts with Harbinger and hosts with keepalived
+elect one holder together. Check the result on a host with harbinger preflight --config FILE, and write the pod with
+harbinger manifest --config FILE.`
 
 // convertOptions are the flags of the command.
 type convertOptions struct {
@@ -31,7 +33,7 @@ func newConvertCommand(s streams) *cobra.Command {
 	var o convertOptions
 	cmd := &cobra.Command{
 		Use:   "convert",
-		Short: "Make a configuration of a keepalived.conf and a haproxy.cfg",
+		Short: "Convert a keepalived.conf and a haproxy.cfg to a configuration",
 		Long:  convertLong,
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -42,7 +44,7 @@ func newConvertCommand(s streams) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&o.keepalived, "keepalived", "", "keepalived.conf to read (- for stdin)")
 	flags.StringVar(&o.haproxy, "haproxy", "", "haproxy.cfg to read (- for stdin)")
-	flags.StringVarP(&o.output, "output", "o", "config", "config (for --config of the other commands) or manifest (the pod)")
+	flags.StringVarP(&o.output, "output", "o", "config", "config (a file for --config of the other commands) or manifest (the pod)")
 	flags.StringVar(&o.image, "image", manifest.DefaultImage, "image of the pod, by tag or digest")
 	return cmd
 }
@@ -50,9 +52,9 @@ func newConvertCommand(s streams) *cobra.Command {
 func (o *convertOptions) run(s streams) error {
 	switch {
 	case o.output != "config" && o.output != "manifest":
-		return usageError(fmt.Errorf("--output: %q is neither config nor manifest", o.output))
+		return usageError(fmt.Errorf("--output %q: use config or manifest", o.output))
 	case o.keepalived == "":
-		return usageError(errors.New("--keepalived: give it the keepalived.conf of a host: the virtual address is in it"))
+		return usageError(errors.New("--keepalived is required: name the keepalived.conf of a host, which contains the virtual address"))
 	case o.keepalived == "-" && o.haproxy == "-":
 		return usageError(errors.New("--keepalived and --haproxy: only one of them can be read from stdin"))
 	}

@@ -35,13 +35,13 @@ func TestConvertRefuses(t *testing.T) {
 		stdin string
 		want  string
 	}{
-		{nil, "", "--keepalived: give it"},
+		{nil, "", "--keepalived is required"},
 		{[]string{"--keepalived", "-", "--haproxy", "-"}, "", "only one of them"},
 		{[]string{"--keepalived", "/none"}, "", "open /none"},
 		{[]string{"--keepalived", "-"}, "vrrp_instance a {\n virtual_routes { }\n}", "error: -:2: virtual_routes: Harbinger adds no routes"},
 		{[]string{"--keepalived", "-"}, "vrrp_instance a {\n}", "virtualAddresses: Required value"},
 		{append(recipes, "-"), "listen a\n mode tcp\n acl b src 10.0.0.1\n", "error: -:3: acl b src 10.0.0.1: access rules"},
-		{append(recipes, recipe+"haproxy.cfg", "-o", "xml"), "", "neither config nor manifest"},
+		{append(recipes, recipe+"haproxy.cfg", "-o", "xml"), "", `--output "xml": use config or manifest`},
 	} {
 		r := harbinger(tt.stdin, append([]string{"convert"}, tt.args...)...)
 		r.want(t, 2, tt.want)

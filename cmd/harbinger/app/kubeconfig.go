@@ -20,12 +20,12 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
 )
 
-const kubeconfigLong = `Make the credentials with which the pod reads and writes the Lease of the election.
+const kubeconfigLong = `Write the credentials with which the pod reads and writes the Lease of the election.
 
-Run it on each control-plane node, after kubeadm has made the CA of the cluster: the key of the CA signs a client certificate
-for the user ` + kubeapi.User + `, who may do nothing but what harbinger needs. The running pod uses a new file within seconds. The
-permissions of the user are applied with --admin-kubeconfig; where that is not possible they are printed to stdout. Run it
-again before the certificate expires.`
+Run it on each control-plane node after kubeadm has made the CA of the cluster. The key of the CA signs a client certificate
+for the user ` + kubeapi.User + `, who has only the permissions that harbinger needs. The running pod uses a new file within
+seconds. The permissions are applied with --admin-kubeconfig; if that fails, they are printed to stdout. Run the command again
+before the certificate expires.`
 
 // The defaults of the command.
 const (
@@ -60,10 +60,10 @@ func newKubeconfigCommand(s streams) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&o.certDir, "cert-dir", defaultCertDir, "directory with ca.crt and ca.key of the cluster")
 	flags.StringVarP(&o.output, "output", "o", "", "file to write (default: election.lease.kubeconfig, "+v1alpha1.DefaultLeaseKubeconfig+")")
-	flags.DurationVar(&o.validity, "validity", defaultValidity, "how long the client certificate is good, at most as long as the CA")
-	flags.StringVar(&o.server, "server", "", "URL of the apiserver of this node (default: https://127.0.0.1 and controlPlane.apiServerPort)")
+	flags.DurationVar(&o.validity, "validity", defaultValidity, "how long the client certificate is valid, at most as long as that of the CA")
+	flags.StringVar(&o.server, "server", "", "URL of the apiserver of this node (default: https://127.0.0.1 with controlPlane.apiServerPort)")
 	flags.StringVar(&o.config, "config", "", "configuration file with the name of the Lease (default: the variable "+config.Variable+", else the defaults)")
-	flags.BoolVar(&o.applyRBAC, "apply-rbac", true, "apply the permissions of the user; false: print them")
+	flags.BoolVar(&o.applyRBAC, "apply-rbac", true, "apply the permissions of the user; with false, print them to stdout")
 	flags.StringVar(&o.adminKubeconfig, "admin-kubeconfig", defaultAdminKubeconfig, "credentials with which the permissions are applied")
 	return cmd
 }
@@ -110,7 +110,7 @@ func (o *kubeconfigOptions) configuration() (leaseConfiguration, error) {
 		errs = append(errs, fmt.Errorf("--server: %q is not a URL such as https://127.0.0.1:6443", o.server))
 	}
 	if o.validity < time.Hour {
-		errs = append(errs, fmt.Errorf("--validity: %v is too short: give at least 1h", o.validity))
+		errs = append(errs, fmt.Errorf("--validity: %v is too short: use at least 1h", o.validity))
 	}
 	return cfg, errors.Join(errs...)
 }
@@ -119,12 +119,12 @@ func (o *kubeconfigOptions) configuration() (leaseConfiguration, error) {
 // apiserver, which 127.0.0.1 is not.
 func (o *kubeconfigOptions) sign(cluster config.ControlPlane) (document []byte, expires time.Time, err error) {
 	certificate, err := readPKI(filepath.Join(o.certDir, "ca.crt"),
-		"give --cert-dir, and run this after kubeadm has made the CA (kubeadm init phase certs ca, or kubeadm join)")
+		"run this command after kubeadm has made the CA (kubeadm init phase certs ca, or kubeadm join), or name its directory with --cert-dir")
 	if err != nil {
 		return nil, time.Time{}, err
 	}
 	key, err := readPKI(filepath.Join(o.certDir, "ca.key"),
-		"run this on a node that has the key of the CA; with an external CA, let it sign a client certificate for CN="+kubeapi.User+", O="+kubeapi.Group)
+		"run this command on a node that has the key of the CA; with an external CA, have it sign a client certificate for CN="+kubeapi.User+", O="+kubeapi.Group)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -134,7 +134,7 @@ func (o *kubeconfigOptions) sign(cluster config.ControlPlane) (document []byte, 
 		Now: time.Now(), Validity: o.validity,
 	})
 	if err != nil {
-		err = fmt.Errorf("ca.crt and ca.key in %s: %w: give the CA of the cluster by --cert-dir", o.certDir, err)
+		err = fmt.Errorf("ca.crt and ca.key in %s: %w: name the directory of the cluster's CA with --cert-dir", o.certDir, err)
 	}
 	return document, expires, err
 }
@@ -167,7 +167,7 @@ func (o *kubeconfigOptions) grant(ctx context.Context, s streams, lease config.L
 			_, err = fmt.Fprintf(s.err, "Applied the permissions of user %s\n", kubeapi.User)
 			return err
 		}
-		fmt.Fprintf(s.err, "Permissions not applied: %v\n", err)
+		fmt.Fprintf(s.err, "The permissions could not be applied: %v\n", err)
 	}
 	document, err := kubeapi.RBAC(lease.Namespace, lease.Name)
 	if err != nil {

@@ -51,7 +51,7 @@ func TestKubeconfig(t *testing.T) {
 	makeCA(t, kubernetes+"/pki")
 	r := harbinger("", "kubeconfig")
 	// There is no administrator and no apiserver yet.
-	r.want(t, 0, "Wrote "+kubeconfigFile+", for user harbinger until ", "Permissions not applied: no credentials: /etc/kubernetes/admin.conf does not exist",
+	r.want(t, 0, "Wrote "+kubeconfigFile+", for user harbinger until ", "The permissions could not be applied: no credentials: /etc/kubernetes/admin.conf does not exist",
 		"kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f")
 	if shipped := readFile(t, "../../../manifests/rbac.yaml"); !strings.HasSuffix(shipped, r.stdout) || !strings.HasPrefix(r.stdout, "apiVersion: ") {
 		t.Errorf("stdout is %q, want what is in manifests/rbac.yaml", r.stdout)
@@ -118,9 +118,9 @@ func TestKubeconfigRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no CA":               {1, nil, "/etc/kubernetes/pki/ca.crt does not exist: give --cert-dir"},
-		"external CA":         {1, []string{"--cert-dir", dir + "/external"}, "/external/ca.key does not exist: run this on a node that has the key"},
-		"key of another CA":   {1, []string{"--cert-dir", dir + "/mixed"}, "none belongs to the key of the CA: give the CA of the cluster by --cert-dir"},
+		"no CA":               {1, nil, "/etc/kubernetes/pki/ca.crt does not exist: run this command after kubeadm has made the CA"},
+		"external CA":         {1, []string{"--cert-dir", dir + "/external"}, "/external/ca.key does not exist: run this command on a node that has the key"},
+		"key of another CA":   {1, []string{"--cert-dir", dir + "/mixed"}, "none belongs to the key of the CA: name the directory of the cluster's CA with --cert-dir"},
 		"directory is a file": {1, []string{"--cert-dir", dir + "/good", "--output", dir + "/good/ca.crt/kubeconfig"}, dir + "/good/ca.crt"},
 		"not a URL":           {2, []string{"--cert-dir", dir + "/good", "--server", "127.0.0.1:6443"}, "--server: "},
 		"plain HTTP":          {2, []string{"--cert-dir", dir + "/good", "--server", "http://127.0.0.1:6443"}, "--server: "},

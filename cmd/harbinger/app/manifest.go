@@ -29,11 +29,11 @@ import (
 
 const manifestLong = `Write the static pod that gives this control plane its virtual IP and its load balancer.
 
-Run it before kubeadm init, and with the same flags before each kubeadm join: what differs from node to node is found at
-run time. The configuration is made of the flags, which win over the file of --config, which wins over the defaults; the
-file of --kubeadm-config fills in what both leave open and must agree with them on the endpoint.
+Run it before kubeadm init, and with the same flags before each kubeadm join. The pod finds out at run time what differs from
+node to node. A flag overrides the file of --config, and that file overrides the defaults. The file of --kubeadm-config
+completes what neither sets; its endpoint must agree with them.
 
-Nothing is written when anything is wrong, and the same configuration always gives the same bytes.`
+If anything is wrong, the command names every fault and writes nothing. The same configuration always gives the same bytes.`
 
 // manifestOptions are the flags of the command.
 type manifestOptions struct {
@@ -55,7 +55,7 @@ func newManifestCommand(s streams) *cobra.Command {
 	var o manifestOptions
 	cmd := &cobra.Command{
 		Use:   "manifest",
-		Short: "Write the static pod, before kubeadm init or join",
+		Short: "Write the static pod before kubeadm init or join",
 		Long:  manifestLong,
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,32 +69,32 @@ func newManifestCommand(s streams) *cobra.Command {
 
 func (o *manifestOptions) addConfigurationFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.StringArrayVar(&o.vips, "vip", nil, "virtual address with the prefix length of its subnet, such as 192.168.238.100/24; twice for dual stack")
-	flags.StringVar(&o.iface, "interface", "", "interface that carries the virtual address (default: the one whose subnet holds it)")
-	flags.Int32Var(&o.port, "port", v1alpha1.DefaultPort, "port of the virtual address")
-	flags.Int32Var(&o.apiServerPort, "apiserver-port", v1alpha1.DefaultAPIServerPort, "port of the apiservers")
-	flags.StringVar(&o.clusterName, "cluster-name", v1alpha1.DefaultClusterName, "clusterName of kubeadm's ClusterConfiguration, the same on all nodes: a JoinConfiguration does not have it")
-	flags.StringArrayVar(&o.peers, "peer", nil, "address of a node, once for each, this one included: adverts are unicast (default: multicast)")
-	flags.StringArrayVar(&o.backends, "backend", nil, "address and port of an apiserver, once for each (default: the one of this node)")
-	flags.Int32Var(&o.vrid, "virtual-router-id", v1alpha1.DefaultVirtualRouterID, "VRRP virtual router ID, 1 to 255, not used by anything else on the segment")
-	flags.Int32Var(&o.prio, "priority", v1alpha1.DefaultPriority, "VRRP priority")
+	flags.StringArrayVar(&o.vips, "vip", nil, "virtual address with the prefix length of its subnet, such as 192.168.238.100/24; give one for each family for dual stack")
+	flags.StringVar(&o.iface, "interface", "", "interface that carries the virtual address (default: the one whose subnet contains it)")
+	flags.Int32Var(&o.port, "port", v1alpha1.DefaultPort, "port that clients use on the virtual address")
+	flags.Int32Var(&o.apiServerPort, "apiserver-port", v1alpha1.DefaultAPIServerPort, "port that the apiservers listen on")
+	flags.StringVar(&o.clusterName, "cluster-name", v1alpha1.DefaultClusterName, "clusterName of kubeadm's ClusterConfiguration, the same on all nodes (a JoinConfiguration does not contain it)")
+	flags.StringArrayVar(&o.peers, "peer", nil, "address of a node, once for each node including this one; advertisements are then unicast (default: multicast)")
+	flags.StringArrayVar(&o.backends, "backend", nil, "address and port of an apiserver, once for each (default: the apiserver of this node)")
+	flags.Int32Var(&o.vrid, "virtual-router-id", v1alpha1.DefaultVirtualRouterID, "VRRP virtual router ID, 1 to 255, used by nothing else on the network segment")
+	flags.Int32Var(&o.prio, "priority", v1alpha1.DefaultPriority, "VRRP priority; the highest becomes the holder")
 	flags.Int32Var(&o.version, "vrrp-version", v1alpha1.DefaultVRRPVersion, "VRRP version, 2 or 3")
-	flags.DurationVar(&o.interval, "advertisement-interval", v1alpha1.DefaultAdvertisementInterval, "time between two adverts, such as 100ms")
-	flags.BoolVar(&o.noPreempt, "nopreempt", false, "leave the virtual address to a healthy holder of lower priority")
-	flags.DurationVar(&o.preemptDelay, "preempt-delay", 0, "how long a starting node waits before it preempts")
+	flags.DurationVar(&o.interval, "advertisement-interval", v1alpha1.DefaultAdvertisementInterval, "time between two advertisements of the holder, such as 100ms")
+	flags.BoolVar(&o.noPreempt, "nopreempt", false, "do not take the virtual address from a healthy holder of lower priority")
+	flags.DurationVar(&o.preemptDelay, "preempt-delay", 0, "how long a node waits after its start before it preempts")
 	flags.StringVar(&o.authPassFile, "auth-pass-file", "", "file with the password of VRRP version 2 (keepalived's auth_type PASS)")
-	flags.StringVar(&o.mode, "election-mode", strings.ToLower(v1alpha1.DefaultElectionMode), "hybrid, vrrp or lease")
-	flags.StringVar(&o.policy, "policy", v1alpha1.DefaultPolicy, "RoundRobin, LeastConnections or SourceHash")
+	flags.StringVar(&o.mode, "election-mode", strings.ToLower(v1alpha1.DefaultElectionMode), "who decides: hybrid (VRRP, and a Lease once the API answers), vrrp or lease")
+	flags.StringVar(&o.policy, "policy", v1alpha1.DefaultPolicy, "how the balancer chooses a backend: RoundRobin, LeastConnections or SourceHash")
 }
 
 func (o *manifestOptions) addFileFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.image, "image", manifest.DefaultImage, "image of the pod, by tag or digest")
-	flags.StringVar(&o.kubeadmConfig, "kubeadm-config", "", "kubeadm configuration file to take the endpoint and the ports from (- for stdin)")
+	flags.StringVar(&o.kubeadmConfig, "kubeadm-config", "", "kubeadm configuration file that names the endpoint, the ports and the cluster (- for stdin)")
 	flags.StringVar(&o.config, "config", "", "configuration file (- for stdin)")
-	flags.BoolVar(&o.configFile, "config-file", false, "write the configuration to "+config.File+", where the pod reads it, instead of into the pod")
-	flags.BoolVar(&o.noHostChecks, "no-host-checks", false, "do not check the interfaces, addresses and ports of this host: render for another one")
+	flags.BoolVar(&o.configFile, "config-file", false, "write the configuration to "+config.File+", which the pod then reads and follows, instead of into the pod")
+	flags.BoolVar(&o.noHostChecks, "no-host-checks", false, "do not check the interfaces, addresses and ports of this host: the pod is for another one")
 	flags.StringVarP(&o.output, "output", "o", manifest.DefaultPath, "file to write, - for stdout")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything, write nothing, show what would be written")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything and print what would be written, but write nothing")
 }
 
 func (o *manifestOptions) run(ctx context.Context, s streams, changed func(string) bool) error {
@@ -198,7 +198,7 @@ func (o *manifestOptions) refuseZero(changed func(string) bool) error {
 		{"advertisement-interval", o.interval == 0},
 	} {
 		if flag.zero && changed(flag.name) {
-			errs = append(errs, fmt.Errorf("--%s: must not be 0", flag.name))
+			errs = append(errs, fmt.Errorf("--%s: 0 is not allowed: leave the flag out for the default", flag.name))
 		}
 	}
 	return errors.Join(errs...)
@@ -240,7 +240,7 @@ func canonical[T ~string](value string, known ...T) string {
 func checkHost(ctx context.Context, cfg *config.HarbingerConfiguration) error {
 	facts, err := preflight.Gather(ctx, cfg)
 	if err != nil {
-		return fmt.Errorf("look at this host (--no-host-checks renders for another one): %w", err)
+		return fmt.Errorf("this host cannot be checked: %w (use --no-host-checks to write the pod for another host)", err)
 	}
 	var errs []error
 	for _, err := range preflight.Check(cfg, facts) {

@@ -76,7 +76,7 @@ func TestManifestRefuses(t *testing.T) {
 		{"no kubeadm configuration", append(vip, "--kubeadm-config", "-"), head, "--kubeadm-config: no kubeadm configuration"},
 		{"another endpoint in kubeadm", append(vip, "--kubeadm-config", "-"),
 			"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: 192.168.238.101:6443\n", "virtualAddresses: Invalid value"},
-		{"port 0", append(vip, "--port", "0"), "", "--port: must not be 0"},
+		{"port 0", append(vip, "--port", "0"), "", "--port: 0 is not allowed"},
 		{"unknown policy", append(vip, "--policy", "random"), "", "loadBalancer.policy: Unsupported value"},
 		{"unknown mode", append(vip, "--election-mode", "raft"), "", "election.mode: Unsupported value"},
 	}
@@ -294,7 +294,7 @@ func TestManifestClusterName(t *testing.T) {
 	const join = `{apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration, discovery: {bootstrapToken: {apiServerEndpoint: "192.168.238.100:6443"}}}`
 	t.Chdir(t.TempDir())
 	args := []string{"manifest", "--no-host-checks", "--output", "ha.yaml", "--kubeadm-config", "-"}
-	harbinger(join, args...).want(t, 0, `The cluster is taken to be "kubernetes": a JoinConfiguration does not name it.`, "--cluster-name")
+	harbinger(join, args...).want(t, 0, `The cluster name is assumed to be "kubernetes", because a JoinConfiguration does not contain it.`, "--cluster-name")
 
 	r := harbinger(join, append(args, "--cluster-name", "edge")...)
 	r.want(t, 0, "Wrote ha.yaml")

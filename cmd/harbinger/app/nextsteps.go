@@ -16,19 +16,19 @@ func (o *manifestOptions) printNextSteps(s streams, cfg *config.HarbingerConfigu
 	_, err := fmt.Fprintf(s.err, `Wrote %s
 Next:
   %s
-Then, on each other control-plane node: the same harbinger manifest command, and the kubeadm join --control-plane
+Then run on each other control-plane node the same harbinger manifest command, and the kubeadm join --control-plane
 command that kubeadm init has printed. harbinger status shows who holds %s.
 %s`, o.output, o.kubeadmCommand(cfg, kubeadm), cfg.VirtualAddresses[0].Addr(), clusterNameNote(cfg, kubeadm))
 	return err
 }
 
-// clusterNameNote warns of what no single node can find out: nodes that name their cluster differently are no peers.
+// clusterNameNote warns where the name of the cluster is a guess: nodes with different names do not accept each other as peers.
 func clusterNameNote(cfg *config.HarbingerConfiguration, kubeadm convert.Kubeadm) string {
 	if !kubeadm.Join || cfg.ControlPlane.ClusterName != v1alpha1.DefaultClusterName {
 		return ""
 	}
-	return fmt.Sprintf("The cluster is taken to be %q: a JoinConfiguration does not name it. If the ClusterConfiguration has another clusterName,\n"+
-		"run this again with --cluster-name, for the nodes would not take each other for peers.\n", v1alpha1.DefaultClusterName)
+	return fmt.Sprintf("The cluster name is assumed to be %q, because a JoinConfiguration does not contain it. If the ClusterConfiguration has\n"+
+		"another clusterName, run this again with --cluster-name: nodes with different names do not accept each other as peers.\n", v1alpha1.DefaultClusterName)
 }
 
 // kubeadmCommand returns the kubeadm command that fits a configuration.

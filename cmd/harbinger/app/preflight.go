@@ -16,15 +16,15 @@ import (
 )
 
 // errHost says that the configuration does not fit the host. The faults themselves are the output of the command.
-var errHost = errors.New("the configuration does not fit this host")
+var errHost = errors.New("the configuration does not fit this host: stdout names each fault")
 
 func newPreflightCommand(s streams) *cobra.Command {
 	file, output := config.File, "table"
 	cmd := &cobra.Command{
 		Use:   "preflight",
 		Short: "Check a configuration against this host: interface, addresses, peers, ports",
-		Long: "Check a configuration against this host: interface, addresses, peers, ports. `harbinger manifest` makes the same checks.\n" +
-			"It changes nothing and sends nothing to other hosts. The exit code is 1 where something does not fit.",
+		Long: "Check a configuration against this host: interface, addresses, peers, ports. harbinger manifest makes the same checks.\n" +
+			"The command changes nothing and sends nothing to other hosts. It exits with 1 if something does not fit.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			show, ok := faultPrinters[output]
@@ -61,7 +61,7 @@ var faultPrinters = map[string]func(io.Writer, field.ErrorList) error{
 		if len(faults) > 0 {
 			return nil
 		}
-		_, err := fmt.Fprintln(w, "everything fits")
+		_, err := fmt.Fprintln(w, "The configuration fits this host.")
 		return err
 	},
 	"json": func(w io.Writer, faults field.ErrorList) error {

@@ -20,13 +20,13 @@ func newRunCommand(s streams) *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Elect the holder of the virtual addresses, hold them, and balance (what the pod runs)",
+		Short: "Run the sidecar: election, virtual addresses and balancer (the command of the pod)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return run(cmd.Context(), s, file)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "", "configuration file (default: the variable "+config.Variable+")")
+	cmd.Flags().StringVar(&file, "config", "", "configuration file, which is followed when it changes (default: the variable "+config.Variable+")")
 	return cmd
 }
 
@@ -37,7 +37,7 @@ func run(ctx context.Context, s streams, file string) error {
 	}
 	executable, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("find the own executable: %w", err)
+		return fmt.Errorf("find the executable of this process: %w", err)
 	}
 	node, err := nodeName()
 	if err != nil {
@@ -62,7 +62,7 @@ func runConfiguration(file string) (*config.HarbingerConfiguration, error) {
 	}
 	raw := os.Getenv(config.Variable)
 	if raw == "" {
-		return nil, errors.New("no configuration: give --config FILE, or the variable " + config.Variable + " as `harbinger manifest` writes it")
+		return nil, errors.New("there is no configuration: use --config FILE, or set the variable " + config.Variable + " as harbinger manifest does")
 	}
 	return scheme.Decode([]byte(raw))
 }
@@ -73,12 +73,12 @@ func nodeName() (string, error) {
 	}
 	name, err := os.Hostname()
 	if err != nil {
-		return "", fmt.Errorf("find the name of this node (set %s): %w", config.NodeNameVariable, err)
+		return "", fmt.Errorf("find the name of this node: %w (set the variable %s to name it)", err, config.NodeNameVariable)
 	}
 	return name, nil
 }
 
-// balancerCommand is what the keeper starts its balancer process with. It is of no use by hand.
+// balancerCommand is the command of the process that the keeper starts as its balancer. It does nothing useful by hand.
 const balancerCommand = "balancer"
 
 func newBalancerCommand(s streams) *cobra.Command {

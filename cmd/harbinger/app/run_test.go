@@ -19,7 +19,7 @@ func TestPreflight(t *testing.T) {
 		code               int
 		want               string
 	}{
-		{"fits", "virtualAddresses: [192.168.238.100/24]\n", "table", 0, "everything fits"},
+		{"fits", "virtualAddresses: [192.168.238.100/24]\n", "table", 0, "fits this host"},
 		{"fits, as JSON", "virtualAddresses: [192.168.238.100/24]\n", "json", 0, "[]"},
 		{"outside the subnet", "virtualAddresses: [10.0.0.1/24]\n", "table", 1, "virtualAddresses"},
 		{"own address not among the peers", "virtualAddresses: [192.168.238.100/24]\nelection: {vrrp: {peers: [192.168.238.131, 192.168.238.132]}}\n", "json", 1, `"field":"election.vrrp.peers"`},
@@ -81,5 +81,5 @@ func TestStatus(t *testing.T) {
 	}
 	harbinger("", "status", "-o", "xml").want(t, 2, "xml")
 	server.Close()
-	harbinger("", "status", "--address", address).want(t, 1, "no sidecar answers")
+	harbinger("", "status", "--address", address).want(t, 1, "the sidecar of this host does not answer")
 }

@@ -44,9 +44,9 @@ func newStatusCommand(s streams) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.address, "address", defaultStatusAddress, "where the sidecar of this host serves its status (status.bindAddress)")
+	flags.StringVar(&o.address, "address", defaultStatusAddress, "address at which the sidecar of this host serves its status (status.bindAddress)")
 	flags.StringVarP(&o.output, "output", "o", "table", "table, json or yaml")
-	flags.BoolVar(&o.watch, "watch", false, "show it again every second until interrupted")
+	flags.BoolVar(&o.watch, "watch", false, "print the status every second until interrupted")
 	return cmd
 }
 
@@ -80,7 +80,7 @@ func (o statusOptions) ask(ctx context.Context) (*sidecar.Status, error) {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("no sidecar answers on %s (is the pod running? crictl ps --name harbinger): %w", o.address, err)
+		return nil, fmt.Errorf("the sidecar of this host does not answer on %s: %w (is the pod running? crictl ps --name harbinger shows it)", o.address, err)
 	}
 	defer response.Body.Close()
 	var status sidecar.Status

@@ -36,6 +36,6 @@ func printVersion(s streams, output string) error {
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(info)
 	default:
-		return usageError(fmt.Errorf("--output: unsupported value %q: text or json", output))
+		return usageError(fmt.Errorf("--output %q: use text or json", output))
 	}
 }
