@@ -9,7 +9,7 @@
 #
 #   ./import-image.sh harbinger-image-amd64.tar
 #
-# The pod never pulls an image that is there. Its name must be the one in the manifest: generate.sh takes it as IMAGE.
+# The pod does not pull an image that is there already. Its name must be the one in the manifest: generate.sh takes it as IMAGE.
 set -eu
 
 tar=${1:?usage: import-image.sh FILE}
