@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -283,4 +284,86 @@ func TestNoInit(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOneTypePerEnumeration finds twins: two types whose constants differ in their names only. One of them belongs to the
+// package of the concept, and the others use it. The public API repeats them as strings, and its conversion is the only copy.
+func TestOneTypePerEnumeration(t *testing.T) {
+	enums := enumerations(parseAll(t))
+	names := slices.Sorted(maps.Keys(enums))
+	for i, a := range names {
+		for _, b := range names[i+1:] {
+			if twins(enums[a], enums[b]) {
+				t.Errorf("%s and %s have the same constants: keep the one of the package that the concept belongs to", a, b)
+			}
+		}
+	}
+	if len(names) < 15 {
+		t.Errorf("only %d types with constants found: %v", len(names), names)
+	}
+}
+
+// twins reports whether two enumerations share two constants at least, and two thirds of the smaller one.
+func twins(a, b [][]string) bool {
+	shared := 0
+	for _, labels := range a {
+		if slices.ContainsFunc(b, func(others []string) bool {
+			return slices.ContainsFunc(labels, func(l string) bool { return slices.Contains(others, l) })
+		}) {
+			shared++
+		}
+	}
+	return shared >= 2 && 3*shared >= 2*min(len(a), len(b))
+}
+
+// enumerations returns the constants of each type, by folder and type. The labels of a constant are its name without the
+// prefix that the constants of the type share, and its value where that is a string, both in lower case.
+func enumerations(files []file) map[string][][]string {
+	enums := map[string][][]string{}
+	for name, constants := range typedConstants(files) {
+		prefix := strings.ToLower(constants[0].Names[0].Name)
+		for _, c := range constants {
+			for !strings.HasPrefix(strings.ToLower(c.Names[0].Name), prefix) {
+				prefix = prefix[:len(prefix)-1]
+			}
+		}
+		for _, c := range constants {
+			labels := []string{strings.TrimPrefix(strings.ToLower(c.Names[0].Name), prefix)}
+			if len(c.Values) == 1 {
+				if value, ok := c.Values[0].(*ast.BasicLit); ok && value.Kind == token.STRING {
+					labels = append(labels, strings.ToLower(strings.Trim(value.Value, "`\"")))
+				}
+			}
+			enums[name] = append(enums[name], labels)
+		}
+	}
+	return enums
+}
+
+// typedConstants returns the constants of each exported type outside the public API, by folder and type.
+func typedConstants(files []file) map[string][]*ast.ValueSpec {
+	specs := map[string][]*ast.ValueSpec{}
+	for _, f := range files {
+		if f.test || path.Base(f.dir) == "v1alpha1" {
+			continue
+		}
+		for _, decl := range f.ast.Decls {
+			group, ok := decl.(*ast.GenDecl)
+			if !ok || group.Tok != token.CONST {
+				continue
+			}
+			var typ ast.Expr // goes on for constants without a value of their own
+			for _, s := range group.Specs {
+				spec := s.(*ast.ValueSpec)
+				if spec.Type != nil || spec.Values != nil {
+					typ = spec.Type
+				}
+				if name, ok := typ.(*ast.Ident); ok && ast.IsExported(name.Name) {
+					key := f.dir + "." + name.Name
+					specs[key] = append(specs[key], spec)
+				}
+			}
+		}
+	}
+	return specs
 }
