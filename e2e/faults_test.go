@@ -46,7 +46,7 @@ var faultTable = []fault{
 		do:   on((*cluster.Host).Shutdown),
 		undo: on((*cluster.Host).PowerOn)},
 	{name: "the holder's kubelet shuts its node down gracefully, and it is started", bound: planned, moves: true, off: true,
-		do:   gracefulShutdown,
+		do:   inCluster((*cluster.Cluster).ShutDownGracefully),
 		undo: on((*cluster.Host).PowerOn)},
 	{name: "the holder loses power, and gets it back", bound: sudden, moves: true, off: true,
 		do:   on((*cluster.Host).PowerOff),
@@ -59,26 +59,20 @@ var faultTable = []fault{
 	{name: "kill -9 of the apiserver on the holder", bound: stays,
 		do: kill("kube-apiserver")},
 	{name: "restart of the kubelet on the holder", bound: stays,
-		do: script("systemctl restart kubelet")},
+		do: on((*cluster.Host).RestartKubelet)},
 	{name: "kubectl delete of the holder's mirror pod", bound: stays,
-		do: func(ctx context.Context, s *story, holder *cluster.Host) error {
-			_, err := s.Kubectl(ctx, "delete", "pod", "--namespace", "kube-system", "--wait=false", "harbinger-"+holder.Name)
-			return err
-		}},
+		do: inCluster((*cluster.Cluster).DeletePod)},
 	{name: "the holder's ha.yaml is taken away, and put back", bound: planned, moves: true,
-		do:   script("cp " + cluster.ManifestPath + " /root/ha.yaml && : >" + cluster.ManifestPath),
-		undo: script("cat /root/ha.yaml >" + cluster.ManifestPath)},
+		do:   on((*cluster.Host).TakeManifest),
+		undo: on((*cluster.Host).PutManifest)},
 	{name: "another image in the holder's ha.yaml", bound: planned, moves: true,
-		do: upgrade},
+		do: inCluster((*cluster.Cluster).ChangeImage)},
 	{name: "harbinger handover", bound: planned, moves: true,
-		do: func(ctx context.Context, _ *story, holder *cluster.Host) error {
-			_, err := holder.Harbinger(ctx, "handover")
-			return err
-		}},
+		do: on((*cluster.Host).HandOver)},
 	{name: "renewal of the certificates by kubeadm, and a restart of the holder's apiserver", bound: stays,
-		do: renewCertificates},
+		do: on((*cluster.Host).RenewCertificates)},
 	{name: "kill -9 of etcd on two of three for 20 s: /version", bound: stays,
-		do: etcdQuorumLost},
+		do: inCluster((*cluster.Cluster).KillQuorum)},
 }
 
 func (s *story) faults(t *testing.T) {
@@ -132,85 +126,13 @@ func on(do func(*cluster.Host, context.Context) error) func(context.Context, *st
 	return func(ctx context.Context, _ *story, holder *cluster.Host) error { return do(holder, ctx) }
 }
 
+// inCluster does to the holder what can be done to a host of a cluster.
+func inCluster(do func(*cluster.Cluster, context.Context, *cluster.Host) error) func(context.Context, *story, *cluster.Host) error {
+	return func(ctx context.Context, s *story, holder *cluster.Host) error { return do(s.Cluster, ctx, holder) }
+}
+
 func kill(process string) func(context.Context, *story, *cluster.Host) error {
 	return func(ctx context.Context, _ *story, holder *cluster.Host) error { return holder.Kill(ctx, process) }
-}
-
-// script runs one of bash on the holder.
-func script(text string) func(context.Context, *story, *cluster.Host) error {
-	return func(ctx context.Context, _ *story, holder *cluster.Host) error {
-		_, err := holder.Shell(ctx, text)
-		return err
-	}
-}
-
-// gracefulShutdown has logind tell the kubelet of a shutdown, for which the kubelet delays it and ends the pods.
-func gracefulShutdown(ctx context.Context, s *story, holder *cluster.Host) error {
-	_, err := holder.Shell(ctx, `systemctl start dbus systemd-logind
-sed -i 's/^shutdownGracePeriod: .*/shutdownGracePeriod: 30s/; s/^shutdownGracePeriodCriticalPods: .*/shutdownGracePeriodCriticalPods: 20s/' /var/lib/kubelet/config.yaml
-systemctl restart kubelet`)
-	if err != nil {
-		return err
-	}
-	if err := cluster.Until(ctx, time.Minute, "the kubelet delays shutdowns", func(ctx context.Context) error {
-		_, err := holder.Shell(ctx, "systemd-inhibit --list | grep kubelet >/dev/null")
-		return err
-	}); err != nil {
-		return err
-	}
-	if err := s.Ready(ctx, time.Minute); err != nil {
-		return err
-	}
-	if _, err := holder.Run(ctx, "systemctl", "poweroff"); err != nil {
-		return err
-	}
-	return cluster.Until(ctx, 2*time.Minute, holder.Name+" is off", func(ctx context.Context) error {
-		if running, err := holder.Running(ctx); err != nil || running {
-			return errors.Join(err, errors.New("it runs"))
-		}
-		return nil
-	})
-}
-
-// upgrade names the image anew in the manifest: kind mounts the file, so it is written in place.
-func upgrade(ctx context.Context, s *story, holder *cluster.Host) error {
-	_, err := holder.Shell(ctx, fmt.Sprintf(`ctr -n k8s.io images tag --force %[1]s %[1]s-next
-sed 's|image: %[1]s$|image: %[1]s-next|' %[2]s >/root/next.yaml
-cmp -s /root/next.yaml %[2]s && { echo "the manifest does not name the image %[1]s" >&2; exit 1; }
-cat /root/next.yaml >%[2]s`, s.Image, cluster.ManifestPath))
-	return err
-}
-
-func renewCertificates(ctx context.Context, s *story, holder *cluster.Host) error {
-	_, err := holder.Shell(ctx, "kubeadm certs renew all && pkill -KILL -x kube-apiserver")
-	return err
-}
-
-// etcdQuorumLost kills etcd on the two hosts that do not hold the address, as often as their kubelets start it, for long
-// enough that every client notices, and checks that the address stays. A kubelet whose file of etcd is taken away deletes
-// its mirror pod before it starts etcd from the file again, and waits for that 34 s at a time: without a quorum for 80 s
-// all apiservers are killed for their liveness, and nobody can answer.
-func etcdQuorumLost(ctx context.Context, s *story, holder *cluster.Host) error {
-	for _, h := range s.Others(holder) {
-		if err := h.Kill(ctx, "etcd"); err != nil { // it has to be there, the first time
-			return err
-		}
-	}
-	began := time.Now()
-	return cluster.Until(ctx, time.Minute, "20 s have passed without a quorum of etcd", func(ctx context.Context) error {
-		for _, h := range s.Others(holder) {
-			if _, err := h.Shell(ctx, "pkill -KILL -x etcd || true"); err != nil {
-				return err
-			}
-		}
-		if holders := s.Holders(ctx); len(holders) != 1 || holders[0] != holder {
-			return fmt.Errorf("the virtual IP left %s", holder.Name)
-		}
-		if time.Since(began) < 20*time.Second {
-			return errors.New("not yet")
-		}
-		return nil
-	})
 }
 
 // coldStart switches all machines off and on: the address is back soon after the kubelets have started the pods, and the

@@ -76,23 +76,6 @@ func (s *story) role(role plan.Role, holder *cluster.Host) *cluster.Host {
 	return nil
 }
 
-// mute drops what a host says by protocol 112, deaf what is said to it, and heard ends both.
-const (
-	mute  = "nft add table inet e2e; nft add chain inet e2e out '{ type filter hook output priority -300; }'; nft add rule inet e2e out meta l4proto 112 drop"
-	deaf  = "nft add table inet e2e; nft add chain inet e2e in '{ type filter hook input priority -300; }'; nft add rule inet e2e in meta l4proto 112 drop"
-	heard = "nft delete table inet e2e"
-)
-
-// everywhere runs a script on all hosts of the control plane, whatever becomes of it on one.
-func (s *story) everywhere(ctx context.Context, script string) error {
-	var errs []error
-	for _, h := range s.ControlPlane {
-		_, err := h.Shell(ctx, script)
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
 func (s *story) strike(ctx context.Context, fault plan.Fault, h *cluster.Host) error {
 	switch fault.Kind {
 	case plan.Pause:
@@ -108,19 +91,15 @@ func (s *story) strike(ctx context.Context, fault plan.Fault, h *cluster.Host) e
 	case plan.KillEtcd:
 		return h.Kill(ctx, "etcd")
 	case plan.RestartKubelet:
-		_, err := h.Run(ctx, "systemctl", "restart", "kubelet")
-		return err
+		return h.RestartKubelet(ctx)
 	case plan.DeleteMirrorPod:
-		_, err := s.Kubectl(ctx, "delete", "pod", "--namespace", "kube-system", "--wait=false", "harbinger-"+h.Name)
-		return err
+		return s.DeletePod(ctx, h)
 	case plan.HandOver:
-		_, err := h.Harbinger(ctx, "handover")
-		return err
+		return h.HandOver(ctx)
 	case plan.FilterFrom:
-		_, err := h.Shell(ctx, mute)
-		return err
+		return h.Mute(ctx)
 	case plan.FilterAll:
-		return s.everywhere(ctx, deaf)
+		return s.DropVRRP(ctx)
 	}
 	return fmt.Errorf("nobody knows how to do the fault %q", fault.Kind)
 }
@@ -134,10 +113,9 @@ func (s *story) repair(ctx context.Context, fault plan.Fault, h *cluster.Host) e
 	case plan.Unplug:
 		return errors.Join(h.Plug(ctx), s.RoutePods(ctx))
 	case plan.FilterFrom:
-		_, err := h.Shell(ctx, heard)
-		return err
+		return h.Unmute(ctx)
 	case plan.FilterAll:
-		return s.everywhere(ctx, heard)
+		return s.PassVRRP(ctx)
 	}
 	return nil
 }
