@@ -12,18 +12,18 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
-	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
 // Ready reports whether the balancer of a node has found all API servers well.
 func (Harbinger) Ready(n *Node) bool {
 	s, err := n.Status()
 	return err == nil && len(s.Balancer.Backends) > 0 &&
-		!slices.ContainsFunc(s.Balancer.Backends, func(b sidecar.Backend) bool { return !b.Healthy })
+		!slices.ContainsFunc(s.Balancer.Backends, func(b statusv1alpha1.Backend) bool { return !b.Healthy })
 }
 
 // Status asks Harbinger on a node for its status.
-func (n *Node) Status() (s sidecar.Status, err error) {
+func (n *Node) Status() (s statusv1alpha1.HarbingerStatus, err error) {
 	client := http.Client{
 		Transport: &http.Transport{DialContext: n.Dial, DisableKeepAlives: true},
 		Timeout:   2 * time.Second,

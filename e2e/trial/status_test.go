@@ -9,12 +9,12 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
 // status asks the sidecar of a node. It is zero while none answers. The program
 // would answer too, but tests ask often, and it is new each time.
-func status(t *testing.T, n *Node) (s sidecar.Status) {
+func status(t *testing.T, n *Node) (s statusv1alpha1.HarbingerStatus) {
 	t.Helper()
 	code, body, err := tryGet(n, "/status")
 	if err != nil || code != http.StatusOK {

@@ -66,11 +66,7 @@ func (t *fieldTable) add(prefix string, v reflect.Value) {
 		if field.Anonymous {
 			continue
 		}
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		comment := t.comments[v.Type().Name()+"."+field.Name]
-		if !strings.HasPrefix(comment, name) {
-			t.errs = append(t.errs, fmt.Errorf("the comment of %s.%s must begin with %q", v.Type().Name(), field.Name, name))
-		}
+		name, comment := t.comment(v.Type(), field)
 		path := prefix + name
 		switch kind := describe(field.Type); kind {
 		case "group":
@@ -82,6 +78,16 @@ func (t *fieldTable) add(prefix string, v reflect.Value) {
 			}
 		}
 	}
+}
+
+// comment returns the name of a field in documents, and its comment, which must begin with that name.
+func (t *fieldTable) comment(group reflect.Type, field reflect.StructField) (name, comment string) {
+	name, _, _ = strings.Cut(field.Tag.Get("json"), ",")
+	comment = t.comments[group.Name()+"."+field.Name]
+	if !strings.HasPrefix(comment, name) {
+		t.errs = append(t.errs, fmt.Errorf("the comment of %s.%s must begin with %q", group.Name(), field.Name, name))
+	}
+	return name, comment
 }
 
 func describe(t reflect.Type) string {

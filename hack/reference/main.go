@@ -34,6 +34,7 @@ var tables = []table{
 	{"failure-table", failures},
 	{"log-lines", logLines},
 	{"promises", promises},
+	{"status-reference", statusFields},
 }
 
 func main() {

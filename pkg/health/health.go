@@ -47,6 +47,9 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", uint8(s))
 }
 
+// States returns all states.
+func States() []State { return []State{Unknown, Healthy, Suspect, NotReady, Down} }
+
 // MarshalText encodes the state as its name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 

@@ -170,6 +170,14 @@ func (m *Metrics) Announced() {
 	}
 }
 
+// Consulted counts a question for the Lease (read or write) under its outcome, and how many seconds it took.
+func (m *Metrics) Consulted(kind, outcome string, seconds float64) {
+	if m != nil {
+		m.consulted.WithLabelValues(kind, outcome).Inc()
+		m.answers.WithLabelValues(kind).Observe(seconds)
+	}
+}
+
 // Late observes how many seconds after its deadline the control loop turned.
 func (m *Metrics) Late(seconds float64) {
 	if m != nil {

@@ -95,7 +95,7 @@ func exposed(t *testing.T) map[string][]string {
 	m.Probed("Free")
 	m.Failed("acquire")
 	m.Consulted("read", "Answered", 0.01)
-	m.WatchBalancer(func() Balancer { return Balancer{Backends: []Backend{{Address: "10.0.0.1:6443"}}} })
+	m.WatchStatus(full, []string{"Healthy"})
 	labels := map[string][]string{}
 	for _, line := range strings.Split(scrape(t, m), "\n") {
 		name, rest, _ := strings.Cut(line, " ")

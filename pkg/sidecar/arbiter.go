@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/netip"
 	"path/filepath"
-	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
@@ -15,7 +14,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
-	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
 )
 
@@ -37,7 +35,6 @@ func (s *Sidecar) openAPI() {
 		}
 	}
 	s.api = kubeapi.New(options)
-	s.metrics.WatchLease(s.leaseSample)
 }
 
 // apiservers are whom the API is asked of.
@@ -99,38 +96,4 @@ func (s *Sidecar) notice(reason, message string, warning bool) {
 	if s.api != nil {
 		s.api.Event(reason, message, warning)
 	}
-}
-
-// lease is the part of the status about the Lease; nil where none is used.
-func (s *Sidecar) lease(e election.Status) *Lease {
-	if s.api == nil || s.cfg.Election.Mode == election.VRRP {
-		return nil
-	}
-	access := s.api.Status()
-	l := &Lease{
-		Name: s.cfg.Election.Lease.Namespace + "/" + s.cfg.Election.Lease.Name, Holder: e.Lease.Holder, Node: e.Lease.Node, Epoch: e.Lease.Epoch,
-		Answered: known(e.LeaseAnswered), Failure: e.LeaseFailure, Credentials: access.CredentialsProblem, Expires: known(access.Expires),
-	}
-	for _, b := range access.Backends {
-		l.APIServers = append(l.APIServers, APIServer{Address: b.Address.String(), Answered: known(b.OKAt), Failure: b.Error})
-	}
-	return l
-}
-
-// known is a time, or nil for the zero time.
-func known(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	w := wall(t)
-	return &w
-}
-
-func (s *Sidecar) leaseSample() metrics.Lease {
-	e := s.loop.Status().Election
-	m := metrics.Lease{Arbitrates: e.Arbitrated, Epoch: e.Lease.Epoch, Held: e.Epoch > 0, SplitSuspected: e.SplitSuspected}
-	if expires := s.api.Status().Expires; !expires.IsZero() {
-		m.Expires = float64(expires.Unix())
-	}
-	return m
 }

@@ -22,7 +22,7 @@ var page []byte
 // handler serves what is seen from outside, on loopback:
 //
 //	/        a page for people
-//	/status  Status as JSON
+//	/status  the status as JSON
 //	/metrics for Prometheus
 //	/livez   200 while the control loop turns
 //	/readyz  200 while the addresses are where the state says and a backend is healthy, else 503 with the reasons

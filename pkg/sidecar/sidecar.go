@@ -24,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
@@ -62,6 +63,7 @@ type Sidecar struct {
 
 	metrics    *metrics.Metrics
 	drops      drops
+	conditions conditions
 	addresses  *address.Addresses
 	announcer  *announce.Announcer
 	frontends  []*proxy.Listener
@@ -133,6 +135,7 @@ func (s *Sidecar) run(stop context.Context) error {
 	g.Go(func() error { return s.followMembers(ctx) })
 	g.Go(func() error { return command.Serve(ctx, s.single, s.handover) })
 	g.Go(func() error { return s.watchHealth(ctx) })
+	g.Go(func() error { return s.watchConditions(ctx) })
 	g.Go(func() error { return s.watchAddresses(ctx) })
 	g.Go(func() error { return s.watchClaims(ctx) })
 	g.Go(func() error { return s.serveHTTP(ctx, s.status) })
@@ -165,7 +168,7 @@ func (s *Sidecar) open(ctx context.Context, options Options) error {
 		return err
 	}
 	s.atEnd(s.single.Close)
-	s.metrics = metrics.New(fmt.Sprint(vrid), s.link.Name, stateNames(), append(vrrp.Reasons(), vrrpconn.ReasonOverflow))
+	s.metrics = metrics.New(fmt.Sprint(vrid), s.link.Name, names(election.States()), append(vrrp.Reasons(), vrrpconn.ReasonOverflow))
 	if err := s.openAddresses(); err != nil {
 		return err
 	}
@@ -179,9 +182,12 @@ func (s *Sidecar) open(ctx context.Context, options Options) error {
 		Log: s.log.WithName("balancer"), Command: options.Balancer, Listeners: s.frontends,
 		Settings: settings(s.members.now(), ownAddresses()), OnStatus: func(proxy.Status) { s.healthChanged() },
 	})
-	s.metrics.WatchBalancer(s.balancerSample)
 	s.openAPI()
-	return s.openLoop()
+	if err := s.openLoop(); err != nil {
+		return err
+	}
+	s.metrics.WatchStatus(s.Status, names(health.States()))
+	return nil
 }
 
 func (s *Sidecar) openAddresses() error {

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
-	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
 // statusTimeout bounds one question to the sidecar of this host.
@@ -71,7 +71,7 @@ func (o statusOptions) run(ctx context.Context, out io.Writer) error {
 	}
 }
 
-func (o statusOptions) ask(ctx context.Context) (*sidecar.Status, error) {
+func (o statusOptions) ask(ctx context.Context) (*statusv1alpha1.HarbingerStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.address+"/status", nil)
@@ -83,21 +83,21 @@ func (o statusOptions) ask(ctx context.Context) (*sidecar.Status, error) {
 		return nil, fmt.Errorf("the sidecar of this host does not answer on %s: %w (is the pod running? crictl ps --name harbinger shows it)", o.address, err)
 	}
 	defer response.Body.Close()
-	var status sidecar.Status
+	var status statusv1alpha1.HarbingerStatus
 	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
 		return nil, fmt.Errorf("read the status from %s: %w", o.address, err)
 	}
 	return &status, nil
 }
 
-var statusPrinters = map[string]func(io.Writer, *sidecar.Status) error{
+var statusPrinters = map[string]func(io.Writer, *statusv1alpha1.HarbingerStatus) error{
 	"table": printStatus,
-	"json": func(w io.Writer, s *sidecar.Status) error {
+	"json": func(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(s)
 	},
-	"yaml": func(w io.Writer, s *sidecar.Status) error {
+	"yaml": func(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
 		text, err := yaml.Marshal(s)
 		if err != nil {
 			return err
@@ -107,13 +107,13 @@ var statusPrinters = map[string]func(io.Writer, *sidecar.Status) error{
 	},
 }
 
-func printStatus(w io.Writer, s *sidecar.Status) error {
+func printStatus(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	line := func(cells ...any) { fmt.Fprintln(t, strings.TrimRight(fmt.Sprintln(cells...), "\n")) }
 	r, b := s.VirtualRouter, s.Balancer
 	line("NODE\t" + s.Node + "\t" + readiness(s))
 	line("VIP\t" + joinPrefixes(s) + " on " + s.Interface + "\t" + held(r.Held))
-	line(fmt.Sprintf("STATE\t%s for %s\t%s", r.State, since(r.Since), r.Reason))
+	line(fmt.Sprintf("STATE\t%s for %s\t%s", r.State, since(r.Since), r.CurrentReason))
 	line(fmt.Sprintf("HOLDER\t%s\t%s", holder(r), "arbiter "+r.Arbiter))
 	if s.Lease != nil {
 		line(fmt.Sprintf("LEASE\t%s\t%s", leaseHolder(s.Lease), leaseAccess(s.Lease)))
@@ -124,7 +124,7 @@ func printStatus(w io.Writer, s *sidecar.Status) error {
 		line(fmt.Sprintf("BACKEND\t%s %s\t%d connections, %d opened, %d failed", x.Address, backendState(x), x.Connections, x.Total, x.Failures))
 	}
 	if r.Conflict != "" {
-		line("CONFLICT\t" + r.Conflict + "\t")
+		line("CONFLICT\t" + r.Conflict + "\t" + host(r.ConflictWith))
 	}
 	if r.SplitSuspected {
 		line("SPLIT\tsuspected: the holder serves but is not heard\tis protocol 112 filtered?")
@@ -139,14 +139,14 @@ func printStatus(w io.Writer, s *sidecar.Status) error {
 	return t.Flush()
 }
 
-func readiness(s *sidecar.Status) string {
+func readiness(s *statusv1alpha1.HarbingerStatus) string {
 	if s.Ready {
 		return "ready"
 	}
 	return "not ready: " + strings.Join(s.NotReady, "; ")
 }
 
-func joinPrefixes(s *sidecar.Status) string {
+func joinPrefixes(s *statusv1alpha1.HarbingerStatus) string {
 	var all []string
 	for _, p := range s.VirtualAddresses {
 		all = append(all, p.String())
@@ -161,22 +161,33 @@ func held(h bool) string {
 	return "not held here"
 }
 
-func holder(r sidecar.VirtualRouter) string {
+func holder(r statusv1alpha1.VirtualRouter) string {
 	switch {
 	case r.Holder == "":
 		return "none heard"
 	case r.HolderHeard == nil:
 		return r.Holder
 	}
-	return fmt.Sprintf("%s (priority %d), heard %s ago", r.Holder, r.HolderPrio, since(*r.HolderHeard))
+	return fmt.Sprintf("%s (priority %d), heard %s ago", r.Holder, r.HolderPriority, since(*r.HolderHeard))
 }
 
-func leaseHolder(l *sidecar.Lease) string {
+// host identifies the host of a conflict.
+func host(h *statusv1alpha1.Host) string {
+	switch {
+	case h == nil || h.HardwareAddress == "":
+		return "hardware address not known"
+	case h.Address == "":
+		return "hardware address " + h.HardwareAddress
+	}
+	return "node " + h.Address + ", hardware address " + h.HardwareAddress
+}
+
+func leaseHolder(l *statusv1alpha1.Lease) string {
 	return fmt.Sprintf("%s of %s, epoch %d", l.Name, cmp.Or(l.Node, l.Holder, "nobody"), l.Epoch)
 }
 
 // leaseAccess says what stands in the way to the Lease.
-func leaseAccess(l *sidecar.Lease) string {
+func leaseAccess(l *statusv1alpha1.Lease) string {
 	access := "never answered"
 	if l.Answered != nil {
 		access = "answered " + since(*l.Answered) + " ago"
@@ -187,7 +198,7 @@ func leaseAccess(l *sidecar.Lease) string {
 	return access
 }
 
-func balancerState(b sidecar.Balancer) string {
+func balancerState(b statusv1alpha1.Balancer) string {
 	state := "down"
 	if b.Up {
 		state = fmt.Sprintf("process %d", b.PID)
@@ -198,11 +209,12 @@ func balancerState(b sidecar.Balancer) string {
 	return state
 }
 
-func backendState(b sidecar.Backend) string {
-	if b.Healthy {
-		return "healthy"
+func backendState(b statusv1alpha1.Backend) string {
+	state := b.State + " for " + since(b.Since)
+	if b.Reason != "" {
+		state += ": " + b.Reason
 	}
-	return "down: " + b.Reason
+	return state
 }
 
 func since(t time.Time) string { return time.Since(t).Round(100 * time.Millisecond).String() }

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+)
+
+// notReady returns why a node is not ready: the addresses are not where the state says, no backend is healthy, or an action on
+// the host fails.
+func notReady(s v1alpha1.HarbingerStatus) (why []string) {
+	r := s.VirtualRouter
+	holds := r.State == election.Active.String() || r.State == election.Leaving.String()
+	switch {
+	case holds && !r.Held:
+		why = append(why, "state "+r.State+" without the virtual addresses")
+	case !holds && r.Held:
+		why = append(why, "virtual addresses held in state "+r.State)
+	}
+	if r.State == election.Initialize.String() || r.State == election.Conflict.String() {
+		why = append(why, "virtual router in state "+r.State+": "+r.CurrentReason)
+	}
+	if !backendAvailable(s) {
+		why = append(why, "no healthy backend")
+	}
+	if !s.Balancer.Up {
+		why = append(why, "balancer down")
+	}
+	for action, err := range r.Failing {
+		why = append(why, action+": "+err)
+	}
+	slices.Sort(why)
+	return why
+}
+
+func backendAvailable(s v1alpha1.HarbingerStatus) bool {
+	return slices.ContainsFunc(s.Balancer.Backends, func(b v1alpha1.Backend) bool { return b.Healthy })
+}
+
+// heardFor is how many advertisement intervals a holder is counted as heard after its last advertisement.
+const heardFor = 3
+
+// currentReason is why the election is in its state now. In the states that last, the reason for which they were entered may
+// have gone: a Backup hears the holder again, or the API is back for a holder that took the addresses without it.
+func currentReason(loop control.Status) string {
+	e := loop.Election
+	heard := e.Holder.IsValid() && loop.Turned.Sub(e.HeardAt) < heardFor*e.AdvertisementInterval
+	switch {
+	case e.State == election.Backup && heard:
+		return fmt.Sprintf("hears %s with priority %d", e.Holder, e.HeardPriority)
+	case e.State == election.Backup && e.SplitSuspected:
+		return "the holder serves or renews its Lease, but is not heard"
+	case e.State == election.Active && e.Distress:
+		return "holds the virtual addresses in distress: no backend is healthy"
+	case e.State == election.Active && e.Arbitrated:
+		return fmt.Sprintf("holds the Lease, epoch %d", e.Epoch)
+	case e.State == election.Active && e.LeaseFailure != "":
+		return "holds the virtual addresses by VRRP alone, the Lease has no answer: " + e.LeaseFailure
+	}
+	return e.Reason
+}
+
+// conditions returns the conditions of a status. One whose status is as before keeps its time.
+func conditions(s v1alpha1.HarbingerStatus, before []metav1.Condition, now time.Time) []metav1.Condition {
+	r := s.VirtualRouter
+	all := slices.Clone(before)
+	set := func(kind string, status metav1.ConditionStatus, reason, message string) {
+		meta.SetStatusCondition(&all, metav1.Condition{
+			Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(wall(now)),
+		})
+	}
+	is := func(kind string, status bool, whenTrue, whenFalse, message string) {
+		if status {
+			set(kind, metav1.ConditionTrue, whenTrue, message)
+		} else {
+			set(kind, metav1.ConditionFalse, whenFalse, message)
+		}
+	}
+	is(v1alpha1.ConditionReady, s.Ready, "Ready", "NotReady", strings.Join(s.NotReady, "; "))
+	is(v1alpha1.ConditionBackendAvailable, backendAvailable(s), "BackendHealthy", "NoHealthyBackend", backendReasons(s.Balancer))
+	foreign := "AddressClaimed"
+	if r.State == election.Conflict.String() {
+		foreign = "ForeignHolder"
+	}
+	is(v1alpha1.ConditionConflict, r.Conflict != "", foreign, "NoConflict", r.Conflict)
+	split := ""
+	if r.SplitSuspected {
+		split = "the holder serves or renews its Lease, but is not heard: is protocol 112 filtered?"
+	}
+	is(v1alpha1.ConditionSplitSuspected, r.SplitSuspected, "HolderNotHeard", "HolderHeard", split)
+	if s.Lease == nil {
+		meta.RemoveStatusCondition(&all, v1alpha1.ConditionAPIReachable)
+		return all
+	}
+	switch l := s.Lease; {
+	case l.Failure != "":
+		set(v1alpha1.ConditionAPIReachable, metav1.ConditionFalse, "NoAnswer", l.Failure)
+	case l.Answered == nil && l.Credentials != "":
+		set(v1alpha1.ConditionAPIReachable, metav1.ConditionFalse, "NoCredentials", l.Credentials)
+	case l.Answered == nil:
+		set(v1alpha1.ConditionAPIReachable, metav1.ConditionUnknown, "NotAsked", "")
+	default:
+		set(v1alpha1.ConditionAPIReachable, metav1.ConditionTrue, "Answered", "")
+	}
+	return all
+}
+
+// backendReasons says what is wrong with the backends that are not Healthy.
+func backendReasons(b v1alpha1.Balancer) string {
+	var reasons []string
+	for _, x := range b.Backends {
+		if x.Reason != "" {
+			reasons = append(reasons, x.Address+" is "+x.State+": "+x.Reason)
+		}
+	}
+	return strings.Join(reasons, "; ")
+}

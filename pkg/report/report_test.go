@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package report
+
+import (
+	"encoding/json"
+	"flag"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/proxy"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden file anew")
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+func backend(state health.State, reason string) proxy.BackendStatus {
+	return proxy.BackendStatus{
+		Address: netip.MustParseAddrPort("192.0.2.1:6443"), State: state, Since: ago(time.Minute), Reason: reason,
+		Healthy: state == health.Healthy || state == health.Suspect,
+	}
+}
+
+// backup returns the facts of a node in Backup that hears its holder and lacks nothing.
+func backup() Facts {
+	cfg := &config.HarbingerConfiguration{VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}}
+	cfg.ControlPlane.ClusterName = "kubernetes"
+	cfg.Election.Mode = election.Hybrid
+	cfg.Election.VRRP.VirtualRouterID, cfg.Election.VRRP.Version, cfg.Election.VRRP.Priority = 51, 3, 100
+	cfg.Election.Lease.Namespace, cfg.Election.Lease.Name = "kube-system", "harbinger"
+	return Facts{
+		Node: Node{Name: "node1", Version: "v0.1.0", Incarnation: "boot/1", Started: ago(time.Hour), Interface: "eth0"},
+		Now:  now, Config: cfg,
+		Loop: control.Status{Turned: now, Election: election.Status{
+			State: election.Backup, Since: ago(time.Hour), Reason: "started", Priority: 100, AdvertisementInterval: time.Second,
+			Holder: netip.MustParseAddr("192.0.2.3"), HeardAt: ago(400 * time.Millisecond), HeardPriority: 243, Arbitrated: true,
+			Lease: election.Lease{Holder: "node3/boot/9", Node: "node3", Epoch: 3}, LeaseAnswered: ago(time.Second),
+		}},
+		Balancer: proxy.Status{PID: 42, Backends: []proxy.BackendStatus{backend(health.Healthy, "check passed")}},
+		API:      &kubeapi.Status{},
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	e := func(state election.State, held bool) func(*Facts) {
+		return func(f *Facts) { f.Loop.Election.State, f.Loop.Held = state, held }
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*Facts)
+		want   string // part of the reason, empty: ready
+	}{
+		{"Backup", func(*Facts) {}, ""},
+		{"Active with the addresses", e(election.Active, true), ""},
+		{"Leaving still serves", e(election.Leaving, true), ""},
+		{"Claiming", e(election.Claiming, false), ""},
+		{"Active without the addresses", e(election.Active, false), "state Active without the virtual addresses"},
+		{"Backup with the addresses", e(election.Backup, true), "virtual addresses held in state Backup"},
+		{"link down", e(election.Initialize, false), "virtual router in state Initialize"},
+		{"foreign holder", func(f *Facts) {
+			f.Loop.Election.State, f.Loop.Election.Reason = election.Conflict, "foreign holder: 02:00:00:00:09:09"
+		}, "virtual router in state Conflict: foreign holder: 02:00:00:00:09:09"},
+		{"a suspect backend", func(f *Facts) { f.Balancer.Backends[0] = backend(health.Suspect, "refused") }, ""},
+		{"no healthy backend", func(f *Facts) { f.Balancer.Backends[0] = backend(health.Down, "refused") }, "no healthy backend"},
+		{"no backend", func(f *Facts) { f.Balancer.Backends = nil }, "no healthy backend"},
+		{"no balancer", func(f *Facts) { f.Balancer.PID = 0 }, "balancer down"},
+		{"failing action", func(f *Facts) { f.Loop.Failing = map[string]string{"advertise": "network is down"} }, "advertise: network is down"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := backup()
+			tc.change(&f)
+			s := Status(f, nil)
+			ready := meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionReady)
+			if why := strings.Join(s.NotReady, "\n"); s.Ready != (tc.want == "") || s.Ready != ready || !strings.Contains(why, tc.want) {
+				t.Errorf("ready %v, condition %v, because of %q", s.Ready, ready, why)
+			}
+		})
+	}
+}
+
+// A reason vanishes with its cause, also where the state stays.
+func TestCurrentReason(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*election.Status)
+		want   string
+	}{
+		{"Backup, the holder is heard", func(*election.Status) {}, "hears 192.0.2.3 with priority 243"},
+		{"Backup, the holder was heard", func(e *election.Status) { e.HeardAt = ago(3 * time.Second) }, "started"},
+		{"Backup, the holder serves unheard", func(e *election.Status) { e.HeardAt, e.SplitSuspected = ago(time.Minute), true },
+			"the holder serves or renews its Lease, but is not heard"},
+		{"Backup, nobody was heard", func(e *election.Status) { e.Holder = netip.Addr{} }, "started"},
+		{"Active with the Lease", func(e *election.Status) { e.State, e.Epoch = election.Active, 4 }, "holds the Lease, epoch 4"},
+		{"Active without the API", func(e *election.Status) {
+			e.State, e.Arbitrated, e.LeaseFailure = election.Active, false, "connection refused"
+		}, "holds the virtual addresses by VRRP alone, the Lease has no answer: connection refused"},
+		{"Active without a Lease", func(e *election.Status) {
+			e.State, e.Arbitrated, e.Reason = election.Active, false, "no advertisement heard"
+		}, "no advertisement heard"},
+		{"Active in distress", func(e *election.Status) { e.State, e.Distress = election.Active, true },
+			"holds the virtual addresses in distress: no backend is healthy"},
+		{"Conflict", func(e *election.Status) { e.State, e.Reason = election.Conflict, "foreign holder: 02:00" }, "foreign holder: 02:00"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := backup()
+			tc.change(&f.Loop.Election)
+			if got := Status(f, nil).VirtualRouter.CurrentReason; got != tc.want {
+				t.Errorf("current reason %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestConditions(t *testing.T) {
+	const yes, no, unknown = metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown
+	for _, tc := range []struct {
+		name, kind      string
+		change          func(*Facts)
+		status          metav1.ConditionStatus
+		reason, message string
+	}{
+		{"no conflict", v1alpha1.ConditionConflict, func(*Facts) {}, no, "NoConflict", ""},
+		{"foreign holder", v1alpha1.ConditionConflict, func(f *Facts) {
+			f.Loop.Election.State, f.Loop.Election.Conflict = election.Conflict, "02:00: refused"
+		}, yes, "ForeignHolder", "02:00: refused"},
+		{"claim", v1alpha1.ConditionConflict, func(f *Facts) { f.Loop.Election.Conflict = "192.0.2.3 claims 192.0.2.100" },
+			yes, "AddressClaimed", "192.0.2.3 claims 192.0.2.100"},
+		{"no split", v1alpha1.ConditionSplitSuspected, func(*Facts) {}, no, "HolderHeard", ""},
+		{"split", v1alpha1.ConditionSplitSuspected, func(f *Facts) { f.Loop.Election.SplitSuspected = true },
+			yes, "HolderNotHeard", "the holder serves or renews its Lease, but is not heard: is protocol 112 filtered?"},
+		{"backends", v1alpha1.ConditionBackendAvailable, func(f *Facts) {
+			f.Balancer.Backends = []proxy.BackendStatus{backend(health.Suspect, "reset"), backend(health.Down, "refused")}
+		}, yes, "BackendHealthy", "192.0.2.1:6443 is Suspect: reset; 192.0.2.1:6443 is Down: refused"},
+		{"no backend", v1alpha1.ConditionBackendAvailable, func(f *Facts) { f.Balancer.Backends[0] = backend(health.NotReady, "etcd failed") },
+			no, "NoHealthyBackend", "192.0.2.1:6443 is NotReady: etcd failed"},
+		{"API", v1alpha1.ConditionAPIReachable, func(*Facts) {}, yes, "Answered", ""},
+		{"API not asked", v1alpha1.ConditionAPIReachable, func(f *Facts) { f.Loop.Election.LeaseAnswered = time.Time{} }, unknown, "NotAsked", ""},
+		{"no credentials", v1alpha1.ConditionAPIReachable, func(f *Facts) {
+			f.Loop.Election.LeaseAnswered, f.API.CredentialsProblem = time.Time{}, "no such file"
+		}, no, "NoCredentials", "no such file"},
+		{"API silent", v1alpha1.ConditionAPIReachable, func(f *Facts) { f.Loop.Election.LeaseFailure = "timeout" }, no, "NoAnswer", "timeout"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := backup()
+			tc.change(&f)
+			got := meta.FindStatusCondition(Status(f, nil).Conditions, tc.kind)
+			if got == nil || got.Status != tc.status || got.Reason != tc.reason || got.Message != tc.message {
+				t.Errorf("condition %+v, want %s, %s: %q", got, tc.status, tc.reason, tc.message)
+			}
+		})
+	}
+}
+
+func TestConditionKeepsItsTime(t *testing.T) {
+	f := backup()
+	at := func(s v1alpha1.HarbingerStatus) time.Time {
+		return meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionBackendAvailable).LastTransitionTime.UTC()
+	}
+	first := Status(f, nil)
+	f.Now = now.Add(time.Minute)
+	second := Status(f, first.Conditions)
+	f.Balancer.Backends = nil
+	third := Status(f, second.Conditions)
+	if at(first) != now || at(second) != now || at(third) != f.Now {
+		t.Errorf("transitions at %s, %s, %s, want the first time while nothing changes", at(first), at(second), at(third))
+	}
+
+	f.Config.Election.Mode = election.VRRP
+	s := Status(f, third.Conditions)
+	if s.Lease != nil || s.API == nil || meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionAPIReachable) != nil {
+		t.Errorf("in mode VRRP: Lease %v, API %v, conditions %v; want the API that discovery asks alone", s.Lease, s.API, s.Conditions)
+	}
+	f.API = nil
+	if s := Status(f, nil); s.API != nil {
+		t.Errorf("API %v of a node that makes no use of it", s.API)
+	}
+}
+
+// holder returns the facts of a node with something in each field.
+func holder() Facts {
+	f := backup()
+	f.Node.Frontends, f.Node.Steering, f.Steered = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:16443")}, "BPF", true
+	f.Loop.Held = true
+	e := &f.Loop.Election
+	e.State, e.Reason, e.Epoch, e.Priority, e.SplitSuspected = election.Active, "no advertisement heard, virtual address free", 4, 244, true
+	e.Distress = true // together with the rest only here, to have each field
+	e.Conflict, e.ConflictOwner, e.ConflictPeer = "192.0.2.3 claims 192.0.2.100", "02:00:00:00:00:03", netip.MustParseAddr("192.0.2.3")
+	e.Lease, e.LeaseFailure = election.Lease{Holder: "node1/boot/1", Node: "node1", Epoch: 4}, "timeout"
+	f.Loop.Moves = []control.Move{
+		{Time: ago(time.Hour), From: "Initialize", To: "Backup", Reason: "started"},
+		{Time: ago(time.Minute), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond},
+	}
+	f.Loop.Failing = map[string]string{"announce": "network is down"}
+	f.Dropped = map[string]v1alpha1.Drop{"checksum": {Count: 7, Last: ago(time.Second), From: "192.0.2.9"}}
+	f.API = &kubeapi.Status{
+		CredentialsProblem: "expires soon", Expires: now.AddDate(1, 0, 0),
+		Backends: []kubeapi.BackendStatus{{Address: netip.MustParseAddrPort("127.0.0.1:6443"), OKAt: ago(time.Second), Error: "timeout"}},
+	}
+	suspect := backend(health.Suspect, "connection refused")
+	suspect.Address, suspect.Backup, suspect.Connections, suspect.Total, suspect.Failures = netip.MustParseAddrPort("192.0.2.2:6443"), true, 3, 9, 1
+	f.Balancer = proxy.Status{
+		PID: 42, Restarts: 1, Active: 5, Accepted: 10, Refused: 2, Backends: []proxy.BackendStatus{backend(health.Healthy, "check passed"), suspect},
+	}
+	return f
+}
+
+// The documents are a contract: a change of these files that is no addition breaks those who read a status.
+func TestDocuments(t *testing.T) {
+	for name, facts := range map[string]Facts{"holder": holder(), "backup": backup()} {
+		golden := "../apis/status/v1alpha1/testdata/" + name + ".json"
+		got, err := json.MarshalIndent(Status(facts, nil), "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, '\n')
+		if *rewrite {
+			if err := os.WriteFile(golden, got, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != string(want) {
+			t.Errorf("the document has changed (go test ./pkg/report -rewrite, and read the difference):\n%s", got)
+		}
+	}
+}
+
+func TestHolderWhoIsNotThisNode(t *testing.T) {
+	r := Status(backup(), nil).VirtualRouter
+	if r.Holder != "192.0.2.3" || r.HolderHeard == nil || !r.HolderHeard.Equal(ago(400*time.Millisecond)) || r.HolderPriority != 243 {
+		t.Errorf("holder %q, heard at %v with priority %d", r.Holder, r.HolderHeard, r.HolderPriority)
+	}
+	f := backup()
+	f.Loop.Election.Conflict, f.Loop.Election.ConflictOwner = "a foreign host", "02:00:00:00:09:09"
+	if with := Status(f, nil).VirtualRouter.ConflictWith; with == nil || *with != (v1alpha1.Host{HardwareAddress: "02:00:00:00:09:09"}) {
+		t.Errorf("conflict with %+v, want an unknown host", with)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	e := election.Status{State: election.Active, Epoch: 7, Priority: 247, Distress: true}
+	n := Node{Name: "node1", Incarnation: "boot/1"}
+	want := probe.Identity{Cluster: "kubernetes", Node: "node1", Incarnation: "boot/1", State: "active", Epoch: 7, Priority: 247, Distress: true}
+	if got := Identity(n, "kubernetes", e, true); got != want {
+		t.Errorf("identity %+v, want %+v", got, want)
+	}
+	want.State = "stalled"
+	if got := Identity(n, "kubernetes", e, false); got != want {
+		t.Errorf("identity %+v of a loop that does not turn, want %+v", got, want)
+	}
+}
