@@ -72,9 +72,11 @@ type Config struct {
 type LeaseTimes struct {
 	// RenewInterval is the time between two writes of a holder.
 	RenewInterval time.Duration
-	// StaleAfter is how long a Lease must be seen not to be renewed before another may claim it.
+	// StaleAfter is how long a Lease must be seen not to be renewed before another may claim it. Mode LeaseOnly has Duration
+	// in its place.
 	StaleAfter time.Duration
-	// Duration is, in mode LeaseOnly, how long a Lease holds without a renewal: the holder gives up at two thirds of it.
+	// Duration is, in mode LeaseOnly, how long a Lease holds without a renewal: the holder gives the addresses up at two thirds
+	// of it, and another may claim the Lease at the end.
 	Duration time.Duration
 }
 
@@ -186,6 +188,9 @@ func New(cfg Config) *Election {
 		cfg.Jitter = func() float64 { return 0 }
 	}
 	cfg.Mode = cmp.Or(cfg.Mode, VRRP)
+	if cfg.Mode == LeaseOnly {
+		cfg.Lease.StaleAfter = cfg.Lease.Duration // nothing but its age shows that the holder is dead
+	}
 	return &Election{cfg: cfg, heard: heard{interval: cfg.AdvertisementInterval, claims: map[netip.Addr]uint8{}}}
 }
 

@@ -21,12 +21,8 @@ func lifetime(cfg *config.HarbingerConfiguration) time.Duration {
 func (s *Sidecar) electionConfig() election.Config {
 	view, cfg := s.members.now(), s.cfg
 	v := cfg.Election.VRRP
-	times := cfg.Election.Lease.LeaseTimes
-	if cfg.Election.Mode == election.LeaseOnly {
-		times.StaleAfter = times.Duration // nothing else tells that the holder is dead
-	}
 	return election.Config{
-		Node: s.node, Identity: s.node + "/" + s.incarnation, Lease: times,
+		Node: s.node, Identity: s.node + "/" + s.incarnation, Lease: cfg.Election.Lease.LeaseTimes,
 		Mode: cfg.Election.Mode, Version: v.Version, Priority: v.Priority, AdvertisementInterval: v.AdvertisementInterval,
 		Preempt: v.Preempt, PreemptDelay: v.PreemptDelay, Primary: view.Sources(), Peers: view.Nodes(),
 		Lifetime: lifetime(cfg), Jitter: rand.Float64,

@@ -52,7 +52,7 @@ type Election struct {
 	Mode string `json:"mode,omitempty"`
 	// vrrp is the election on the wire (RFC 9568, RFC 3768).
 	VRRP VRRP `json:"vrrp,omitzero"`
-	// lease is the arbitration by the Kubernetes API; this version does not use it yet.
+	// lease is the arbitration by the Kubernetes API in the modes Hybrid and Lease.
 	Lease Lease `json:"lease,omitzero"`
 }
 
@@ -100,11 +100,14 @@ type Lease struct {
 	Namespace string `json:"namespace,omitempty"`
 	// name of the Lease.
 	Name string `json:"name,omitempty"`
-	// renewInterval of the holder.
+	// renewInterval is the time between two renewals of the holder.
 	RenewInterval metav1.Duration `json:"renewInterval,omitzero"`
-	// staleAfter is how long the Lease must have been seen unchanged before another node may take it.
+	// staleAfter is how long the Lease must have been seen unchanged before another node may take it, at least twice
+	// renewInterval. In mode Lease it has no effect: duration takes its place.
 	StaleAfter metav1.Duration `json:"staleAfter,omitzero"`
-	// duration written into the Lease, for those who read it.
+	// duration is written into the Lease, in whole seconds and more than staleAfter. In mode Lease it decides: a holder that
+	// cannot renew the Lease gives the addresses up after two thirds of it, and another node takes them once it has seen the
+	// Lease unchanged for all of it. In mode Hybrid it only informs those who read the Lease.
 	Duration metav1.Duration `json:"duration,omitzero"`
 }
 
