@@ -135,8 +135,22 @@ func TestForeignHolderIsNotOusted(t *testing.T) {
 	if got := p.Holders.Since(time.Time{}); len(got) != 1 {
 		t.Errorf("holders of the address of a foreign host: %v", got)
 	}
+	for _, n := range p.Nodes {
+		wantNamed(t, n, foreign.MAC)
+	}
 	must(t, foreign.DeleteAddress(p.VirtualAddresses[0]))
 	must(t, p.Settle())
+}
+
+// wantNamed fails unless status and alarm of a node have the hardware address of an unknown host.
+func wantNamed(t *testing.T, n *Node, mac net.HardwareAddr) {
+	t.Helper()
+	if with := status(t, n).VirtualRouter.ConflictWith; with == nil || with.HardwareAddress != mac.String() || with.Address != "" {
+		t.Errorf("%s is in conflict with %+v, want the unknown host %s", n.Name, with, mac)
+	}
+	if !n.Sidecar.Keeper.Wrote(mac.String()) {
+		t.Errorf("the log of %s does not have %s", n.Name, mac)
+	}
 }
 
 func TestAddressIsDefendedAgainstALateForeignHost(t *testing.T) {
@@ -151,6 +165,7 @@ func TestAddressIsDefendedAgainstALateForeignHost(t *testing.T) {
 	if got := p.Holders.Since(start); len(got) != 1 || !slices.Equal(got[0].Hosts, []string{before.Name}) {
 		t.Errorf("holders while a foreign host claims the address: %v, want %s all the time", got, before.Name)
 	}
+	wantNamed(t, before, foreign.MAC)
 	must(t, foreign.DeleteAddress(p.VirtualAddresses[0]))
 	must(t, p.Settle())
 }
