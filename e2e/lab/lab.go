@@ -117,7 +117,16 @@ func addBridge(name string) (*netlink.Bridge, error) {
 // AddHost plugs a host into the lab. The number ends its addresses in both
 // networks and its MAC address.
 func (l *Lab) AddHost(name string, number uint8) (*Host, error) {
+	ns, err := NewNetns()
+	if err != nil {
+		return nil, fmt.Errorf("host %s: %w", name, err)
+	}
+	return l.addHost(ns, name, number)
+}
+
+func (l *Lab) addHost(ns *Netns, name string, number uint8) (*Host, error) {
 	h := &Host{
+		Netns:   ns,
 		Name:    name,
 		Address: numbered(l.cfg.Prefix, number),
 		MAC:     net.HardwareAddr{0x02, 0, 0, 0, 0, number},
@@ -129,11 +138,6 @@ func (l *Lab) AddHost(name string, number uint8) (*Host, error) {
 	if l.cfg.Backplane.IsValid() {
 		h.Backplane = numbered(l.cfg.Backplane, number)
 	}
-	ns, err := NewNetns()
-	if err != nil {
-		return nil, fmt.Errorf("host %s: %w", name, err)
-	}
-	h.Netns = ns
 	l.mu.Lock()
 	l.hosts = append(l.hosts, h)
 	l.mu.Unlock()

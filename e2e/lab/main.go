@@ -39,33 +39,40 @@ func (r Role) Command(args ...string) Command {
 // in a user namespace, where the kernel allows that.
 func Main(run func() int, roles ...Role) int {
 	if name := os.Getenv(roleVariable); name != "" {
-		for _, role := range roles {
-			if role.Name == name {
-				return role.Main(os.Args[1:])
-			}
-		}
-		return fail(fmt.Errorf("no role is called %q", name))
+		return play(name, roles)
 	}
 	session, err := unix.Getsid(0)
 	if err != nil {
 		return fail(err)
 	}
 	if session != os.Getpid() || os.Geteuid() != 0 {
-		return rerun()
+		return rerun(0)
 	}
 	preferObservers()
 	return run()
 }
 
-// rerun runs this program as root and as the leader of a session.
-func rerun() int {
+// play plays the role of that name.
+func play(name string, roles []Role) int {
+	for _, role := range roles {
+		if role.Name == name {
+			return role.Main(os.Args[1:])
+		}
+	}
+	return fail(fmt.Errorf("no role is called %q", name))
+}
+
+// rerun runs this program as root, as the leader of a session, and in new
+// namespaces of those kinds.
+func rerun(namespaces uintptr, env ...string) int {
 	runtime.LockOSThread() // the child dies with the thread that started it
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: namespaces}
 	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
 		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}

@@ -32,11 +32,11 @@ type nsFile struct {
 func NewNetns() (*Netns, error) {
 	n := new(Netns)
 	err := onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWUTS); err != nil {
+		if err := unix.Unshare(hostNamespaces); err != nil {
 			return fmt.Errorf("unshare network, mount and UTS namespace (needs root or lab.Main): %w", err)
 		}
-		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-			return fmt.Errorf("make mounts private: %w", err)
+		if err := privateMounts(); err != nil {
+			return err
 		}
 		if err := n.open(); err != nil {
 			return err
@@ -47,6 +47,14 @@ func NewNetns() (*Netns, error) {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
+}
+
+// privateMounts keeps what is mounted from now on in the mount namespace.
+func privateMounts() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	return nil
 }
 
 // open opens the namespaces of the calling thread.
