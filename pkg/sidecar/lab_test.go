@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+)
+
+// balancerArgument makes the test binary the balancer process that a sidecar starts.
+const balancerArgument = "balancer"
+
+// patience bounds every wait: nothing that is waited for takes a tenth of it on a quiet machine.
+const patience = 20 * time.Second
+
+// wire is the lab: this process is the host self, and peer is another one beside it.
+var (
+	wire       *lab.Lab
+	self, peer *lab.Host
+)
+
+func TestMain(m *testing.M) {
+	if slices.Contains(os.Args[1:], balancerArgument) {
+		if err := sidecar.RunBalancer(context.Background(), logr.Discard()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(lab.MainInHost(func() int {
+		if err := build(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer wire.Close()
+		return m.Run()
+	}))
+}
+
+func build() (err error) {
+	if wire, err = lab.New(lab.Config{Prefix6: netip.MustParsePrefix("fd00:99::/64")}); err != nil {
+		return err
+	}
+	if self, err = wire.AddSelf("node1", 130); err != nil {
+		return err
+	}
+	peer, err = wire.AddHost("node2", 131)
+	return err
+}
+
+// The virtual addresses of the tests.
+var (
+	vip4 = netip.MustParsePrefix("192.168.238.100/24")
+	vip6 = netip.MustParsePrefix("fd00:99::100/64")
+)
+
+// A keeper is a sidecar that runs in this process.
+type keeper struct {
+	t    *testing.T
+	log  *lines
+	file string // its configuration
+	stop context.CancelFunc
+	done chan error // gets the result of Run
+}
+
+// start runs a sidecar with a configuration until the test ends. Its election takes tenths of a second.
+func start(t *testing.T, body string) *keeper {
+	t.Helper()
+	k := &keeper{t: t, log: &lines{}, file: filepath.Join(t.TempDir(), "config.yaml"), done: make(chan error, 1)}
+	k.configure(body)
+	cfg, err := scheme.Decode(document(body))
+	labtest.Must(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	k.stop = cancel
+	go func() {
+		k.done <- sidecar.Run(ctx, cfg, sidecar.Options{
+			Log: k.log.logger(), Node: "node1", Balancer: []string{"/proc/self/exe", balancerArgument}, File: k.file,
+		})
+	}()
+	t.Cleanup(func() {
+		k.end()
+		if t.Failed() {
+			t.Logf("the log:\n%s", k.log)
+		}
+	})
+	return k
+}
+
+// end stops the sidecar and waits for its end, which may have come.
+func (k *keeper) end() {
+	k.t.Helper()
+	k.stop()
+	select {
+	case err := <-k.done:
+		if err != nil {
+			k.t.Error(err)
+		}
+		k.done <- nil
+	case <-time.After(patience):
+		k.t.Error("the sidecar does not end")
+	}
+}
+
+func document(body string) []byte {
+	return []byte("apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\n" + body)
+}
+
+// configure replaces the configuration file.
+func (k *keeper) configure(body string) {
+	k.t.Helper()
+	labtest.Must(k.t, os.WriteFile(k.file, document(body), 0o600))
+}
+
+// get asks the status address of the sidecar.
+func get(path string) (code int, body string) {
+	response, err := http.Get("http://127.0.0.1:10443" + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(content)
+}
+
+// status returns what the sidecar says of itself, nothing while it does not answer.
+func status() sidecar.Status {
+	var s sidecar.Status
+	if code, body := get("/status"); code == http.StatusOK {
+		_ = json.Unmarshal([]byte(body), &s) // what is missing is not waited for in vain
+	}
+	return s
+}
+
+// until waits for a condition of the status.
+func (k *keeper) until(what string, condition func(sidecar.Status) bool) {
+	k.t.Helper()
+	labtest.Until(k.t, patience, what, func() bool { return condition(status()) })
+}
+
+func active(s sidecar.Status) bool {
+	return s.VirtualRouter.State == "Active" && s.VirtualRouter.Held && s.Ready
+}
+
+// held reports whether this host has an address.
+func held(address netip.Prefix) bool {
+	all, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(all, func(a net.Addr) bool { return strings.HasPrefix(a.String(), address.Addr().String()+"/") })
+}
+
+// lines is a log.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) logger() logr.Logger {
+	return funcr.New(func(prefix, args string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		fmt.Fprintln(&l.text, prefix, args)
+	}, funcr.Options{})
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// untilLogged waits for a line.
+func (k *keeper) untilLogged(text string) {
+	k.t.Helper()
+	labtest.Until(k.t, patience, fmt.Sprintf("the log has %q", text), func() bool { return strings.Contains(k.log.String(), text) })
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar_test
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/announce"
+	"github.com/harbinger-ha/harbinger/pkg/command"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/sidecar"
+)
+
+// Configurations.
+const (
+	oneAddress = "virtualAddresses: [192.168.238.100/24]\ncontrolPlane: {port: 4300}\n"
+	dualStack  = "virtualAddresses: [192.168.238.100/24, 'fd00:99::100/64']\ncontrolPlane: {port: 4300}\n"
+)
+
+func TestHolderServesBothFamilies(t *testing.T) {
+	serveAPI(t)
+	k := start(t, dualStack+body("VRRP", ""))
+	k.until("this node holds the addresses", active)
+	for _, vip := range []netip.Prefix{vip4, vip6} {
+		if !held(vip) {
+			t.Errorf("%s is not in the kernel", vip)
+		}
+		wantServed(t, netip.AddrPortFrom(vip.Addr(), 4300))
+		if id := identity(t, netip.AddrPortFrom(vip.Addr(), 10444)); id.Node != "node1" || id.State != "active" || id.Cluster != "kubernetes" {
+			t.Errorf("identity at %s: %+v", vip, id)
+		}
+	}
+	for path, want := range map[string]string{"/": "<html", "/livez": "ok", "/readyz": "ok", "/metrics": "harbinger_"} {
+		if code, body := get(path); code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %.200s", path, code, body)
+		}
+	}
+	k.end()
+	if held(vip4) || held(vip6) {
+		t.Error("a virtual address outlived the planned stop")
+	}
+}
+
+// wantServed asks an apiserver through the balancer, as a client on the other host.
+func wantServed(t *testing.T, address netip.AddrPort) {
+	t.Helper()
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DialContext: peer.Dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}}
+	labtest.Until(t, patience, fmt.Sprintf("%s is served", address), func() bool {
+		response, err := client.Get("https://" + address.String() + "/readyz")
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	})
+}
+
+// identity asks the identity endpoint from the other host.
+func identity(t *testing.T, address netip.AddrPort) probe.Identity {
+	t.Helper()
+	conn, err := peer.Dial(t.Context(), "tcp", address.String())
+	labtest.Must(t, err)
+	defer conn.Close()
+	var id probe.Identity
+	labtest.Must(t, json.NewDecoder(conn).Decode(&id))
+	return id
+}
+
+// Beside the apiserver on the same port, connections to the virtual address are steered to the balancer while it has a
+// healthy backend.
+func TestSteeringFollowsHealth(t *testing.T) {
+	api := serveAPI(t)
+	k := start(t, "virtualAddresses: [192.168.238.100/24]\n"+body("VRRP", ""))
+	k.until("connections are steered", func(s sidecar.Status) bool { return active(s) && s.Balancer.Steered })
+	before := status().Balancer.Accepted
+	wantServed(t, netip.AddrPortFrom(vip4.Addr(), 6443))
+	k.until("the balancer has accepted the connection", func(s sidecar.Status) bool { return s.Balancer.Accepted > before })
+	api.setUnwell(true)
+	k.until("nothing is steered without a healthy backend", func(s sidecar.Status) bool {
+		return !s.Balancer.Steered && s.VirtualRouter.Distress && slices.Contains(s.NotReady, "no healthy backend")
+	})
+	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no healthy backend") {
+		t.Errorf("/readyz: %d %s", code, body)
+	}
+	api.setUnwell(false)
+	k.until("connections are steered again", func(s sidecar.Status) bool { return active(s) && s.Balancer.Steered })
+}
+
+func TestHigherPriorityIsObeyed(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	stop := advertise(t, 250)
+	k.until("this node is Backup", func(s sidecar.Status) bool {
+		return s.VirtualRouter.State == "Backup" && s.VirtualRouter.Holder == peer.Address.Addr().String() && s.Ready
+	})
+	if held(vip4) {
+		t.Error("a node in Backup has the address")
+	}
+	if err := command.RequestHandover(t.Context(), "eth0", 51, ""); err == nil || !strings.Contains(err.Error(), "ask the holder, "+peer.Address.Addr().String()) {
+		t.Errorf("handover in Backup: %v", err)
+	}
+	stop()
+	k.until("this node holds the address again", active)
+}
+
+func TestHandover(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	if err := command.RequestHandover(t.Context(), "eth0", 51, "node2"); err == nil || !strings.Contains(err.Error(), "leave out --to") {
+		t.Errorf("handover to a named node without the Lease: %v", err)
+	}
+	advertise(t, 50) // a node that waits, and takes what this one leaves
+	labtest.Must(t, command.RequestHandover(t.Context(), "eth0", 51, ""))
+	k.untilLogged("Handing over")
+	k.until("this node has left the address to the other", func(s sidecar.Status) bool {
+		return s.VirtualRouter.State == "Backup" && !s.VirtualRouter.Held
+	})
+}
+
+func TestLinkDownAndUp(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	labtest.Must(t, self.Cut())
+	k.until("this node is in Initialize", func(s sidecar.Status) bool { return s.VirtualRouter.State == "Initialize" && !s.Ready })
+	labtest.Must(t, self.Join())
+	k.until("this node holds the address again", active)
+	if held := slices.IndexFunc(status().Moves, func(m sidecar.Move) bool { return m.To == "Initialize" }); held < 0 {
+		t.Errorf("moves %+v", status().Moves)
+	}
+}
+
+func TestVirtualAddressComesBackWhereItIsTakenAway(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	labtest.Must(t, self.DeleteAddress(vip4))
+	labtest.Until(t, patience, "the address is back", func() bool { return held(vip4) })
+}
+
+func TestForeignClaimIsAnAlarm(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	var other *announce.Announcer
+	labtest.Must(t, peer.Do(func() error {
+		link, err := net.InterfaceByName(lab.Interface)
+		if err == nil {
+			other, err = announce.New(announce.Link{Name: link.Name, Index: link.Index, MAC: link.HardwareAddr})
+		}
+		return err
+	}))
+	defer other.Close()
+	k.until("the claim is in the status", func(s sidecar.Status) bool {
+		labtest.Must(t, other.Announce(vip4.Addr()))
+		return s.VirtualRouter.Conflict != ""
+	})
+}
+
+func TestConfigurationFileIsFollowed(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	k.configure(oneAddress + body("VRRP", ", priority: 120"))
+	k.until("the priority is the new one", func(s sidecar.Status) bool {
+		return s.VirtualRouter.Priority == 120 && s.VirtualRouter.Configured == 120
+	})
+	k.configure(oneAddress + "loadBalancer: {backends: [{address: '127.0.0.1:6443'}, {address: '192.168.238.131:6443'}]}\n" + body("VRRP", ""))
+	k.until("the backends are the new ones", func(s sidecar.Status) bool { return len(s.Balancer.Backends) == 2 && s.VirtualRouter.Priority == 100 })
+	for body, want := range map[string]string{
+		"virtualAddresses: [192.168.238.101/24]\ncontrolPlane: {port: 4300}\n" + body("VRRP", ""): "a change of virtualAddresses asks for a restart",
+		oneAddress + "election: {vrrp: {priority: 300}}\n":                                        "election.vrrp.priority",
+	} {
+		k.configure(body)
+		k.untilLogged(want)
+	}
+	if !active(status()) {
+		t.Errorf("a refused configuration had an effect: %+v", status())
+	}
+}
+
+func TestUnicastPeersAreFollowed(t *testing.T) {
+	serveAPI(t)
+	peers := func(hosts ...string) string { return ", peers: [" + strings.Join(hosts, ", ") + "]" }
+	k := start(t, oneAddress+body("VRRP", peers("192.168.238.130", "192.168.238.140")))
+	k.until("this node holds the address", active)
+	stop := advertiseTo(t, self.Address.Addr(), 250)
+	k.until("an advertisement of no peer is refused", func(s sidecar.Status) bool { return s.VirtualRouter.Dropped["source"].Count > 0 })
+	stop()
+	k.configure(oneAddress + body("VRRP", peers("192.168.238.131", "192.168.238.140")))
+	k.untilLogged("no address of this node is among them")
+	k.configure(oneAddress + body("VRRP", peers("192.168.238.130", "192.168.238.131")))
+	k.untilLogged("Configuration changed")
+	advertiseTo(t, self.Address.Addr(), 250)
+	k.until("the new peer is obeyed", func(s sidecar.Status) bool { return s.VirtualRouter.State == "Backup" })
+}
+
+func TestLeaseArbitratesAndBackendsAreDiscovered(t *testing.T) {
+	api := serveAPI(t)
+	k := start(t, oneAddress+body("Hybrid", ""))
+	k.until("this node holds the address by the Lease", func(s sidecar.Status) bool {
+		return active(s) && s.VirtualRouter.Arbiter == "lease" && s.Lease != nil && s.Lease.Node == "node1" && s.VirtualRouter.Epoch > 0
+	})
+	discovered := netip.AddrPortFrom(self.Address.Addr(), 6443).String()
+	k.until("the backend is discovered", func(s sidecar.Status) bool {
+		return len(s.Balancer.Backends) == 1 && s.Balancer.Backends[0].Address == discovered
+	})
+	labtest.Until(t, patience, "an Event says so", func() bool { return len(api.reasons()) > 0 })
+	if err := command.RequestHandover(t.Context(), "eth0", 51, "node1"); err == nil || err.Error() != "node1 holds the virtual addresses already" {
+		t.Errorf("handover to itself: %v", err)
+	}
+	if code, body := get("/metrics"); code != http.StatusOK || !strings.Contains(body, "harbinger_lease") {
+		t.Errorf("the metrics have no Lease: %d", code)
+	}
+}
+
+// In mode Lease nothing is advertised.
+func TestModeLease(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("Lease", ""))
+	k.until("this node holds the address", active)
+}
+
+// A second instance waits for the first, which still drains, and ends where it is told to.
+func TestSecondInstanceWaits(t *testing.T) {
+	serveAPI(t)
+	first := start(t, oneAddress+body("VRRP", ""))
+	first.until("this node holds the address", active)
+	second := start(t, oneAddress+body("VRRP", ""))
+	second.untilLogged("Waiting for another instance to end")
+	third := start(t, oneAddress+body("VRRP", ""))
+	third.untilLogged("Waiting for another instance to end")
+	third.end()
+	first.end()
+	second.until("the second instance holds the address", active)
+}
+
+func TestInterfaceIsWaitedFor(t *testing.T) {
+	serveAPI(t)
+	k := start(t, "virtualAddresses: [192.0.2.100/24]\ncontrolPlane: {port: 4300}\n"+body("VRRP", ""))
+	k.untilLogged("Waiting for the interface of the virtual addresses")
+	labtest.Must(t, self.AddAddress(netip.MustParsePrefix("192.0.2.1/24")))
+	defer func() { labtest.Must(t, self.DeleteAddress(netip.MustParsePrefix("192.0.2.1/24"))) }()
+	k.until("this node holds the address", active)
+	k.end()
+}
+
+// What cannot be opened ends the sidecar with the field that asks for it.
+func TestPortsThatAreTaken(t *testing.T) {
+	serveAPI(t)
+	for address, want := range map[string]string{
+		"0.0.0.0:4300": "open frontend", "127.0.0.1:10443": "status.bindAddress", "192.168.238.130:10444": "status.identityPort",
+	} {
+		ln, err := net.Listen("tcp", address)
+		labtest.Must(t, err)
+		k := start(t, oneAddress+body("VRRP", ""))
+		select {
+		case err := <-k.done:
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s is taken: %v, want %q", address, err, want)
+			}
+			k.done <- nil
+		case <-time.After(patience):
+			t.Errorf("the sidecar runs without %s", address)
+		}
+		labtest.Must(t, ln.Close())
+	}
+}
