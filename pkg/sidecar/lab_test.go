@@ -24,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
 
@@ -146,8 +147,8 @@ func get(path string) (code int, body string) {
 }
 
 // status returns what the sidecar says of itself, nothing while it does not answer.
-func status() sidecar.Status {
-	var s sidecar.Status
+func status() v1alpha1.HarbingerStatus {
+	var s v1alpha1.HarbingerStatus
 	if code, body := get("/status"); code == http.StatusOK {
 		_ = json.Unmarshal([]byte(body), &s) // what is missing is not waited for in vain
 	}
@@ -155,12 +156,12 @@ func status() sidecar.Status {
 }
 
 // until waits for a condition of the status.
-func (k *keeper) until(what string, condition func(sidecar.Status) bool) {
+func (k *keeper) until(what string, condition func(v1alpha1.HarbingerStatus) bool) {
 	k.t.Helper()
 	labtest.Until(k.t, patience, what, func() bool { return condition(status()) })
 }
 
-func active(s sidecar.Status) bool {
+func active(s v1alpha1.HarbingerStatus) bool {
 	return s.VirtualRouter.State == "Active" && s.VirtualRouter.Held && s.Ready
 }
 

@@ -17,9 +17,9 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/announce"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
-	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
 
 // Configurations.
@@ -84,19 +84,19 @@ func identity(t *testing.T, address netip.AddrPort) probe.Identity {
 func TestSteeringFollowsHealth(t *testing.T) {
 	api := serveAPI(t)
 	k := start(t, "virtualAddresses: [192.168.238.100/24]\n"+body("VRRP", ""))
-	k.until("connections are steered", func(s sidecar.Status) bool { return active(s) && s.Balancer.Steered })
+	k.until("connections are steered", func(s v1alpha1.HarbingerStatus) bool { return active(s) && s.Balancer.Steered })
 	before := status().Balancer.Accepted
 	wantServed(t, netip.AddrPortFrom(vip4.Addr(), 6443))
-	k.until("the balancer has accepted the connection", func(s sidecar.Status) bool { return s.Balancer.Accepted > before })
+	k.until("the balancer has accepted the connection", func(s v1alpha1.HarbingerStatus) bool { return s.Balancer.Accepted > before })
 	api.setUnwell(true)
-	k.until("nothing is steered without a healthy backend", func(s sidecar.Status) bool {
+	k.until("nothing is steered without a healthy backend", func(s v1alpha1.HarbingerStatus) bool {
 		return !s.Balancer.Steered && s.VirtualRouter.Distress && slices.Contains(s.NotReady, "no healthy backend")
 	})
 	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no healthy backend") {
 		t.Errorf("/readyz: %d %s", code, body)
 	}
 	api.setUnwell(false)
-	k.until("connections are steered again", func(s sidecar.Status) bool { return active(s) && s.Balancer.Steered })
+	k.until("connections are steered again", func(s v1alpha1.HarbingerStatus) bool { return active(s) && s.Balancer.Steered })
 }
 
 func TestHigherPriorityIsObeyed(t *testing.T) {
@@ -104,7 +104,7 @@ func TestHigherPriorityIsObeyed(t *testing.T) {
 	k := start(t, oneAddress+body("VRRP", ""))
 	k.until("this node holds the address", active)
 	stop := advertise(t, 250)
-	k.until("this node is Backup", func(s sidecar.Status) bool {
+	k.until("this node is Backup", func(s v1alpha1.HarbingerStatus) bool {
 		return s.VirtualRouter.State == "Backup" && s.VirtualRouter.Holder == peer.Address.Addr().String() && s.Ready
 	})
 	if held(vip4) {
@@ -127,7 +127,7 @@ func TestHandover(t *testing.T) {
 	advertise(t, 50) // a node that waits, and takes what this one leaves
 	labtest.Must(t, command.RequestHandover(t.Context(), "eth0", 51, ""))
 	k.untilLogged("Handing over")
-	k.until("this node has left the address to the other", func(s sidecar.Status) bool {
+	k.until("this node has left the address to the other", func(s v1alpha1.HarbingerStatus) bool {
 		return s.VirtualRouter.State == "Backup" && !s.VirtualRouter.Held
 	})
 }
@@ -137,10 +137,10 @@ func TestLinkDownAndUp(t *testing.T) {
 	k := start(t, oneAddress+body("VRRP", ""))
 	k.until("this node holds the address", active)
 	labtest.Must(t, self.Cut())
-	k.until("this node is in Initialize", func(s sidecar.Status) bool { return s.VirtualRouter.State == "Initialize" && !s.Ready })
+	k.until("this node is in Initialize", func(s v1alpha1.HarbingerStatus) bool { return s.VirtualRouter.State == "Initialize" && !s.Ready })
 	labtest.Must(t, self.Join())
 	k.until("this node holds the address again", active)
-	if held := slices.IndexFunc(status().Moves, func(m sidecar.Move) bool { return m.To == "Initialize" }); held < 0 {
+	if held := slices.IndexFunc(status().Moves, func(m v1alpha1.Move) bool { return m.To == "Initialize" }); held < 0 {
 		t.Errorf("moves %+v", status().Moves)
 	}
 }
@@ -166,7 +166,7 @@ func TestForeignClaimIsAnAlarm(t *testing.T) {
 		return err
 	}))
 	defer other.Close()
-	k.until("the claim is in the status", func(s sidecar.Status) bool {
+	k.until("the claim is in the status", func(s v1alpha1.HarbingerStatus) bool {
 		labtest.Must(t, other.Announce(vip4.Addr()))
 		return s.VirtualRouter.Conflict != ""
 	})
@@ -177,11 +177,13 @@ func TestConfigurationFileIsFollowed(t *testing.T) {
 	k := start(t, oneAddress+body("VRRP", ""))
 	k.until("this node holds the address", active)
 	k.configure(oneAddress + body("VRRP", ", priority: 120"))
-	k.until("the priority is the new one", func(s sidecar.Status) bool {
+	k.until("the priority is the new one", func(s v1alpha1.HarbingerStatus) bool {
 		return s.VirtualRouter.Priority == 120 && s.VirtualRouter.Configured == 120
 	})
 	k.configure(oneAddress + "loadBalancer: {backends: [{address: '127.0.0.1:6443'}, {address: '192.168.238.131:6443'}]}\n" + body("VRRP", ""))
-	k.until("the backends are the new ones", func(s sidecar.Status) bool { return len(s.Balancer.Backends) == 2 && s.VirtualRouter.Priority == 100 })
+	k.until("the backends are the new ones", func(s v1alpha1.HarbingerStatus) bool {
+		return len(s.Balancer.Backends) == 2 && s.VirtualRouter.Priority == 100
+	})
 	for body, want := range map[string]string{
 		"virtualAddresses: [192.168.238.101/24]\ncontrolPlane: {port: 4300}\n" + body("VRRP", ""): "a change of virtualAddresses asks for a restart",
 		oneAddress + "election: {vrrp: {priority: 300}}\n":                                        "election.vrrp.priority",
@@ -200,24 +202,24 @@ func TestUnicastPeersAreFollowed(t *testing.T) {
 	k := start(t, oneAddress+body("VRRP", peers("192.168.238.130", "192.168.238.140")))
 	k.until("this node holds the address", active)
 	stop := advertiseTo(t, self.Address.Addr(), 250)
-	k.until("an advertisement of no peer is refused", func(s sidecar.Status) bool { return s.VirtualRouter.Dropped["source"].Count > 0 })
+	k.until("an advertisement of no peer is refused", func(s v1alpha1.HarbingerStatus) bool { return s.VirtualRouter.Dropped["source"].Count > 0 })
 	stop()
 	k.configure(oneAddress + body("VRRP", peers("192.168.238.131", "192.168.238.140")))
 	k.untilLogged("no address of this node is among them")
 	k.configure(oneAddress + body("VRRP", peers("192.168.238.130", "192.168.238.131")))
 	k.untilLogged("Configuration changed")
 	advertiseTo(t, self.Address.Addr(), 250)
-	k.until("the new peer is obeyed", func(s sidecar.Status) bool { return s.VirtualRouter.State == "Backup" })
+	k.until("the new peer is obeyed", func(s v1alpha1.HarbingerStatus) bool { return s.VirtualRouter.State == "Backup" })
 }
 
 func TestLeaseArbitratesAndBackendsAreDiscovered(t *testing.T) {
 	api := serveAPI(t)
 	k := start(t, oneAddress+body("Hybrid", ""))
-	k.until("this node holds the address by the Lease", func(s sidecar.Status) bool {
+	k.until("this node holds the address by the Lease", func(s v1alpha1.HarbingerStatus) bool {
 		return active(s) && s.VirtualRouter.Arbiter == "lease" && s.Lease != nil && s.Lease.Node == "node1" && s.VirtualRouter.Epoch > 0
 	})
 	discovered := netip.AddrPortFrom(self.Address.Addr(), 6443).String()
-	k.until("the backend is discovered", func(s sidecar.Status) bool {
+	k.until("the backend is discovered", func(s v1alpha1.HarbingerStatus) bool {
 		return len(s.Balancer.Backends) == 1 && s.Balancer.Backends[0].Address == discovered
 	})
 	labtest.Until(t, patience, "an Event says so", func() bool { return len(api.reasons()) > 0 })
