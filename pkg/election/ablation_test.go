@@ -186,7 +186,7 @@ func TestAblationOfTakingFromDistress(t *testing.T) {
 		}
 		return most
 	}
-	if d := sick(true); d > takeover+distressAfter+retryLive {
+	if d := sick(true); d > takeover+DistressAfter+retryLive {
 		t.Errorf("no healthy node held for %s", d)
 	}
 	if d := sick(false); d < 15*sec {

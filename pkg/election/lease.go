@@ -3,6 +3,7 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -25,7 +26,10 @@ type Lease struct {
 	Preferred string
 }
 
-// String tells what counts of a Lease.
+// holderName names the holder for people.
+func (l Lease) holderName() string { return cmp.Or(l.Node, l.Holder) }
+
+// String returns what counts of a Lease.
 func (l Lease) String() string {
 	switch {
 	case l.Version == "":

@@ -29,8 +29,8 @@ func (e *Election) priority() uint8 {
 		// The order of the configured priorities stays within the class.
 		return min(e.cfg.Priority, 1+uint8(int(e.cfg.Priority)*(highestDistress-1)/255))
 	}
-	if e.claim.epoch > 0 {
-		return claimPriority(e.claim.epoch)
+	if e.arbiter.claim.epoch > 0 {
+		return claimPriority(e.arbiter.claim.epoch)
 	}
 	return e.cfg.Priority
 }
@@ -66,7 +66,7 @@ func (h *health) due() time.Time {
 	case h.healthy:
 		return h.since.Add(distressEnds)
 	}
-	return h.since.Add(distressAfter)
+	return h.since.Add(DistressAfter)
 }
 
 func (h *health) tick(now time.Time) {

@@ -42,7 +42,7 @@ func TestRow21AdvertisesAndAnnounces(t *testing.T) {
 func TestRow21DistressIsAdvertisedAtOnce(t *testing.T) {
 	r := active(t)
 	r.step(HealthChanged{Healthy: false})
-	r.run(distressAfter + time.Millisecond) // the next advertisement is due 0.4 s later
+	r.run(DistressAfter + time.Millisecond) // the next advertisement is due 0.4 s later
 	r.wantOrder(advertisement(4))
 }
 
@@ -50,7 +50,7 @@ func TestRow21LateAnnouncesAgain(t *testing.T) {
 	r := active(t)
 	r.run(9 * time.Second)
 	r.taken()
-	r.now = r.e.advertised.Add(2800 * time.Millisecond)
+	r.now = r.e.presence.advertised.Add(2800 * time.Millisecond)
 	r.step(Tick{})
 	r.wantState(Active)
 	r.wantOrder("refresh", "advertise", "announce")
@@ -69,7 +69,7 @@ func TestRow21LateFence(t *testing.T) {
 	for name, ev := range events {
 		t.Run(name, func(t *testing.T) {
 			r := active(t)
-			r.now = r.e.advertised.Add(2901 * time.Millisecond)
+			r.now = r.e.presence.advertised.Add(2901 * time.Millisecond)
 			r.step(ev)
 			if r.e.State() == Active || len(r.trace) == 0 || r.trace[0] != "release" {
 				t.Errorf("state %s; did %q", r.e.State(), r.trace)

@@ -57,7 +57,7 @@ func TestFreshLeaseRefuses(t *testing.T) {
 
 // Row 16: where nobody answers for the Lease, the wire decides, and no later than two questions.
 func TestUnreachableLeaseDoesNotHinder(t *testing.T) {
-	for name, api := range map[string]*fakeAPI{"refused": {down: true}, "hung": {down: true, takes: answerTimeout}} {
+	for name, api := range map[string]*fakeAPI{"refused": {down: true}, "hung": {down: true, takes: AnswerTimeout}} {
 		t.Run(name, func(t *testing.T) {
 			r := newRouter(t, hybrid)
 			r.api = api
@@ -102,11 +102,11 @@ func TestStalenessIsProvedByQuestions(t *testing.T) {
 		{3890 * time.Millisecond, 3900 * time.Millisecond, false},
 		{3910 * time.Millisecond, 3920 * time.Millisecond, true},
 	} {
-		r.e.arbiter = arbiter{lease: r.e.arbiter.lease, known: step.sent > 0, first: r.e.arbiter.first}
+		r.e.arbiter = arbiter{cfg: &r.e.cfg, lease: r.e.arbiter.lease, known: step.sent > 0, first: r.e.arbiter.first}
 		r.now = sent.Add(step.answered)
 		r.e.now = r.now
-		r.e.observe(reading, LeaseDone{Lease: lease, Sent: sent.Add(step.sent)})
-		if got := r.e.available(); got != step.stale {
+		r.e.arbiter.observe(r.now, reading, LeaseDone{Lease: lease, Sent: sent.Add(step.sent)})
+		if got := r.e.arbiter.available(r.e.now); got != step.stale {
 			t.Errorf("asked at %s, answered at %s: stale %t, want %t", step.sent, step.answered, got, step.stale)
 		}
 	}
@@ -117,7 +117,7 @@ func TestEarlierProcessOfThisNodeIsDead(t *testing.T) {
 	for holder, want := range map[string]bool{"me/0": true, "me/1": true, "melon/1": false, "other/1": false, "": true} {
 		r, _ := withAPI(t, Lease{})
 		r.e.arbiter.lease, r.e.arbiter.known = Lease{Version: "7", Holder: holder, Epoch: 1}, true
-		if got := r.e.available(); got != want {
+		if got := r.e.arbiter.available(r.e.now); got != want {
 			t.Errorf("holder %q: available %t, want %t", holder, got, want)
 		}
 	}
@@ -144,7 +144,7 @@ func TestAbdicationIsBound(t *testing.T) {
 			r.hear(tc.from, tc.priority)
 			r.hear(tc.from, 0)
 			r.e.now = r.e.now.Add(tc.after)
-			if got := r.e.abdicated(r.e.arbiter.lease); got != tc.want {
+			if got := r.e.arbiter.abdicated(r.e.now); got != tc.want {
 				t.Errorf("abdicated %t, want %t", got, tc.want)
 			}
 		})
@@ -284,7 +284,7 @@ func TestNewerClaimStays(t *testing.T) {
 		{14, 15, lower, true}, {15, 14, upper, false}, {1, 1, upper, true}, {1, 1, lower, false},
 	} {
 		r, _ := holdingLease(t)
-		r.e.claim.epoch = tc.mine
+		r.e.arbiter.claim.epoch = tc.mine
 		r.hear(tc.from, claimPriority(tc.theirs))
 		if got := r.e.State() != Active; got != tc.yields {
 			t.Errorf("epoch %d hears %d: yields %t, want %t", tc.mine, tc.theirs, got, tc.yields)
@@ -295,7 +295,7 @@ func TestNewerClaimStays(t *testing.T) {
 // F17: a router that knows nothing of claims, but has such a priority, is met as VRRP says after a while.
 func TestClaimThatNeverGivesWay(t *testing.T) {
 	r, _ := holdingLease(t)
-	r.e.claim.epoch = 2
+	r.e.arbiter.claim.epoch = 2
 	for i := 0; r.e.State() == Active; i++ {
 		if i > 30 {
 			t.Fatal("two routers hold for ever")

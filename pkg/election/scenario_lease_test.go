@@ -10,7 +10,7 @@ import "time"
 var (
 	hybridThree    = params{hosts: 3, each: pinned, hybrid: true}
 	hybridClimbing = params{hosts: 3, each: graded, hybrid: true}
-	asked          = 2 * answerTimeout // what a hung API adds to a takeover
+	asked          = 2 * AnswerTimeout // what a hung API adds to a takeover
 )
 
 // all makes a fault of the API for every host.

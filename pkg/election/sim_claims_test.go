@@ -74,7 +74,7 @@ func (o *oracle) heard(h *host, was State, ev Event) {
 	if now.state == Seizing && b.state != Seizing {
 		h.seizing = h.guest()
 	}
-	if b.state == Seizing && now.state == Active && !h.released && h.guest()-h.seizing < h.cfg.Lease.RenewInterval+answerTimeout {
+	if b.state == Seizing && now.state == Active && !h.released && h.guest()-h.seizing < h.cfg.Lease.RenewInterval+AnswerTimeout {
 		o.violate(h.w, "S8", "%d takes the address %s after it has seized the Lease", h.id, h.guest()-h.seizing)
 	}
 	r, ok := ev.(Received)
@@ -95,7 +95,7 @@ func (o *oracle) heard(h *host, was State, ev Event) {
 
 func (h *host) rivalTime() time.Duration {
 	e := h.core.(*Election)
-	return e.now.Sub(e.rival.since)
+	return e.now.Sub(e.heard.rival.since)
 }
 
 // lookGroups looks for a majority of hosts that hear each other, and whose holder none of them reaches. L3.
@@ -112,7 +112,7 @@ func (w *world) hearEachOther(i, j int) bool {
 // maySeize reports whether a host is not held back by an earlier seizure.
 func (w *world) maySeize(i int) bool {
 	e, ok := w.hosts[i].core.(*Election)
-	return ok && !e.now.Before(e.seize.notBefore)
+	return ok && !e.now.Before(e.arbiter.seize.notBefore)
 }
 
 func (w *world) abandoned(i int) bool {

@@ -16,19 +16,19 @@ import (
 const (
 	lanDelay     = 50 * time.Millisecond                 // d: one way, with the scheduling of a live process
 	boundLive    = time.Second + lanDelay                // S1: until the next advertisement is heard
-	boundBlind   = announceEvery + 1500*time.Millisecond // S2: until announcements have told
-	boundLossy   = boundBlind + announceEvery            // S2 on a LAN that loses frames: one announcement more
-	boundDead    = 2*time.Second + kernelSlack           // S3: until the kernel has dropped what nobody refreshes
+	boundBlind   = AnnounceEvery + 1500*time.Millisecond // S2: until announcements have told
+	boundLossy   = boundBlind + AnnounceEvery            // S2 on a LAN that loses frames: one announcement more
+	boundDead    = 2*time.Second + KernelSlack           // S3: until the kernel has dropped what nobody refreshes
 	boundLeaving = 100 * time.Millisecond                // the planned stop, in which both serve
-	boundProbes  = 2 * longestProbe                      // S2: two probes that overlap
+	boundProbes  = 2 * LongestProbe                      // S2: two probes that overlap
 	boundHealed  = boundLive + linger                    // S1 of one that leaves, and meets a holder whom it could not hear before
 	boundStopped = 4*time.Second + leaveSlack            // both leave, and neither could hear the other while one was Active
 	boundDark    = 5500 * time.Millisecond               // L1: the timer of the lowest priority, a retry and two probes; the Lease adds its calls
 	boundHealthy = 7 * time.Second                       // L2
-	boundCache   = announceEvery + lanDelay              // the client's neighbour cache, after quiescence
+	boundCache   = AnnounceEvery + lanDelay              // the client's neighbour cache, after quiescence
 	boundMuddy   = 10 * time.Second                      // S3: how long the LAN must have been sound for a zombie to be known
 	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
-	boundAsked   = 2 * answerTimeout                     // L1, L2: what the Lease adds where the API hangs
+	boundAsked   = 2 * AnswerTimeout                     // L1, L2: what the Lease adds where the API hangs
 	boundSeized  = 16 * time.Second                      // L3: the timer, 8 s of grace, 2 s for the old holder to see it, and the questions
 )
 

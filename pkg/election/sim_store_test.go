@@ -63,7 +63,7 @@ func (w *world) consult(h *host, a Action) {
 			w.after(takes/2, func() { answer(d) })
 		})
 	}
-	h.in(answerTimeout, func() { answer(LeaseDone{Outcome: Unanswered, Detail: "no answer in time"}) })
+	h.in(AnswerTimeout, func() { answer(LeaseDone{Outcome: Unanswered, Detail: "no answer in time"}) })
 }
 
 // execute is what the store does with a question.

@@ -3,8 +3,8 @@
 package main
 
 var withoutProbe = []string{
-	"if !e.probe.asked.IsZero() || e.preempting() {", "if true {",
-	"	e.ask(min(e.probeTimeout(), skew))\n", "",
+	"if !e.probe.asked.IsZero() || e.heard.preemptable(e.now) {", "if true {",
+	"	e.ask(min(e.probeTimeout(), e.skew()))\n", "",
 	"case e.probe.fresh(e.now):\n\t\te.judge()", "case true:\n\t\te.take(\"no advertisement heard\")",
 }
 
@@ -22,7 +22,7 @@ var ablations = []ablation{
 	},
 	{
 		rule: "late fence", file: "active.go",
-		change: []string{"case e.state == Active && silent > 3*interval-interval/10:", "case e.state == Active && silent > 300*interval:"},
+		change: []string{"silent > 3*interval-interval/10 {", "silent > 300*interval {"},
 		test:   "TestRule/late_fence", says: "invariant S7 is broken",
 	},
 	{
@@ -37,48 +37,48 @@ var ablations = []ablation{
 	},
 	{
 		rule: "patience with a holder in distress", file: "backup.go",
-		change: []string{"until := from.Add(distressPatience + e.skew() + e.turn())", "until := from"},
+		change: []string{"until := from.Add(DistressPatience + e.skew() + e.cfg.turn())", "until := from"},
 		test:   "TestRow8BackendsHaveJustFailed", says: "state Active, want Backup",
 	},
 	{
-		rule: "claims by ARP", file: "active.go",
-		change: []string{"case e.state == Leaving && ev.Peer.IsValid():", "case true:\n\tcase e.state == Leaving && ev.Peer.IsValid():"},
+		rule: "claims by ARP", file: "election.go",
+		change: []string{"\t\te.activeClaimed(ev)\n", "", "\t\te.leavingClaimed(ev)\n", ""},
 		test:   "TestRule/claims_by_ARP", says: "invariant S2 is broken",
 	},
 	{
 		rule: "make before break", file: "active.go",
-		change: []string{"case e.state != Active:\n\t\te.finish(\"stopped\")", "case true:\n\t\te.do(Release{}, Advertise{Priority: vrrp.PriorityRelease})\n\t\te.finish(\"stopped\")"},
+		change: []string{"\te.leave = leave{until", "\te.do(Release{}, Advertise{Priority: vrrp.PriorityRelease})\n\te.finish(\"stopped\")\n\treturn\n\te.leave = leave{until"},
 		test:   "TestRuleMakeBeforeBreak", says: `nobody held for [5-9]\d\dms`,
 	},
 
 	{
-		rule: "the Lease has the last word", file: "takeover.go",
+		rule: "the Lease has the last word", file: "claiming.go",
 		change: []string{"case !e.arbitrates():\n\t\te.becomeActive(reason)", "case true:\n\t\te.becomeActive(reason)"},
 		test:   "TestRuleCosts/the_Lease_has_the_last_word", says: "want less than 72.0",
 	},
 	{
 		rule: "epochs in the claims", file: "priority.go",
-		change: []string{"return claimPriority(e.claim.epoch)", "return lowestClaim + claims - 1"},
+		change: []string{"return claimPriority(e.arbiter.claim.epoch)", "return lowestClaim + claims - 1"},
 		test:   "TestRule/epochs_in_the_claims", says: "invariant S5 is broken",
 	},
 	{
 		rule: "a claim is kept without the API", file: "priority.go",
-		change: []string{"if e.claim.epoch > 0 {", "if e.verified() {"},
+		change: []string{"if e.arbiter.claim.epoch > 0 {", "if e.arbiter.verified(e.now) {"},
 		test:   "TestRuleKeptClaim", says: `[1-9] moves while nobody could write the Lease`,
 	},
 	{
-		rule: "seizure", file: "takeover.go",
-		change: []string{"return e.cfg.Mode == Hybrid && !e.preempting()", "return false && !e.preempting()"},
+		rule: "seizure", file: "claiming.go",
+		change: []string{"return e.cfg.Mode == Hybrid && ", "return false && "},
 		test:   "TestRule/seizure", says: "invariant L3 is broken",
 	},
 	{
 		rule: "staleness is proved by two questions", file: "arbiter.go",
-		change: []string{"return a.asked.Sub(a.first) >= e.cfg.Lease.StaleAfter", "return e.now.Sub(a.first) >= e.cfg.Lease.StaleAfter"},
+		change: []string{"return a.asked.Sub(a.first) >= ", "return now.Sub(a.first) >= "},
 		test:   "TestStalenessIsProvedByQuestions", says: "stale true, want false",
 	},
 	{
-		rule: "only a newer epoch ends a claim", file: "takeover.go",
-		change: []string{"foreign && l.Epoch > e.claim.epoch:", "foreign:"},
+		rule: "only a newer epoch ends a claim", file: "active.go",
+		change: []string{"a.others() && l.Epoch > a.claim.epoch:", "a.others():"},
 		test:   "TestRuleCosts/a_lost_Lease_is_asserted", says: "want less than 27.6",
 	},
 	{
@@ -88,46 +88,46 @@ var ablations = []ablation{
 	},
 	{
 		rule: "a release on the wire is one of the Lease", file: "arbiter.go",
-		change: []string{"case e.abdicated(l):", "case false:"},
+		change: []string{", a.abdicated(now):", ":"},
 		test:   "TestRuleAbdication", says: `the successor took (1\.[5-9]|[2-9])`,
 	},
 	{
 		rule: "a release is bound to its holder", file: "arbiter.go",
-		change: []string{"return d.from == l.Address && ", "return "},
+		change: []string{"return d.from == a.lease.Address && ", "return "},
 		test:   "TestAbdicationIsBound/another_node", says: "abdicated true, want false",
 	},
 	{
 		rule: "a release counts for a short time", file: "arbiter.go",
-		change: []string{" && e.now.Sub(d.at) <= abdicationFor*e.cfg.AdvertisementInterval", ""},
+		change: []string{" && now.Sub(d.at) <= abdicationFor*a.cfg.AdvertisementInterval", ""},
 		test:   "TestAbdicationIsBound/long_ago", says: "abdicated true, want false",
 	},
 	{
-		rule: "who renews the Lease is the holder", file: "takeover.go",
-		change: []string{"case foreign && e.now.Sub(a.lively) < 2*e.cfg.Lease.RenewInterval:", "case foreign && a == nil:"},
+		rule: "who renews the Lease is the holder", file: "active.go",
+		change: []string{"case a.others() && e.now.Sub(a.renewed) < 2*e.cfg.Lease.RenewInterval:", "case false:"},
 		test:   "TestRuleCosts/who_renews_the_Lease_is_the_holder", says: "want less than 15.5",
 	},
 	{
 		rule: "an earlier process of the node is dead", file: "arbiter.go",
-		change: []string{"case e.sameNode(l.Holder):\n\t\treturn true", "case false:"},
+		change: []string{"a.sameNode(), a.abdicated(now):", "a.abdicated(now):"},
 		test:   "TestEarlierProcessOfThisNodeIsDead", says: `holder "me/0": available false, want true`,
 	},
 	{
-		rule: "a refused takeover is tried again soon", file: "takeover.go",
-		change: []string{"return min(max(provable, retryRefused/10), retryRefused)", "return max(0*provable, 3*e.heard.interval)"},
+		rule: "a refused takeover is tried again soon", file: "arbiter.go",
+		change: []string{"return min(max(provable, retryRefused/10), retryRefused)", "return max(0*provable, 3*time.Second)"},
 		test:   "TestRuleFastRetry", says: `nobody held for [5-9]\.`,
 	},
 	{
 		rule: "a new claimant has its own time", file: "arbiter.go",
-		change: []string{"e.seize.from = time.Time{} // a new", "// a new"},
+		change: []string{"a.seize.from = time.Time{}\n\t}\n\ta.lease", "}\n\ta.lease"},
 		test:   "TestNewClaimantHasItsOwnTime", says: `want holder "other/1" epoch 2`,
 	},
 	{
-		rule: "who lost a seized Lease takes nothing", file: "takeover.go",
-		change: []string{"if o == Answered && !e.confirms() {", "if false {"},
+		rule: "who lost a seized Lease takes nothing", file: "seizing.go",
+		change: []string{"if o == Answered && !e.arbiter.confirms() {", "if false {"},
 		test:   "TestSeizureLost", says: "state (Seizing|Active), want Backup",
 	},
 	{
-		rule: "a holder in distress releases the Lease", file: "arbiter.go",
+		rule: "a holder in distress releases the Lease", file: "consult.go",
 		change: []string{"return !e.health.distress || since.IsZero()", "return true || since.IsZero()"},
 		test:   "TestRule/release_in_distress", says: "invariant L2 is broken",
 	},

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import "time"
+
+// The durations of the specification (README.md, Constants), with its letters. Those that are not here follow from the
+// configuration: the interval A, the renewal interval R, and StaleAfter St.
+const (
+	// LongestProbe (P) is the longest time in which a probe finds that nobody answers for an address.
+	LongestProbe = 300 * time.Millisecond
+	// KernelSlack is how much longer than its lifetime (L) the kernel may keep an address that nobody refreshes.
+	KernelSlack = 1100 * time.Millisecond
+	// RankStep is the longest delay between two nodes of equal priority that take over.
+	RankStep = 20 * time.Millisecond
+	// ColdStartJitter is the longest random delay of a first takeover.
+	ColdStartJitter = 200 * time.Millisecond
+	// AnnounceEvery (GR) is the time between two announcements of a holder, after the train.
+	AnnounceEvery = 5 * time.Second
+	// DistressAfter is for how long a node must be without a healthy backend before it is in distress.
+	DistressAfter = 500 * time.Millisecond
+	// DistressPatience is for how long a Backup accepts a holder in distress at least: what ails the holder is found by the
+	// Backup up to 2.9 s later, or ends.
+	DistressPatience = 3 * time.Second
+	// AnswerTimeout (T) is the time after which a question to the API has no answer.
+	AnswerTimeout = 700 * time.Millisecond
+	// Unreachable is the number of questions in a row without an answer after which the API counts as unreachable.
+	Unreachable = 2
+	// SeizeAfter (G) is for how long a holder must be silent, and its address free, beside a fresh Lease until that is seized.
+	SeizeAfter = 8 * time.Second
+	// SeizeMargin is added to R + T for the wait (D) of a seizure, until the old holder must have read its loss.
+	SeizeMargin = 300 * time.Millisecond
+)
+
+// Times of a probe, of distress and of a takeover.
+const (
+	reprobeZombie   = 100 * time.Millisecond
+	reprobeForeign  = time.Second
+	retryLive       = 500 * time.Millisecond // next probe after the virtual address was found to be served
+	verdictAge      = time.Second            // an older verdict says nothing of now
+	distressEnds    = 2 * time.Second        // with a healthy backend again
+	shortestLearned = 10 * time.Millisecond
+	longestLearned  = 10 * time.Second
+	defendEvery     = 250 * time.Millisecond // answers to a losing advertisement or to a peer's claim by ARP, at most
+	defendForeign   = 10 * time.Second       // answers to a foreign host's claim, after the first
+	conflictWindow  = 10 * time.Second       // claims of peers are counted for so long
+	defiance        = 10 * time.Second       // a peer that ignores a newer claim for so long knows nothing of claims
+	lowestPriority  = 1
+	highestDistress = 10
+)
+
+// Times of a planned stop and of a handover.
+const (
+	secondRelease     = 20 * time.Millisecond  // after the first
+	linger            = 50 * time.Millisecond  // of a leaving holder after its successor was heard, until the neighbours know
+	lingerByLease     = 500 * time.Millisecond // the same, after the successor was seen in the Lease
+	leaveSlack        = 500 * time.Millisecond // added to the longest Active_Down_Interval
+	invitationTime    = 10 * time.Second       // a named successor must take over within
+	handoverHold      = 5 * time.Minute        // a node that handed over does not preempt before
+	releasesOfLeaving = 2
+)
+
+// Times of the arbitration by the Lease.
+const (
+	readAge             = time.Second             // an older read is no ground for a claim
+	verifyEvery         = 500 * time.Millisecond  // reads that the wire gives rise to, at most
+	readsOfCluster      = 1100 * time.Millisecond // between two reads of all Backups together, on average
+	retryRefused        = 500 * time.Millisecond  // next try, at the latest, after another's Lease was fresh
+	renewals            = 3                       // one of so many was written by a holder whose claim counts as confirmed
+	closeReads          = 3 * time.Second         // two reads closer than this that differ show a renewal of now
+	distressAfterOutage = 4 * time.Second         // after an outage of the API a holder in distress keeps the Lease for so long
+	abdicationFor       = 3                       // intervals for which a release on the wire stands for one of the Lease
+	seizeProbes         = 3 * time.Second         // longest wait for an address that is served still
+	seizeAgain          = 60 * time.Second        // a node that has seized does not seize before
+	seizeBack           = 120 * time.Second       // nor does one that lost its Lease
+	seizeRetries        = 3                       // the holder's renewals come between
+	refusedLead         = 50 * time.Millisecond   // a takeover that is tried again and again has its verdict in time
+)
+
+// The trains of announcements: after a takeover, after a losing advertisement, and after another's claim by ARP. The
+// loser of an advertisement may have announced a moment after it.
+var (
+	train        = []time.Duration{0, 100 * time.Millisecond, 300 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+	assertTrain  = []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, time.Second}
+	defenceTrain = []time.Duration{0, 300 * time.Millisecond, 600 * time.Millisecond, time.Second}
+)
+
+// Lifetime returns how long the kernel keeps an address without a refresh (L): 1 s with advertisements faster than one a
+// second, otherwise 2 s. The kernel counts in whole seconds and may keep the address up to [KernelSlack] longer, which must
+// end before another node could take over: after 3 intervals at the least.
+func Lifetime(advertisementInterval time.Duration) time.Duration {
+	if advertisementInterval < time.Second {
+		return time.Second
+	}
+	return 2 * time.Second
+}
+
+// RefreshInterval returns the time between two refreshes of an address by its holder: two may be missed before the address
+// expires.
+func RefreshInterval(advertisementInterval, lifetime time.Duration) time.Duration {
+	return min(advertisementInterval/2, lifetime/4)
+}

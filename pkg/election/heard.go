@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"net/netip"
+	"time"
+)
+
+// heard is what the advertisements of other nodes show: who holds the addresses, with which priority, and how long all has
+// been silent. Rows 3 to 10 and 24 to 26 decide by it.
+type heard struct {
+	interval time.Duration        // learned: Active_Adver_Interval (RFC 9568, section 6.1)
+	holder   netip.Addr           // source of the last advertisement
+	priority uint8                // of the last advertisement
+	at       time.Time            // of the last advertisement that was no release
+	first    time.Time            // the same, of the first family
+	accepted time.Time            // of the last advertisement that this node accepted
+	sign     time.Time            // of the last sign of life of a holder; at first, when this node began to listen
+	sick     time.Time            // since when the holder advertises distress; zero: it does not
+	ever     bool                 // an advertisement was heard since the process began
+	split    bool                 // the virtual address is served, but its node is not heard
+	claims   map[netip.Addr]uint8 // the priorities of those that advertise a claim
+	rival    rival
+}
+
+// rival is a peer whose claim meets the claim of this node.
+type rival struct {
+	from  netip.Addr
+	since time.Time
+	last  time.Time
+}
+
+// note remembers an advertisement. First says that it is of the first family, and claims that priorities of claims count.
+func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, claims bool) {
+	h.sign, h.ever = now, true
+	if priority == 0 {
+		return
+	}
+	if claims && inClaim(priority) {
+		h.claims[from] = priority
+	} else {
+		delete(h.claims, from)
+	}
+	switch {
+	case !inDistress(priority):
+		h.sick = time.Time{}
+	case h.sick.IsZero() && now.Sub(h.at) > 2*h.interval: // it took the addresses in distress: there is no more patience with it
+		h.sick = now.Add(-DistressPatience)
+	case h.sick.IsZero():
+		h.sick = now
+	}
+	h.holder, h.priority, h.at = from, priority, now
+	if first {
+		h.first = now
+	}
+}
+
+// hears reports whether a peer was the last to advertise, a moment ago.
+func (h *heard) hears(now time.Time, peer netip.Addr) bool {
+	return h.holder == peer && now.Sub(h.at) < 3*h.interval
+}
+
+// hearsClaim reports whether a holder with a claim is heard.
+func (h *heard) hearsClaim(now time.Time) bool {
+	return inClaim(h.priority) && !h.at.IsZero() && now.Sub(h.at) < 2*h.interval
+}
+
+// preemptable reports whether a holder is heard that this node does not accept.
+func (h *heard) preemptable(now time.Time) bool {
+	return h.at.After(h.accepted) && now.Sub(h.at) < 3*h.interval
+}
+
+// defied notes that the claim of a peer meets that of this node, and reports whether the two have met for so long that the
+// peer knows nothing of claims (F17).
+func (h *heard) defied(now time.Time, from netip.Addr, interval time.Duration) bool {
+	r := &h.rival
+	if r.from != from || now.Sub(r.last) > 3*interval {
+		*r = rival{from: from, since: now}
+	}
+	r.last = now
+	return now.Sub(r.since) >= defiance
+}
+
+// suspicions are the times, in tenths of an interval of silence, at which the Lease is read to see whether the holder lives:
+// far enough apart for a renewal.
+var suspicions = []time.Duration{12, 23}
+
+// suspectAt returns when the next of these reads is due, after one at the time read. Zero: never.
+func (h *heard) suspectAt(read time.Time) time.Time {
+	if h.split || h.accepted.IsZero() {
+		return time.Time{}
+	}
+	for _, tenths := range suspicions {
+		if at := h.accepted.Add(tenths * h.interval / 10); read.Before(at) {
+			return at
+		}
+	}
+	return time.Time{}
+}

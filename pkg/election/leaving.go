@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// leave is a planned stop under way. Rows 36 and 37 use it.
+type leave struct {
+	until     time.Time // the addresses go then
+	releaseAt time.Time // of the next release of priority 0
+	releases  int       // sent
+	succeeded bool      // a successor was heard
+	stays     bool      // after a handover: this node is a Backup then
+	epoch     int       // of the Lease before
+}
+
+// leavingTick is the timers of row 36, and of row 37 where this node stays.
+func (e *Election) leavingTick() {
+	switch l := &e.leave; {
+	case e.due(l.until) && l.succeeded:
+		e.left("successor took over")
+		return
+	case e.due(l.until) && l.stays:
+		e.becomeActive("no successor was heard")
+		return
+	case e.due(l.until):
+		e.left("no successor was heard")
+		return
+	case e.due(l.releaseAt):
+		e.do(Advertise{Priority: vrrp.PriorityRelease})
+		l.releases++
+		l.releaseAt = time.Time{}
+		if l.releases < releasesOfLeaving { // one may be lost
+			l.releaseAt = e.now.Add(secondRelease)
+		}
+	}
+	if e.due(e.presence.refreshAt) {
+		e.do(Refresh{})
+		e.presence.refreshAt = e.now.Add(e.refreshEvery())
+	}
+}
+
+// leavingFence ends the stop of a process that did not run for so long that the kernel has dropped the addresses.
+func (e *Election) leavingFence() {
+	if unkept := e.now.Sub(e.presence.refreshAt); unkept > e.cfg.Lifetime {
+		e.left(fmt.Sprintf("did not run for %s", unkept.Round(time.Millisecond)))
+	}
+}
+
+// leavingReceived, leavingClaimed and leavingLeased see the successor: it advertises, announces, or shows by the Lease alone.
+func (e *Election) leavingReceived(ev Received) {
+	if ev.Advertisement.Priority != vrrp.PriorityRelease {
+		e.succeeded(linger)
+	}
+}
+
+func (e *Election) leavingClaimed(ev AddressClaimed) {
+	if ev.Peer.IsValid() {
+		e.succeeded(linger)
+	}
+}
+
+func (e *Election) leavingLeased(asked question, o LeaseOutcome) {
+	a := &e.arbiter
+	if o == Answered && asked == reading && a.lease.Holder != "" && !a.sameNode() && a.lease.Epoch > e.leave.epoch {
+		e.succeeded(lingerByLease)
+	}
+}
+
+// succeeded begins the end: the first sign of a successor counts. It may still have to add the addresses.
+func (e *Election) succeeded(after time.Duration) {
+	if !e.leave.succeeded {
+		e.leave.succeeded = true
+		e.leave.until = e.now.Add(after)
+	}
+}
+
+// left ends a planned stop (row 36), or the handover of a node that stays (row 37).
+func (e *Election) left(reason string) {
+	if !e.leave.stays {
+		e.finish(reason)
+		return
+	}
+	e.do(Release{})
+	e.becomeBackup("handed over: " + reason)
+	e.preemptAt = e.now.Add(max(e.cfg.PreemptDelay, handoverHold))
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// presence is what a holder does to be one - it advertises, refreshes the addresses in its kernel and announces them - and
+// which other hosts claim the same addresses. Rows 21, 22 and 25 to 28 use it.
+type presence struct {
+	advertised  time.Time // when the last advertisement was sent
+	advertiseAt time.Time // Adver_Timer (RFC 9568, section 6.4.3)
+	refreshAt   time.Time
+	train       announcements
+	conflict    conflict
+}
+
+// announcements is a train of announcements under way.
+type announcements struct {
+	from  time.Time
+	times []time.Duration // after from, those that are left
+	next  time.Time
+}
+
+// conflict is another host that claims the addresses while this node holds them, or that holds them in state Conflict.
+type conflict struct {
+	with     string
+	owner    string     // its hardware address
+	peer     netip.Addr // its address, where it is a peer
+	at       time.Time  // of the last claim
+	defended time.Time
+	from     time.Time // of the first claim of a peer that counts
+	claims   int       // of peers since then
+}
+
+// advertises starts the Adver_Timer, and keeps the refreshes in step: how long a kernel may keep the addresses of a dead
+// holder counts from its last advertisement.
+func (p *presence) advertises(now time.Time, interval time.Duration) {
+	p.advertised, p.advertiseAt = now, now.Add(interval)
+	p.refreshAt = now
+}
+
+// begin starts a train of announcements.
+func (p *presence) begin(now time.Time, times []time.Duration) {
+	p.train = announcements{from: now, times: times, next: now}
+}
+
+// announces reports whether an announcement is due, and sets the time of the next one. The neighbours believe whoever
+// announced last: the train and its repetition make that the holder.
+func (p *presence) announces(now time.Time) bool {
+	t := &p.train
+	if !due(now, t.next) {
+		return false
+	}
+	for len(t.times) > 0 && !now.Before(t.from.Add(t.times[0])) {
+		t.times = t.times[1:]
+	}
+	if t.next = now.Add(AnnounceEvery); len(t.times) > 0 {
+		t.next = t.from.Add(t.times[0])
+	}
+	return true
+}
+
+// defends reports whether the addresses are to be defended again, at most once in every.
+func (p *presence) defends(now time.Time, every time.Duration) bool {
+	c := &p.conflict
+	if !c.defended.IsZero() && now.Sub(c.defended) < every {
+		return false
+	}
+	c.defended = now
+	return true
+}
+
+// contested remembers who claims the addresses and returns the alarm.
+func (p *presence) contested(now time.Time, ev AddressClaimed) Alarm {
+	who := "a foreign host, " + ev.Owner + ","
+	if ev.Peer.IsValid() {
+		who = ev.Peer.String()
+	}
+	c := &p.conflict
+	c.with, c.owner, c.peer, c.at = fmt.Sprintf("%s claims %s", who, ev.Address), ev.Owner, ev.Peer, now
+	return Alarm{Kind: AddressConflict, Detail: c.with, Owner: ev.Owner}
+}
+
+// claimedByPeer counts the claims of peers, and returns how many there were in conflictWindow.
+func (p *presence) claimedByPeer(now time.Time) int {
+	c := &p.conflict
+	if now.Sub(c.from) > conflictWindow {
+		c.from, c.claims = now, 0
+	}
+	c.claims++
+	return c.claims
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package election
+
+import (
+	"net/netip"
+	"time"
+)
+
+// State is a state of the virtual router. Initialize, Backup and Active are those of RFC 9568, section 6.4.
+type State uint8
+
+// The states.
+const (
+	Initialize State = iota // not started, or the link cannot carry the addresses
+	Backup                  // another node holds the addresses, or soon will
+	Claiming                // silence: asking the virtual address before taking it
+	Active                  // this node holds the addresses
+	Conflict                // a foreign host holds them: never taken while it answers
+	Leaving                 // planned stop: still serving, until a successor is heard
+	Seizing                 // has taken the Lease of a holder that serves nobody, and waits until that must have seen it
+)
+
+var states = [...]string{"Initialize", "Backup", "Claiming", "Active", "Conflict", "Leaving", "Seizing"}
+
+// String returns the name of the state.
+func (s State) String() string { return states[s] }
+
+// States returns all states.
+func States() []State {
+	return []State{Initialize, Backup, Claiming, Active, Conflict, Leaving, Seizing}
+}
+
+// Status is a copy of what an election knows.
+type Status struct {
+	State                 State
+	Since                 time.Time
+	Reason                string // of the last transition
+	Priority              uint8  // effective
+	Distress              bool
+	AdvertisementInterval time.Duration // that counts now: the own one, or the Active router's
+	Holder                netip.Addr    // who advertised last, invalid: nobody was heard
+	HeardAt               time.Time
+	HeardPriority         uint8
+	SplitSuspected        bool       // the virtual address is served, but its node is not heard
+	Conflict              string     // who else has or claims the virtual addresses
+	ConflictOwner         string     // hardware address of that host; empty: not known
+	ConflictPeer          netip.Addr // its address, where it is a peer; else invalid
+	Arbitrated            bool       // the Lease decides now: it can be read or renewed
+	Epoch                 int        // of the Lease that this node holds, 0: none
+	Lease                 Lease      // as it was last read or written
+	LeaseAnswered         time.Time
+	LeaseFailure          string // why the last questions had no answer
+}
+
+// Status returns a copy of what the election knows.
+func (e *Election) Status() Status {
+	other, a := e.presence.conflict, &e.arbiter
+	if e.state != Conflict && e.now.Sub(other.at) > 2*conflictWindow {
+		other = conflict{}
+	}
+	failure := ""
+	if a.failures > 0 {
+		failure = a.failure
+	}
+	return Status{
+		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
+		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
+		SplitSuspected: e.heard.split, Conflict: other.with, ConflictOwner: other.owner, ConflictPeer: other.peer,
+		Arbitrated: e.arbitrated(), Epoch: a.claim.epoch, Lease: a.lease, LeaseAnswered: a.answered, LeaseFailure: failure,
+	}
+}
