@@ -42,9 +42,9 @@ func canonical(b []byte, a Advertisement) []byte {
 	return b
 }
 
-// FuzzParse asserts that nothing from the network panics, that every refusal has a reason, and that what was parsed is sent
+// FuzzUnmarshal asserts that nothing from the network panics, that every refusal has a reason, and that what was parsed is sent
 // as it was.
-func FuzzParse(f *testing.F) {
+func FuzzUnmarshal(f *testing.F) {
 	addVectors(f)
 	f.Fuzz(func(t *testing.T, b []byte, is6, multicast, fix bool) {
 		src, dst := ends(is6, multicast)
@@ -54,7 +54,7 @@ func FuzzParse(f *testing.F) {
 			sum := checksum(b, src, dst, form)
 			b[checksumOffset], b[checksumOffset+1] = byte(sum>>8), byte(sum)
 		}
-		a, form, err := Parse(b, src, dst)
+		a, form, err := unmarshal(b, src, dst)
 		if err != nil {
 			if Reason(err) == "other" {
 				t.Fatalf("refused without a reason: %v", err)
@@ -68,11 +68,13 @@ func FuzzParse(f *testing.F) {
 		if want, got := canonical(b, a), canonical(again, a); !bytes.Equal(want, got) {
 			t.Fatalf("sent as %x\nwant      %x", got, want)
 		}
-		if _, _, err := Parse(again, src, dst); err != nil {
+		if _, _, err := unmarshal(again, src, dst); err != nil {
 			t.Fatalf("not accepted again: %v", err)
 		}
 	})
 }
+
+var policies = []ChecksumPolicy{ChecksumAuto, ChecksumKeepalived, ChecksumRFC9568}
 
 // FuzzRules asserts that an accepted packet is what the rules ask for, whatever the packet.
 func FuzzRules(f *testing.F) {
@@ -81,14 +83,14 @@ func FuzzRules(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, is6, multicast bool, ttl int, version, policy uint8, password string, wantMulticast bool) {
 		src, dst := ends(is6, multicast)
-		a, form, err := Parse(b, src, dst)
+		a, form, err := unmarshal(b, src, dst)
 		if err != nil {
 			return
 		}
 		r := Rules{
 			Version: Version(version), VRID: 51, Addresses: []netip.Addr{vip}, Interval: time.Second, MinimumTTL: 255,
 			Authentication: Authentication{Type: AuthenticationPassword, Password: password},
-			Own:            []netip.Addr{own}, Multicast: wantMulticast, Checksum: ChecksumPolicy(policy),
+			Own:            []netip.Addr{own}, Multicast: wantMulticast, Checksum: policies[int(policy)%len(policies)],
 		}
 		err = r.Check(Packet{Advertisement: a, Source: src, Destination: dst, TTL: ttl, Form: form})
 		if err != nil {

@@ -64,7 +64,7 @@ func (h heard) receive(t *testing.T) error {
 	if h.damage != nil {
 		b = h.damage(b)
 	}
-	a, form, err := Parse(b, h.source, h.destination)
+	a, form, err := unmarshal(b, h.source, h.destination)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func TestRefused(t *testing.T) {
 		{"another address", func(h *heard) { h.advertisement.Addresses = []netip.Addr{peer} }, ErrAddresses},
 		{"an address more", func(h *heard) { h.advertisement.Addresses = []netip.Addr{vip, peer} }, ErrAddresses},
 		{"our own packet", func(h *heard) { h.source = own }, ErrOwnSource},
-		{"unicast from a stranger", func(h *heard) { h.unicast(); h.source = netip.MustParseAddr("10.99.0.9") }, ErrSource},
+		{"unicast from an unknown host", func(h *heard) { h.unicast(); h.source = netip.MustParseAddr("10.99.0.9") }, ErrSource},
 		{"multicast to a unicast router", func(h *heard) { h.unicast(); h.destination = GroupIPv4 }, ErrDestination},
 		{"unicast to a multicast router", func(h *heard) { h.destination = own }, ErrDestination},
 	}
@@ -179,7 +179,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestVersion2OverIPv6IsRefused(t *testing.T) {
-	if _, _, err := Parse(readVectors(t)[0].payload(t), GroupIPv6, GroupIPv6); !errors.Is(err, ErrVersion) {
+	if _, _, err := unmarshal(readVectors(t)[0].payload(t), GroupIPv6, GroupIPv6); !errors.Is(err, ErrVersion) {
 		t.Errorf("%v, want: %v", err, ErrVersion)
 	}
 }

@@ -124,16 +124,9 @@ func (a Advertisement) form(wanted ChecksumForm) ChecksumForm {
 	return wanted
 }
 
-// Parse reads the message of an IP packet from src to dst. It checks what the message says of itself, in the order of
-// RFC 9568, section 7.1, and tells which form its checksum has; what a router expects is checked by Rules. The errors are
-// those of this package, each with a Reason.
-func Parse(b []byte, src, dst netip.Addr) (Advertisement, ChecksumForm, error) {
-	var a Advertisement
-	form, err := a.Unmarshal(b, src, dst)
-	return a, form, err
-}
-
-// Unmarshal is Parse into the memory of an earlier advertisement. After an error a holds part of the message.
+// Unmarshal reads the message of an IP packet from src to dst into the memory of an earlier advertisement. It checks what the
+// message says of itself, in the order of RFC 9568, section 7.1, and returns the form of its checksum; what a router expects is
+// checked by Rules. The errors are those of this package, each with a Reason. After an error a holds part of the message.
 func (a *Advertisement) Unmarshal(b []byte, src, dst netip.Addr) (ChecksumForm, error) {
 	*a = Advertisement{Addresses: a.Addresses[:0]}
 	if len(b) < headerLength {
