@@ -121,7 +121,7 @@ func TestSamePortAsTheAPIServer(t *testing.T) {
 		Target:   p.endpoint(),
 		Interval: 50 * time.Millisecond, // see above for what a handshake costs here
 		Timeout:  time.Second,
-		TLS:      &tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"},
+		Try:      watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/"),
 		Control:  p.Control,
 	})
 	defer client.Stop()

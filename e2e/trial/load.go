@@ -38,7 +38,7 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 	client := p.StartClient(watch.ClientConfig{
 		Interval: time.Second / time.Duration(rate),
 		Timeout:  1500 * time.Millisecond, // a patient client, so that a retry by the balancer counts as success
-		Hello:    hello,
+		Try:      watch.Hello(hello),
 	})
 	defer client.Stop()
 	if err := p.Control.Until(settleTime, "the clients are served", func() bool { return client.Served(time.Second) }); err != nil {

@@ -198,7 +198,7 @@ func (p *Plane) startControl() error {
 func (p *Plane) clientConfig() watch.ClientConfig {
 	client := p.Config.Client
 	if p.Cluster != nil {
-		client.TLS, client.Path = &tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz"
+		client.Try = watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz")
 	}
 	return client
 }

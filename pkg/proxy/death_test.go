@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
@@ -23,85 +23,14 @@ func newHostGreeter(t testing.TB, h *lab.Host, name string) *greeter {
 	t.Helper()
 	ln, err := h.Listen(netip.AddrPortFrom(h.Address.Addr(), 6443).String())
 	must(t, err)
-	g := &greeter{name: name, address: ln.Addr().(*net.TCPAddr).AddrPort(), listener: ln.(*net.TCPListener)}
-	g.wait.Go(g.serve)
-	t.Cleanup(g.close)
-	return g
+	return greet(t, ln, name)
 }
 
-// An attempt is a connection that a client made.
-type attempt struct {
-	start, end time.Time
-	err        error
-}
-
-// A tally is what a client found.
-type tally struct {
-	mu       sync.Mutex
-	attempts []attempt
-}
-
-func (c *tally) add(a attempt) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.attempts = append(c.attempts, a)
-}
-
-// failed returns how many attempts failed that began in the time given.
-func (c *tally) failed(from, to time.Time) (count int) {
-	for _, a := range c.attempts {
-		if a.err != nil && !a.start.Before(from) && a.start.Before(to) {
-			count++
-		}
-	}
-	return count
-}
-
-// slowest returns the longest time that an attempt took.
-func (c *tally) slowest() (longest time.Duration) {
-	for _, a := range c.attempts {
-		longest = max(longest, a.end.Sub(a.start))
-	}
-	return longest
-}
-
-// load makes connections from a host until ctx is done: workers make one each every interval. It returns when all have
-// ended.
-func load(ctx context.Context, t testing.TB, h *lab.Host, to netip.AddrPort, workers int, interval time.Duration) *tally {
-	c := &tally{}
-	var wait sync.WaitGroup
-	for range workers {
-		wait.Go(func() {
-			err := h.Do(func() error {
-				ticker := time.NewTicker(interval)
-				defer ticker.Stop()
-				for ctx.Err() == nil {
-					start := time.Now()
-					err := connectWithin(to, 2*time.Second)
-					c.add(attempt{start, time.Now(), err})
-					<-ticker.C
-				}
-				return nil
-			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wait.Wait()
-	return c
-}
-
-// connectWithin makes a connection that gets a greeting.
-func connectWithin(address netip.AddrPort, limit time.Duration) error {
-	conn, err := net.DialTimeout("tcp", address.String(), limit)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(limit))
-	_, err = io.ReadFull(conn, make([]byte, 1))
-	return err
+// greeted waits for a greeting on a new connection.
+func greeted(conn net.Conn) (string, error) {
+	name := make([]byte, 1)
+	_, err := io.ReadFull(conn, name)
+	return string(name), err
 }
 
 // TestDeathOfABackend takes one of three backends away at 500 connections a second. At most 0.5 % of the connections may
@@ -119,11 +48,9 @@ func TestDeathOfABackend(t *testing.T) {
 			address, victim := startBalancing(t, hosts)
 			held := hold(t, client, address, 6)
 
-			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Second)
-			defer cancel()
-			var c *tally
-			var wait sync.WaitGroup
-			wait.Go(func() { c = load(ctx, t, client, address, 25, 50*time.Millisecond) })
+			began := time.Now()
+			c := watch.StartClient(client, watch.ClientConfig{Target: address, Interval: 2 * time.Millisecond, Timeout: 2 * time.Second, Try: greeted})
+			defer c.Stop()
 			<-time.After(time.Second) // of quiet
 			must(t, kill(victim, hosts[3]))
 			killed := time.Now()
@@ -131,11 +58,13 @@ func TestDeathOfABackend(t *testing.T) {
 				io.Copy(io.Discard, conn)
 			}
 			closed := time.Since(killed)
-			wait.Wait()
+			<-time.After(time.Until(began.Add(4 * time.Second)))
+			c.Stop()
 
 			// A connection that had begun may have come to the backend already, and dies with it.
-			failed, inFlight, total := c.failed(killed, time.Now()), c.failed(time.Time{}, killed), len(c.attempts)
-			t.Logf("%d of %d connections failed, %d in flight, the slowest took %v; sessions were closed after %v", failed, total, inFlight, c.slowest(), closed)
+			all, after := c.Availability(began), c.Availability(killed)
+			failed, inFlight, total := after.Failed(), all.Failed()-after.Failed(), all.Requests
+			t.Logf("%d of %d connections failed, %d in flight; sessions were closed after %v", failed, total, inFlight, closed)
 			if failed*200 > total {
 				t.Error("more than 0.5 % failed")
 			}

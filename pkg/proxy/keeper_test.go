@@ -106,7 +106,7 @@ func TestFrozenKeeperFindsItsBalancer(t *testing.T) {
 	before := keeper.Output()
 	must(t, syscall.Kill(keeper.PID(), syscall.SIGSTOP))
 	<-time.After(silentAfter + time.Second)
-	must(t, host.Do(func() error { return connectWithin(address, patience) }))
+	hold(t, host, address, 1)
 	must(t, syscall.Kill(keeper.PID(), syscall.SIGCONT))
 	<-time.After(time.Second) // in which it would act
 	if after := keeper.Output(); after != before {

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
@@ -68,20 +68,11 @@ func startBackend(t testing.TB, serve func(*net.TCPConn)) balance.Backend {
 	t.Helper()
 	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback))
 	must(t, err)
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		for {
-			conn, err := ln.AcceptTCP()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { conn.Close() })
-			conn.SetDeadline(time.Now().Add(patience))
-			wait.Go(func() { serve(conn) })
-		}
+	labtest.Serve(t, ln, func(conn net.Conn) {
+		conn.SetDeadline(time.Now().Add(patience))
+		serve(conn.(*net.TCPConn))
+		<-t.Context().Done() // until then the connection stays as serve has left it
 	})
-	t.Cleanup(wait.Wait)
-	t.Cleanup(func() { ln.Close() })
 	return balance.Backend{Address: ln.Addr().(*net.TCPAddr).AddrPort()}
 }
 

@@ -93,13 +93,9 @@ func refused(address netip.AddrPort) bool {
 
 // A greeter is a backend that says its name to every connection, and then echoes.
 type greeter struct {
-	name     string
-	address  netip.AddrPort
-	listener *net.TCPListener
-	wait     sync.WaitGroup
-
-	mu    sync.Mutex
-	conns []net.Conn
+	name    string
+	address netip.AddrPort
+	close   func() // ends the backend with all its connections
 }
 
 // newGreeter starts a backend.
@@ -107,38 +103,14 @@ func newGreeter(t testing.TB, name string) *greeter {
 	t.Helper()
 	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback))
 	must(t, err)
-	g := &greeter{name: name, address: ln.Addr().(*net.TCPAddr).AddrPort(), listener: ln}
-	g.wait.Go(g.serve)
-	t.Cleanup(g.close)
-	return g
+	return greet(t, ln, name)
 }
 
-func (g *greeter) serve() {
-	for {
-		conn, err := g.listener.Accept()
-		if err != nil {
-			return
-		}
-		g.mu.Lock()
-		g.conns = append(g.conns, conn)
-		g.mu.Unlock()
-		g.wait.Go(func() {
-			defer conn.Close()
-			io.WriteString(conn, g.name)
-			io.Copy(conn, conn)
-		})
-	}
-}
-
-// close ends the backend with all its connections.
-func (g *greeter) close() {
-	g.listener.Close()
-	g.mu.Lock()
-	for _, conn := range g.conns {
-		conn.Close()
-	}
-	g.mu.Unlock()
-	g.wait.Wait()
+func greet(t testing.TB, ln net.Listener, name string) *greeter {
+	return &greeter{name, ln.Addr().(*net.TCPAddr).AddrPort(), labtest.Serve(t, ln, func(conn net.Conn) {
+		io.WriteString(conn, name)
+		io.Copy(conn, conn)
+	})}
 }
 
 // greeting returns the name of the backend that a connection has come to.

@@ -27,15 +27,17 @@ func Until(t testing.TB, timeout time.Duration, what string, condition func() bo
 	Must(t, lab.Until(timeout, what, condition))
 }
 
-// Serve serves each connection to a listener with the function given, and closes it then. At the end of the test it closes
-// the listener and the connections that are open, and waits for the functions to return.
-func Serve(t testing.TB, ln net.Listener, serve func(net.Conn)) {
+// Serve serves each connection to a listener with the function given, and closes it then. What it returns, which the test
+// calls at its end too, closes the listener and the connections that are open, and waits for the functions to return.
+func Serve(t testing.TB, ln net.Listener, serve func(net.Conn)) (stop func()) {
 	s := &server{open: make(map[net.Conn]bool)}
 	s.running.Go(func() { s.accept(ln, serve) })
-	t.Cleanup(func() {
+	stop = func() {
 		ln.Close()
 		s.end()
-	})
+	}
+	t.Cleanup(stop)
+	return stop
 }
 
 // Accept serves each connection to a listener with the function given, and closes it then, until the listener is closed.

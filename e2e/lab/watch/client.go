@@ -5,21 +5,15 @@
 package watch
 
 import (
-	"bufio"
 	"cmp"
-	"crypto/tls"
-	"fmt"
-	"io"
 	"math"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
-	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
@@ -28,15 +22,7 @@ type ClientConfig struct {
 	Target   netip.AddrPort
 	Interval time.Duration // 5 ms if not set
 	Timeout  time.Duration // of one attempt; 60 ms if not set
-	// TLS makes each attempt a whole HTTPS request, which shows who answered.
-	// Without it an attempt asks in plain HTTP. That an API server refuses it
-	// proves as well that it is reached, at a tenth of the cost.
-	TLS *tls.Config
-	// Hello, a ClientHello, makes each attempt the beginning of a TLS
-	// handshake, up to its answer: all that an API server can lose of a new
-	// connection, for a part of the cost.
-	Hello []byte
-	Path  string // what an attempt asks for; / if not set
+	Try      Try           // what an attempt does; PlainHTTP if not set
 	// Control knows when the machine stalled, which is no part of an outage.
 	Control *Control
 }
@@ -58,7 +44,9 @@ type Client struct {
 func StartClient(h *lab.Host, cfg ClientConfig) *Client {
 	cfg.Interval = cmp.Or(cfg.Interval, 5*time.Millisecond)
 	cfg.Timeout = cmp.Or(cfg.Timeout, 60*time.Millisecond)
-	cfg.Path = cmp.Or(cfg.Path, "/")
+	if cfg.Try == nil {
+		cfg.Try = PlainHTTP
+	}
 	c := &Client{cfg: cfg, host: h, ticks: make(chan struct{}), stop: make(chan struct{})}
 	c.ended.Go(c.tick)
 	return c
@@ -100,8 +88,8 @@ func (c *Client) work() error {
 	return nil
 }
 
-// try makes one request, and returns the name of the node that answered, if the
-// answer has it.
+// try makes one attempt, and returns the name of the host that answered, if it is
+// known.
 func (c *Client) try(deadline time.Time) (node string, err error) {
 	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1}
 	conn, err := dialer.Dial("tcp", c.cfg.Target.String())
@@ -111,55 +99,7 @@ func (c *Client) try(deadline time.Time) (node string, err error) {
 	defer conn.Close()
 	conn.(*net.TCPConn).SetLinger(0) // leave no port in TIME_WAIT
 	conn.SetDeadline(deadline)
-	if c.cfg.Hello != nil {
-		return "", greet(conn, c.cfg.Hello)
-	}
-	if c.cfg.TLS == nil {
-		return ask(conn, c.cfg.Path)
-	}
-	secure := tls.Client(conn, c.cfg.TLS)
-	if _, err := ask(secure, c.cfg.Path); err != nil {
-		return "", err
-	}
-	return guest.HostOf(secure.ConnectionState().PeerCertificates[0]), nil
-}
-
-// serverHello is the type of the message that begins the answer, RFC 8446,
-// section 4, in the record that holds it.
-const (
-	serverHello   = 2
-	serverHelloAt = 5
-)
-
-func greet(conn net.Conn, hello []byte) error {
-	if _, err := conn.Write(hello); err != nil {
-		return err
-	}
-	var answer [serverHelloAt + 1]byte
-	if _, err := io.ReadFull(conn, answer[:]); err != nil {
-		return err
-	}
-	if answer[serverHelloAt] != serverHello {
-		return fmt.Errorf("answered with % x instead of a ServerHello", answer)
-	}
-	return nil
-}
-
-// Ask makes a request on a connection, which stays open, and returns the name
-// of the node that answered, if the answer has it.
-func Ask(conn net.Conn) (node string, err error) { return ask(conn, "/") }
-
-func ask(conn net.Conn, path string) (node string, err error) {
-	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: kubernetes\r\n\r\n", path); err != nil {
-		return "", err
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, response.Body)
-	return response.Header.Get(guest.NodeHeader), err
+	return c.cfg.Try(conn)
 }
 
 // Outage returns the longest time since a moment from a failed attempt to the

@@ -19,7 +19,7 @@ const rateTimeout = 2 * time.Second
 // Rate returns how many connections per second a host can make, each with a
 // request and its answer, so many of them in parallel for some time.
 func Rate(h *lab.Host, target netip.AddrPort, parallel int, length time.Duration) float64 {
-	c := &Client{cfg: ClientConfig{Target: target, Path: "/"}}
+	c := &Client{cfg: ClientConfig{Target: target, Try: PlainHTTP}}
 	start := time.Now()
 	var served atomic.Int64
 	var ended sync.WaitGroup

@@ -82,7 +82,7 @@ func TestClientTellsWhoAnswered(t *testing.T) {
 		Target:   netip.AddrPortFrom(a.Address6.Addr(), 6443),
 		Interval: 20 * time.Millisecond,
 		Timeout:  time.Second,
-		TLS:      &tls.Config{RootCAs: ca.Pool(), ServerName: "kubernetes"},
+		Try:      HTTPS(&tls.Config{RootCAs: ca.Pool(), ServerName: "kubernetes"}, "/"),
 	})
 	defer client.Stop()
 	must(t, lab.Until(5*time.Second, "ten answers", func() bool { return client.Nodes(start)["node1"] >= 10 }))
