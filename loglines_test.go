@@ -10,52 +10,74 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
-// TestLogLinesComeFromTheList holds that each line of the log has a message and keys of package logging, and that each of
-// these is in use and documented.
+// TestLogLinesComeFromTheList holds that each line of the log has a message and keys of package logging, is written at the
+// level that the comment of its message names, and that the list has nothing that no line uses.
 func TestLogLinesComeFromTheList(t *testing.T) {
-	listed := listedConstants(t)
-	used := map[string]bool{}
+	l := readList(t)
 	for _, f := range parseAll(t) {
 		if f.test || !strings.HasPrefix(f.dir, "pkg/") && !strings.HasPrefix(f.dir, "cmd/") {
 			continue
 		}
 		ast.Inspect(f.ast, func(n ast.Node) bool {
 			if call, ok := n.(*ast.CallExpr); ok {
-				for _, bad := range offList(call, listed, used) {
-					t.Errorf("%s: %s is no constant of pkg/logging: add it to lines.go with what it means, and use it", f.name, bad)
+				for _, bad := range l.faults(call) {
+					t.Errorf("%s: %s", f.name, bad)
 				}
 			}
 			return true
 		})
 	}
-	for name, value := range listed {
-		if !used[value] {
+	for name := range l.values {
+		if !l.used[name] {
 			t.Errorf("no line of the log uses logging.%s", name)
-		}
-		if documented := func(l logging.Line) bool { return l.Message == value }; strings.HasPrefix(name, "Msg") && !slices.ContainsFunc(logging.Lines(), documented) {
-			t.Errorf("logging.Lines does not document %s", name)
 		}
 	}
 }
 
-// offList returns the words of a call of a logger that are not in the list, and notes those that are.
-func offList(call *ast.CallExpr, listed map[string]string, used map[string]bool) (bad []string) {
+// list are the messages and keys of package logging by the names of their constants, and the levels of the messages.
+type list struct {
+	values, levels map[string]string
+	used           map[string]bool
+}
+
+func readList(t *testing.T) list {
+	t.Helper()
+	tree, err := parser.ParseFile(token.NewFileSet(), "pkg/logging/lines.go", nil, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := list{values: map[string]string{}, levels: map[string]string{}, used: map[string]bool{}}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			name := spec.Names[0].Name
+			l.values[name], _ = strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			_, level, _ := strings.Cut(spec.Doc.Text(), " (")
+			l.levels[name], _, _ = strings.Cut(level, ")")
+		}
+		return true
+	})
+	return l
+}
+
+// faults returns what is wrong with a call of a logger, and notes the words that it uses.
+func (l list) faults(call *ast.CallExpr) (bad []string) {
 	fun, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok {
 		return nil
 	}
-	words := call.Args
+	level, words := strings.ToUpper(fun.Sel.Name), call.Args
 	switch x, _ := fun.X.(*ast.Ident); {
 	case x != nil && slices.Contains([]string{"http", "slog"}, x.Name):
 		return nil
 	case fun.Sel.Name == "Info" && len(words) > 0:
+		if v, ok := fun.X.(*ast.CallExpr); ok && strings.HasSuffix(selector(v.Fun), "V") {
+			level = "DEBUG+3"
+		}
 	case fun.Sel.Name == "Error" && len(words) > 1:
 		words = words[1:]
-	case fun.Sel.Name == "WithValues":
+	case fun.Sel.Name == "WithValues" && len(words) > 0:
 		words = append([]ast.Expr{nil}, words...)
 	default:
 		return nil
@@ -68,50 +90,36 @@ func offList(call *ast.CallExpr, listed map[string]string, used map[string]bool)
 		if i == 0 {
 			prefix = "Msg"
 		}
-		value, ok := text(word, listed, prefix)
-		if !ok {
-			bad = append(bad, value)
+		name, ok := l.constant(word, prefix)
+		switch l.used[name] = true; {
+		case !ok:
+			bad = append(bad, name+" is not in the list: give it a constant in pkg/logging/lines.go, with what it means and what to do")
+		case i == 0 && l.levels[name] != level:
+			bad = append(bad, name+" is written at level "+level+", and its comment says "+l.levels[name])
 		}
-		used[value] = true
 	}
 	return bad
 }
 
-// text returns the value of a word of a line, and whether the list has it.
-func text(x ast.Expr, listed map[string]string, prefix string) (string, bool) {
-	switch x := x.(type) {
-	case *ast.SelectorExpr:
-		if value, ok := listed[x.Sel.Name]; ok && strings.HasPrefix(x.Sel.Name, prefix) {
-			return value, true
-		}
-		return x.Sel.Name, false
-	case *ast.BasicLit:
-		value, _ := strconv.Unquote(x.Value)
-		for name, v := range listed {
-			if v == value && strings.HasPrefix(name, prefix) {
-				return value, true
+// constant returns the name of the constant that a word of a line is.
+func (l list) constant(word ast.Expr, prefix string) (string, bool) {
+	if literal, ok := word.(*ast.BasicLit); ok {
+		for name, value := range l.values {
+			if strconv.Quote(value) == literal.Value && strings.HasPrefix(name, prefix) {
+				return name, true
 			}
 		}
-		return value, false
+		return literal.Value, false
 	}
-	return "an expression", false
+	name := selector(word)
+	_, ok := l.values[name]
+	return name, ok && strings.HasPrefix(name, prefix)
 }
 
-// listedConstants returns the messages and keys of package logging by the names of their constants.
-func listedConstants(t *testing.T) map[string]string {
-	t.Helper()
-	tree, err := parser.ParseFile(token.NewFileSet(), "pkg/logging/lines.go", nil, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
+// selector returns the last name of x.y.
+func selector(x ast.Expr) string {
+	if s, ok := x.(*ast.SelectorExpr); ok {
+		return s.Sel.Name
 	}
-	all := map[string]string{}
-	ast.Inspect(tree, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.ValueSpec); ok && len(spec.Values) == 1 {
-			if value, ok := spec.Values[0].(*ast.BasicLit); ok && (strings.HasPrefix(spec.Names[0].Name, "Msg") || strings.HasPrefix(spec.Names[0].Name, "Key")) {
-				all[spec.Names[0].Name], _ = strconv.Unquote(value.Value)
-			}
-		}
-		return true
-	})
-	return all
+	return "an expression"
 }

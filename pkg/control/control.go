@@ -97,6 +97,7 @@ type Loop struct {
 	failing  map[string]string    // action → error last logged
 	alarmed  map[string]time.Time // alarm kind → last logged
 	moves    []Move
+	changed  time.Time // of the state, last
 	status   atomic.Pointer[Status]
 }
 
@@ -121,6 +122,7 @@ func New(cfg Config) *Loop {
 		shutdown: make(chan struct{}),
 		failing:  map[string]string{},
 		alarmed:  map[string]time.Time{},
+		changed:  cfg.Now(),
 	}
 	l.publish()
 	return l

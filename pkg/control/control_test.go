@@ -263,6 +263,32 @@ func TestAloneItTakesTheAddressesAndHandsThemBack(t *testing.T) {
 	})
 }
 
+// A line of the log says from what state to what, why, and how long the state before lasted: a Backup of priority 100 waits for
+// 3 intervals and the skew time of 156/256.
+func TestALineForEachChangeOfState(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		ctx, cancel := context.WithCancel(t.Context())
+		l := h.loop(100)
+		wait := start(t, ctx, l)
+		pass(5 * time.Second)
+		h.mu.Lock()
+		changes := slices.DeleteFunc(slices.Clone(h.logs), func(line string) bool { return !strings.Contains(line, "State changed") })
+		h.mu.Unlock()
+		for i, want := range []string{
+			`"from":"Initialize","to":"Backup","lasted":"0s","reason":"started"`,
+			`"from":"Backup","to":"Claiming","lasted":"3.609s","reason":"no advertisement heard"`,
+			`"from":"Claiming","to":"Active","lasted":"0s","reason":"no advertisement heard, virtual address free"`,
+		} {
+			if i >= len(changes) || !strings.Contains(changes[i], want) {
+				t.Errorf("log %q, want %s in line %d", changes, want, i)
+			}
+		}
+		cancel()
+		wait()
+	})
+}
+
 func count(trace []string, what string) (n int) {
 	for _, line := range trace {
 		if line == what {

@@ -108,10 +108,12 @@ func (l *Loop) transition(t election.Transition) {
 		}
 	}
 	l.cfg.Metrics.StateChanged(t.From.String(), t.To.String())
-	l.cfg.Log.Info("State changed", "from", t.From.String(), "to", t.To.String(), "reason", t.Reason)
+	now := l.cfg.Now()
+	l.cfg.Log.Info("State changed", "from", t.From.String(), "to", t.To.String(), "lasted", now.Sub(l.changed).Round(time.Millisecond).String(), "reason", t.Reason)
+	l.changed = now
 	l.recordMove(t)
 	if t.From == election.Backup && t.To == election.Claiming {
-		if e := l.cfg.Election.Status(); e.Holder.IsValid() && l.cfg.Now().Sub(e.HeardAt) > silence*e.AdvertisementInterval {
+		if e := l.cfg.Election.Status(); e.Holder.IsValid() && now.Sub(e.HeardAt) > silence*e.AdvertisementInterval {
 			l.cfg.Silent(e.Holder)
 		}
 	}

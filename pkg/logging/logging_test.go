@@ -5,9 +5,11 @@ package logging
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/go-logr/logr"
 )
 
 func TestJSONLine(t *testing.T) {
@@ -37,21 +39,29 @@ func TestVerbosity(t *testing.T) {
 	}
 }
 
-// Each message is documented once, says what it means and what to do, and is written by one of the levels.
-func TestLinesAreComplete(t *testing.T) {
-	documented := map[string]bool{}
-	for _, line := range Lines() {
-		if documented[line.Message] {
-			t.Errorf("%q is documented twice", line.Message)
+// The page of the log lines names the levels as they are written.
+func TestLevels(t *testing.T) {
+	for want, write := range map[string]func(logr.Logger){
+		"INFO":    func(log logr.Logger) { log.Info(MsgStarted) },
+		"ERROR":   func(log logr.Logger) { log.Error(errors.New("no space"), MsgKnownNotSaved, KeyFile, "state.json") },
+		"DEBUG+3": func(log logr.Logger) { log.V(1).Info(MsgDialFailed) },
+	} {
+		var b bytes.Buffer
+		write(New(&b, FormatJSON, 1))
+		var line map[string]any
+		if err := json.Unmarshal(b.Bytes(), &line); err != nil || line["level"] != want {
+			t.Errorf("%s (%v), want level %s", b.String(), err, want)
 		}
-		documented[line.Message] = true
-		for _, sentence := range []string{line.Meaning, line.Remedy} {
-			if !strings.HasSuffix(sentence, ".") || strings.Contains(sentence, "|") {
-				t.Errorf("%q: %q is no sentence for a cell of a table", line.Message, sentence)
-			}
-		}
-		if !slices.Contains([]Level{Info, Error, Detail}, line.Level) {
-			t.Errorf("%q has the level %q", line.Message, line.Level)
+	}
+}
+
+// An error is a value of its own, beside the message that stays the same.
+func TestErrorLine(t *testing.T) {
+	var b bytes.Buffer
+	New(&b, FormatText, 0).WithValues(KeyVRID, 51).Error(errors.New("operation not permitted"), MsgActionFailed, KeyAction, "acquire")
+	for _, want := range []string{`msg="Action failed"`, `err="operation not permitted"`, "action=acquire", "vrid=51", "level=ERROR"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q lacks %s", b.String(), want)
 		}
 	}
 }
