@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package announce speaks ARP and neighbour discovery on one Ethernet link: it tells the neighbours which hardware
-// address a virtual address has now, notices when another host claims it, and asks who answers for an address.
+// Package announce speaks ARP and neighbour discovery on one Ethernet link: it announces the hardware
+// address of a virtual address to the neighbours, reports other hosts that claim it, and asks which hosts answer for an address.
 //
 // It works on the wire alone: the neighbour tables of the kernel are neither read nor changed, and it does not decide
 // who may claim an address.
@@ -51,7 +51,7 @@ type peer struct {
 }
 
 const (
-	// maxPeers bounds what is remembered when somebody makes up nodes.
+	// maxPeers bounds the memory where a host invents nodes.
 	maxPeers = 64
 	// askInterval is the time between two questions to a peer that does not answer.
 	askInterval = time.Second
@@ -77,7 +77,7 @@ func New(link Link) (*Announcer, error) {
 // Close ends the announcer.
 func (a *Announcer) Close() error { return a.conn.Close() }
 
-// Announce tells all neighbours that the address is here: one gratuitous ARP request, or one unsolicited neighbour
+// Announce announces the address to all neighbours: one gratuitous ARP request, or one unsolicited neighbour
 // advertisement. The frames are those of keepalived.
 func (a *Announcer) Announce(addr netip.Addr) error {
 	frame, err := announcement(a.link.MAC, addr)

@@ -25,7 +25,7 @@ func protocolOf(addr netip.Addr) int {
 	return unix.ETH_P_IPV6
 }
 
-// claims matches the frames in which senders tell their addresses of a family.
+// claimsOf matches the frames in which senders announce their addresses of a family.
 func claimsOf(family netip.Addr) []field {
 	if family.Is4() {
 		return []field{
@@ -36,7 +36,7 @@ func claimsOf(family netip.Addr) []field {
 	return []field{{offsetNext, 1, unix.IPPROTO_ICMPV6}, {headerICMPv6, 1, typeNA}}
 }
 
-// claimOf matches the frames in which a sender tells that it has that address.
+// claimOf matches the frames in which a sender announces that address.
 func claimOf(addr netip.Addr) []field {
 	fields, offset := claimsOf(addr), uint32(targetOfNA)
 	if addr.Is4() {

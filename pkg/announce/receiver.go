@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A receiver reads what other hosts tell of their addresses.
+// A receiver reads what other hosts announce of their addresses.
 type receiver struct {
 	ctx  context.Context
 	conn *packet.Conn
@@ -51,7 +51,7 @@ func (r *receiver) next(deadline time.Time) (sighting, error) {
 	for r.ctx.Err() == nil { // it may have ended before the deadline was set
 		n, _, err := r.conn.ReadFrom(r.buf[:])
 		if errors.Is(err, unix.ENETDOWN) {
-			continue // told once; the socket works again when the link is up
+			continue // reported once; the socket works again when the link is up
 		}
 		if err != nil {
 			return sighting{}, fmt.Errorf("receive: %w", err)

@@ -19,7 +19,7 @@ type Claim struct {
 	Peer    netip.Addr // whose hardware address it is; invalid for a foreign host
 }
 
-// claimInterval is the shortest time between two claims of one address, so that nobody can keep the receiver busy. A
+// claimInterval is the shortest time between two claims of one address, so that no host can keep the receiver busy. A
 // train of announcements has larger steps.
 const claimInterval = 50 * time.Millisecond
 

@@ -41,7 +41,7 @@ type Addresses interface {
 	Held() bool
 }
 
-// Announcer tells the neighbours who answers for an address.
+// Announcer announces an address to the neighbours.
 type Announcer interface {
 	Announce(netip.Addr) error
 }
@@ -74,9 +74,9 @@ type Config struct {
 	Announcer        Announcer
 	Prober           Prober
 	Arbiter          Arbiter
-	// Notice is told of what people should find in the cluster: moves and alarms. It must not block.
+	// Notice is called for what people should find in the cluster: moves and alarms. It must not block.
 	Notice func(reason, message string, warning bool)
-	// Silent is told of a holder that was heard and has fallen silent, when this node begins to take over from it. It must
+	// Silent is called with a holder that was heard and has fallen silent, when this node begins to take over from it. It must
 	// not block.
 	Silent func(netip.Addr)
 	// Interval is the longest time between two turns; the liveness is judged by it.
@@ -168,7 +168,7 @@ func (l *Loop) closePorts() {
 // priority busy. What comes meanwhile is queued.
 const rest = time.Millisecond
 
-// watch tells the loop when a socket has packets. The unbuffered channel makes it wait until the loop takes the signal.
+// watch wakes the loop when a socket has packets. The unbuffered channel makes it wait until the loop takes the signal.
 func (l *Loop) watch(ctx context.Context, c Conn) error {
 	for {
 		if err := c.Wait(); err != nil {

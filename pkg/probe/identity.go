@@ -23,13 +23,13 @@ type Identity struct {
 	Cluster     string `json:"cluster"`
 	Node        string `json:"node"`
 	Incarnation string `json:"incarnation"` // another one after each start
-	State       string `json:"state"`       // initialize, backup, claiming, active, conflict or leaving
-	Epoch       uint64 `json:"epoch"`
+	State       string `json:"state"`       // that of the election in lower case, or stalled: the control loop does not turn
+	Epoch       uint64 `json:"epoch"`       // of the Lease that the node holds; 0: it holds none
 	Priority    uint8  `json:"priority"`
 	Distress    bool   `json:"distress"` // no healthy backend
 }
 
-// The states that a probe tells apart.
+// The states that a probe distinguishes.
 const (
 	stateActive  = "active"
 	stateLeaving = "leaving"

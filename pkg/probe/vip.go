@@ -92,7 +92,7 @@ func (p VIPProbe) owner(macs []net.HardwareAddr) (net.HardwareAddr, bool) {
 // answer is what one attempt found.
 type answer struct {
 	election.ProbeDone
-	reaction bool // somebody did react: no other attempt knows better
+	reaction bool // a host reacted: no other attempt knows better
 }
 
 // ask makes the attempts and returns the first reaction. Without one, an attempt that could not ask counts before silence: too
@@ -105,7 +105,7 @@ func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) answer {
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer cancel()
-	answers := make(chan answer, attempts) // room for all: nobody reads the rest
+	answers := make(chan answer, attempts) // room for all: the rest is not read
 	for i := range attempts {
 		running.Go(func() {
 			pause(ctx, time.Duration(i)*attemptInterval)
@@ -151,7 +151,7 @@ func (p VIPProbe) bind(_, _ string, c syscall.RawConn) error {
 // What the error of a connection says about the host at the address. Every other error is this node's own: it has no route to
 // the address, no source address, no interface, no port, no file descriptor, or no permission.
 var (
-	// silences: nobody is there. The time is over, or nobody answers ARP or neighbour discovery.
+	// silences: no host is there. The time is over, or no host answers ARP or neighbour discovery.
 	silences = []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN}
 	// refusals: a kernel is there and refuses.
 	refusals = []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOPROTOOPT}
@@ -179,7 +179,7 @@ func (p VIPProbe) judge(id Identity) election.ProbeDone {
 		r.Verdict = election.Foreign
 	case id.Node == p.Node:
 		r.Verdict = election.Zombie
-		r.Detail += ": another host bears the name of this node"
+		r.Detail += ": another host has the name of this node"
 	case id.State == stateLeaving:
 		r.Verdict = election.Free
 	case id.State != stateActive:

@@ -111,7 +111,7 @@ func ask(t *testing.T, h *lab.Host, q question) (r election.ProbeDone) {
 	p, err := h.Start(cmd)
 	must(t, err)
 	must(t, p.Wait(10*time.Second))
-	if err := json.Unmarshal([]byte(p.Output()), &r); err != nil {
+	if err := json.NewDecoder(strings.NewReader(p.Output())).Decode(&r); err != nil {
 		t.Fatalf("%v in %q", err, p.Output())
 	}
 	return r

@@ -155,8 +155,8 @@ func known(t time.Time) *time.Time {
 	return &w
 }
 
-// Identity returns what the identity endpoint answers. A process whose loop is not alive serves nobody and must not say that
-// it does.
+// Identity returns what the identity endpoint answers. A process whose loop is not alive serves no client and must not say
+// that it does.
 func Identity(n Node, cluster string, e election.Status, alive bool) probe.Identity {
 	state := strings.ToLower(e.State.String())
 	if !alive {

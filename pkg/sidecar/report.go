@@ -81,7 +81,7 @@ func (s *Sidecar) describe() report.Node {
 	return n
 }
 
-// watchConditions looks at the status once a second, so that a condition has the time at which it changed also where nobody
+// watchConditions looks at the status once a second, so that a condition has the time of its change where no client
 // asks for the status.
 func (s *Sidecar) watchConditions(ctx context.Context) error {
 	ticker := time.NewTicker(time.Second)
