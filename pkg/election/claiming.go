@@ -84,18 +84,19 @@ func (e *Election) served(a ProbeDone) {
 // A node that could not ask waits as long, as there may be a dead holder. Then it decides by what it did hear, as VRRP does
 // (RFC 9568, section 6.4.2): silence of the advertisements, and no foreign host that answers for the address.
 func (e *Election) judgeZombie(a ProbeDone) {
-	found := "a dead or frozen holder still has the addresses"
+	waiting, taking := "a dead or frozen holder still has the addresses", "dead holder still has the addresses"
 	if a.Verdict == Unasked {
-		found = "the virtual address could not be asked: " + a.Detail
+		waiting = "the virtual address could not be asked: " + a.Detail
+		taking = waiting
 	}
 	switch {
 	case e.now.Before(e.expired()):
-		e.become(Claiming, "no advertisement heard, "+found)
+		e.become(Claiming, "no advertisement heard, "+waiting)
 		e.probe.again = e.now.Add(reprobeZombie)
 	case a.foreignHost():
 		e.becomeConflict(a)
 	default:
-		e.take("no advertisement heard, " + found)
+		e.take("no advertisement heard, " + taking)
 	}
 }
 
