@@ -19,7 +19,7 @@ import (
 // askTime bounds one request to an API server.
 const askTime = 3 * time.Second
 
-// A Refusal is the answer of an API server that did not do as it was asked.
+// A Refusal is the answer of an API server that refuses a request.
 type Refusal struct {
 	Code int // of HTTP
 	Text string
@@ -28,8 +28,8 @@ type Refusal struct {
 // Error returns the answer.
 func (r *Refusal) Error() string { return fmt.Sprintf("%d: %s", r.Code, r.Text) }
 
-// Ask asks the API servers as an administrator, the first that answers. The
-// bodies are objects of the API; nil stands for none.
+// Ask sends a request to the API servers in turn, as an administrator, until one
+// answers. The bodies are objects of the API; nil stands for none.
 func (p *Plane) Ask(method, path string, body, answer any) error {
 	var errs []error
 	for _, n := range p.Nodes {

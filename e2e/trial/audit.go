@@ -14,13 +14,13 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 )
 
-// A Load is what the sidecars asked of the API servers in a time.
+// A Load is the number of requests of the sidecars to the API servers in a time.
 type Load struct {
 	Writes, Reads int // of Leases
 	Other         map[string]int
 }
 
-// An auditEvent is the part of a record that matters here.
+// An auditEvent is the part of an audit record that is counted.
 type auditEvent struct {
 	Stage                    string    `json:"stage"`
 	Verb                     string    `json:"verb"`
@@ -32,9 +32,9 @@ type auditEvent struct {
 	} `json:"objectRef"`
 }
 
-// Load returns what the sidecars asked since a time, from the records of the
-// API servers, which have every request of an authenticated user but for the
-// administrator's and the servers' own.
+// Load returns the requests of the sidecars since a time, from the audit records
+// of the API servers, which have every request of an authenticated user but those
+// of the administrator and the servers.
 func (p *Plane) Load(since time.Time) (Load, error) {
 	load := Load{Other: map[string]int{}}
 	for _, n := range p.Nodes {

@@ -86,7 +86,7 @@ func TestSessionsSurviveTheDeathOfAnotherBackend(t *testing.T) {
 	if len(sessions) != 3 {
 		t.Fatalf("six sessions are spread over %d nodes, want 3", len(sessions))
 	}
-	victim, err := p.bystander()
+	victim, err := p.backup()
 	must(t, err)
 	must(t, victim.APIServer.Kill())
 	for node, conns := range sessions {

@@ -16,8 +16,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 )
 
-// clusterTime is within what a real cluster is ready, on a machine that has
-// other things to do.
+// clusterTime is the time within which a real cluster is ready on a busy machine.
 const clusterTime = 2 * time.Minute
 
 // prepareCluster gives every node its keys and certificates.
@@ -80,7 +79,7 @@ func (p *Plane) AwaitAPIServer(n *Node) error {
 	err := lab.Until(clusterTime, fmt.Sprintf("the API server of %s is ready", n.Name), func() bool {
 		for _, path := range []string{"/readyz", "/api/v1/namespaces/kube-system", "/api/v1/namespaces/default"} {
 			if last = p.askNode(n, http.MethodGet, path, nil, nil); last != nil {
-				time.Sleep(pause) // a server that starts needs the processor more
+				time.Sleep(pause) // leave the processor to the server that starts
 				return false
 			}
 		}
@@ -104,7 +103,8 @@ func lastLines(p *lab.Process) string {
 	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
 
-// PowerOff takes the power from a node: nothing of it runs or is reached.
+// PowerOff takes the power from a node: none of its processes runs, and it is not
+// reached.
 func (p *Plane) PowerOff(n *Node) error {
 	errs := []error{n.Blackhole()}
 	for _, process := range append(n.Sidecar.processes(), n.APIServer, n.Etcd) {
@@ -113,8 +113,8 @@ func (p *Plane) PowerOff(n *Node) error {
 	return errors.Join(errs...)
 }
 
-// PowerOn starts a node again, and all that ran on it. Its virtual address did
-// not outlive the power.
+// PowerOn starts a node again, and all that ran on it. It does not have the
+// virtual address then.
 func (p *Plane) PowerOn(n *Node) error {
 	if slices.Contains(p.Holders.Now(), n.Name) {
 		if err := n.DeleteAddress(p.VirtualAddresses[0]); err != nil {

@@ -26,11 +26,11 @@ const imageProgram = "/harbinger"
 // commandTime bounds a command of the program: a planned move, or rights that an API server gives.
 const commandTime = 30 * time.Second
 
-// Harbinger runs what the generator writes: the pod of ha.yaml, as the kubelet
-// would.
+// Harbinger runs what the generator writes, the pod of ha.yaml, as the kubelet
+// does.
 type Harbinger struct {
 	Binary string   // path of the program
-	Flags  []string // of the generator, beside those the plane asks for
+	Flags  []string // of the generator, in addition to those that the plane needs
 }
 
 // Build compiles the program to a path.
@@ -98,7 +98,7 @@ func (x Harbinger) ManifestArguments(p *Plane) []string {
 }
 
 func (x Harbinger) generate(p *Plane, n *Node) error {
-	// The kubelet's package has made the directory on a real host.
+	// On a real host the package of the kubelet makes the directory.
 	if err := n.Do(func() error { return os.MkdirAll(filepath.Dir(ManifestFile), 0o755) }); err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (x Harbinger) generate(p *Plane, n *Node) error {
 	return err
 }
 
-// podCommand returns what the kubelet would run of the pod on that node.
+// podCommand returns the command of the pod on that node, as the kubelet runs it.
 func (x Harbinger) podCommand(n *Node) (lab.Command, error) {
 	content, err := n.ReadFile(ManifestFile)
 	if err != nil {

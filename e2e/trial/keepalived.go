@@ -38,7 +38,7 @@ func (Keepalived) Installed() error {
 	return errors.Join(keeper, balancer)
 }
 
-// Ready is true: haproxy takes the API servers for well until it has found out.
+// Ready is true: haproxy takes the API servers for healthy until its checks fail.
 func (Keepalived) Ready(*Node) bool { return true }
 
 // Start runs keepalived and haproxy on one node.

@@ -27,7 +27,7 @@ func (p *Plane) StartClient(cfg watch.ClientConfig) *watch.Client {
 // does not hold the address loses its API server. It returns what became of them
 // in the time d from the loss on, and their longest outage, and repairs it.
 func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane, *Node) error) (a observe.Availability, o observe.Outage, err error) {
-	node, err := p.bystander()
+	node, err := p.backup()
 	if err != nil {
 		return a, o, err
 	}
@@ -37,7 +37,7 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 	}
 	client := p.StartClient(watch.ClientConfig{
 		Interval: time.Second / time.Duration(rate),
-		Timeout:  1500 * time.Millisecond, // a patient client, so that a retry by the balancer counts as success
+		Timeout:  1500 * time.Millisecond, // long, so that a retry by the balancer counts as success
 		Try:      watch.Hello(hello),
 	})
 	defer client.Stop()
@@ -54,8 +54,8 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 	return a, o, errors.Join(repair(p, node), p.Settle())
 }
 
-// bystander returns a node that does not hold the address.
-func (p *Plane) bystander() (*Node, error) {
+// backup returns a node that does not hold the address.
+func (p *Plane) backup() (*Node, error) {
 	holder, err := p.Holder()
 	if err != nil {
 		return nil, err

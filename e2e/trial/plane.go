@@ -3,9 +3,9 @@
 //go:build linux
 
 // Package trial puts a control plane on the hosts of a lab, does faults to it,
-// and measures what a client suffers and which hosts have the virtual address.
-// The sidecar on the hosts may be Harbinger, or keepalived with haproxy: both
-// stand the same trial.
+// and measures the outages of a client and which hosts have the virtual address.
+// The sidecar on the hosts may be Harbinger, or keepalived with haproxy: the same
+// faults are done to both.
 package trial
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 )
 
-// The numbers of the hosts that look on.
+// The numbers of the hosts that are no nodes.
 const (
 	clientNumber   = 200
 	watcherNumber  = 201
@@ -50,7 +50,7 @@ type Config struct {
 	// Backplane gives the members of etcd a network of their own.
 	Backplane bool
 	// Client says how often the client asks and how long it waits. On a loaded
-	// machine it has to be patient, or it measures the load.
+	// machine it has to wait longer, or it measures the load.
 	Client watch.ClientConfig
 }
 
@@ -70,18 +70,18 @@ func (c *Config) setDefaults() {
 }
 
 // A System is a program, or a set of programs, that holds a virtual address
-// and balances what comes to it.
+// and balances the connections to it.
 type System interface {
 	Name() string
 	// Start runs the system on one node of the plane.
 	Start(p *Plane, n *Node) (*Sidecar, error)
-	// Ready reports whether the system on a node has found all API servers well.
+	// Ready reports whether the system on a node has found all API servers healthy.
 	Ready(n *Node) bool
 }
 
 // A Plane is a control plane on the hosts of a lab: an API server and a
 // sidecar on each node, and on further hosts a client, an ARP watcher, and an API
-// server without a sidecar that the client's host asks for control.
+// server without a sidecar, which the client's host asks as the control.
 type Plane struct {
 	Config
 	Lab     *lab.Lab
@@ -94,7 +94,7 @@ type Plane struct {
 	Answers *watch.Watcher // for the first virtual address
 
 	clientHost *lab.Host
-	stranger   *lab.Host   // nil until somebody asks for it
+	stranger   *lab.Host   // nil before the first call of Stranger
 	admin      *guest.User // nil with stand-ins
 }
 
@@ -104,7 +104,7 @@ type Node struct {
 	Etcd      *lab.Process // nil with a stand-in for the API server
 	APIServer *lab.Process
 	Sidecar   *Sidecar // the last one; nil before the first
-	past      string   // what those before it wrote
+	past      string   // output of those before it
 }
 
 // New returns a plane whose sidecars do not run yet. Stand-ins for API servers
@@ -194,7 +194,7 @@ func (p *Plane) startControl() error {
 	return err
 }
 
-// clientConfig is how the client asks: real API servers in their own way.
+// clientConfig is how the client asks: real API servers by HTTPS for /readyz.
 func (p *Plane) clientConfig() watch.ClientConfig {
 	client := p.Config.Client
 	if p.Cluster != nil {
@@ -203,7 +203,7 @@ func (p *Plane) clientConfig() watch.ClientConfig {
 	return client
 }
 
-// Stranger returns a host that is nothing to the plane, the same each time.
+// Stranger returns a host that has no part in the plane, the same each time.
 func (p *Plane) Stranger() (h *lab.Host, err error) {
 	if p.stranger == nil {
 		p.stranger, err = p.Lab.AddHost("stranger", strangerNumber)
@@ -252,7 +252,7 @@ func (p *Plane) Start() error {
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, p.lastWords())
+		return fmt.Errorf("%w\n%s", err, p.lastOutput())
 	}
 	return nil
 }
@@ -267,8 +267,8 @@ func (p *Plane) StartSidecars() error {
 	return nil
 }
 
-// lastWords returns what the sidecars wrote last.
-func (p *Plane) lastWords() string {
+// lastOutput returns the last lines of the sidecars.
+func (p *Plane) lastOutput() string {
 	var b strings.Builder
 	for _, n := range p.Nodes {
 		lines := strings.Split(strings.TrimSpace(n.Sidecar.Keeper.Output()), "\n")
@@ -290,7 +290,7 @@ func (p *Plane) StartSidecar(n *Node) error {
 	return nil
 }
 
-// settleTime is within what a plane must have recovered from everything.
+// settleTime is the time within which a plane must recover from every fault.
 const settleTime = 20 * time.Second
 
 // Settle waits until one host has the virtual address and serves it. Hosts

@@ -23,7 +23,7 @@ func (p *Plane) kubectl(n *Node, args ...string) (string, error) {
 	kubectl, err := n.Host.Start(lab.Command{
 		Path: p.Cluster.Program("kubectl"),
 		Args: append([]string{"--kubeconfig", KubeconfigFile}, args...),
-		Env:  []string{"HOME=/run"}, // where it keeps what it learned of the API
+		Env:  []string{"HOME=/run"}, // of its cache of the API
 	})
 	if err != nil {
 		return "", err
@@ -46,7 +46,7 @@ type grant struct {
 	rules     []rbacv1.PolicyRule
 }
 
-// grants are what a sidecar needs. What the program asks for may not be more.
+// grants are what a sidecar needs. The program may not ask for more.
 var grants = []grant{
 	{LeaseNamespace, []rbacv1.PolicyRule{
 		{
@@ -60,8 +60,8 @@ var grants = []grant{
 	}},
 }
 
-// everybodyMay are the resources that each authenticated user may use, to ask
-// who he is and what he may do.
+// everybodyMay are the resources that each authenticated user may use, to ask for
+// their own name and rights.
 var everybodyMay = []string{"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
 
 // ExcessRights returns what the credentials of a node allow beyond the grants,
@@ -129,7 +129,7 @@ func within(some, all []string) bool {
 	return !slices.ContainsFunc(some, func(item string) bool { return !slices.Contains(all, item) })
 }
 
-// isPrivate reports whether a path is none of those that everybody may read:
+// isPrivate reports whether a path is none of those that every user may read:
 // health, version and the documents of the API.
 func isPrivate(path string) bool {
 	public := []string{"/healthz", "/livez", "/readyz", "/version", "/api", "/apis", "/openapi"}

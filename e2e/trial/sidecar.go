@@ -35,19 +35,19 @@ func (s *Sidecar) each(do func(*lab.Process) error) error {
 	return errors.Join(errs...)
 }
 
-// Stop asks the sidecar to give the address up and end.
+// Stop asks the sidecar to release the address and end.
 func (s *Sidecar) Stop() error { return s.Keeper.Terminate() }
 
-// Kill kills the sidecar, whole and at once.
+// Kill kills all processes of the sidecar.
 func (s *Sidecar) Kill() error { return s.each((*lab.Process).Kill) }
 
-// Freeze stops the sidecar where it is.
+// Freeze suspends the processes of the sidecar.
 func (s *Sidecar) Freeze() error { return s.each((*lab.Process).Freeze) }
 
-// Thaw lets a frozen sidecar go on.
+// Thaw resumes a frozen sidecar.
 func (s *Sidecar) Thaw() error { return s.each((*lab.Process).Thaw) }
 
-// CrashBalancer kills the balancer and leaves the keeper alone.
+// CrashBalancer kills the balancer alone.
 func (s *Sidecar) CrashBalancer() error {
 	if s.Balancer != nil {
 		return s.Balancer.Kill()

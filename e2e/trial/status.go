@@ -15,7 +15,7 @@ import (
 	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
-// Ready reports whether the balancer of a node has found all API servers well.
+// Ready reports whether the balancer of a node has found all API servers healthy.
 func (Harbinger) Ready(n *Node) bool {
 	s, err := n.Status()
 	return err == nil && len(s.Balancer.Backends) > 0 &&
