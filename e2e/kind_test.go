@@ -22,7 +22,7 @@ func kind(t *testing.T, config cluster.KindConfig, arguments ...string) *story {
 	must(t, err)
 	began := time.Now()
 	c, err := environment.CreateKind(ctx, config)
-	s := tell(t, c)
+	s := begin(t, c)
 	must(t, err)
 	reached(t, "kind create cluster: kubeadm init and joins through the VIP", "exit 0 after "+seconds(time.Since(began)))
 	must(t, c.PodNetwork(ctx))

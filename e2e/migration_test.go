@@ -15,6 +15,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
 // classic are the files of the classic recipe and where they go.
@@ -34,7 +35,7 @@ var classic = []struct {
 func TestMigration(t *testing.T) {
 	ctx := t.Context()
 	c := &cluster.Cluster{Environment: environment, VIP: cluster.VIP, Port: 4300}
-	s := tell(t, c)
+	s := begin(t, c)
 	for _, name := range []string{"n1", "n2", "n3"} {
 		h, err := environment.StartHost(ctx, name)
 		must(t, err)
@@ -92,7 +93,7 @@ func (s *story) migrate(t *testing.T, h *cluster.Host, holds bool) {
 	if holds {
 		what += ", and held the virtual IP"
 	}
-	checkTime(t, what, s.log(t, began).Outage(observe.Version, began, now).Length(), sudden)
+	checkTime(t, what, s.log(t, began).Outage(observe.Version, began, now).Length(), limits(promise.HostLoss).Outage)
 	checkTime(t, "  two hosts had it in their kernels", s.held(t, began, now).Shared().Longest().Length(), bothHold)
 }
 

@@ -5,8 +5,6 @@
 package e2e
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -15,8 +13,9 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
-	"github.com/harbinger-ha/harbinger/e2e/fault/plan"
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
 // TestRandom does faults at random for twenty minutes, under fifty requests a second. HARBINGER_E2E_SEED repeats a run.
@@ -28,19 +27,18 @@ func TestRandom(t *testing.T) {
 	s.startWitness(t, "-rate", "50")
 
 	seed := seed(t)
-	faults := plan.New(seed, 20*time.Minute, time.Minute)
 	t.Logf("HARBINGER_E2E_SEED=%d", seed)
 	began := time.Now()
-	for _, fault := range faults {
-		wait(t, began.Add(fault.At))
+	for _, step := range fault.NewPlan(seed, 20*time.Minute, time.Minute) {
+		wait(t, began.Add(step.At))
 		holder, err := s.Holder(ctx, time.Minute)
 		must(t, err)
-		h := s.role(fault.Role, holder)
-		t.Logf("%s: %v", seconds(time.Since(began)), fault)
-		must(t, s.strike(ctx, fault, h))
-		wait(t, began.Add(fault.At+fault.For))
-		must(t, s.repair(ctx, fault, h))
-		if fault.Kind == plan.Stop {
+		h := s.role(step.Role, holder)
+		t.Logf("%s: %v", seconds(time.Since(began)), step)
+		must(t, step.Inject(s.Target(ctx), h.Name))
+		wait(t, began.Add(step.At+step.For))
+		must(t, step.Undo(s.Target(ctx), h.Name))
+		if step.Off() {
 			s.watchAddresses(h)
 		}
 	}
@@ -61,8 +59,8 @@ func seed(t *testing.T) uint64 {
 	return n
 }
 
-// role returns the host of a role, or nil for all of them.
-func (s *story) role(role plan.Role, holder *cluster.Host) *cluster.Host {
+// role returns the host of a role; the holder stands for all of them.
+func (s *story) role(role fault.Role, holder *cluster.Host) *cluster.Host {
 	var names []string
 	for _, h := range s.ControlPlane {
 		names = append(names, h.Name)
@@ -73,51 +71,7 @@ func (s *story) role(role plan.Role, holder *cluster.Host) *cluster.Host {
 			return h
 		}
 	}
-	return nil
-}
-
-func (s *story) strike(ctx context.Context, fault plan.Fault, h *cluster.Host) error {
-	switch fault.Kind {
-	case plan.Pause:
-		return h.Pause(ctx)
-	case plan.Stop:
-		return h.PowerOff(ctx)
-	case plan.Unplug:
-		return h.Unplug(ctx)
-	case plan.KillHarbinger:
-		return h.Kill(ctx, "harbinger")
-	case plan.KillAPIServer:
-		return h.Kill(ctx, "kube-apiserver")
-	case plan.KillEtcd:
-		return h.Kill(ctx, "etcd")
-	case plan.RestartKubelet:
-		return h.RestartKubelet(ctx)
-	case plan.DeleteMirrorPod:
-		return s.DeletePod(ctx, h)
-	case plan.HandOver:
-		return h.HandOver(ctx)
-	case plan.FilterFrom:
-		return h.Mute(ctx)
-	case plan.FilterAll:
-		return s.DropVRRP(ctx)
-	}
-	return fmt.Errorf("nobody knows how to do the fault %q", fault.Kind)
-}
-
-func (s *story) repair(ctx context.Context, fault plan.Fault, h *cluster.Host) error {
-	switch fault.Kind {
-	case plan.Pause:
-		return h.Unpause(ctx)
-	case plan.Stop:
-		return errors.Join(h.PowerOn(ctx), s.RoutePods(ctx))
-	case plan.Unplug:
-		return errors.Join(h.Plug(ctx), s.RoutePods(ctx))
-	case plan.FilterFrom:
-		return h.Unmute(ctx)
-	case plan.FilterAll:
-		return s.PassVRRP(ctx)
-	}
-	return nil
+	return holder
 }
 
 // judgeAll compares a whole run with what is promised of it.
@@ -125,7 +79,7 @@ func (s *story) judgeAll(t *testing.T, began, ended time.Time) {
 	t.Helper()
 	log := s.log(t, time.Time{})
 	available := log.Availability(observe.Version, began, ended, time.Second)
-	check(t, available.Share >= .99, "virtual IP available", available.String(), "99 %")
+	check(t, available.Share >= promise.Available, "virtual IP available", available.String(), fmt.Sprintf("%g %%", 100*promise.Available))
 	checkTime(t, "two hosts had it in their kernels, at most", s.held(t, began, ended).Shared().Longest().Length(), bothHold)
 	checkTime(t, "two hosts answered ARP for it, at most", s.claimed(t, began, ended).Shared().Longest().Length(), bothAnswer)
 	var longest []string

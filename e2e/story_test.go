@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
 // A story is a cluster with those who watch it.
@@ -27,8 +29,8 @@ type story struct {
 	witness   *cluster.Observer
 }
 
-// tell ends the cluster with the test, and keeps its logs where the test failed.
-func tell(t *testing.T, c *cluster.Cluster) *story {
+// begin ends the cluster with the test, and keeps its logs where the test failed.
+func begin(t *testing.T, c *cluster.Cluster) *story {
 	t.Helper()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
@@ -107,18 +109,18 @@ func (s *story) served(t *testing.T, op observe.Op, after time.Time) {
 }
 
 // judge compares what was seen since a time with the bounds.
-func (s *story) judge(t *testing.T, f fault, before, after *cluster.Host, began time.Time) {
+func (s *story) judge(t *testing.T, f fault.Fault, before, after *cluster.Host, began time.Time) {
 	t.Helper()
 	now := time.Now()
 	s.served(t, observe.Watch, now) // and the writes that make the events
 	log := s.log(t, time.Time{})
 	outage := log.Outage(observe.Version, began, now)
-	what := f.name
-	checkTime(t, what, outage.Length(), f.bound)
+	what := f.Name
+	checkTime(t, what, outage.Length(), limits(f.Promise).Outage)
 	t.Logf("/version: %v; list: %v; write: %v", outage, log.Outage(observe.List, began, now), log.Outage(observe.Write, began, now))
 
 	moved := before != after
-	check(t, f.moves || !moved, "  the virtual IP", before.Name+" -> "+after.Name, map[bool]string{true: "may move", false: "stays"}[f.moves])
+	check(t, f.Moves() || !moved, "  the virtual IP", before.Name+" -> "+after.Name, map[bool]string{true: "may move", false: "stays"}[f.Moves()])
 	kernels, listeners := s.held(t, began, now), s.claimed(t, began, now)
 	checkTime(t, "  two hosts had it in their kernels", kernels.Shared().Longest().Length(), bothHold)
 	checkTime(t, "  two hosts answered ARP for it", listeners.Shared().Longest().Length(), bothAnswer)
@@ -145,14 +147,14 @@ func (s *story) nothingLost(t *testing.T) {
 	check(t, len(missed) == 0, fmt.Sprintf("of %d acknowledged writes not shown by the watch", acknowledged), fmt.Sprint(len(missed)), "0")
 }
 
-// The bounds of the invariants S3 and S1 (pkg/election/README.md): a host that is not live keeps the address for its lifetime in the kernel, and is heard at
-// most until then.
-const (
-	bothHold   = 4100 * time.Millisecond           // S3
-	bothAnswer = time.Second + 50*time.Millisecond // S1
+// Whatever happens, two kernels have the address no longer than a dead host's keeps it (S3 of the invariants), and two hosts
+// announce it no longer than two live hosts may have it (S1).
+var (
+	bothHold   = limits(promise.Kill).Kernel
+	bothAnswer = limits(promise.Kill).Live
 )
 
-// held tells which kernels had the virtual IP when.
+// held returns which kernels had the virtual IP when.
 func (s *story) held(t *testing.T, from, to time.Time) observe.Timeline {
 	t.Helper()
 	var changes []observe.Change
@@ -168,7 +170,7 @@ func (s *story) held(t *testing.T, from, to time.Time) observe.Timeline {
 	return observe.NewTimeline(changes, from, to)
 }
 
-// claimed tells which hosts answered for the virtual IP when, as another one on the network heard it.
+// claimed returns which hosts answered for the virtual IP when, as another one on the network heard it.
 func (s *story) claimed(t *testing.T, from, to time.Time) observe.Timeline {
 	t.Helper()
 	text, err := s.arp.Log(t.Context(), time.Time{})

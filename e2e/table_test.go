@@ -11,10 +11,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 )
 
-// A row of the table that a run prints: one thing that must be true, what was measured, and its bound.
-type row struct {
+// A finding is a line of the table that a run prints: one thing that must be true, what was measured, and its bound.
+type finding struct {
 	story, what, measured, bound string
 	ok                           bool
 }
@@ -22,14 +24,14 @@ type row struct {
 // table collects the rows of all stories, for TestMain to print.
 var table struct {
 	sync.Mutex
-	rows []row
+	rows []finding
 }
 
 // check adds a row, and fails the test where it is not true.
 func check(t *testing.T, ok bool, what, measured, bound string) {
 	t.Helper()
 	table.Lock()
-	table.rows = append(table.rows, row{root(t), what, measured, bound, ok})
+	table.rows = append(table.rows, finding{root(t), what, measured, bound, ok})
 	table.Unlock()
 	if ok {
 		t.Logf("%s: %s (bound: %s)", what, measured, bound)
@@ -58,14 +60,17 @@ func checkTime(t *testing.T, what string, measured, bound time.Duration) {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
+var columns = []fault.Column{{Title: "story", Width: 14}, {Title: "what", Width: 84}, {Title: "bound", Width: 24}, {Width: 16}, {Title: "measured"}}
+
 func printTable(w io.Writer) {
-	const format = "%-14s %-84s %-24s %-16s %s\n"
-	fmt.Fprintf(w, "\n"+format, "story", "what", "bound", "", "measured")
+	report := fault.Report{Out: w, Columns: columns}
+	fmt.Fprintln(w)
+	report.Titles()
 	for _, r := range table.rows {
 		verdict := "ok"
 		if !r.ok {
 			verdict = "FAILED"
 		}
-		fmt.Fprintf(w, format, r.story, r.what, r.bound, verdict, strings.ReplaceAll(r.measured, "\n", "; "))
+		report.Cells(r.story, r.what, r.bound, verdict, strings.ReplaceAll(r.measured, "\n", "; "))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 )
 
 // TestNFTables has kube-proxy write nftables, beside the balancer on the apiserver's own port.
@@ -23,7 +24,7 @@ func TestNFTables(t *testing.T) {
 	s.tableOfTheRecipe(t)
 	s.service(t)
 	s.startWitness(t)
-	s.fault(t, freeze)
+	s.fault(t, fault.HostFreezes)
 	s.nothingLost(t)
 }
 
@@ -40,7 +41,7 @@ func TestDualStack(t *testing.T) {
 	must(t, err)
 	s.both(t, outside)
 	s.startWitness(t)
-	s.fault(t, freeze)
+	s.fault(t, fault.HostFreezes)
 	s.both(t, outside)
 	s.nothingLost(t)
 }

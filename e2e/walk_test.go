@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
 // TestWalk follows README on three hosts and a worker, word by word: the recipe's addresses, port 4300 in front of 6443,
@@ -26,7 +28,7 @@ func TestWalk(t *testing.T) {
 	without := initWithoutVIP(t, walk["first host"])
 
 	c := &cluster.Cluster{Environment: environment, VIP: cluster.VIP, Port: 4300}
-	s := tell(t, c)
+	s := begin(t, c)
 	for _, name := range []string{"n1", "n2", "n3"} {
 		h, err := environment.StartHost(ctx, name)
 		must(t, err)
@@ -83,7 +85,7 @@ func TestWalk(t *testing.T) {
 	}
 	s.tableOfTheRecipe(t)
 	s.startWitness(t)
-	s.fault(t, freeze)
+	s.fault(t, fault.HostFreezes)
 	s.nothingLost(t)
 }
 
@@ -100,7 +102,7 @@ func (s *story) announced(t *testing.T, h *cluster.Host, began time.Time) {
 			t.Errorf("nobody has seen %s", what)
 			continue
 		}
-		checkTime(t, "container start to "+what+", alone", timeline[first].From.Sub(started), 5*time.Second)
+		checkTime(t, "container start to "+what+", alone", timeline[first].From.Sub(started), limits(promise.Alone).Outage)
 	}
 }
 

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
-// Package fault does to a control plane of real API servers, on a real etcd,
-// all that the election promises to survive, and judges what came of it.
 package fault
 
 import (
@@ -11,132 +7,149 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/observe"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
-// A Row is something that happens to a plane, and what is promised then.
+// A Sample is what came of one run of a fault.
+type Sample struct {
+	Before, After string         // the holder; not set where nobody looked
+	Outage        observe.Outage // the longest, until the target had settled
+	Undoing       observe.Outage // the longest, from then on
+	Stalled       time.Duration  // of the machine, which all times leave out
+	// The longest times for which nobody had the address, more than one live host had it, and more than one host answered ARP
+	// for it or had it in its kernel. A holder that is [Fault.Apart] does not count as live.
+	Nobody, Live, Kernel observe.Span
+	Moves                int
+	// Left says that the old holder had the address still when the target had settled on another.
+	Left                    bool
+	EpochBefore, EpochAfter int32 // of the Lease
+}
+
+// A Row is what came of one fault in one or more runs.
 type Row struct {
-	Name string
-	// Once says that the row takes its time and is not repeated.
-	Once bool
-
-	kind    kind
-	promise promise
-	do      func(*stage) (sample, error)
+	Fault   Fault
+	System  string // what it was done to
+	Limits  promise.Limits
+	Median  bool // the median outage of all runs is judged, and the worst of all else
+	Samples []Sample
+	Notes   []string // what is worth to be read beside the numbers
+	Failed  []string // what did not come true, beside the numbers
 }
 
-// unbounded stands for a time or a number that is not promised.
-const unbounded = -1
-
-// A promise is the most that may come of a row. The times are those of the
-// client without an answer, of nobody having the address, of two live hosts
-// having it, and of two hosts answering ARP for it.
-type promise struct {
-	outage, gone, held, answered time.Duration
-	moves                        int
-}
-
-// A sample is what came of one run of a row.
-type sample struct {
-	outage, gone, held, answered time.Duration
-	moves                        int
-	before, after                int32 // epoch of the Lease
-}
-
-// A Result is what came of all runs of a row.
-type Result struct {
-	Row
-	samples []sample
-	notes   []string
-	broken  []string // expectations, beside the numbers
-}
-
-// outage returns the median.
-func (r Result) outage() time.Duration {
-	if len(r.samples) == 0 {
-		return 0
+// Fail keeps an error of a run.
+func (r *Row) Fail(err error) {
+	if err != nil {
+		r.Failed = append(r.Failed, err.Error())
 	}
+}
+
+// Outage returns the median of the outages.
+func (r Row) Outage() time.Duration {
+	return r.median(func(s Sample) time.Duration { return s.Outage.Length() })
+}
+
+// Undoing returns the median of the outages from when the target had settled.
+func (r Row) Undoing() time.Duration {
+	return r.median(func(s Sample) time.Duration { return s.Undoing.Length() })
+}
+
+func (r Row) median(of func(Sample) time.Duration) time.Duration {
 	var times []time.Duration
-	for _, s := range r.samples {
-		times = append(times, s.outage)
+	for _, s := range r.Samples {
+		times = append(times, of(s))
+	}
+	if len(times) == 0 {
+		return 0
 	}
 	slices.Sort(times)
 	return times[len(times)/2]
 }
 
-// worst returns the largest of the runs, but for outages.
-func (r Result) worst() (w sample) {
-	for _, s := range r.samples {
-		w.gone, w.held, w.answered = max(w.gone, s.gone), max(w.held, s.held), max(w.answered, s.answered)
-		w.moves = max(w.moves, s.moves)
+// Stalled returns for how long the machine stalled in all runs.
+func (r Row) Stalled() (stalled time.Duration) {
+	for _, s := range r.Samples {
+		stalled += s.Stalled
 	}
-	return w
+	return stalled
+}
+
+// Left returns in how many runs the address was left on the old holder.
+func (r Row) Left() (left int) {
+	for _, s := range r.Samples {
+		if s.Left {
+			left++
+		}
+	}
+	return left
+}
+
+// judged returns the outage that is judged.
+func (r Row) judged() time.Duration {
+	if r.Median {
+		return r.Outage()
+	}
+	return r.worst(func(s Sample) time.Duration { return s.Outage.Length() })
+}
+
+func (r Row) nobody() time.Duration {
+	return r.worst(func(s Sample) time.Duration { return s.Nobody.Length() })
+}
+
+func (r Row) live() time.Duration {
+	return r.worst(func(s Sample) time.Duration { return s.Live.Length() })
+}
+
+func (r Row) kernel() time.Duration {
+	return r.worst(func(s Sample) time.Duration { return s.Kernel.Length() })
+}
+
+func (r Row) worst(of func(Sample) time.Duration) (worst time.Duration) {
+	for _, s := range r.Samples {
+		worst = max(worst, of(s))
+	}
+	return worst
+}
+
+func (r Row) moves() (most int) {
+	for _, s := range r.Samples {
+		most = max(most, s.Moves)
+	}
+	return most
 }
 
 // Broken returns what of the promise did not hold, each with the numbers.
-func (r Result) Broken() []string {
-	broken := slices.Clone(r.broken)
-	exceeds := func(what string, got, bound time.Duration) {
-		if bound != unbounded && got > bound {
-			broken = append(broken, fmt.Sprintf("%s %s, bound %s", what, seconds(got), seconds(bound)))
+func (r Row) Broken() []string {
+	broken := slices.Clone(r.Failed)
+	exceeds := func(what string, got, limit time.Duration) {
+		if got > limit {
+			broken = append(broken, fmt.Sprintf("%s %s, bound %s", what, seconds(got), seconds(limit)))
 		}
 	}
-	w := r.worst()
-	exceeds("outage", r.outage(), r.promise.outage)
-	exceeds("nobody had the address for", w.gone, r.promise.gone)
-	exceeds("two live hosts had the address for", w.held, r.promise.held)
-	exceeds("two hosts answered ARP for", w.answered, r.promise.answered)
-	if r.promise.moves != unbounded && w.moves > r.promise.moves {
-		broken = append(broken, fmt.Sprintf("%d moves, bound %d", w.moves, r.promise.moves))
+	exceeds("outage", r.judged(), r.Limits.Outage)
+	exceeds("nobody had the address for", r.nobody(), r.Limits.Nobody)
+	exceeds("two live hosts had the address for", r.live(), r.Limits.Live)
+	exceeds("two hosts answered ARP for", r.kernel(), r.Limits.Kernel)
+	if r.moves() > r.Limits.Moves {
+		broken = append(broken, fmt.Sprintf("%d moves, bound %d", r.moves(), r.Limits.Moves))
 	}
-	if len(r.samples) == 0 {
+	if r.Left() > 0 {
+		broken = append(broken, "the address was left on a host that does not serve it")
+	}
+	if len(r.Samples) == 0 {
 		broken = append(broken, "no run was completed")
 	}
 	return broken
 }
 
-// Notes returns what is worth to be read beside the numbers.
-func (r Result) Notes() []string { return r.notes }
-
-// Columns are the titles of [Result.Cells].
-var Columns = []string{"fault", "outage", "bound", "gone", "two held", "two answered", "moves", "epoch", "verdict"}
-
-// Cells returns the result as text.
-func (r Result) Cells() []string {
-	w := r.worst()
-	verdict := "ok"
-	if len(r.Broken()) > 0 {
-		verdict = "BROKEN"
+// Check returns what of the promise did not hold as an error.
+func (r Row) Check() error {
+	if broken := r.Broken(); len(broken) > 0 {
+		return fmt.Errorf("%s: %s", r.Fault.Name, strings.Join(broken, "\n"))
 	}
-	return []string{
-		r.Name, seconds(r.outage()), atMost(r.promise.outage), pair(w.gone, r.promise.gone), pair(w.held, r.promise.held),
-		pair(w.answered, r.promise.answered), moves(w.moves, r.promise.moves), r.epochs(), verdict,
-	}
+	return nil
 }
 
-// epochs tells the epoch before and after all runs.
-func (r Result) epochs() string {
-	if len(r.samples) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d→%d", r.samples[0].before, r.samples[len(r.samples)-1].after)
-}
-
-func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
-
-func atMost(bound time.Duration) string {
-	if bound == unbounded {
-		return ""
-	}
-	return fmt.Sprintf("≤ %g", bound.Seconds())
-}
-
-func pair(got, bound time.Duration) string {
-	return strings.TrimSpace(seconds(got) + " " + atMost(bound))
-}
-
-func moves(got, bound int) string {
-	if bound == unbounded {
-		return fmt.Sprint(got)
-	}
-	return fmt.Sprintf("%d ≤ %d", got, bound)
-}
+// seconds returns a time in the unit of the tables.
+func seconds(d time.Duration) string { return fmt.Sprintf("%.3f s", d.Seconds()) }

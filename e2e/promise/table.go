@@ -3,6 +3,7 @@
 package promise
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
@@ -164,6 +165,16 @@ var (
 		Happens: "etcd is restored from a snapshot",
 		Does:    "the same",
 	}
+	EtcdDeath = Promise{
+		Name: "etcd death", Bounds: served,
+		Happens: "a member of etcd dies, or its quorum",
+		Does:    "the same; what the apiservers answer without etcd is served",
+	}
+	Upkeep = Promise{
+		Name: "upkeep", Bounds: served,
+		Happens: "restart of the kubelet, deletion of the mirror pod, renewal of the certificates",
+		Does:    "nothing: the pod runs on, and the address stays",
+	}
 	Forged = Promise{
 		Name: "forged", Bounds: served,
 		Happens: "garbage or forged advertisements",
@@ -181,6 +192,13 @@ var (
 		Happens: "all hosts start at once",
 		Does:    "one of them takes the address, with or without the API",
 		Tests:   []string{"TestColdStartOfAll", "TestKind"},
+	}
+	Steady = Promise{
+		Name: "steady state", Bounds: served,
+		Happens: "nothing",
+		Does: fmt.Sprintf("the whole cluster asks the API for at most %g writes and %d reads of the Lease a second, with no more rights "+
+			"than these need", MostWrites, MostReads),
+		Tests: []string{"TestLoadCountsEachRequestOnce"},
 	}
 	Discovery = Promise{
 		Name: "discovery", Bounds: served,
@@ -206,6 +224,6 @@ func Table() []Promise {
 	return []Promise{
 		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, APIServerDeath, BackendHostLoss,
 		HolderDistress, AllDistress, Filtered, Unreachable, Healed, HealedFiltered, ForeignHolder, ForeignClaim, Deleted,
-		NoAPI, LeaseLost, Restored, Forged, Alone, ColdStart, Discovery,
+		NoAPI, EtcdDeath, LeaseLost, Restored, Upkeep, Forged, Alone, ColdStart, Discovery, Steady,
 	}
 }

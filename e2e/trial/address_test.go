@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 )
@@ -45,10 +46,10 @@ func TestBothFamiliesMoveTogether(t *testing.T) {
 	until(t, p, 5*time.Second, "both addresses are on one node", func() bool {
 		return slices.Equal(p.Holders.Now(), sixth.Now())
 	})
-	for _, fault := range []Fault{PlannedStop, Kill} {
-		do(t, p, fault, 1)
+	for _, f := range []fault.Fault{fault.PlannedStop, fault.Kill} {
+		do(t, p, f, 1)
 		if a, b := p.Holders.Now(), sixth.Now(); !slices.Equal(a, b) {
-			t.Errorf("after %s the IPv4 address is on %v and the IPv6 address on %v", fault.Name, a, b)
+			t.Errorf("after %s the IPv4 address is on %v and the IPv6 address on %v", f.Name, a, b)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 )
 
@@ -58,9 +59,7 @@ func TestDeathOfABackendFailsFewConnections(t *testing.T) {
 	p := startPlane(t, Config{System: harbinger})
 	// The bench does it at 500 connections per second. The race detector makes a handshake cost milliseconds: 200 of them
 	// are all that two cores can do, and then it is the machine that fails.
-	available, outage, err := p.LoseBackend(100, 5*time.Second,
-		func(_ *Plane, n *Node) error { return n.APIServer.Kill() },
-		func(p *Plane, n *Node) error { return p.StartAPIServer(n) })
+	available, outage, err := p.LoseBackend(100, 5*time.Second, fault.APIServerDies)
 	must(t, err)
 	t.Logf("%d of %d connections failed, the longest outage was %v", available.Failed(), available.Requests, outage)
 	if share := float64(available.Failed()) / float64(available.Requests); share > 0.005 {

@@ -10,33 +10,46 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
 func TestFaultsOfTheHolder(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		interval time.Duration
-		faults   []Fault
+		faults   []fault.Fault
 		runs     int
 	}{
-		{"stop", time.Second, []Fault{PlannedStop}, 3},
-		{"silence", time.Second, []Fault{Kill, Freeze}, 1},
-		{"cable", time.Second, []Fault{CutCable}, 2},
-		{"balancer", time.Second, []Fault{APIServerDies, BalancerCrashes}, 1},
-		{"fast", 100 * time.Millisecond, []Fault{Kill, Freeze}, 1},
-		{"fast cut", 100 * time.Millisecond, []Fault{CutCable}, 3},
+		{"stop", time.Second, []fault.Fault{fault.PlannedStop}, 3},
+		{"silence", time.Second, []fault.Fault{fault.Kill, fault.Freeze}, 1},
+		{"cable", time.Second, []fault.Fault{fault.CableCut}, 2},
+		{"balancer", time.Second, []fault.Fault{fault.APIServerDies, fault.BalancerCrashes}, 1},
+		{"fast", 100 * time.Millisecond, []fault.Fault{fault.Kill, fault.Freeze}, 1},
+		{"fast cut", 100 * time.Millisecond, []fault.Fault{fault.CableCut}, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := startPlane(t, Config{System: harbinger, Interval: test.interval})
-			for _, fault := range test.faults {
-				if err := do(t, p, fault, test.runs).Check(); err != nil {
+			for _, f := range test.faults {
+				if err := do(t, p, f, test.runs).Check(); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
+}
+
+// darkness is an act of the tests: for two seconds no client reaches the address.
+const darkness fault.Act = "darken"
+
+func darken(p *Plane, _ *Node) error {
+	if err := p.Lab.Drop(lab.Drop{Traffic: lab.TCP(p.Port)}); err != nil {
+		return err
+	}
+	p.watch(time.Now(), 2*time.Second)
+	return p.Lab.Pass()
 }
 
 // A measurement leaves out what the machine does, and must not leave out what a
@@ -49,16 +62,8 @@ func TestDarknessOnALoadedMachineCounts(t *testing.T) {
 		_, err := p.clientHost.Start(lab.Command{Path: "sh", Args: []string{"-c", "while :; do :; done"}})
 		must(t, err)
 	}
-	darkness := Fault{
-		Name: "darkness", Bound: time.Second,
-		Inject: func(p *Plane, _ *Node) error {
-			must(t, p.Lab.Drop(lab.Drop{Traffic: lab.TCP(p.Port)}))
-			observeFor(2 * time.Second)
-			return p.Lab.Pass()
-		},
-		Repair: func(*Plane, *Node) error { return nil },
-	}
-	if err := do(t, p, darkness, 1).Check(); err == nil || !strings.Contains(err.Error(), "outage") {
+	dark := fault.Fault{Name: "darkness", Promise: promise.APIServerDeath, Act: darkness}
+	if err := do(t, p, dark, 1).Check(); err == nil || !strings.Contains(err.Error(), "outage") {
 		t.Errorf("check = %v, want it to see the outage", err)
 	}
 }
@@ -69,10 +74,12 @@ func TestFaultsOfKeepalived(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: Keepalived{}, Interval: 100 * time.Millisecond})
 	for _, test := range []struct {
-		fault Fault
+		fault fault.Fault
 		left  bool
-	}{{PlannedStop, false}, {Kill, true}, {Freeze, true}, {CutCable, false}, {APIServerDies, false}} {
-		r := do(t, p, test.fault, 1).Results[0]
+	}{
+		{fault.PlannedStop, false}, {fault.Kill, true}, {fault.Freeze, true}, {fault.CableCut, false}, {fault.APIServerDies, false},
+	} {
+		r := do(t, p, test.fault, 1).Samples[0]
 		if r.Left != test.left {
 			t.Errorf("%s: address left behind: %v, want %v", test.fault.Name, r.Left, test.left)
 		}

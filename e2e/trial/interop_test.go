@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -166,6 +167,7 @@ func TestRollingMigration(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: Keepalived{Ranked: true}})
 	skew := vrrp.SkewTime(vrrp.Version3, 100, p.Interval)
+	planned := p.Row(fault.PlannedStop).Limits.Outage
 	for _, n := range p.Nodes {
 		start := time.Now()
 		wasHolder := holder(t, p) == n
@@ -177,13 +179,13 @@ func TestRollingMigration(t *testing.T) {
 		must(t, p.Settle())
 		o := p.Client.Outage(start)
 		t.Logf("%s migrated, holder before: %v: outage %v, stalled %v", n.Name, wasHolder, o, p.Control.Stalled(start, time.Now()))
-		if bound := skew + PlannedStop.Bound; o.Length() > bound {
+		if bound := skew + planned; o.Length() > bound {
 			t.Errorf("keepalived leaves %s: outage %v, want at most %v", n.Name, o, bound)
 		}
 	}
 	start := time.Now()
-	row := do(t, p, PlannedStop, 3)
-	if gap := p.Holders.Since(start).Vacant().Longest(); gap.Length() > 0 || row.Outage() > PlannedStop.Bound {
+	row := do(t, p, fault.PlannedStop, 3)
+	if gap := p.Holders.Since(start).Vacant().Longest(); gap.Length() > 0 || row.Outage() > planned {
 		t.Errorf("we leave: the address was on %s, outage %v", gap, row.Outage())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
@@ -24,9 +25,9 @@ func (p *Plane) StartClient(cfg watch.ClientConfig) *watch.Client {
 }
 
 // LoseBackend makes clients connect so many times a second while a node that
-// does not hold the address loses its API server. It returns what became of them
-// in the time d from the loss on, and their longest outage, and repairs it.
-func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane, *Node) error) (a observe.Availability, o observe.Outage, err error) {
+// does not hold the address loses its API server by a fault. It returns what became of them
+// in the time d from the loss on, and their longest outage, and undoes the fault.
+func (p *Plane) LoseBackend(rate int, d time.Duration, f fault.Fault) (a observe.Availability, o observe.Outage, err error) {
 	node, err := p.backup()
 	if err != nil {
 		return a, o, err
@@ -45,13 +46,13 @@ func (p *Plane) LoseBackend(rate int, d time.Duration, lose, repair func(*Plane,
 		return a, o, err
 	}
 	start := time.Now()
-	if err := lose(p, node); err != nil {
+	if err := f.Inject(p, node.Name); err != nil {
 		return a, o, err
 	}
 	time.Sleep(time.Until(start.Add(d)))
 	client.Stop()
 	a, o = client.Availability(start), client.Outage(start)
-	return a, o, errors.Join(repair(p, node), p.Settle())
+	return a, o, errors.Join(f.Undo(p, node.Name), p.Settle())
 }
 
 // backup returns a node that does not hold the address.

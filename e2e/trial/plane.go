@@ -24,10 +24,10 @@ import (
 
 // The numbers of the hosts that are no nodes.
 const (
-	clientNumber   = 200
-	watcherNumber  = 201
-	controlNumber  = 202
-	strangerNumber = 203
+	clientNumber  = 200
+	watcherNumber = 201
+	controlNumber = 202
+	unknownNumber = 203
 )
 
 // APIServerPort is the port of every host's API server.
@@ -94,7 +94,7 @@ type Plane struct {
 	Answers *watch.Watcher // for the first virtual address
 
 	clientHost *lab.Host
-	stranger   *lab.Host   // nil before the first call of Stranger
+	unknown    *lab.Host   // nil before the first call of UnknownHost
 	admin      *guest.User // nil with stand-ins
 }
 
@@ -203,12 +203,12 @@ func (p *Plane) clientConfig() watch.ClientConfig {
 	return client
 }
 
-// Stranger returns a host that has no part in the plane, the same each time.
-func (p *Plane) Stranger() (h *lab.Host, err error) {
-	if p.stranger == nil {
-		p.stranger, err = p.Lab.AddHost("stranger", strangerNumber)
+// UnknownHost returns a host that has no part in the plane, the same each time.
+func (p *Plane) UnknownHost() (h *lab.Host, err error) {
+	if p.unknown == nil {
+		p.unknown, err = p.Lab.AddHost("unknown", unknownNumber)
 	}
-	return p.stranger, err
+	return p.unknown, err
 }
 
 // VirtualAddress returns the first of the virtual addresses.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
@@ -23,6 +24,7 @@ var harbinger Harbinger
 func TestMain(m *testing.M) {
 	os.Exit(Main(func() int {
 		flag.Parse()
+		acts[darkness] = darken
 		// The tests wait more than they work: these fill two processors.
 		if err := flag.Set("test.parallel", "4"); err != nil {
 			panic(err)
@@ -109,14 +111,14 @@ func startPlane(t *testing.T, cfg Config) *Plane {
 }
 
 // do does a fault to a plane, so many times, and logs what it did.
-func do(t *testing.T, p *Plane, f Fault, runs int) Row {
+func do(t *testing.T, p *Plane, f fault.Fault, runs int) fault.Row {
 	t.Helper()
-	row := Row{Fault: f}
+	row := p.Row(f)
 	for range runs {
-		err := row.Do(p)
-		r := row.Results[len(row.Results)-1]
+		err := p.Run(&row)
+		s := row.Samples[len(row.Samples)-1]
 		t.Logf("%s: %s → %s, outage %v, at repair %v, held %v, answered %v, left %v, the machine stalled for %v",
-			f.Name, r.Before, r.After, r.Outage, r.RepairOutage, r.Held, r.Answered, r.Left, r.Stalled)
+			f.Name, s.Before, s.After, s.Outage, s.Undoing, s.Live, s.Kernel, s.Left, s.Stalled)
 		must(t, err)
 	}
 	return row

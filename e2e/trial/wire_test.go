@@ -12,13 +12,13 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
-// Longest times for which two live hosts may have the address, by the
-// invariants S1 and S2 of the election.
-const (
-	dualOpen     = time.Second + delay                   // A + d
-	dualFiltered = 5*time.Second + 1500*time.Millisecond // GR + 1.5 s
+// Longest times for which two live hosts may have the address.
+var (
+	dualOpen     = promise.Healed.In(promise.StandIns, promise.At(time.Second)).Live
+	dualFiltered = promise.HealedFiltered.In(promise.StandIns, promise.At(time.Second)).Live
 )
 
 // expectStill checks that one node had the address all the time.
@@ -96,8 +96,9 @@ func TestSilentCutOfTheHolder(t *testing.T) {
 		return slices.ContainsFunc(p.Holders.Now(), func(name string) bool { return name != old.Name })
 	})
 	must(t, p.Settle(old.Name))
-	if o := p.Client.Outage(start); o.Length() > 4*time.Second {
-		t.Errorf("outage %v, want at most 4s", o)
+	bound := promise.HostLoss.In(promise.StandIns, promise.At(time.Second)).Outage
+	if o := p.Client.Outage(start); o.Length() > bound {
+		t.Errorf("outage %v, want at most %v", o, bound)
 	}
 	healed := time.Now()
 	must(t, old.Unblackhole())
@@ -198,17 +199,17 @@ func TestHolderWithoutBackendsGivesWay(t *testing.T) {
 }
 
 // Another virtual router with our VRID is on the same wire.
-func TestStrangerWithOurVRID(t *testing.T) {
+func TestUnknownRouterWithOurVRID(t *testing.T) {
 	t.Parallel()
 	p := newPlane(t, Config{System: harbinger})
-	stranger, err := p.Lab.AddHost("stranger", 60)
+	unknown, err := p.Lab.AddHost("unknown", 60)
 	must(t, err)
 	_, err = guest.Keepalived{
 		VirtualRouterID:       VirtualRouterID,
 		Priority:              200,
 		AdvertisementInterval: time.Second,
 		VirtualAddresses:      []netip.Prefix{netip.MustParsePrefix("192.168.238.99/24")},
-	}.Start(stranger)
+	}.Start(unknown)
 	must(t, err)
 	must(t, p.Start())
 	n := holder(t, p)

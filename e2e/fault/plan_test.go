@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package plan
+package fault
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 // TestPlanOfASeed holds that a seed means the same plan for ever: a run is repeated by its seed.
 func TestPlanOfASeed(t *testing.T) {
 	var got []string
-	for _, f := range New(1, 5*time.Minute, 20*time.Second) {
+	for _, f := range NewPlan(1, 5*time.Minute, 20*time.Second) {
 		got = append(got, f.String())
 	}
 	want := []string{
@@ -35,8 +35,8 @@ func TestPlan(t *testing.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
 		length := time.Duration(rapid.IntRange(0, 3600).Draw(t, "length")) * time.Second
 		calm := time.Duration(rapid.IntRange(0, 120).Draw(t, "calm")) * time.Second
-		plan := New(seed, length, calm)
-		if again := New(seed, length, calm); !cmp.Equal(plan, again) {
+		plan := NewPlan(seed, length, calm)
+		if again := NewPlan(seed, length, calm); fmt.Sprint(plan) != fmt.Sprint(again) {
 			t.Fatal("the same seed makes another plan")
 		}
 		var end time.Duration
@@ -54,30 +54,30 @@ func TestPlan(t *testing.T) {
 	})
 }
 
-func checkFault(t *rapid.T, f Fault) {
+func checkFault(t *rapid.T, f Step) {
 	for _, h := range habits {
-		if h.kind == f.Kind && (f.For < h.least || f.For > h.most || f.Recovery < 10*time.Second) {
+		if h.verb == f.verb && (f.For < h.least || f.For > h.most || f.Recovery < 10*time.Second) {
 			t.Fatalf("%v takes %v and %v", f, f.For, f.Recovery)
 		}
 	}
-	if (f.Role == All) != (f.Kind == FilterAll) || f.Kind == HandOver && f.Role != Holder {
+	if (f.Role == All) != (f.Act == MuteAll) || f.Act == HandOver && f.Role != Holder {
 		t.Fatalf("%v makes no sense", f)
 	}
 }
 
 // checkShares holds that no kind and no role is preferred.
-func checkShares(t *rapid.T, plan []Fault) {
-	kinds := make(map[Kind]int)
+func checkShares(t *rapid.T, plan []Step) {
+	kinds := make(map[string]int)
 	silenced := make(map[Role]int)
 	for _, f := range plan {
-		kinds[f.Kind]++
-		if f.Kind.silences() {
+		kinds[f.verb]++
+		if f.Apart() {
 			silenced[f.Role]++
 		}
 	}
 	for _, h := range habits {
-		if n := kinds[h.kind] - len(plan)/len(habits); n < 0 || n > 1 {
-			t.Fatalf("%s comes %d times in %d faults", h.kind, kinds[h.kind], len(plan))
+		if n := kinds[h.verb] - len(plan)/len(habits); n < 0 || n > 1 {
+			t.Fatalf("%s comes %d times in %d faults", h.verb, kinds[h.verb], len(plan))
 		}
 	}
 	if a, b, c := silenced[Holder], silenced[FirstBackup], silenced[SecondBackup]; max(a, b, c)-min(a, b, c) > 1 {

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-package fault
+package inject
 
 import (
 	"errors"
@@ -11,22 +11,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
-
-// forgedRows are packets of those who are not of the virtual router.
-func forgedRows() []Row {
-	return []Row{
-		{Name: "forged adverts, multicast", promise: served, do: func(s *stage) (sample, error) {
-			return s.forge(s.multicastForgeries)
-		}},
-		{Name: "forged adverts, unicast", kind: kind{unicast: true}, promise: served, do: func(s *stage) (sample, error) {
-			return s.forge(s.unicastForgeries)
-		}},
-	}
-}
 
 // A forgery is a packet, and how those who refuse it count it.
 type forgery struct {
@@ -45,37 +34,37 @@ const (
 
 // forge sends forgeries for a time, and expects that nothing comes of them but
 // that they are counted, and named in the status.
-func (s *stage) forge(make func(f *guest.Forger, stranger netip.Addr) ([]forgery, error)) (sample, error) {
-	host, err := s.Stranger()
+func (r *run) forge(make func(f *guest.Forger, unknown netip.Addr) ([]forgery, error)) (fault.Sample, error) {
+	host, err := r.UnknownHost()
 	if err != nil {
-		return sample{}, err
+		return fault.Sample{}, err
 	}
 	forger, err := guest.NewForger(host)
 	if err != nil {
-		return sample{}, err
+		return fault.Sample{}, err
 	}
 	defer forger.Close()
 	forgeries, err := make(forger, host.Address.Addr())
 	if err != nil {
-		return sample{}, err
+		return fault.Sample{}, err
 	}
-	before, err := s.states()
+	before, err := r.states()
 	if err != nil {
-		return sample{}, err
+		return fault.Sample{}, err
 	}
-	m, err := s.measure(func() error { return send(forger, forgeries) })
+	m, err := r.measure(func() error { return send(forger, forgeries) })
 	if err != nil {
 		return m, err
 	}
-	after, err := s.states()
+	after, err := r.states()
 	if err != nil {
 		return m, err
 	}
 	if !slices.Equal(before, after) {
-		s.expect(fmt.Errorf("states were %q and are %q", before, after))
+		r.expect(fmt.Errorf("states were %q and are %q", before, after))
 	}
 	for _, f := range forgeries {
-		s.expect(f.counted())
+		r.expect(f.counted())
 	}
 	return m, nil
 }
@@ -92,8 +81,8 @@ func send(forger *guest.Forger, forgeries []forgery) error {
 }
 
 // states returns state and last change of every node.
-func (s *stage) states() (states []string, err error) {
-	for _, n := range s.Nodes {
+func (r *run) states() (states []string, err error) {
+	for _, n := range r.Nodes {
 		status, err := n.Status()
 		if err != nil {
 			return nil, err
@@ -121,63 +110,63 @@ func (f forgery) counted() error {
 	return errors.Join(errs...)
 }
 
-// claim is an advert that would win, if it were taken.
-func (s *stage) claim(addresses ...netip.Addr) vrrp.Advertisement {
+// claim is an advertisement that would win, if it were taken.
+func (r *run) claim(addresses ...netip.Addr) vrrp.Advertisement {
 	return vrrp.Advertisement{
-		Version: vrrp.Version3, VRID: trial.VirtualRouterID, Priority: 254, Interval: s.Interval, Addresses: addresses,
+		Version: vrrp.Version3, VRID: trial.VirtualRouterID, Priority: 254, Interval: r.Interval, Addresses: addresses,
 	}
 }
 
 // multicastForgeries are of another cluster with the same virtual router ID, of
 // a broken sender, and what somebody repeats of an earlier holder. The kernel of
 // that one refuses them before Harbinger sees them: they come from itself.
-func (s *stage) multicastForgeries(f *guest.Forger, stranger netip.Addr) ([]forgery, error) {
+func (r *run) multicastForgeries(f *guest.Forger, unknown netip.Addr) ([]forgery, error) {
 	group := vrrp.GroupIPv4
-	foreign, err := s.claim(stranger.Next()).AppendBinary(nil, stranger, group, vrrp.ChecksumPseudo)
+	foreign, err := r.claim(unknown.Next()).AppendBinary(nil, unknown, group, vrrp.ChecksumPseudo)
 	if err != nil {
 		return nil, err
 	}
-	broken, err := s.claim(s.VirtualAddress()).AppendBinary(nil, stranger, group, vrrp.ChecksumPseudo)
+	broken, err := r.claim(r.VirtualAddress()).AppendBinary(nil, unknown, group, vrrp.ChecksumPseudo)
 	if err != nil {
 		return nil, err
 	}
 	broken[len(broken)-1] ^= 0xff
-	replay, err := s.hearEarlierHolder(f)
+	replay, err := r.hearEarlierHolder(f)
 	if err != nil {
 		return nil, err
 	}
 	return []forgery{
-		{"another cluster", guest.Packet{Source: stranger, Destination: group, Payload: foreign}, vrrp.Reason(vrrp.ErrAddresses), s.Nodes},
-		{"wrong checksum", guest.Packet{Source: stranger, Destination: group, Payload: broken}, vrrp.Reason(vrrp.ErrChecksum), s.Nodes},
+		{"another cluster", guest.Packet{Source: unknown, Destination: group, Payload: foreign}, vrrp.Reason(vrrp.ErrAddresses), r.Nodes},
+		{"wrong checksum", guest.Packet{Source: unknown, Destination: group, Payload: broken}, vrrp.Reason(vrrp.ErrChecksum), r.Nodes},
 		{name: "replay", packet: replay},
 	}, nil
 }
 
-// hearEarlierHolder returns an advert of the holder, which then hands over.
-func (s *stage) hearEarlierHolder(f *guest.Forger) (guest.Packet, error) {
-	holder, err := s.Holder()
+// hearEarlierHolder returns an advertisement of the holder, which then hands over.
+func (r *run) hearEarlierHolder(f *guest.Forger) (guest.Packet, error) {
+	holder, err := r.Holder()
 	if err != nil {
 		return guest.Packet{}, err
 	}
-	advert, err := f.Hear(holder.Address.Addr(), 5*time.Second)
+	advertisement, err := f.Hear(holder.Address.Addr(), 5*time.Second)
 	if err != nil {
-		return advert, err
+		return advertisement, err
 	}
-	if err := s.handOver(); err != nil {
-		return advert, err
+	if err := r.handOver(); err != nil {
+		return advertisement, err
 	}
-	return advert, s.calm()
+	return advertisement, r.calm()
 }
 
-// unicastForgeries are adverts of one that is no peer.
-func (s *stage) unicastForgeries(_ *guest.Forger, stranger netip.Addr) (all []forgery, err error) {
-	for _, n := range s.Nodes {
+// unicastForgeries are advertisements of one that is no peer.
+func (r *run) unicastForgeries(_ *guest.Forger, unknown netip.Addr) (all []forgery, err error) {
+	for _, n := range r.Nodes {
 		to := n.Address.Addr()
-		payload, err := s.claim(s.VirtualAddress()).AppendBinary(nil, stranger, to, vrrp.ChecksumPseudo)
+		payload, err := r.claim(r.VirtualAddress()).AppendBinary(nil, unknown, to, vrrp.ChecksumPseudo)
 		if err != nil {
 			return nil, err
 		}
-		packet := guest.Packet{Source: stranger, Destination: to, Payload: payload}
+		packet := guest.Packet{Source: unknown, Destination: to, Payload: payload}
 		all = append(all, forgery{"no peer", packet, vrrp.Reason(vrrp.ErrSource), []*trial.Node{n}})
 	}
 	return all, nil

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fault
+
+import (
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/promise"
+)
+
+// The faults.
+var (
+	PlannedStop     = Fault{Name: "planned stop", Promise: promise.PlannedStop, Act: StopSidecar, Reverse: RestartSidecar}
+	Kill            = Fault{Name: "kill -9", Promise: promise.Kill, Act: KillSidecar, Reverse: RestartSidecar, Linger: 3 * time.Second, Smoke: true}
+	Freeze          = Fault{Name: "freeze", Promise: promise.Freeze, Act: FreezeSidecar, Reverse: ThawSidecar}
+	PowerLoss       = Fault{Name: "power off", Promise: promise.HostLoss, Act: PowerOff, Reverse: PowerOn}
+	CableCut        = Fault{Name: "cut cable", Promise: promise.HostLoss, Act: CutCable, Reverse: JoinCable}
+	SilentCut       = Fault{Name: "silent cut, API alive", Promise: promise.Unreachable, Act: Blackhole, Reverse: EndBlackhole, Needs: Needs{Backplane: true}}
+	APIServerDies   = Fault{Name: "apiserver dies", Promise: promise.APIServerDeath, Act: KillAPIServer, Reverse: StartAPIServer}
+	BalancerCrashes = Fault{Name: "balancer crash", Promise: promise.BalancerCrash, Act: CrashBalancer}
+	HandedOver      = Fault{Name: "handover", Promise: promise.PlannedStop, Act: HandOver}
+
+	HolderFiltered = Fault{Name: "advertisements of the holder filtered", Promise: promise.Filtered, Act: Mute, Reverse: Unmute}
+	AllFiltered    = Fault{Name: "all advertisements filtered", Promise: promise.Filtered, Act: MuteAll, Reverse: UnmuteAll}
+)
+
+// Faults of real hosts with a kubelet.
+var (
+	HostFreezes    = Fault{Name: "the host freezes, and wakes", Promise: promise.HostHangs, Act: PauseHost, Reverse: UnpauseHost, Smoke: true}
+	HostShutDown   = Fault{Name: "the host is shut down, and started", Promise: promise.HostLoss, Act: ShutDown, Reverse: PowerOn}
+	NodeShutDown   = Fault{Name: "the kubelet shuts its node down gracefully, and it is started", Promise: promise.PlannedStop, Act: ShutDownGracefully, Reverse: PowerOn}
+	EtcdDies       = Fault{Name: "etcd dies", Promise: promise.EtcdDeath, Act: KillEtcd}
+	QuorumKilled   = Fault{Name: "kill -9 of etcd on two of three for 20 s: /version", Promise: promise.EtcdDeath, Act: KillQuorum}
+	KubeletRestart = Fault{Name: "restart of the kubelet", Promise: promise.Upkeep, Act: RestartKubelet}
+	PodDeleted     = Fault{Name: "kubectl delete of the mirror pod", Promise: promise.Upkeep, Act: DeletePod}
+	CertsRenewed   = Fault{Name: "renewal of the certificates by kubeadm, and a restart of the apiserver", Promise: promise.Upkeep, Act: RenewCerts}
+	ManifestTaken  = Fault{Name: "ha.yaml is taken away, and put back", Promise: promise.PlannedStop, Act: TakeManifest, Reverse: PutManifest}
+	ImageChanged   = Fault{Name: "another image in ha.yaml", Promise: promise.PlannedStop, Act: ChangeImage}
+)
+
+// OfTheHolder are the faults that need no Kubernetes: the demo does all, and the bench the first four.
+func OfTheHolder() []Fault {
+	return []Fault{PlannedStop, Kill, Freeze, CableCut, APIServerDies, BalancerCrashes}
+}
+
+// OfABackend are what happens to an apiserver on a host that does not hold the address.
+func OfABackend() []Fault {
+	return []Fault{
+		{Name: "the process dies", Promise: promise.APIServerDeath, Act: KillAPIServer, Reverse: StartAPIServer},
+		{Name: "the host vanishes", Promise: promise.BackendHostLoss, Act: Blackhole, Reverse: EndBlackhole},
+	}
+}
+
+// OfKubernetes are what happens to three hosts with a real API in the lab, those that share a plane one after another.
+func OfKubernetes() []Fault {
+	faults := []Fault{
+		{Name: "bootstrap", Promise: promise.NoAPI, Act: StartCluster, Needs: Needs{Bare: true}},
+		{Name: "load on the API", Promise: promise.Steady, Act: CountLoad, Once: true},
+		{Name: "least privilege", Promise: promise.Steady, Act: ListRights, Once: true},
+		HandedOver,
+		{Name: "handover to a node", Promise: promise.PlannedStop, Act: HandOverTo},
+		{Name: "rolling restart", Promise: promise.PlannedStop, Act: RestartEach},
+		{Name: "Lease deleted", Promise: promise.LeaseLost, Act: DeleteLease},
+		{Name: "etcd restored from older copy", Promise: promise.Restored, Act: RestoreEtcd},
+		{Name: "credentials removed and back", Promise: promise.LeaseLost, Act: TakeCredential, Reverse: GiveCredential},
+		{Name: "API servers stopped", Promise: promise.NoAPI, Act: KillAPIs, Reverse: StartAPIs, Once: true},
+		{Name: "API servers hung", Promise: promise.NoAPI, Act: HangAPIs, Reverse: ThawAPIs, Once: true},
+		{Name: "API servers 10 s slow", Promise: promise.NoAPI, Act: SlowAPIs, Reverse: EndSlowAPIs, Once: true},
+		{Name: "etcd without quorum", Promise: promise.NoAPI, Act: FreezeQuorum, Reverse: ThawQuorum, Once: true},
+		HolderFiltered, AllFiltered,
+		{Name: "VRRP filtered, API hung, healed cut", Promise: promise.HealedFiltered, Act: SplitHosts},
+		{Name: "a quarter of packets to nodes lost", Promise: promise.Healed, Act: DropSome, Reverse: PassAll},
+		Kill, Freeze, PowerLoss, CableCut, SilentCut,
+		{Name: "forged advertisements, multicast", Promise: promise.Forged, Act: ForgeMany},
+		{Name: "forged advertisements, unicast", Promise: promise.Forged, Act: ForgeEach, Needs: Needs{Unicast: true}},
+		{Name: "fourth control-plane node", Promise: promise.Discovery, Act: AddNode, Needs: Needs{Discovery: true}},
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int { return a.Needs.order() - b.Needs.order() })
+	return faults
+}
+
+// order puts the needs one after another.
+func (n Needs) order() int {
+	known := []Needs{{Bare: true}, {}, {Discovery: true}, {Backplane: true}, {Unicast: true}}
+	return slices.Index(known, n)
+}
+
+// OfHosts are what happens to the holder among the hosts of a kind cluster.
+func OfHosts() []Fault {
+	return []Fault{
+		HostFreezes, HostShutDown, NodeShutDown, PowerLoss, CableCut, Kill, APIServerDies, KubeletRestart, PodDeleted,
+		ManifestTaken, ImageChanged, HandedOver, CertsRenewed, QuorumKilled,
+	}
+}
+
+// Catalogue returns every fault once.
+func Catalogue() []Fault {
+	all := slices.Concat(OfTheHolder(), OfABackend(), OfKubernetes(), OfHosts(), AtRandom())
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(f Fault) bool {
+		before := seen[f.Name]
+		seen[f.Name] = true
+		return before
+	})
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package inject
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
+)
+
+// The arbiters that a node may tell.
+const (
+	byLease = "lease"
+	byVRRP  = "vrrp"
+)
+
+// Times within which the arbiter changes, with what a busy machine adds.
+const (
+	loseTime = 10 * time.Second
+	findTime = 10 * time.Second
+)
+
+// calm waits until the plane is as it should be: one holder that serves, and
+// the Lease as arbiter.
+func (r *run) calm() error {
+	if err := r.Settle(); err != nil {
+		return err
+	}
+	r.expect(r.awaitArbiter(byLease, findTime))
+	return nil
+}
+
+// awaitArbiter waits until every node names that arbiter.
+func (r *run) awaitArbiter(want string, timeout time.Duration) error {
+	var last []string
+	err := r.await(timeout, fmt.Sprintf("the arbiter is %q on every node", want), func() bool {
+		last = r.arbiters()
+		return !slices.ContainsFunc(last, func(arbiter string) bool { return arbiter != want })
+	})
+	if err != nil {
+		return fmt.Errorf("%w; it is %q", err, last)
+	}
+	return nil
+}
+
+// arbiters returns what each node names.
+func (r *run) arbiters() []string {
+	var arbiters []string
+	for _, n := range r.Nodes {
+		status, err := n.Status()
+		if err != nil {
+			arbiters = append(arbiters, err.Error())
+			continue
+		}
+		arbiters = append(arbiters, status.VirtualRouter.Arbiter)
+	}
+	return arbiters
+}
+
+// epoch returns that of the Lease, 0 while there is none or it cannot be read.
+func (r *run) epoch() int32 {
+	lease, err := r.Lease()
+	if err != nil {
+		return 0
+	}
+	return trial.Epoch(lease)
+}
+
+// worthNoting is how long the machine must have stalled to be told.
+const worthNoting = 200 * time.Millisecond
+
+// measure does something and returns what the observers saw meanwhile. Hosts that are named are dead, frozen or cut off: they
+// may have the address beside another.
+func (r *run) measure(do func() error, apart ...string) (s fault.Sample, err error) {
+	start := time.Now()
+	err = do()
+	held := r.Holders.Since(start)
+	s.Outage = r.Client.Outage(start)
+	s.Nobody, s.Moves = held.Vacant().Longest(), held.Gained()
+	s.Live = r.Holders.Since(start, apart...).Shared().Longest()
+	s.Kernel = r.Answers.Since(start).Shared().Longest()
+	if stalled := r.Control.Stalled(start, time.Now()); stalled > worthNoting {
+		r.note("the machine stalled for %.3f s, which the times leave out", stalled.Seconds())
+	}
+	return s, errors.Join(err, r.Control.Check(start))
+}
+
+// ofTheHolder is a fault that any plane can do to its holder. The outage is that of all its phases.
+func (r *run) ofTheHolder(f fault.Fault) (s fault.Sample, err error) {
+	var m fault.Sample
+	s, err = r.measure(func() (err error) {
+		m, err = r.Measure(f)
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	s.Outage = m.Outage
+	if m.Undoing.Length() > s.Outage.Length() {
+		s.Outage = m.Undoing
+	}
+	s.Live, s.Left = m.Live, m.Left
+	r.expect(r.awaitArbiter(byLease, findTime))
+	return s, nil
+}
+
+// A process is a keeper and its balancer, as a status names them.
+type process struct {
+	incarnation string
+	balancers   uint64 // how often one was started again
+}
+
+// processes returns those of every node.
+func (r *run) processes() ([]process, error) {
+	var all []process
+	for _, n := range r.Nodes {
+		status, err := n.Status()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, process{status.Incarnation, status.Balancer.Restarts})
+	}
+	return all, nil
+}
+
+// withoutRestart does something and expects that no process of a sidecar was
+// started again meanwhile.
+func (r *run) withoutRestart(do func() error) error {
+	before, err := r.processes()
+	if err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	after, err := r.processes()
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(before, after) {
+		r.expect(fmt.Errorf("processes were %v and are %v: one was started again", before, after))
+	}
+	return nil
+}
+
+// others returns the nodes but one.
+func (r *run) others(n *trial.Node) []*trial.Node {
+	return slices.DeleteFunc(slices.Clone(r.Nodes), func(o *trial.Node) bool { return o == n })
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package inject does the faults of the catalogue to a control plane of real API servers, on a real etcd, and judges what came
+// of them.
+package inject
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
+)
+
+// Config says how faults are done.
+type Config struct {
+	System     trial.Harbinger
+	Kubernetes string        // directory of the programs of a cluster
+	Runs       int           // of each fault that is not done once
+	Outage     time.Duration // how long the API is away
+}
+
+// A Runner does faults, on as few planes as it can.
+type Runner struct {
+	cfg   Config
+	plane *trial.Plane // nil before the first fault, and after one that failed
+	needs fault.Needs
+}
+
+// NewRunner returns a runner without a plane.
+func NewRunner(cfg Config) *Runner { return &Runner{cfg: cfg} }
+
+// Close ends its plane.
+func (r *Runner) Close() error {
+	if r.plane == nil {
+		return nil
+	}
+	plane := r.plane
+	r.plane = nil
+	return plane.Close()
+}
+
+// Run does a fault as often as it is asked to.
+func (r *Runner) Run(f fault.Fault) fault.Row {
+	row := fault.Row{Fault: f}
+	runs := r.cfg.Runs
+	if f.Once {
+		runs = 1
+	}
+	for range runs {
+		if err := r.runOnce(&row); err != nil {
+			row.Fail(err)
+			row.Fail(r.Close()) // what the fault has left behind is unknown
+			break
+		}
+	}
+	row.Median = true
+	return row
+}
+
+func (r *Runner) runOnce(row *fault.Row) error {
+	f := row.Fault
+	if err := r.prepare(f.Needs); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	row.System, row.Limits = r.plane.System.Name(), r.plane.Row(f).Limits
+	one := &run{Plane: r.plane, cfg: r.cfg, row: row}
+	var before int32
+	if !f.Needs.Bare {
+		if err := one.calm(); err != nil {
+			return fmt.Errorf("before: %w", err)
+		}
+		before = one.epoch()
+	}
+	sample, err := one.do(f)
+	if err != nil {
+		return err
+	}
+	sample.EpochBefore, sample.EpochAfter = before, one.epoch()
+	row.Samples = append(row.Samples, sample)
+	return nil
+}
+
+// prepare makes sure of a plane for those needs. A run may leave a plane that no other can use: one that runs, that has grown,
+// or whose nodes wait a minute or two until they seize a Lease again.
+func (r *Runner) prepare(n fault.Needs) error {
+	if spent := n.Bare || n.Discovery || n.Backplane; r.plane != nil && r.needs == n && !spent {
+		return nil
+	}
+	if err := r.Close(); err != nil {
+		return err
+	}
+	plane, err := r.newPlane(n)
+	if err != nil {
+		return err
+	}
+	r.plane, r.needs = plane, n
+	if n.Bare {
+		return nil
+	}
+	if err := errors.Join(r.start(plane), plane.Start()); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	return nil
+}
+
+func (r *Runner) newPlane(n fault.Needs) (*trial.Plane, error) {
+	system := r.cfg.System
+	if n.Unicast {
+		system.Flags = peerFlags()
+	}
+	return trial.New(trial.Config{
+		System:     system,
+		Port:       trial.APIServerPort,
+		Kubernetes: r.cfg.Kubernetes,
+		Backplane:  n.Backplane,
+		Client:     watch.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 500 * time.Millisecond},
+	})
+}
+
+// peerFlags name the nodes to the generator.
+func peerFlags() (flags []string) {
+	for i := range 3 {
+		flags = append(flags, "--peer", fmt.Sprintf("192.168.238.%d", lab.FirstNode+i))
+	}
+	return flags
+}
+
+// start runs the cluster of a plane, with credentials for the sidecars.
+func (r *Runner) start(p *trial.Plane) error {
+	if err := p.StartCluster(); err != nil {
+		return err
+	}
+	for _, n := range p.Nodes {
+		if err := r.cfg.System.Allow(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A run is one run of a fault on a plane.
+type run struct {
+	*trial.Plane
+	cfg     Config
+	row     *fault.Row
+	endSlow func() error // of slow API servers
+}
+
+// note keeps something that is worth to be read.
+func (r *run) note(format string, args ...any) {
+	r.row.Notes = append(r.row.Notes, fmt.Sprintf(format, args...))
+}
+
+// expect keeps what did not come true. The run goes on.
+func (r *run) expect(err error) { r.row.Fail(err) }
+
+// await waits for a condition that is not cheap to look at.
+func (r *run) await(timeout time.Duration, what string, condition func() bool) error {
+	return r.Control.Until(timeout, what, func() bool {
+		if condition() {
+			return true
+		}
+		time.Sleep(50 * time.Millisecond)
+		return false
+	})
+}
+
+// observeFor lets a time pass in which the observers see what happens.
+func observeFor(d time.Duration) { time.Sleep(d) }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package inject
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/promise"
+)
+
+// loadTime is for how long the load is counted.
+const loadTime = 30 * time.Second
+
+// countLoad counts what is asked of the API while nothing happens.
+func (r *run) countLoad() error {
+	start := time.Now()
+	observeFor(loadTime)
+	load, err := r.Load(start)
+	if err != nil {
+		return err
+	}
+	passed := time.Since(start).Seconds()
+	writes, reads := float64(load.Writes)/passed, float64(load.Reads)/passed
+	r.note("Lease writes %.2f/s (≤ %g), reads %.2f/s (≤ %g)", writes, promise.MostWrites, reads, float64(promise.MostReads))
+	for _, request := range slices.Sorted(maps.Keys(load.Other)) {
+		r.note("other requests: %s %.2f/s", request, float64(load.Other[request])/passed)
+	}
+	if writes > promise.MostWrites || writes < promise.LeastWrites {
+		r.expect(fmt.Errorf("%.2f Lease writes a second, want %g to %g", writes, promise.LeastWrites, promise.MostWrites))
+	}
+	if reads > promise.MostReads {
+		r.expect(fmt.Errorf("%.2f Lease reads a second, want at most %d", reads, promise.MostReads))
+	}
+	return nil
+}
+
+// listRights shows what the credentials of a sidecar allow, and expects no more
+// than the election and the balancer need.
+func (r *run) listRights() error {
+	list, err := r.RightsList(r.Nodes[0])
+	if err != nil {
+		return err
+	}
+	r.note("kubectl auth can-i --list, in %s:\n%s", "kube-system", list)
+	excess, err := r.ExcessRights(r.Nodes[0])
+	if err != nil {
+		return err
+	}
+	for _, right := range excess {
+		r.expect(fmt.Errorf("the credentials allow what nobody needs: %s", right))
+	}
+	return nil
+}

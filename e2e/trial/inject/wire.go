@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package inject
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
+)
+
+// suspicionTime is within what a backup says that it hears no advertisements of a
+// holder that lives: the longest Master_Down_Interval, and two advertisements.
+const suspicionTime = 6 * time.Second
+
+// filter drops advertisements for a time.
+func (r *run) filter(f fault.Fault) (fault.Sample, error) {
+	holder, err := r.Holder()
+	if err != nil {
+		return fault.Sample{}, err
+	}
+	return r.measure(func() error {
+		start := time.Now()
+		if err := f.Inject(r, holder.Name); err != nil {
+			return err
+		}
+		r.expect(r.await(suspicionTime, "a backup suspects a split", func() bool { return r.suspected(holder) }))
+		observeFor(time.Until(start.Add(12 * time.Second)))
+		if err := f.Undo(r, holder.Name); err != nil {
+			return err
+		}
+		r.expect(r.await(5*time.Second, "nobody suspects a split any more", func() bool { return !r.suspected(holder) }))
+		observeFor(2 * time.Second)
+		return r.Settle()
+	})
+}
+
+// suspected reports whether a backup says that it should hear a holder.
+func (r *run) suspected(holder *trial.Node) bool {
+	return slices.ContainsFunc(r.others(holder), func(n *trial.Node) bool {
+		status, err := n.Status()
+		return err == nil && status.VirtualRouter.SplitSuspected
+	})
+}
+
+// splitWithoutAPI takes advertisements and API away, and makes two hosts have the address by a cut of the holder. When the cut
+// heals, only ARP shows them that they are two; when advertisements pass again, these do.
+func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
+	holder, err := r.Holder()
+	if err != nil {
+		return s, err
+	}
+	if err := r.hangAPIs(); err != nil {
+		return s, err
+	}
+	cut := func() error {
+		if err := errors.Join(r.Lab.Drop(lab.Drop{Traffic: lab.VRRP}), holder.Blackhole()); err != nil {
+			return err
+		}
+		return r.Control.Until(20*time.Second, "another node has the address too", func() bool { return len(r.Holders.Now()) > 1 })
+	}
+	if s, err = r.measure(cut, holder.Name); err != nil {
+		return s, err
+	}
+	limits := f.Promise.In(promise.Lab, promise.At(r.Interval))
+	healed, err := r.measure(func() error {
+		if err := holder.Unblackhole(); err != nil {
+			return err
+		}
+		return r.Control.Until(2*limits.Live, "one node gives the address up", func() bool { return len(r.Holders.Now()) == 1 })
+	})
+	s.Live, s.Kernel, s.Moves = healed.Live, healed.Kernel, s.Moves+healed.Moves
+	if err != nil {
+		return s, err
+	}
+	passed, err := r.measure(func() error {
+		if err := r.Lab.Pass(); err != nil {
+			return err
+		}
+		observeFor(3 * time.Second)
+		return errors.Join(r.thawAPIs(), r.AwaitCluster(), r.Settle())
+	})
+	s.Moves += passed.Moves
+	if passed.Live.Length() > promise.Healed.In(promise.Lab, promise.At(r.Interval)).Live {
+		r.note("two hosts had the address for %.3f s after advertisements passed again", passed.Live.Length().Seconds())
+		if passed.Live.Length() > s.Live.Length() {
+			s.Live = passed.Live
+		}
+	}
+	return s, err
+}
+
+// dropSome drops a quarter of all packets to the nodes. Those of the control come through: what is lost is not to be taken for
+// a machine that stalls.
+func (r *run) dropSome() error {
+	var drops []lab.Drop
+	for _, n := range r.Nodes {
+		drops = append(drops, lab.Drop{To: n.Host, Percent: 25})
+	}
+	return r.Lab.Drop(drops...)
+}
+
+// lose loses packets for a time.
+func (r *run) lose(f fault.Fault) error {
+	if err := f.Inject(r, ""); err != nil {
+		return err
+	}
+	observeFor(20 * time.Second)
+	if err := f.Undo(r, ""); err != nil {
+		return err
+	}
+	observeFor(2 * time.Second)
+	return errors.Join(r.AwaitCluster(), r.Settle())
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package trial
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/observe"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
+)
+
+// watchTime is for how long the plane is watched at least after a fault and after its end: consequences may come late.
+const watchTime = 2 * time.Second
+
+// Row returns a row without a run of a fault of this plane.
+func (p *Plane) Row(f fault.Fault) fault.Row {
+	environment := promise.StandIns
+	if p.Cluster != nil {
+		environment = promise.Lab
+	}
+	return fault.Row{Fault: f, System: p.System.Name(), Limits: f.Promise.In(environment, promise.At(p.Interval))}
+}
+
+// Run does the fault of a row once more. The row is broken too where a step fails, or where the machine stalled for most of
+// the time.
+func (p *Plane) Run(row *fault.Row) error {
+	sample, err := p.Measure(row.Fault)
+	row.Samples = append(row.Samples, sample)
+	row.Fail(err)
+	return err
+}
+
+// Measure does a fault to the holder, waits until the plane has settled, undoes the fault and waits again. The sample is valid
+// up to the step that failed, and shows nothing if the machine stalled for most of the time.
+func (p *Plane) Measure(f fault.Fault) (s fault.Sample, err error) {
+	holder, err := p.Holder()
+	if err != nil {
+		return s, fmt.Errorf("before %s: %w", f.Name, err)
+	}
+	s.Before = holder.Name
+	start := time.Now()
+	err = p.inject(f, holder, &s)
+	s.Outage = p.Client.Outage(start)
+	if err != nil {
+		return s, fmt.Errorf("%s of %s: %w", f.Name, holder.Name, err)
+	}
+	settled := time.Now()
+	err = p.undo(f, holder)
+	s.Undoing = p.Client.Outage(settled)
+	s.Live = longer(s.Live, p.Holders.Since(settled).Shared().Longest())
+	s.Kernel = p.Answers.Since(start).Shared().Longest()
+	held := p.Holders.Since(start)
+	s.Nobody, s.Moves = held.Vacant().Longest(), held.Gained()
+	s.Stalled = p.Control.Stalled(start, time.Now())
+	if err != nil {
+		return s, fmt.Errorf("end of %s: %w", f.Name, err)
+	}
+	return s, p.Control.Check(start)
+}
+
+// inject does a fault and waits until it is overcome.
+func (p *Plane) inject(f fault.Fault, holder *Node, s *fault.Sample) error {
+	var apart []string
+	if f.Apart() {
+		apart = []string{holder.Name}
+	}
+	start := time.Now()
+	defer func() { s.Live = p.Holders.Since(start, apart...).Shared().Longest() }()
+	if err := f.Inject(p, holder.Name); err != nil {
+		return err
+	}
+	if f.Moves() {
+		if err := p.Control.Until(settleTime, "another node holds the virtual address", func() bool {
+			return slices.ContainsFunc(p.Holders.Now(), func(name string) bool { return name != holder.Name })
+		}); err != nil {
+			return err
+		}
+	} else {
+		p.watch(start, watchTime)
+	}
+	if err := p.Settle(apart...); err != nil {
+		return err
+	}
+	p.watch(time.Now(), f.Linger)
+	after, err := p.Holder(apart...)
+	if err != nil {
+		return err
+	}
+	s.After = after.Name
+	s.Left = after != holder && slices.Contains(p.Holders.Now(), holder.Name)
+	return nil
+}
+
+// undo ends a fault and waits until that is overcome too.
+func (p *Plane) undo(f fault.Fault, holder *Node) error {
+	start := time.Now()
+	if err := f.Undo(p, holder.Name); err != nil {
+		return err
+	}
+	p.watch(start, watchTime)
+	return p.Settle()
+}
+
+// watch lets a time pass in which the observers see what happens.
+func (p *Plane) watch(since time.Time, d time.Duration) {
+	time.Sleep(time.Until(since.Add(d)))
+}
+
+func longer(a, b observe.Span) observe.Span {
+	if b.Length() > a.Length() {
+		return b
+	}
+	return a
+}
