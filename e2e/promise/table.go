@@ -195,7 +195,7 @@ var (
 	}
 	Steady = Promise{
 		Name: "steady state", Bounds: served,
-		Happens: "nothing",
+		Happens: "nothing fails",
 		Does: fmt.Sprintf("the whole cluster asks the API for at most %g writes and %d reads of the Lease a second, with no more rights "+
 			"than these need", MostWrites, MostReads),
 		Tests: []string{"TestLoadCountsEachRequestOnce"},

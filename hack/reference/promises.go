@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
@@ -25,7 +26,7 @@ func promises() (string, error) {
 	var b strings.Builder
 	b.WriteString("| Promise | At most | Formula | At 1 s | At 100 ms | Moves | Held by |\n|---|---|---|---|---|---|---|\n")
 	for _, p := range promise.Table() {
-		name, moves, held := p.Name, fmt.Sprint(p.Moves), code(p.Tests)
+		name, moves, held := p.Name, fmt.Sprint(p.Moves), holders(p)
 		if p.Moves == promise.Any {
 			moves = "any"
 		}
@@ -60,13 +61,18 @@ func groups(b promise.Bounds) (all []namedBound) {
 	return all
 }
 
-// code returns names as code.
-func code(names []string) string {
-	var quoted []string
-	for _, name := range names {
-		quoted = append(quoted, "`"+name+"`")
+// holders returns the tests and the faults of the catalogue that hold a promise, the tests as code.
+func holders(p promise.Promise) string {
+	var names []string
+	for _, name := range p.Tests {
+		names = append(names, "`"+name+"`")
 	}
-	return strings.Join(quoted, ", ")
+	for _, f := range fault.Catalogue() {
+		if f.Promise.Name == p.Name {
+			names = append(names, f.Name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // allowances returns what each environment adds, and why.
