@@ -6,6 +6,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -64,4 +68,31 @@ func TestErrorLine(t *testing.T) {
 			t.Errorf("%q lacks %s", b.String(), want)
 		}
 	}
+}
+
+// Who searches the log relies on the words: a message begins with a capital and ends without a stop, a key is one word, and
+// neither is there twice.
+func TestWordsOfTheLog(t *testing.T) {
+	tree, err := parser.ParseFile(token.NewFileSet(), "lines.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := map[string]*regexp.Regexp{
+		"Msg": regexp.MustCompile(`^"[A-Z][a-zA-Z ]*[a-z]"$`),
+		"Key": regexp.MustCompile(`^"[a-z][a-zA-Z]*"$`),
+	}
+	seen := map[string]bool{}
+	ast.Inspect(tree, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			name, value := spec.Names[0].Name, spec.Values[0].(*ast.BasicLit).Value
+			if form := forms[name[:3]]; form == nil || !form.MatchString(value) {
+				t.Errorf("%s is %s: want Msg or Key, and %s", name, value, form)
+			}
+			if seen[value] {
+				t.Errorf("%s is there twice", value)
+			}
+			seen[value] = true
+		}
+		return true
+	})
 }
