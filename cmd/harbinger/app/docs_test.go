@@ -64,6 +64,28 @@ func TestEveryAlarmIsExplained(t *testing.T) {
 	}
 }
 
+// What the page says of the reasons of a move are words of the election.
+func TestExplainedReasonsExist(t *testing.T) {
+	sources, err := filepath.Glob("../../../pkg/election/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, file := range sources {
+		source.WriteString(readFile(t, file))
+	}
+	_, table, _ := strings.Cut(readFile(t, pages+"failure-modes.md"), "\n## Reading a takeover\n")
+	rows := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1)
+	if len(rows) < 5 {
+		t.Fatalf("%d reasons found", len(rows))
+	}
+	for _, row := range rows {
+		if !strings.Contains(source.String(), strings.ReplaceAll(row[1], "…", "%s")) {
+			t.Errorf("no move has the reason %q", row[1])
+		}
+	}
+}
+
 // The configuration that the page points to is one: every default is spelled out, and it is valid.
 func TestDefaultConfigurationIsValid(t *testing.T) {
 	r := harbinger("", "config", "default")
