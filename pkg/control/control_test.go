@@ -41,6 +41,7 @@ type host struct {
 	queue   []vrrp.Packet
 	held    bool
 	failing error         // of Acquire and Refresh
+	mute    error         // of Send and Announce
 	stall   time.Duration // of the next Announce: the process does not run
 	verdict election.Verdict
 
@@ -97,6 +98,9 @@ func (h *host) Receive() (vrrp.Packet, bool, error) {
 }
 
 func (h *host) Send(a vrrp.Advertisement) error {
+	if h.mute != nil {
+		return h.mute
+	}
 	h.record("advertise %d", a.Priority)
 	h.lan.mu.Lock()
 	defer h.lan.mu.Unlock()
@@ -159,6 +163,9 @@ func (h *host) Announce(a netip.Addr) error {
 	h.stall = 0
 	h.mu.Unlock()
 	time.Sleep(stall)
+	if h.mute != nil {
+		return h.mute
+	}
 	h.record("announce %s", a)
 	return nil
 }
@@ -206,13 +213,18 @@ func (h *host) notice(reason, message string, _ bool) {
 	h.notices = append(h.notices, reason+": "+message)
 }
 
+func (h *host) scrape() string {
+	w := httptest.NewRecorder()
+	h.metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	return w.Body.String()
+}
+
 // wantMetrics fails for each line that a scrape does not have.
 func (h *host) wantMetrics(t *testing.T, lines ...string) {
 	t.Helper()
-	w := httptest.NewRecorder()
-	h.metrics.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	body := h.scrape()
 	for _, line := range lines {
-		if !strings.Contains(w.Body.String(), "harbinger_"+line+"\n") {
+		if !strings.Contains(body, "harbinger_"+line+"\n") {
 			t.Errorf("no metric %s", line)
 		}
 	}
@@ -400,6 +412,27 @@ func TestMovesAreCounted(t *testing.T) {
 		cancel()
 		wait()
 		h.wantMetrics(t, acquired+"2", released+"2", held+"0")
+	})
+}
+
+// What was not sent is counted as a failure only.
+func TestWhatWasNotSentIsNotCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		h.mute = errors.New("network is down")
+		ctx, cancel := context.WithCancel(t.Context())
+		l := h.loop(100)
+		wait := start(t, ctx, l)
+		pass(10 * time.Second)
+		if s := l.Status(); s.Election.State != election.Active || s.Failing["advertise"] != "network is down" || s.Failing["announce"] != "network is down" {
+			t.Errorf("state %s, failing %v", s.Election.State, s.Failing)
+		}
+		h.wantMetrics(t, `announcements_total{interface="eth0",vrid="51"} 0`)
+		if got := h.scrape(); strings.Contains(got, "harbinger_vrrp_advertisements_sent_total{") {
+			t.Error("an advertisement that was not sent is counted")
+		}
+		cancel()
+		wait()
 	})
 }
 

@@ -48,21 +48,28 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 }
 
 func (l *Loop) advertise(priority uint8) {
-	var failed error
+	var failed []error
 	for _, p := range l.cfg.Ports {
 		adv := p.Advertisement
 		adv.Priority = priority
-		failed = errors.Join(failed, p.Conn.Send(adv))
+		if err := p.Conn.Send(adv); err != nil {
+			failed = append(failed, err)
+		}
 	}
-	l.cfg.Metrics.Sent(priority)
-	_ = l.outcome("advertise", failed)
+	if len(failed) < len(l.cfg.Ports) {
+		l.cfg.Metrics.Sent(priority)
+	}
+	_ = l.outcome("advertise", errors.Join(failed...))
 }
 
 func (l *Loop) announce() {
 	var failed error
 	for _, vip := range l.cfg.VirtualAddresses {
-		failed = errors.Join(failed, l.cfg.Announcer.Announce(vip))
-		l.cfg.Metrics.Announced()
+		err := l.cfg.Announcer.Announce(vip)
+		if err == nil {
+			l.cfg.Metrics.Announced()
+		}
+		failed = errors.Join(failed, err)
 	}
 	_ = l.outcome("announce", failed)
 }
