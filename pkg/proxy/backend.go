@@ -91,9 +91,12 @@ func (l *link) leave() {
 	l.server.leave()
 }
 
-// dial connects to the server.
-func (s *server) dial(ctx context.Context, timeouts balance.Timeouts) (*net.TCPConn, error) {
-	dialer := net.Dialer{Timeout: timeouts.Connect, KeepAlive: -1}
+// dial connects to the server. It passes the connection to begun before it asks the server for it.
+func (s *server) dial(ctx context.Context, timeouts balance.Timeouts, begun func(syscall.RawConn)) (*net.TCPConn, error) {
+	dialer := net.Dialer{Timeout: timeouts.Connect, KeepAlive: -1, Control: func(_, _ string, raw syscall.RawConn) error {
+		begun(raw)
+		return nil
+	}}
 	dialer.SetMultipathTCP(false)
 	// Not DialTCP: with netip addresses it binds to a local port before the kernel knows the destination, and then there
 	// are no more connections than local ports, to all backends together.

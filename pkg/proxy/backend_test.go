@@ -57,7 +57,7 @@ func TestServerSessions(t *testing.T) {
 	if first.Err() == nil {
 		t.Error("sessions were not closed")
 	}
-	if _, err := s.dial(s.sessions(), balance.Timeouts{Connect: time.Second}); !errors.Is(err, context.Canceled) {
+	if _, err := s.dial(s.sessions(), balance.Timeouts{Connect: time.Second}, func(syscall.RawConn) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("dialling a server that is down gives %v", err)
 	}
 	s.openSessions(t.Context())

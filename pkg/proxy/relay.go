@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // A relay copies bytes both ways between a client and its backend until both sides have finished. A side that finishes is
@@ -35,6 +37,7 @@ type relay struct {
 	backend  *link // replaced only before the opening is over, by down
 	opening  opening
 	question *time.Timer // since the first bytes of the client
+	asked    time.Time   // when the backend of the moment was sent them
 
 	breaking sync.Once
 	err      error // why it broke; set by the first goroutine that breaks
@@ -82,6 +85,7 @@ type upstream struct{ *relay }
 func (u upstream) Write(p []byte) (int, error) {
 	u.mu.Lock()
 	if u.question == nil {
+		u.asked = time.Now()
 		u.question = time.AfterFunc(u.silence, u.doubt)
 	}
 	u.opening.add(p)
@@ -122,15 +126,25 @@ func (d downstream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// doubt is for a backend that has been silent for too long. It keeps the connection: where all are overloaded, to ask the
-// next one as well would make it worse. If it turns out to be dead, the connection is lost to it.
+// doubt reports a backend that has been silent for too long. The backend keeps the connection: where all are overloaded, to ask
+// the next one as well would make it worse. If it turns out to be dead, the connection is lost to it.
 func (r *relay) doubt() {
-	if r.answered.Load() || r.finished.Load() {
-		return
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.silent(r.backend.server)
+	if !r.answered.Load() && !r.finished.Load() && time.Since(r.asked) >= r.silence && !readable(r.backend.TCPConn) {
+		r.silent(r.backend.server)
+	}
+}
+
+// readable reports whether something of the other end waits to be read, if only that it has finished.
+func readable(conn *net.TCPConn) bool {
+	events := []unix.PollFd{{Events: unix.POLLIN}}
+	err := socket.ControlConn(conn, func(fd int) error {
+		events[0].Fd = int32(fd)
+		_, err := unix.Poll(events, 0)
+		return err
+	})
+	return err != nil || events[0].Revents != 0
 }
 
 // errFinished is what a backend broke with that finished without an answer.
@@ -161,6 +175,7 @@ func (r *relay) reopen(reason error) bool {
 	_, _ = next.Write(r.opening.sent) // an error is met by the reading
 	r.opening.end()
 	if r.question != nil {
+		r.asked = time.Now()
 		r.question.Reset(r.silence)
 	}
 	return true

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"net"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // A route is where connections go: a pool, the servers that its indices name, and how to treat them. It never changes.
@@ -110,7 +113,7 @@ const attemptDelay = 4
 // connect dials one server after another, each once, until one accepts: the next when one has failed, or beside one that
 // does not answer. It returns nothing where none accepts, and notes in the request which ones it has tried.
 func (d *dispatcher) connect(ctx context.Context, route *route, request *balance.Request) *link {
-	dials := dials{ended: make(chan dialled)}
+	dials := dials{ended: make(chan *attempt)}
 	defer dials.giveUp()
 	delay := route.timeouts.Connect / attemptDelay
 	timer := time.NewTimer(delay)
@@ -126,10 +129,14 @@ func (d *dispatcher) connect(ctx context.Context, route *route, request *balance
 			a.server.leave()
 			d.failed(a.server, a.err)
 		case <-timer.C:
-			d.shows(newest, health.DialFailed{Reason: noAnswer("a connection", delay)})
+			if !newest.silent() { // what it has answered comes in a moment
+				timer.Reset(delay)
+				continue
+			}
+			d.shows(newest.server, health.DialFailed{Reason: noAnswer("a connection", delay)})
 		}
-		if server := dials.next(route, request); server != nil {
-			newest = server
+		if a := dials.next(route, request); a != nil {
+			newest = a
 			timer.Reset(delay)
 		}
 	}
@@ -139,19 +146,35 @@ func (d *dispatcher) connect(ctx context.Context, route *route, request *balance
 // dials are those for one client. One goroutine owns them.
 type dials struct {
 	running int
-	ended   chan dialled
+	ended   chan *attempt
 	cancel  []context.CancelFunc
 }
 
-// dialled is the outcome of a dial.
-type dialled struct {
+// An attempt is a dial of one server. Its outcome is valid once it has ended.
+type attempt struct {
 	server *server
 	conn   *net.TCPConn
 	err    error
+	raw    atomic.Pointer[syscall.RawConn] // of the connection that is being made
 }
 
-// next begins to dial the next server and returns it, or nil where none is left.
-func (d *dials) next(route *route, request *balance.Request) *server {
+// silent reports whether the kernel has asked the server for a connection and has received nothing from it. That the attempt
+// has not ended shows less: this process may not have run since the answer came.
+func (a *attempt) silent() bool {
+	raw := a.raw.Load()
+	if raw == nil {
+		return false
+	}
+	var info *unix.TCPInfo
+	err := socket.Control(*raw, func(fd int) (err error) {
+		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		return err
+	})
+	return err == nil && info.State == unix.BPF_TCP_SYN_SENT && info.Segs_in == 0
+}
+
+// next begins to dial the next server and returns the attempt, or nil where none is left.
+func (d *dials) next(route *route, request *balance.Request) *attempt {
 	for {
 		i, ok := route.pool.Pick(*request)
 		if !ok {
@@ -165,11 +188,12 @@ func (d *dials) next(route *route, request *balance.Request) *server {
 		ctx, cancel := context.WithCancel(server.sessions())
 		d.cancel = append(d.cancel, cancel)
 		d.running++
+		a := &attempt{server: server}
 		go func() {
-			conn, err := server.dial(ctx, route.timeouts)
-			d.ended <- dialled{server, conn, err}
+			a.conn, a.err = server.dial(ctx, route.timeouts, func(raw syscall.RawConn) { a.raw.Store(&raw) })
+			d.ended <- a
 		}()
-		return server
+		return a
 	}
 }
 
