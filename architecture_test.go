@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package harbinger holds no code: this test holds the architecture. It parses the files itself, because the test cache
-// sees the files that a test reads, but not what a child process such as go list reads.
+// Package harbinger holds no code: this test holds the architecture, but for the owners of libraries from outside, which
+// .golangci.yml has. It parses the files itself, because the test cache sees the files that a test reads, but not what a child
+// process such as go list reads.
 package harbinger
 
 import (
@@ -63,23 +64,6 @@ var tools = []string{"hack/", "e2e"}
 // testTools are the tools that the tests of the product may import.
 var testTools = []string{"e2e/lab", "e2e/lab/guest", "e2e/lab/labtest", "e2e/lab/watch"}
 
-// owners names the packages that may import an outside library, by the prefix of its path.
-var owners = map[string][]string{
-	"github.com/vishvananda/netlink":          {"pkg/address"},
-	"golang.org/x/sys/unix":                   {"pkg/socket", "pkg/address", "pkg/announce", "pkg/control", "pkg/proxy", "pkg/steer", "pkg/vrrpconn", "pkg/scheduling"},
-	"github.com/mdlayher/arp":                 {"pkg/announce"},
-	"github.com/mdlayher/ndp":                 {"pkg/announce"},
-	"github.com/mdlayher/packet":              {"pkg/announce"},
-	"golang.org/x/net/":                       {"pkg/announce"},
-	"github.com/cilium/ebpf":                  {"pkg/steer"},
-	"github.com/google/nftables":              {"pkg/steer"},
-	"github.com/prometheus/":                  {"pkg/metrics"},
-	"github.com/spf13/":                       {"cmd/harbinger/app"},
-	"k8s.io/client-go/":                       {"pkg/kubeapi"},
-	"k8s.io/api/":                             {"pkg/manifest", "pkg/staticpod", "pkg/kubeapi", "cmd/harbinger/app"},
-	"k8s.io/apimachinery/pkg/util/validation": {"pkg/apis/config/validation", "pkg/apis/config/scheme", "pkg/apis/config/v1alpha1", "pkg/preflight", "pkg/convert", "cmd/harbinger/app"},
-}
-
 // alsoPure are other packages whose own code is held to what holds for the pure layers.
 var alsoPure = []string{"e2e/observe", "e2e/promise", "pkg/report"}
 
@@ -94,6 +78,7 @@ type file struct {
 	name string
 	test bool
 	ast  *ast.File
+	set  *token.FileSet // that the positions in ast refer to
 }
 
 // imports returns the paths that a file imports.
@@ -125,11 +110,12 @@ func parseAll(t *testing.T) []file {
 		if filepath.Ext(p) != ".go" || path.Dir(filepath.ToSlash(p)) == "." {
 			return nil
 		}
-		tree, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution)
+		set := token.NewFileSet()
+		tree, err := parser.ParseFile(set, p, nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}
-		files = append(files, file{dir: path.Dir(filepath.ToSlash(p)), name: p, test: strings.HasSuffix(p, "_test.go"), ast: tree})
+		files = append(files, file{set: set, dir: path.Dir(filepath.ToSlash(p)), name: p, test: strings.HasSuffix(p, "_test.go"), ast: tree})
 		return nil
 	})
 	if err != nil {
@@ -231,22 +217,6 @@ func forbidden(from string, layer int, to string) string {
 		return "it is not of a lower layer"
 	}
 	return ""
-}
-
-// TestLibrariesHaveOneOwner holds that an outside library is wrapped by one package.
-func TestLibrariesHaveOneOwner(t *testing.T) {
-	for _, f := range parseAll(t) {
-		if _, ok := product(f.dir); !ok || f.test {
-			continue
-		}
-		for _, imported := range f.imports() {
-			for library, allowed := range owners {
-				if strings.HasPrefix(imported, library) && !slices.Contains(allowed, f.dir) {
-					t.Errorf("%s imports %s, which belongs to %s", f.name, imported, strings.Join(allowed, ", "))
-				}
-			}
-		}
-	}
 }
 
 // TestCoresArePure holds that the layers up to highestPure, and alsoPure, have no I/O, no clock, no goroutine and no logger.

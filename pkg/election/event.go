@@ -99,8 +99,8 @@ func (e Reconfigured) String() string {
 	return fmt.Sprintf("reconfigured priority=%d preempt=%t delay=%s", e.Priority, e.Preempt, e.PreemptDelay)
 }
 func (e Handover) String() string { return fmt.Sprintf("handover to=%s", e.To) }
-func (e ProbeDone) String() string {
-	return fmt.Sprintf("probe %s owner=%s known=%t %s", e.Verdict, e.Owner, e.KnownOwner, e.Detail)
+func (d ProbeDone) String() string {
+	return fmt.Sprintf("probe %s owner=%s known=%t %s", d.Verdict, d.Owner, d.KnownOwner, d.Detail)
 }
 func (e AddressClaimed) String() string {
 	return fmt.Sprintf("claimed %s by %s owner=%s", e.Address, e.Peer, e.Owner)
