@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -62,8 +60,8 @@ func TestAPIServer(t *testing.T) {
 	t.Run("metadata of others survives", func(t *testing.T) { testMetadata(t, client, admin) })
 	t.Run("discovery", func(t *testing.T) {
 		var advertised []string
-		for _, a := range p.apiservers {
-			advertised = append(advertised, a.advertised.String())
+		for _, address := range p.addresses() {
+			advertised = append(advertised, address.String())
 		}
 		slices.Sort(advertised)
 		want := fmt.Sprint(advertised)
@@ -123,7 +121,7 @@ func testPermissions(t *testing.T, p *plane, kubeconfig string) {
 func testCanI(t *testing.T, p *plane, kubeconfig string) {
 	everybody := map[string]bool{}
 	list := func(namespace string) []string {
-		out, err := exec.Command(filepath.Join(p.binaries, "kubectl"), "--kubeconfig", kubeconfig, "auth", "can-i", "--list", "--no-headers", "-n", namespace).Output()
+		out, err := exec.Command(p.Program("kubectl"), "--kubeconfig", kubeconfig, "auth", "can-i", "--list", "--no-headers", "-n", namespace).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,16 +187,12 @@ func testEvent(t *testing.T, client *kubeapi.Client, admin *rest.RESTClient) {
 // testHung stops the first apiserver in the middle of its life. Every renewal goes on by the other one.
 func testHung(t *testing.T, p *plane, client *kubeapi.Client) {
 	l := mustWrite(t, client, mustRead(t, client))
-	if err := p.apiservers[0].process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	must(t, p.apiservers[0].Freeze())
 	for range 5 {
 		l = mustWrite(t, client, l)
 	}
 	// While it wakes up it may carry out the copies that it was sent: they are for versions that are gone.
-	if err := p.apiservers[0].process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	must(t, p.apiservers[0].Thaw())
 	for range 20 {
 		next, err := write(t, client, l)
 		if errors.Is(err, kubeapi.ErrRefused) {

@@ -30,13 +30,17 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 )
 
-func TestMain(m *testing.M) {
+// must ends the test at an error.
+var must = labtest.Must
+
+// runTests runs the tests and fails if one leaves a goroutine behind.
+func runTests(m *testing.M) int {
 	code := m.Run()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		code = 1
+		return 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // run runs a client until the test ends.
