@@ -50,6 +50,7 @@ type host struct {
 	logs     []string
 	metrics  *metrics.Metrics
 	notices  []string
+	api      *store // nil: mode VRRP
 }
 
 func (l *lan) host(addr string) *host {
@@ -195,16 +196,60 @@ func (h *host) loop(priority uint8) *Loop {
 		defer h.mu.Unlock()
 		h.logs = append(h.logs, line)
 	}, funcr.Options{})
+	mode, arbiter := election.VRRP, Arbiter(nil)
+	if h.api != nil {
+		mode, arbiter = election.Hybrid, h.api
+	}
 	return New(Config{
-		Log: log, Metrics: h.metrics, Notice: h.notice, Ports: []Port{{Conn: h, Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Interval: time.Second}}},
+		Log: log, Metrics: h.metrics, Notice: h.notice, Arbiter: arbiter,
+		Ports: []Port{{Conn: h, Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Interval: time.Second}}},
 		Election: election.New(election.Config{
-			Mode: election.VRRP, Version: vrrp.Version3, Priority: priority, AdvertisementInterval: time.Second, Preempt: true,
+			Mode: mode, Node: "node1", Identity: "node1/boot", Lease: election.LeaseTimes{RenewInterval: time.Second, StaleAfter: 5 * time.Second},
+			Version: vrrp.Version3, Priority: priority, AdvertisementInterval: time.Second, Preempt: true,
 			Primary: []netip.Addr{h.addr}, Peers: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Lifetime: 2 * time.Second,
 			Jitter: func() float64 { return 0 },
 		}),
 		VirtualAddresses: []netip.Addr{vip}, Addresses: h, Announcer: h, Prober: h, Interval: time.Second, Now: time.Now,
 		Silent: func(holder netip.Addr) { h.record("silent %s", holder) },
 	})
+}
+
+// store is an API with one Lease.
+type store struct {
+	mu     sync.Mutex
+	down   bool
+	lease  election.Lease
+	writes int
+}
+
+func (s *store) Read(ctx context.Context) election.LeaseDone {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down {
+		return election.LeaseDone{Outcome: election.Unanswered, Detail: "connection refused"}
+	}
+	return election.LeaseDone{Outcome: election.Answered, Lease: s.lease}
+}
+
+func (s *store) Write(ctx context.Context, l election.Lease) election.LeaseDone {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.down:
+		return election.LeaseDone{Outcome: election.Unanswered, Detail: "connection refused"}
+	case l.Version != s.lease.Version:
+		return election.LeaseDone{Outcome: election.Refused}
+	}
+	s.writes++
+	l.Version = fmt.Sprint(s.writes)
+	s.lease = l
+	return election.LeaseDone{Outcome: election.Answered, Lease: l}
+}
+
+func (s *store) setDown(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
 }
 
 func (h *host) notice(reason, message string, _ bool) {
@@ -413,6 +458,48 @@ func TestMovesAreCounted(t *testing.T) {
 		wait()
 		h.wantMetrics(t, acquired+"2", released+"2", held+"0")
 	})
+}
+
+// The answers of the API come back as events with the time of their question: by the Lease the node becomes Active with an epoch,
+// and without the API it stays.
+func TestTheLeaseIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := new(lan).host("192.0.2.1")
+		h.api = &store{}
+		ctx, cancel := context.WithCancel(t.Context())
+		l := h.loop(100)
+		wait := start(t, ctx, l)
+		pass(10 * time.Second)
+		if e := l.Status().Election; e.State != election.Active || !e.Arbitrated || e.Epoch != 1 || e.Lease.Holder != "node1/boot" {
+			t.Errorf("%s, arbitrated %v, epoch %d, Lease %s; want Active with epoch 1", e.State, e.Arbitrated, e.Epoch, e.Lease)
+		}
+		if h.api.writes < 3 {
+			t.Errorf("the Lease was written %d times in 10 s", h.api.writes)
+		}
+		h.wantMetrics(t, `lease_questions_total{interface="eth0",kind="write",outcome="Answered",vrid="51"} `+fmt.Sprint(h.api.writes))
+		h.api.setDown(true)
+		pass(10 * time.Second)
+		if e := l.Status().Election; e.State != election.Active || e.Arbitrated || e.LeaseFailure != "connection refused" {
+			t.Errorf("without the API: %s, arbitrated %v, failure %q", e.State, e.Arbitrated, e.LeaseFailure)
+		}
+		if got := h.scrape(); !strings.Contains(got, `kind="write",outcome="Unanswered",vrid="51"}`) {
+			t.Error("no metric of the questions without an answer")
+		}
+		cancel()
+		wait()
+	})
+}
+
+// The clock of the election runs as the wall clock does, from now on.
+func TestBoottime(t *testing.T) {
+	now := Boottime()
+	first := now()
+	if d := time.Since(first).Abs(); d > time.Second {
+		t.Errorf("the clock begins %s off", d)
+	}
+	if second := now(); second.Before(first) {
+		t.Errorf("%s comes before %s", second, first)
+	}
 }
 
 // What was not sent is counted as a failure only.
