@@ -159,8 +159,12 @@ func TestScenario(t *testing.T) {
 					t.Fatalf("seed %d: held by %b before the fault", seed, w.holders())
 				}
 				w.oracle.any, w.oracle.dark, w.oracle.moves = watch{}, watch{}, 0
+				lines, w.zero = []string{"held by " + name(before)}, w.now
 				w.inject(sc.faults(w, before)...)
 				w.run(75 * sec)
+				if seed == 0 {
+					wantTrace(t, sc.name, lines)
+				}
 				o := &w.oracle
 				dual, dark = max(dual, o.any.most), max(dark, o.dark.most)
 				if o.any.most > sc.dual || o.dark.most > sc.dark || sc.moves >= 0 && o.moves > sc.moves || len(o.violations) > 0 {

@@ -3,6 +3,7 @@
 package election
 
 import (
+	"fmt"
 	"math/bits"
 	"slices"
 	"time"
@@ -111,16 +112,31 @@ func (w *world) minority(mask uint) uint {
 func (w *world) inject(faults ...fault) {
 	for _, f := range faults {
 		w.after(f.at-w.now, func() {
-			w.disturb("%s on: %+v", f.kind, f)
+			w.disturb("%s begins", f)
 			f.do(w, true)
 		})
 		if f.dur > 0 {
 			w.after(f.at+f.dur-w.now, func() {
-				w.disturb("%s off: %d", f.kind, f.i)
+				w.disturb("%s ends", f)
 				f.do(w, false)
 			})
 		}
 	}
+}
+
+// everywhere are the kinds that meet no host in particular.
+var everywhere = []string{"filter", "allUnhealthy", "loss", "foreign", "etcd", "hungAll", "slowAll", "leaseDeleted", "rollback"}
+
+func (f fault) String() string {
+	switch {
+	case slices.Contains(everywhere, f.kind):
+		return f.kind
+	case f.kind == "partition":
+		return fmt.Sprintf("partition %b", f.mask)
+	case f.kind == "oneway":
+		return fmt.Sprintf("filter from %s to %s", name(f.i), name(f.j))
+	}
+	return f.kind + " " + name(f.i)
 }
 
 func (f fault) do(w *world, on bool) {

@@ -17,6 +17,9 @@ type elector interface {
 	State() State
 }
 
+// name is what a host is called in a trace.
+func name(i int) string { return string(rune('a' + i)) }
+
 // host is a machine with a clock, a kernel that may hold the virtual address, and a process.
 type host struct {
 	w      *world
@@ -55,12 +58,13 @@ type host struct {
 	timer           int
 	refreshed       time.Duration
 	ran             time.Duration
+	last            map[string]Action // of each kind, for the trace
 	overslept       bool
 }
 
 func newHost(w *world, i int, p params) *host {
 	h := &host{
-		w: w, id: i, addr: address(i), powered: true, port: true, carrier: true, healthy: true,
+		w: w, id: i, addr: address(i), last: map[string]Action{}, powered: true, port: true, carrier: true, healthy: true,
 		rate: 1 + (w.rng.Float64()-0.5)*0.002, clock: w.random(0, time.Hour), dropPaused: w.rng.IntN(2) == 0,
 	}
 	h.cfg = Config{
@@ -128,7 +132,6 @@ func (h *host) in(d time.Duration, do func()) {
 
 func (h *host) add() {
 	if !h.held {
-		h.w.log("%d holds", h.id)
 		h.since = h.w.now
 	}
 	h.held, h.refreshed = true, h.guest()
@@ -136,12 +139,7 @@ func (h *host) add() {
 	h.expire()
 }
 
-func (h *host) remove() {
-	if h.held {
-		h.w.log("%d holds no more", h.id)
-	}
-	h.held = false
-}
+func (h *host) remove() { h.held = false }
 
 // expire removes the address when its lifetime is over, and tells the process.
 func (h *host) expire() {
@@ -158,6 +156,7 @@ func (h *host) expire() {
 		})
 		return
 	}
+	h.w.log("%s address expires", name(h.id))
 	h.remove()
 	h.frame(AddressLost{})
 }
@@ -168,7 +167,7 @@ func (h *host) start() {
 	if h.running || !h.powered {
 		return
 	}
-	h.w.disturb("start %d", h.id)
+	h.w.disturb("%s starts", name(h.id))
 	h.running, h.frozen, h.restart = true, false, 0
 	h.incarnation++
 	h.core, h.packets, h.events = h.create(), nil, nil
@@ -276,10 +275,14 @@ func (h *host) step(ev Event) {
 		ev = nil
 		for _, a := range actions {
 			if t, ok := a.(Transition); ok {
-				h.w.log("%d: %s", h.id, t)
+				h.w.log("%s %s", name(h.id), t)
+				delete(h.last, "election.Probe")
 				h.overslept = false
 			} else if _, word := a.(Advertise); (ev == nil || Stands(a)) && !(h.w.curt && word && was == Active && h.core.State() == Backup) {
 				h.w.oracle.acts(h, was, a)
+				if h.notable(a) {
+					h.w.log("%s %s", name(h.id), a)
+				}
 				if a == (Acquire{}) && !h.held && was != Active { // what is repaired is not taken
 					h.w.oracle.takes(h)
 				}
@@ -290,6 +293,24 @@ func (h *host) step(ev Event) {
 		}
 		h.w.oracle.stepped(h)
 	}
+}
+
+// notable reports whether an action belongs in a trace: what a holder repeats does not.
+func (h *host) notable(a Action) bool {
+	switch a := a.(type) {
+	case Acquire:
+		return !h.held
+	case Release:
+		return h.held
+	case Advertise, Alarm, Probe:
+		kind := fmt.Sprintf("%T", a)
+		repeats := h.last[kind] == a
+		h.last[kind] = a
+		return !repeats
+	case Finished:
+		return true
+	}
+	return false
 }
 
 func (h *host) perform(a Action) Event {

@@ -86,13 +86,14 @@ func (w *world) execute(h *host, a Action) LeaseDone {
 // put stores a Lease as a new revision.
 func (w *world) put(l Lease) {
 	s := &w.store
-	s.revision++
+	if s.revision++; l.Holder != s.lease.Holder || l.Epoch != s.lease.Epoch || l.Preferred != s.lease.Preferred {
+		w.log("stored lease of %q epoch=%d preferred=%q", l.Holder, l.Epoch, l.Preferred)
+	}
 	l.Version = strconv.Itoa(s.revision)
 	s.lease = l
 	if s.revision%7 == 0 {
 		s.history = append(s.history, l)
 	}
-	w.log("stored %s", l)
 }
 
 // forget begins a new era: what was stored is gone.

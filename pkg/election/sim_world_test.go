@@ -49,6 +49,7 @@ type world struct {
 	hybrid bool
 	oracle oracle
 	trace  func(string)
+	zero   time.Duration // the times of the trace count from it
 }
 
 // params describe a world.
@@ -95,7 +96,7 @@ func (w *world) random(low, high time.Duration) time.Duration {
 
 func (w *world) log(format string, args ...any) {
 	if w.trace != nil {
-		w.trace(fmt.Sprintf("%9.4f ", w.now.Seconds()) + fmt.Sprintf(format, args...))
+		w.trace(fmt.Sprintf("%.3fs ", (w.now-w.zero).Seconds()) + fmt.Sprintf(format, args...))
 	}
 }
 
@@ -243,7 +244,10 @@ func (w *world) timeout(from *host) ProbeDone {
 
 // disturb notes that a fault begins or ends.
 func (w *world) disturb(format string, args ...any) {
-	w.log("FAULT "+format, args...)
+	w.log(format, args...)
+	for _, h := range w.hosts {
+		delete(h.last, "election.Probe") // the next one is of another silence
+	}
 	w.faulty = w.now
 	w.oracle.disturbed(w.now)
 }
