@@ -19,7 +19,7 @@
  * out later if its version still matches, or never (rule F14). A process dies, and starts with no memory as a new
  * incarnation; its unanswered writes are still on their way. The Lease is lost: deleted, or rolled back to an earlier claim
  * under a new version, as a store does that is restored with its revisions bumped. (Where a restore repeats versions, no
- * client can tell.)
+ * client can know.)
  *
  * The address is not modelled: a process with a claim has it, unless it is draining. Without a claim it may have it by VRRP,
  * which the Lease does not arbitrate.
@@ -218,7 +218,7 @@ inline leave(what, e) {
 #define WAITED (unaware[0] + unaware[1] + unaware[2] == unaware[node])
 #endif
 
-/* A write that is refused is left out: it changes nothing, and the read after it tells why. */
+/* A write that is refused is left out: it changes nothing, and the read after it shows why. */
 active [NODES] proctype Node() {
 	byte node = _pid - 1;
 	byte me = _pid;             /* identity */

@@ -100,7 +100,7 @@ func (e *Election) activeReceived(ev Received) {
 		e.do(Advertise{Priority: e.priority()}, Release{})
 		e.learn(adv.Interval)
 		e.heard.accepted = e.now
-		e.arbiter.known = e.arbiter.known && !inClaim(adv.Priority) // it is the other's now
+		e.arbiter.known = e.arbiter.known && !inClaim(adv.Priority) // it is the other node's now
 		e.becomeBackup(fmt.Sprintf("yielded to %s with priority %d", ev.Source, adv.Priority))
 	default:
 		e.defend(assertTrain, defendEvery)
@@ -123,8 +123,8 @@ func (e *Election) outranked(ev Received) bool {
 	return own.Less(ev.Source)
 }
 
-// claimsMeet reports whether two claims are to be compared (row 24). A peer whose claim stays beside a newer one knows nothing of
-// claims, and is compared as VRRP does (F17).
+// claimsMeet reports whether two claims are to be compared (row 24). A peer that does not yield to a newer claim knows nothing
+// of claims, and is compared as VRRP does (F17).
 func (e *Election) claimsMeet(from netip.Addr, priority uint8) bool {
 	own := e.priority()
 	if !e.arbitrates() || !inClaim(priority) || !inClaim(own) {
@@ -133,7 +133,7 @@ func (e *Election) claimsMeet(from netip.Addr, priority uint8) bool {
 	if !e.heard.defied(e.now, from, e.cfg.AdvertisementInterval) {
 		return true
 	}
-	e.do(Alarm{Kind: ClaimIgnored, Detail: fmt.Sprintf("%s advertises priority %d beside the claim %d: is its configured priority above 239?", from, priority, own)})
+	e.do(Alarm{Kind: ClaimIgnored, Detail: fmt.Sprintf("%s advertises priority %d and does not yield to the claim %d: is its configured priority above 239?", from, priority, own)})
 	return false
 }
 

@@ -76,8 +76,8 @@ func (e *Election) accept(adv vrrp.Advertisement) {
 	e.restartDown(e.now)
 }
 
-// learn follows the interval of the Active router (RFC 9568, section 6.1), within bounds: a forged one of 40 s would make
-// this node deaf to its death. Version 2 has one interval for all.
+// learn follows the interval of the Active router (RFC 9568, section 6.1), within bounds: with a forged one of
+// 40 s this node would not notice the death of that router. Version 2 has one interval for all.
 func (e *Election) learn(interval time.Duration) {
 	if e.cfg.Version == vrrp.Version2 {
 		return

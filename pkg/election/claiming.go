@@ -26,7 +26,8 @@ func (e *Election) claimingTick() {
 	}
 }
 
-// claimingReceived is row 10. Who was invited by a holder goes on although it is heard, unless a newer claim is.
+// claimingReceived is row 10. A node that the holder has invited goes on although it hears the holder, unless it hears a newer
+// claim.
 func (e *Election) claimingReceived(ev Received) {
 	priority := ev.Advertisement.Priority
 	if priority == vrrp.PriorityRelease || !e.accepts(priority) {
@@ -144,7 +145,7 @@ func (e *Election) refuse() {
 	}
 	if e.seizable() {
 		s.from, s.epoch, s.tries = time.Time{}, a.lease.Epoch, 0
-		e.become(Claiming, fmt.Sprintf("seizing the Lease of %s, who serves nobody", a.lease.holderName()))
+		e.become(Claiming, fmt.Sprintf("seizing the Lease of %s, which serves nobody", a.lease.holderName()))
 		e.trySeize()
 		return
 	}

@@ -19,14 +19,14 @@ const (
 	AnnounceEvery = 5 * time.Second
 	// DistressAfter is for how long a node must be without a healthy backend before it is in distress.
 	DistressAfter = 500 * time.Millisecond
-	// DistressPatience is for how long a Backup accepts a holder in distress at least: what ails the holder is found by the
-	// Backup up to 2.9 s later, or ends.
+	// DistressPatience is for how long a Backup accepts a holder in distress at least: the Backup may find the same
+	// fault up to 2.9 s later, or the fault ends.
 	DistressPatience = 3 * time.Second
 	// AnswerTimeout (T) is the time after which a question to the API has no answer.
 	AnswerTimeout = 700 * time.Millisecond
 	// Unreachable is the number of questions in a row without an answer after which the API counts as unreachable.
 	Unreachable = 2
-	// SeizeAfter (G) is for how long a holder must be silent, and its address free, beside a fresh Lease until that is seized.
+	// SeizeAfter (G) is for how long a holder must be silent, and its address free, until its fresh Lease is seized.
 	SeizeAfter = 8 * time.Second
 	// SeizeMargin is added to R + T for the wait (D) of a seizure, until the old holder must have read its loss.
 	SeizeMargin = 300 * time.Millisecond

@@ -132,8 +132,7 @@ type Action interface {
 	String() string
 }
 
-// Stands reports whether an action is to be done even if one before it failed: what is told, and the questions, which wait
-// for their answers.
+// Stands reports whether an action is to be done even if an earlier one failed: reports, and questions, which are answered.
 func Stands(a Action) bool {
 	switch a.(type) {
 	case Transition, Probe, ReadLease, WriteLease:
@@ -160,13 +159,13 @@ type Announce struct{}
 // Probe asks who serves the virtual addresses. It is answered by exactly one ProbeDone, at the latest after Timeout.
 type Probe struct{ Timeout time.Duration }
 
-// Transition tells of a change of state. A move of the virtual addresses is one of these.
+// Transition reports a change of state. A move of the virtual addresses is one.
 type Transition struct {
 	From, To State
 	Reason   string
 }
 
-// Alarm tells of what a person should know.
+// Alarm reports what a person should know.
 type Alarm struct {
 	Kind   AlarmKind
 	Detail string

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// heard is what the advertisements of other nodes show: who holds the addresses, with which priority, and how long all has
-// been silent. Rows 3 to 10 and 24 to 26 decide by it.
+// heard is what the advertisements of other nodes show: who holds the addresses, with which priority, and how long none was
+// heard. Rows 3 to 10 and 24 to 26 decide by it.
 type heard struct {
 	interval time.Duration        // learned: Active_Adver_Interval (RFC 9568, section 6.1)
 	holder   netip.Addr           // source of the last advertisement
@@ -45,7 +45,7 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 	switch {
 	case !inDistress(priority):
 		h.sick = time.Time{}
-	case h.sick.IsZero() && now.Sub(h.at) > 2*h.interval: // it took the addresses in distress: there is no more patience with it
+	case h.sick.IsZero() && now.Sub(h.at) > 2*h.interval: // it took the addresses in distress, and its time is over
 		h.sick = now.Add(-DistressPatience)
 	case h.sick.IsZero():
 		h.sick = now

@@ -39,8 +39,8 @@ func inDistress(priority uint8) bool {
 	return priority >= lowestPriority && priority <= highestDistress
 }
 
-// health is whether the balancer has a healthy backend, with hysteresis: a node is in distress after a while without, and
-// no more after a longer while with one. The first healthy backend after the start counts at once.
+// health is whether the balancer has a healthy backend, with hysteresis: a node is in distress after a while without
+// one, and out of it after a longer while with one. The first healthy backend after the start counts at once.
 type health struct {
 	healthy  bool
 	ever     bool

@@ -111,7 +111,7 @@ func TestRow23ReleaseOfAnother(t *testing.T) {
 	r.wantOrder(advertisement(100))
 }
 
-// Who yields speaks once more, so that the winner answers and its announcement is the last.
+// The loser advertises once more, so that the winner answers and announces last.
 func TestRow25Yields(t *testing.T) {
 	r := active(t)
 	r.hear(lower, 200)
@@ -175,7 +175,7 @@ func TestRow27ForeignClaim(t *testing.T) {
 		r.run(100 * time.Millisecond)
 	}
 	r.wantState(Active)
-	// One defence of four announcements in 9.5 s, beside the train of every 5 s; advertisements as usual and one more.
+	// One defence of four announcements in 9.5 s, in addition to one every 5 s; advertisements as usual and one more.
 	if a, g := r.did("advertise"), r.did("announce"); a < 9 || a > 11 || g < 4 || g > 6 {
 		t.Errorf("%d advertisements, %d announcements", a, g)
 	}
@@ -295,7 +295,7 @@ func TestDistressHysteresis(t *testing.T) {
 	healthy(true, 100*time.Millisecond)
 	healthy(false, 490*time.Millisecond)
 	want(false, 100)
-	healthy(false, 20*time.Millisecond) // told again: the time goes on
+	healthy(false, 20*time.Millisecond) // reported again: the time goes on
 	want(true, 4)
 	healthy(true, 1900*time.Millisecond)
 	want(true, 4)

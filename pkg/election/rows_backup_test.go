@@ -244,11 +244,11 @@ func TestRow9DistressIsNotTheFirst(t *testing.T) {
 	r.wantWithin("takeover", r.until(Active, 10*time.Second), 3980*time.Millisecond, 3990*time.Millisecond)
 }
 
-// What ails the holder may have been found here a moment later: that is no reason to move.
+// This node may find the fault of the holder a moment later: that is no reason to move.
 func TestRow8BackendsHaveJustFailed(t *testing.T) {
 	for _, tc := range []struct {
 		every  time.Duration
-		failed time.Duration // after the holder's first word of its distress
+		failed time.Duration // after the holder first advertised its distress
 	}{
 		{time.Second, 3500 * time.Millisecond},
 		{100 * time.Millisecond, 2900 * time.Millisecond},
@@ -269,7 +269,7 @@ func TestRow8BackendsHaveJustFailed(t *testing.T) {
 	}
 }
 
-// The holder of two families is heard from two addresses; who took the addresses in distress is borne with no longer.
+// The holder of two families is heard from two addresses; one that took the addresses in distress is preempted at once.
 func TestRow8HolderInDistressIsPreempted(t *testing.T) {
 	v4, v6 := lower, netip.MustParseAddr("fe80::1")
 	for _, tc := range []struct {
@@ -320,7 +320,7 @@ func TestRow9SilenceWaitsForTheAnswer(t *testing.T) {
 	r.wantState(Active)
 }
 
-// A process that was frozen in mid-probe finds an answer that tells of the time before.
+// A process that was frozen in mid-probe finds an answer of the time before.
 func TestRow9OldAnswer(t *testing.T) {
 	r := started(t)
 	r.mute = true

@@ -203,7 +203,7 @@ func TestHolderYieldsToANewerEpoch(t *testing.T) {
 	f.wantHolder(t, "other/1", 2)
 }
 
-// Row 31: what was deleted, rolled back or released by a stranger is written again with a new epoch; the addresses stay.
+// Row 31: what was deleted, rolled back or released by somebody else is written again with a new epoch; the addresses stay.
 func TestHolderAsserts(t *testing.T) {
 	for name, stored := range map[string]Lease{"deleted": {}, "rolled back": another(1), "released": {Epoch: 1}, "of an unknown epoch": {Holder: "me/1", Epoch: 9}} {
 		t.Run(name, func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestClaimThatNeverGivesWay(t *testing.T) {
 	}
 }
 
-// Rows 27 and 28: who holds the Lease defends the addresses against ARP, and does not yield.
+// Rows 27 and 28: the holder of the Lease defends the addresses against ARP, and does not yield.
 func TestVerifiedHolderNeverYieldsToARP(t *testing.T) {
 	r, f := holdingLease(t)
 	for range 20 {
@@ -356,7 +356,7 @@ func TestSeizure(t *testing.T) {
 	f.wantHolder(t, "me/1", 2)
 }
 
-// Row 18: who loses the Lease while it seizes takes nothing.
+// Row 18: a node that loses the Lease while it seizes takes nothing.
 func TestSeizureLost(t *testing.T) {
 	r, f := withAPI(t, another(1))
 	renewed(r, f, another(1), 20*time.Second)

@@ -59,7 +59,7 @@ func TestLeavingIgnores(t *testing.T) {
 	}
 }
 
-// Where protocol 112 is filtered, the successor's announcement tells.
+// Where protocol 112 is filtered, the successor's announcement shows it.
 func TestLeavingSeesItsSuccessorByARP(t *testing.T) {
 	r := leaving(t)
 	r.run(600 * time.Millisecond)

@@ -66,7 +66,7 @@ var hybridScenarios = []scenario{
 	{name: "lease: planned stop", params: hybridThree, faults: on("stop", 20*sec), dual: boundLeaving, dark: 0, moves: 1, check: moves},
 	{name: "lease: planned stop, API hung", params: hybridThree, faults: with(on("stop", 20*sec), "hungAll", 25*sec), dual: boundLeaving, dark: 0, moves: 1, check: moves},
 	{name: "lease: planned stop without credentials", params: hybridThree, faults: with(on("stop", 20*sec), "credentials", 25*sec), dual: boundLeaving, dark: 0, moves: 1, check: moves},
-	// Who ranks higher comes back by the Lease, beside a holder that serves until it hears it.
+	// The node that ranks higher comes back by the Lease, while the holder serves until it hears it.
 	{name: "lease: planned stop with preemption", params: hybridClimbing, faults: on("stop", 20*sec), dual: boundLeaving, dark: 0, moves: 2, check: stays},
 	{name: "lease: rolling restart", params: hybridThree, faults: restarts, dual: boundLeaving, dark: 0, moves: 3},
 	{name: "lease: no healthy backend on the holder", params: hybridThree, faults: on("unhealthy", 20*sec), dual: lanDelay, dark: 0, moves: 1, check: moves},

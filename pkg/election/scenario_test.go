@@ -104,12 +104,12 @@ var scenarios = []scenario{
 	// Where the Backups do not hear each other, two probes may overlap; then ARP decides.
 	{name: "freeze and thaw, protocol 112 filtered", params: three, faults: with(on("freeze", 10*sec), "filter", 20*sec), dual: boundProbes, dark: takeover, moves: 2},
 	{name: "freeze and thaw of the others", params: three, faults: others("freeze", 10*sec), dual: 0, dark: 0, moves: 0, check: stays},
-	// Without a Lease nobody can tell which of two holders is the stale one: the higher priority wins, as in VRRP.
+	// Without a Lease nobody knows which of two holders is the stale one: the higher priority wins, as in VRRP.
 	{name: "pause of the VM, frames queued", params: three, faults: on("pause", 10*sec), dual: lanDelay, dark: takeover, moves: 2},
 	{name: "pause of the VM, frames lost", params: three, faults: on("pause", 10*sec), dual: boundLive, dark: takeover, moves: 2},
 	{name: "power off", params: three, faults: on("power", 10*sec), dual: 0, dark: takeover, moves: 1, check: moves},
 	{name: "link cut", params: three, faults: on("link", 10*sec), dual: 0, dark: takeover, moves: 1, check: moves},
-	// Without a Lease the holder that nobody reaches cannot be told; it yields or wins when it is reached again.
+	// Without a Lease the holder that nobody reaches does not know it; it yields or wins when it is reached again.
 	{name: "blackhole", params: three, faults: on("blackhole", 10*sec), dual: boundLive, dark: takeover, moves: -1},
 	{name: "112 filtered on the way from the holder", params: three, dual: 0, dark: 0, moves: 0, check: stays,
 		faults: func(w *world, holder int) []fault {
@@ -171,7 +171,7 @@ func TestScenario(t *testing.T) {
 					t.Errorf("seed %d: two holders for %s, none for %s, %d moves; %s", seed, o.any.most, o.dark.most, o.moves, strings.Join(o.violations, "; "))
 				}
 				if dead := o.duals().dead.most; dead > 0 { // nobody takes it while the kernel of a dead process has it
-					t.Errorf("seed %d: a live holder beside a dead one for %s", seed, dead)
+					t.Errorf("seed %d: a live and a dead holder for %s", seed, dead)
 				}
 				if sc.check != nil {
 					sc.check(t, w, before)

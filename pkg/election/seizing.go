@@ -20,8 +20,8 @@ func (e *Election) becomeSeizing() {
 	e.become(Seizing, e.reason)
 }
 
-// seizingFence, seizingLeased and seizingReceived are row 18: who loses the Lease before it has the addresses does not take
-// them. Of what is heard, only a newer claim stops a seizure.
+// seizingFence, seizingLeased and seizingReceived are row 18: a node that loses the Lease before it has the addresses does
+// not take them. Of what is heard, only a newer claim stops a seizure.
 func (e *Election) seizingFence() {
 	if !e.arbiter.verified(e.now) {
 		e.becomeBackup("the seized Lease could not be renewed")

@@ -48,7 +48,7 @@ func (o *oracle) stores(h *host, l Lease) {
 	s.claims[l.Epoch] = l.Holder
 	for i := range o.groups {
 		if i != h.id && !h.w.hearEachOther(h.id, i) {
-			o.groups[i].set(h.w.now, false) // one that is cut off as well was the first to seize it: the majority begins anew
+			o.groups[i].set(h.w.now, false) // one that is cut off as well was the first to seize it: the majority begins again
 		}
 	}
 }
@@ -84,7 +84,7 @@ func (o *oracle) heard(h *host, was State, ev Event) {
 	p, yields := r.Advertisement.Priority, now.state != Active
 	ahead := inClaim(p) && newer(p, claimPriority(b.epoch))
 	if ahead && !yields && h.rivalTime() < defiance {
-		o.violate(h.w, "S4", "%d holds epoch %d beside the newer claim %d", h.id, b.epoch, p)
+		o.violate(h.w, "S4", "%d holds epoch %d and does not yield to the newer claim %d", h.id, b.epoch, p)
 	}
 	l := h.w.store.lease
 	overslept := strings.HasPrefix(h.core.(*Election).Status().Reason, "did not run")

@@ -66,10 +66,10 @@ var kinds = map[string]func(w *world, f fault, on bool){
 		}
 		w.examine()
 	},
-	"unhealthy": func(w *world, f fault, on bool) { w.ail(w.hosts[f.i], on) },
+	"unhealthy": func(w *world, f fault, on bool) { w.setIll(w.hosts[f.i], on) },
 	"allUnhealthy": func(w *world, f fault, on bool) {
 		for _, h := range w.hosts {
-			w.ail(h, on)
+			w.setIll(h, on)
 		}
 	},
 	"stop": func(w *world, f fault, on bool) { // and start it again
@@ -95,7 +95,7 @@ var kinds = map[string]func(w *world, f fault, on bool){
 	},
 }
 
-func (w *world) ail(h *host, ill bool) {
+func (w *world) setIll(h *host, ill bool) {
 	h.ill = ill
 	w.examine()
 }

@@ -141,7 +141,7 @@ func (h *host) add() {
 
 func (h *host) remove() { h.held = false }
 
-// expire removes the address when its lifetime is over, and tells the process.
+// expire removes the address when its lifetime is over, and reports it to the process.
 func (h *host) expire() {
 	if !h.held || h.paused || h.plain || h.w.endless {
 		return
@@ -180,7 +180,7 @@ func (h *host) start() {
 	h.wake()
 }
 
-// check tells the process of its health after a while.
+// check reports its health to the process after a while.
 func (h *host) check(after time.Duration) {
 	incarnation := h.incarnation
 	h.w.after(after, func() {
@@ -278,7 +278,7 @@ func (h *host) step(ev Event) {
 				h.w.log("%s %s", name(h.id), t)
 				delete(h.last, "election.Probe")
 				h.overslept = false
-			} else if _, word := a.(Advertise); (ev == nil || Stands(a)) && !(h.w.curt && word && was == Active && h.core.State() == Backup) {
+			} else if _, last := a.(Advertise); (ev == nil || Stands(a)) && !(h.w.curt && last && was == Active && h.core.State() == Backup) {
 				h.w.oracle.acts(h, was, a)
 				if h.notable(a) {
 					h.w.log("%s %s", name(h.id), a)

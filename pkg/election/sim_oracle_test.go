@@ -16,7 +16,7 @@ import (
 const (
 	lanDelay     = 50 * time.Millisecond                 // d: one way, with the scheduling of a live process
 	boundLive    = time.Second + lanDelay                // S1: until the next advertisement is heard
-	boundBlind   = AnnounceEvery + 1500*time.Millisecond // S2: until announcements have told
+	boundBlind   = AnnounceEvery + 1500*time.Millisecond // S2: until an announcement is heard
 	boundLossy   = boundBlind + AnnounceEvery            // S2 on a LAN that loses frames: one announcement more
 	boundDead    = 2*time.Second + KernelSlack           // S3: until the kernel has dropped what nobody refreshes
 	boundLeaving = 100 * time.Millisecond                // the planned stop, in which both serve

@@ -15,10 +15,10 @@ import (
 // The files sim_*_test.go are a simulation in virtual time: hosts with a kernel, a process and a clock of their own on a
 // LAN, faults, and an oracle that holds the invariants of README.md after every event.
 
-// nobody and stranger are what a client's neighbour cache may hold beside the number of a host.
+// nobody and foreigner are what a client's neighbour cache may hold instead of the number of a host.
 const (
-	nobody   = -1
-	stranger = -2
+	nobody    = -1
+	foreigner = -2
 )
 
 // world is a LAN with its hosts, a client, and perhaps a foreign host. The client and the foreign host are on side 0.
@@ -41,7 +41,7 @@ type world struct {
 	// what makes a world faulty
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
 	quiet      bool // nobody announces after the first seconds
-	curt       bool // who yields does not say so
+	curt       bool // a host that yields does not advertise once more
 	believe    func(ProbeDone) ProbeDone
 	timerFirst bool // overdue timers speak before queued packets are heard
 	credulous  bool // a probe finds the address free at once, whoever has it
@@ -171,7 +171,7 @@ func (w *world) intrude() {
 	if !w.foreign {
 		return
 	}
-	w.client = stranger
+	w.client = foreigner
 	for _, to := range w.hosts {
 		if w.reachable(to.id) {
 			to.frame(AddressClaimed{Address: vip})

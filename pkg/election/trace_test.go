@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the traces of the scenarios anew; read the difference before committing it")
+var rewrite = flag.Bool("rewrite", false, "rewrite the traces of the scenarios; read the difference before committing it")
 
 // traces is a txtar archive. Its files are the traces of some scenarios with the first seed, from the first fault on: what
 // happens to the hosts a, b and c, and what they do. What is repeated, such as refreshes and advertisements of the same priority, is

@@ -102,7 +102,7 @@ var ablations = []ablation{
 		test:   "TestAbdicationIsBound/long_ago", says: "abdicated true, want false",
 	},
 	{
-		rule: "who renews the Lease is the holder", file: "active.go",
+		rule: "the node that renews the Lease is the holder", file: "active.go",
 		change: []string{"case a.others() && e.now.Sub(a.renewed) < 2*e.cfg.Lease.RenewInterval:", "case false:"},
 		test:   "TestRuleCosts/who_renews_the_Lease_is_the_holder", says: "want less than 15.5",
 	},
@@ -122,7 +122,7 @@ var ablations = []ablation{
 		test:   "TestNewClaimantHasItsOwnTime", says: `want holder "other/1" epoch 2`,
 	},
 	{
-		rule: "who lost a seized Lease takes nothing", file: "seizing.go",
+		rule: "a node that lost a seized Lease takes nothing", file: "seizing.go",
 		change: []string{"if o == Answered && !e.arbiter.confirms() {", "if false {"},
 		test:   "TestSeizureLost", says: "state (Seizing|Active), want Backup",
 	},

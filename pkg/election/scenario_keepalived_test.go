@@ -10,7 +10,7 @@ import (
 
 // The scenarios of this file have hosts that run keepalived in the group.
 
-func TestScenarioBesideKeepalived(t *testing.T) {
+func TestScenarioWithKeepalived(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		plain  []int // the hosts that run keepalived
