@@ -4,6 +4,7 @@ package kubeapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,6 +16,24 @@ import (
 // versionsKept is how many versions of the Lease are remembered, for what is in them beside the election's own. A write is for
 // the one read last, or for the one before if another read has overtaken it.
 const versionsKept = 4
+
+// Read reads the Lease for the election: see ReadLease.
+func (c *Client) Read(ctx context.Context) election.LeaseDone { return done(c.ReadLease(ctx)) }
+
+// Write stores the Lease for the election: see WriteLease.
+func (c *Client) Write(ctx context.Context, l election.Lease) election.LeaseDone {
+	return done(c.WriteLease(ctx, l))
+}
+
+func done(l election.Lease, err error) election.LeaseDone {
+	switch {
+	case errors.Is(err, ErrRefused):
+		return election.LeaseDone{Outcome: election.Refused, Detail: err.Error()}
+	case err != nil:
+		return election.LeaseDone{Outcome: election.Unanswered, Detail: err.Error()}
+	}
+	return election.LeaseDone{Outcome: election.Answered, Lease: l}
+}
 
 // ReadLease reads the Lease as a quorum of the store has it. One with an empty Version says that there is none. An error says
 // that nobody knows. The context bounds the call.

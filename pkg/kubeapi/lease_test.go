@@ -5,6 +5,7 @@ package kubeapi_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -122,6 +123,24 @@ func testLife(t *testing.T, a, b lessor, remove func()) {
 		t.Fatalf("the removed lease is read as %+v", got)
 	}
 	mustWrite(t, a, mine)
+}
+
+// The election learns three outcomes: the Lease is known, another version is stored, and nobody knows.
+func TestOutcomes(t *testing.T) {
+	c := newCluster(t, 1, nil)
+	if done := c.Write(t.Context(), mine); done.Outcome != election.Answered || done.Lease.Holder != mine.Holder {
+		t.Errorf("a first write: %+v", done)
+	}
+	if done := c.Read(t.Context()); done.Outcome != election.Answered || done.Lease.Holder != mine.Holder {
+		t.Errorf("a read: %+v", done)
+	}
+	if done := c.Write(t.Context(), mine); done.Outcome != election.Refused || done.Detail == "" {
+		t.Errorf("a write of another version: %+v", done)
+	}
+	c.servers[0].set(status(http.StatusServiceUnavailable))
+	if done := c.Read(t.Context()); done.Outcome != election.Unanswered || done.Detail == "" {
+		t.Errorf("a read without an answer: %+v", done)
+	}
 }
 
 func TestLife(t *testing.T) {

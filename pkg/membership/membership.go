@@ -56,6 +56,22 @@ func (v View) withDiscovered(nodes []netip.Addr) []netip.Addr {
 	return nodes
 }
 
+// Election returns the configuration of the election on this node, of which an incarnation is one process. Jitter is left to
+// the caller.
+func (v View) Election(node, incarnation string) election.Config {
+	e := v.Config.Election
+	times := e.Lease.LeaseTimes
+	if e.Mode == election.LeaseOnly {
+		times.StaleAfter = times.Duration // nothing else shows that the holder is dead
+	}
+	return election.Config{
+		Node: node, Identity: node + "/" + incarnation, Lease: times, Mode: e.Mode,
+		Version: e.VRRP.Version, Priority: e.VRRP.Priority, AdvertisementInterval: e.VRRP.AdvertisementInterval,
+		Preempt: e.VRRP.Preempt, PreemptDelay: e.VRRP.PreemptDelay, Primary: v.Sources(), Peers: v.Nodes(),
+		Lifetime: election.Lifetime(e.VRRP.AdvertisementInterval),
+	}
+}
+
 // Reconfigured returns the event that gives the election what may change while it runs.
 func (v View) Reconfigured() election.Reconfigured {
 	c := v.Config.Election.VRRP

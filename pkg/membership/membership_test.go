@@ -136,6 +136,19 @@ func TestNeighbours(t *testing.T) {
 	}, v.Neighbours())
 }
 
+// In mode Lease only the end of the Lease shows that its holder is dead.
+func TestElection(t *testing.T) {
+	vrrpBody := ", vrrp: {priority: 120, advertisementInterval: 100ms, preempt: false}, lease: {staleAfter: 3s, duration: 6s}}\n"
+	want := election.Config{
+		Node: "node1", Identity: "node1/boot/1", Mode: election.Hybrid, Version: 3, Priority: 120, AdvertisementInterval: 100 * time.Millisecond,
+		Lease:   election.LeaseTimes{RenewInterval: time.Second, StaleAfter: 3 * time.Second, Duration: 6 * time.Second},
+		Primary: addresses("192.0.2.1"), Peers: addresses("192.0.2.2"), Lifetime: time.Second,
+	}
+	wantEqual(t, want, view(t, multicast+"election: {mode: Hybrid"+vrrpBody, "192.0.2.2:6443").Election("node1", "boot/1"))
+	want.Mode, want.Lease.StaleAfter = election.LeaseOnly, 6*time.Second
+	wantEqual(t, want, view(t, multicast+"election: {mode: Lease"+vrrpBody, "192.0.2.2:6443").Election("node1", "boot/1"))
+}
+
 func TestReconfigured(t *testing.T) {
 	v := view(t, multicast+"election: {vrrp: {priority: 120, preempt: true, preemptDelay: 7s}}\n", "192.0.2.2:6443")
 	wantEqual(t, election.Reconfigured{Priority: 120, Preempt: true, PreemptDelay: 7 * time.Second, Peers: addresses("192.0.2.2")}, v.Reconfigured())

@@ -10,10 +10,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // page shows /status to people and asks for it again every second.
@@ -58,10 +62,49 @@ func handler(status func() v1alpha1.HarbingerStatus, alive func() bool, metrics 
 	return mux
 }
 
+// endpoints are the listening sockets of what this node shows of itself.
+type endpoints struct {
+	status     net.Listener
+	identities []net.Listener
+}
+
+// openEndpoints opens them, those of the identity also on the virtual addresses, which this host may not have yet.
+func openEndpoints(view membership.View, p *parts) (endpoints, error) {
+	var e endpoints
+	var err error
+	if e.status, err = net.Listen("tcp", view.Config.Status.BindAddress.String()); err != nil {
+		return e, fmt.Errorf("open status endpoint (status.bindAddress): %w", err)
+	}
+	p.atEnd(e.status.Close)
+	freebind := net.ListenConfig{Control: socket.FreeBind}
+	for _, vip := range view.VirtualAddresses() {
+		for _, a := range []netip.Addr{vip, view.Link.Primary(vip)} {
+			ln, err := freebind.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, view.Config.Status.IdentityPort).String())
+			if err != nil {
+				return e, fmt.Errorf("open identity endpoint (status.identityPort): %w", err)
+			}
+			p.atEnd(ln.Close)
+			e.identities = append(e.identities, ln)
+		}
+	}
+	return e, nil
+}
+
+// serve has the endpoints served while the parts run.
+func (e endpoints) serve(r *reporter, p *parts) {
+	p.runs(r.watch)
+	p.runs(func(ctx context.Context) error {
+		return serveHTTP(ctx, e.status, handler(r.status, r.loop.Alive, r.metrics.Handler()))
+	})
+	for _, ln := range e.identities {
+		p.runs(func(ctx context.Context) error { return probe.ServeIdentity(ctx, ln, r.identity) })
+	}
+}
+
 // serveHTTP serves the handler until ctx ends.
-func (s *Sidecar) serveHTTP(ctx context.Context, ln net.Listener) error {
+func serveHTTP(ctx context.Context, ln net.Listener, handler http.Handler) error {
 	server := &http.Server{
-		Handler:           handler(s.Status, s.loop.Alive, s.metrics.Handler()),
+		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       time.Minute,

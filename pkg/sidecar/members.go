@@ -4,7 +4,6 @@ package sidecar
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 
 	"github.com/harbinger-ha/harbinger/pkg/membership"
@@ -38,14 +37,8 @@ func (m *members) change(f func(*membership.View)) {
 	}
 }
 
-// discover takes the apiservers of the cluster as backends, beside the configured ones, and as peers of unicast advertisements.
-func (s *Sidecar) discover(found []netip.AddrPort) {
-	s.members.change(func(v *membership.View) { v.Discovered = found })
-	s.log.Info("Backends discovered", "backends", found)
-}
-
 // followMembers gives the balancer, the sockets and the election every change of the members.
-func (s *Sidecar) followMembers(ctx context.Context) error {
+func (s *sidecar) followMembers(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,11 +46,11 @@ func (s *Sidecar) followMembers(ctx context.Context) error {
 		case <-s.members.changed:
 		}
 		view := s.members.now()
-		s.supervisor.Apply(settings(view, ownAddresses()))
-		for _, p := range s.ports {
-			if err := p.follow(view); err != nil {
+		s.balancing.supervisor.Apply(settings(view))
+		for _, socket := range s.sockets {
+			if err := socket.follow(view); err != nil {
 				s.metrics.Failed("peers")
-				s.log.Error(err, "Peers not changed")
+				s.Log.Error(err, "Peers not changed")
 			}
 		}
 		s.loop.Notify(ctx, view.Reconfigured())
@@ -65,9 +58,9 @@ func (s *Sidecar) followMembers(ctx context.Context) error {
 }
 
 // follow gives a unicast socket its new peers.
-func (p port) follow(view membership.View) error {
+func (a advertisementSocket) follow(view membership.View) error {
 	if !view.Unicast() {
 		return nil
 	}
-	return p.conn.SetPeers(view.Peers(p.vip))
+	return a.conn.SetPeers(view.Peers(a.vip))
 }

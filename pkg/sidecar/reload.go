@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -15,25 +14,24 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
-	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
 
 // reloadEvery is how often the configuration file is looked at. A file that was replaced by rename is found as well.
 const reloadEvery = time.Second
 
-// watchFile applies a changed configuration file while everything runs. What is wrong with a file is logged once, and the
+// followFile applies a changed configuration file while everything runs. What is wrong with a file is logged once, and the
 // configuration before it stays in force.
-func (s *Sidecar) watchFile(ctx context.Context, path string) error {
+func (s *sidecar) followFile(ctx context.Context) error {
 	ticker := time.NewTicker(reloadEvery)
 	defer ticker.Stop()
-	last, err := os.ReadFile(path)
-	for told := fmt.Sprint(err); ; {
+	last, err := os.ReadFile(s.File)
+	for logged := fmt.Sprint(err); ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		raw, err := os.ReadFile(path)
+		raw, err := os.ReadFile(s.File)
 		if err == nil && bytes.Equal(raw, last) {
 			continue
 		}
@@ -41,16 +39,16 @@ func (s *Sidecar) watchFile(ctx context.Context, path string) error {
 			last = raw
 			err = s.reload(raw)
 		}
-		if message := fmt.Sprint(err); err != nil && message != told {
-			told = message
+		if message := fmt.Sprint(err); err != nil && message != logged {
+			logged = message
 			s.metrics.Failed("reload")
-			s.log.Error(err, "Configuration change not applied", "file", path)
+			s.Log.Error(err, "Configuration change not applied", "file", s.File)
 		}
 	}
 }
 
 // reload applies a document as far as that is possible while everything runs.
-func (s *Sidecar) reload(raw []byte) error {
+func (s *sidecar) reload(raw []byte) error {
 	next, err := scheme.Decode(raw)
 	if err != nil {
 		return err
@@ -63,12 +61,6 @@ func (s *Sidecar) reload(raw []byte) error {
 	}
 	s.members.change(func(v *membership.View) { v.Config = next })
 	v := next.Election.VRRP
-	s.log.Info("Configuration changed", "priority", v.Priority, "backends", len(next.LoadBalancer.Backends))
+	s.Log.Info("Configuration changed", "priority", v.Priority, "backends", len(next.LoadBalancer.Backends))
 	return nil
-}
-
-// port is an advertisement socket and the virtual address that it is for.
-type port struct {
-	conn *vrrpconn.Conn
-	vip  netip.Addr
 }

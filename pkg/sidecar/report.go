@@ -4,7 +4,6 @@ package sidecar
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/netip"
 	"sync"
@@ -13,30 +12,35 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/report"
-	"github.com/harbinger-ha/harbinger/pkg/version"
 )
 
 // drops remembers the refused packets by reason, and where the last of each came from.
 type drops struct {
+	metrics *metrics.Metrics
+
 	mu       sync.Mutex
 	byReason map[string]v1alpha1.Drop
 }
 
-// dropped counts a refused packet. The control loop's goroutine calls it.
-func (s *Sidecar) dropped(reason string, from netip.Addr) {
-	s.metrics.Dropped(reason)
-	s.drops.mu.Lock()
-	defer s.drops.mu.Unlock()
-	if s.drops.byReason == nil {
-		s.drops.byReason = map[string]v1alpha1.Drop{}
+// add counts a refused packet. The control loop's goroutine calls it.
+func (d *drops) add(reason string, from netip.Addr) {
+	d.metrics.Dropped(reason)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.byReason == nil {
+		d.byReason = map[string]v1alpha1.Drop{}
 	}
-	d := v1alpha1.Drop{Count: s.drops.byReason[reason].Count + 1, Last: time.Now().UTC()}
+	drop := v1alpha1.Drop{Count: d.byReason[reason].Count + 1, Last: time.Now().UTC()}
 	if from.IsValid() { // the kernel's own drops have no source
-		d.From = from.String()
+		drop.From = from.String()
 	}
-	s.drops.byReason[reason] = d
+	d.byReason[reason] = drop
 }
 
 func (d *drops) snapshot() map[string]v1alpha1.Drop {
@@ -45,49 +49,60 @@ func (d *drops) snapshot() map[string]v1alpha1.Drop {
 	return maps.Clone(d.byReason)
 }
 
-// conditions are those of the last status.
-type conditions struct {
-	mu   sync.Mutex
-	last []metav1.Condition
+// reporter says what this node shows of itself.
+type reporter struct {
+	node      report.Node
+	members   *members
+	loop      *control.Loop
+	balancing *balancing
+	api       *kubeapi.Client // nil: no use is made of the API
+	metrics   *metrics.Metrics
+	drops     *drops
+
+	mu         sync.Mutex
+	conditions []metav1.Condition // of the last status
 }
 
-// Status returns what this node says of itself now.
-func (s *Sidecar) Status() v1alpha1.HarbingerStatus {
-	facts := report.Facts{
-		Node: s.describe(), Now: time.Now(), Config: s.members.now().Config, Loop: s.loop.Status(), Balancer: s.supervisor.Status(),
-		Steered: s.steering != nil && s.steering.Enabled(), Dropped: s.drops.snapshot(),
+func (s *sidecar) newReporter() *reporter {
+	r := &reporter{
+		node: s.node, members: s.members, loop: s.loop, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
 	}
-	if s.api != nil {
-		access := s.api.Status()
+	r.node.Interface = s.link.Name
+	for _, f := range s.balancing.frontends {
+		r.node.Frontends = append(r.node.Frontends, f.Address())
+	}
+	if s.balancing.steering != nil {
+		r.node.Steering = string(s.balancing.steering.Mode())
+	}
+	s.metrics.WatchStatus(r.status, names(health.States()))
+	return r
+}
+
+// status returns what this node says of itself now.
+func (r *reporter) status() v1alpha1.HarbingerStatus {
+	steering := r.balancing.steering
+	facts := report.Facts{
+		Node: r.node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
+		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(),
+	}
+	if r.api != nil {
+		access := r.api.Status()
 		facts.API = &access
 	}
-	s.conditions.mu.Lock()
-	defer s.conditions.mu.Unlock()
-	status := report.Status(facts, s.conditions.last)
-	s.conditions.last = status.Conditions
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	status := report.Status(facts, r.conditions)
+	r.conditions = status.Conditions
 	return status
 }
 
-func (s *Sidecar) describe() report.Node {
-	n := report.Node{
-		Name: s.node, Version: version.Get().Version, Incarnation: s.incarnation, Started: s.started, Interface: s.link.Name,
-	}
-	for _, f := range s.frontends {
-		n.Frontends = append(n.Frontends, f.Address())
-	}
-	if s.steering != nil {
-		n.Steering = string(s.steering.Mode())
-	}
-	return n
-}
-
-// watchConditions looks at the status once a second, so that a condition has the time of its change where no client
-// asks for the status.
-func (s *Sidecar) watchConditions(ctx context.Context) error {
+// watch looks at the status once a second, so that a condition has the time of its change where no client asks for the
+// status.
+func (r *reporter) watch(ctx context.Context) error {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
-		s.Status()
+		r.status()
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -96,14 +111,6 @@ func (s *Sidecar) watchConditions(ctx context.Context) error {
 	}
 }
 
-func (s *Sidecar) identity() probe.Identity {
-	return report.Identity(s.describe(), s.cfg.ControlPlane.ClusterName, s.loop.Status().Election, s.loop.Alive())
-}
-
-// names returns the names of states.
-func names[T fmt.Stringer](all []T) (out []string) {
-	for _, x := range all {
-		out = append(out, x.String())
-	}
-	return out
+func (r *reporter) identity() probe.Identity {
+	return report.Identity(r.node, r.members.now().Config.ControlPlane.ClusterName, r.loop.Status().Election, r.loop.Alive())
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
+)
+
+// advertisementSocket is a socket of protocol 112 and the virtual address that it is for.
+type advertisementSocket struct {
+	conn *vrrpconn.Conn
+	vip  netip.Addr
+}
+
+// openLoop makes the control loop of the election, with its sockets.
+func (s *sidecar) openLoop() error {
+	ports, err := s.openPorts()
+	if err != nil {
+		return err
+	}
+	elects := s.members.now().Election(s.Node, s.node.Incarnation)
+	elects.Jitter = rand.Float64
+	cfg := control.Config{
+		Log: s.Log.WithName("election"), Metrics: s.metrics, Election: election.New(elects),
+		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.addresses, Announcer: s.neighbours.announcer,
+		Prober: s.prober(), Silent: s.balancing.doubt, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
+	}
+	if s.api != nil {
+		cfg.Arbiter, cfg.Notice = s.api, s.api.Event
+	}
+	s.loop = control.New(cfg)
+	return nil
+}
+
+// openPorts opens one socket of protocol 112 for each virtual address: each is of a family of its own. The loop closes
+// them.
+func (s *sidecar) openPorts() ([]control.Port, error) {
+	if s.cfg.Election.Mode == election.LeaseOnly {
+		return nil, nil // nothing is advertised
+	}
+	view := s.members.now()
+	var ports []control.Port
+	for _, vip := range view.VirtualAddresses() {
+		conn, err := vrrpconn.Listen(vrrpconn.Config{
+			Interface: net.Interface{Index: s.link.Index, Name: s.link.Name}, Source: view.Source(vip), Peers: view.Peers(vip),
+			Rules: view.Rules(vip), Dropped: s.drops.add,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("open advertisement socket: %w", err)
+		}
+		s.sockets = append(s.sockets, advertisementSocket{conn: conn, vip: vip})
+		ports = append(ports, control.Port{
+			Conn: learningConn{conn, s.neighbours, s.link.Primary(vip)}, Advertisement: view.Advertisement(vip),
+		})
+	}
+	return ports, nil
+}
+
+func (s *sidecar) prober() probe.VIPs {
+	vips := probe.VIPs{}
+	for _, vip := range s.members.now().VirtualAddresses() {
+		vips[vip] = probe.VIPProbe{
+			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.Node, Port: s.cfg.Status.IdentityPort, Interface: s.link.Name,
+			Source: s.link.Primary(vip), Resolver: s.neighbours.announcer,
+			KnownPeer: func(mac net.HardwareAddr) bool { _, ok := s.neighbours.announcer.PeerOf(mac); return ok },
+		}
+	}
+	return vips
+}
