@@ -19,10 +19,18 @@ func advertise(t *testing.T, priority uint8) (stop func()) {
 	return advertiseTo(t, vrrp.GroupIPv4, priority)
 }
 
-func advertiseTo(t *testing.T, destination netip.Addr, priority uint8) (stop func()) {
+// newForger returns what sends and hears packets of protocol 112 on the other host, until the test ends.
+func newForger(t *testing.T) *guest.Forger {
 	t.Helper()
 	forger, err := guest.NewForger(peer)
 	labtest.Must(t, err)
+	t.Cleanup(func() { labtest.Must(t, forger.Close()) })
+	return forger
+}
+
+func advertiseTo(t *testing.T, destination netip.Addr, priority uint8) (stop func()) {
+	t.Helper()
+	forger := newForger(t)
 	const interval = 100 * time.Millisecond
 	source := peer.Address.Addr()
 	payload, err := vrrp.Advertisement{
@@ -48,7 +56,6 @@ func advertiseTo(t *testing.T, destination netip.Addr, priority uint8) (stop fun
 	stop = sync.OnceFunc(func() {
 		close(end)
 		sending.Wait()
-		forger.Close()
 	})
 	t.Cleanup(stop)
 	return stop

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,6 +50,48 @@ func TestHolderServesBothFamilies(t *testing.T) {
 	k.end()
 	if held(vip4) || held(vip6) {
 		t.Error("a virtual address outlived the planned stop")
+	}
+}
+
+// The others hear that this node leaves, so that they do not wait for its silence.
+func TestPlannedStopIsAnnounced(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	ear := newForger(t)
+	k.stop()
+	for priority := byte(1); priority != 0; {
+		packet, err := ear.Hear(self.Address.Addr(), patience)
+		labtest.Must(t, err)
+		priority = packet.Payload[2]
+	}
+	k.end()
+	if held(vip4) {
+		t.Error("the virtual address outlived the planned stop")
+	}
+}
+
+func TestBalancerIsReplaced(t *testing.T) {
+	serveAPI(t)
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node holds the address", active)
+	pid := status().Balancer.PID
+	labtest.Must(t, syscall.Kill(pid, syscall.SIGKILL))
+	k.until("another balancer runs", func(s v1alpha1.HarbingerStatus) bool {
+		return active(s) && s.Balancer.Up && s.Balancer.PID != pid && s.Balancer.Restarts == 1
+	})
+	wantServed(t, netip.AddrPortFrom(vip4.Addr(), 4300))
+}
+
+// A virtual address that a killed process has left is removed before another node is asked for it.
+func TestLeftoverAddressIsRemoved(t *testing.T) {
+	serveAPI(t)
+	advertise(t, 250)
+	labtest.Must(t, self.AddAddress(vip4))
+	k := start(t, oneAddress+body("VRRP", ""))
+	k.until("this node is Backup", func(s v1alpha1.HarbingerStatus) bool { return s.VirtualRouter.State == "Backup" })
+	if held(vip4) {
+		t.Error("a node in Backup has the address of the process before it")
 	}
 }
 

@@ -164,19 +164,19 @@ func (s *sidecar) handover(ctx context.Context, to string) error {
 
 // parts are what was opened and what runs.
 type parts struct {
-	open    []func() error // closed in reverse order
+	closers []func() error // closed in reverse order
 	running []func(context.Context) error
 }
 
 // atEnd has f called when everything has ended.
-func (p *parts) atEnd(f func() error) { p.open = append(p.open, f) }
+func (p *parts) atEnd(f func() error) { p.closers = append(p.closers, f) }
 
 // runs has f run in a goroutine of its own. It must return when its context ends.
 func (p *parts) runs(f func(context.Context) error) { p.running = append(p.running, f) }
 
 func (p *parts) closeAll(log logr.Logger) {
-	for i := len(p.open) - 1; i >= 0; i-- {
-		if err := p.open[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+	for i := len(p.closers) - 1; i >= 0; i-- {
+		if err := p.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
 			log.Error(err, "Close failed")
 		}
 	}
