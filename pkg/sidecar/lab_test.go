@@ -5,6 +5,7 @@ package sidecar_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
+	"go.uber.org/goleak"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
@@ -53,8 +55,12 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer wire.Close()
-		return m.Run()
+		code := m.Run()
+		if err := errors.Join(wire.Close(), goleak.Find()); code == 0 && err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		return code
 	}))
 }
 
@@ -134,7 +140,7 @@ func (k *keeper) configure(body string) {
 
 // get asks the status address of the sidecar.
 func get(path string) (code int, body string) {
-	response, err := http.Get("http://127.0.0.1:10443" + path)
+	response, err := (&http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}).Get("http://127.0.0.1:10443" + path)
 	if err != nil {
 		return 0, err.Error()
 	}
