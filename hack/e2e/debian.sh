@@ -6,7 +6,7 @@
 
 DEBIAN_SUITE=bookworm # the newest Debian whose containerd and systemd still do cgroup v1
 
-# debian_mirror is where the host itself gets Debian from; another distribution has to be told.
+# debian_mirror is where the host itself gets Debian from; another distribution has to name it.
 debian_mirror() {
 	local id codename
 	if [[ -n ${HARBINGER_DEBIAN_MIRROR:-} ]]; then

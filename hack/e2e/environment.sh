@@ -107,7 +107,7 @@ limits_up() {
 	limits_down
 	# Hosts with systemd, containerd and a kubelet each need more inotify instances than some kernels allow one user.
 	(($(<"$instances") >= 1024)) || set_limit "$instances" 1024
-	# kube-proxy sets this to 32768 for each core, at least to 131072, unless it is told not to; only the first network
+	# kube-proxy sets this to 32768 for each core, at least to 131072, unless it is configured not to; only the first network
 	# namespace of the machine can, and a kube-proxy that cannot ends. It leaves alone what is right already.
 	wanted=$(($(nproc) * 32768 > 131072 ? $(nproc) * 32768 : 131072))
 	[[ ! -w $connections || $(<"$connections") == "$wanted" ]] || set_limit "$connections" "$wanted"

@@ -81,7 +81,7 @@ need() {
 	PATH=$PATH:/usr/sbin:/sbin command -v "$cmd" >/dev/null && return
 	if ((EUID == 0)) && command -v apt-get >/dev/null; then
 		say "installing the Debian package $package (for $cmd)"
-		# No daemon is to start by itself: RUNLEVEL=1 tells the package's scripts so on systems without systemd.
+		# No daemon is to start by itself: RUNLEVEL=1 says so to the scripts of the packages on systems without systemd.
 		{
 			apt-get -qq -o DPkg::Lock::Timeout=300 update || warn "apt-get update failed, trying with what is known"
 			RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$package"

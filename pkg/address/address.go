@@ -101,7 +101,7 @@ func (a *Addresses) Acquire() error {
 	return nil
 }
 
-// Refresh gives the addresses a full lifetime again. The kernel cannot be told to extend only: where an address has
+// Refresh gives the addresses a full lifetime again. The kernel has no call that only extends a lifetime: where an address has
 // expired, the call adds it anew, perhaps beside a successor's. So a refresh that ends after the deadline is undone and
 // returns ErrLate; the addresses are not held any more. After any other error the deadline stands and Refresh may be
 // called again.

@@ -32,7 +32,7 @@ func newHost(t *testing.T) *lab.Host {
 	return h
 }
 
-// waitUp waits for the carrier, which the kernel tells of a little later.
+// waitUp waits for the carrier, which the kernel reports a little later.
 func waitUp(t *testing.T, h *lab.Host) {
 	t.Helper()
 	labtest.Until(t, 5*time.Second, lab.Interface+" has a carrier", func() bool { return findLink(t, h).Up })

@@ -48,7 +48,7 @@ type Event struct {
 // Watch reports the state of the link, then every change of it and every virtual address that vanishes while held. It
 // returns nil when ctx ends.
 //
-// Messages of the kernel only say where to look: an event tells what is, so messages lost in an overflow of the socket
+// Messages of the kernel only say where to look: an event reports what is there now, so messages lost in an overflow of the socket
 // lose nothing but time.
 func (a *Addresses) Watch(ctx context.Context, events chan<- Event) error {
 	w, err := a.newWatcher(events)
@@ -118,7 +118,7 @@ func (w *watcher) next(ctx context.Context) error {
 	return w.look(ctx)
 }
 
-// lost returns the own address whose removal a message tells of. It may be back already, but its prefix route went with
+// lost returns the own address whose removal a message reports. It may be back already, but its prefix route went with
 // it and stays away while a virtual address of the same prefix is there: that must go first.
 func (w *watcher) lost(m syscall.NetlinkMessage) (netip.Addr, bool) {
 	if m.Header.Type != unix.RTM_DELADDR || indexOf(m) != w.cfg.Link.Index || w.state.Kind != LinkUp {

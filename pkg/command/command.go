@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package command is how root tells the sidecar of a virtual router on the same host what to do. Commands come over the lock
+// Package command is how root gives commands to the sidecar of a virtual router on the same host. Commands come over the lock
 // of the virtual router, an abstract unix socket: only processes of this network namespace reach it, and of them only those of
 // root are heard. A port on loopback would let every local user, and every web page in a browser, move the addresses.
 package command

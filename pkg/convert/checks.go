@@ -24,8 +24,8 @@ func Quicken(cfg *v1alpha1.HarbingerConfiguration) string {
 	}
 	timeout := cmp.Or(check.Timeout.Duration, v1alpha1.DefaultHealthCheckTimeout)
 	detection := time.Duration(cmp.Or(check.FailureThreshold, v1alpha1.DefaultFailureThreshold))*interval + timeout
-	adverts := cmp.Or(cfg.Election.VRRP.AdvertisementInterval.Duration, v1alpha1.DefaultAdvertisementInterval)
-	if timeout <= interval && detection <= validation.DetectionLimit(adverts) {
+	advertisements := cmp.Or(cfg.Election.VRRP.AdvertisementInterval.Duration, v1alpha1.DefaultAdvertisementInterval)
+	if timeout <= interval && detection <= validation.DetectionLimit(advertisements) {
 		return ""
 	}
 	check.Interval, check.Timeout, check.FailureThreshold, check.SuccessThreshold = metav1.Duration{}, metav1.Duration{}, 0, 0

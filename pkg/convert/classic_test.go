@@ -127,18 +127,18 @@ func TestQuicken(t *testing.T) {
 	}
 	unset := check(0, 0, 0)
 	for name, tt := range map[string]struct {
-		adverts    float64
+		interval   float64
 		have, want v1alpha1.HealthCheck
 	}{
-		"defaults":                      {0, unset, unset},
-		"quick":                         {0, check(.5, .5, 4), check(.5, .5, 4)},
-		"an interval below the timeout": {0, check(.5, 0, 3), check(.5, .5, 3)},
-		"slow":                          {0, check(2, 1, 3), unset},
-		"slow beside slow adverts":      {3, check(2, 1, 3), check(2, 1, 3)},
-		"a timeout above the interval":  {0, check(1, 1.5, 1), unset},
+		"defaults":                        {0, unset, unset},
+		"quick":                           {0, check(.5, .5, 4), check(.5, .5, 4)},
+		"an interval below the timeout":   {0, check(.5, 0, 3), check(.5, .5, 3)},
+		"slow":                            {0, check(2, 1, 3), unset},
+		"slow beside slow advertisements": {3, check(2, 1, 3), check(2, 1, 3)},
+		"a timeout above the interval":    {0, check(1, 1.5, 1), unset},
 	} {
 		cfg := v1alpha1.HarbingerConfiguration{HealthCheck: tt.have}
-		cfg.Election.VRRP.AdvertisementInterval = seconds(tt.adverts)
+		cfg.Election.VRRP.AdvertisementInterval = seconds(tt.interval)
 		warning := convert.Quicken(&cfg)
 		if diff := cmp.Diff(tt.want, cfg.HealthCheck); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)

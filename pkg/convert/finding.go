@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Warning tells of a line that has no counterpart, or whose counterpart differs.
+// Warning reports a line that has no counterpart, or whose counterpart differs.
 type Warning struct {
 	File string
 	Line int

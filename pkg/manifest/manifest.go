@@ -87,7 +87,7 @@ func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Contain
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Command:         []string{"/harbinger"},
 		Args:            []string{"run"},
-		// No limit: throttling delays adverts, and a late holder gives its addresses up.
+		// No limit: throttling delays advertisements, and a late holder gives up its addresses.
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
 			corev1.ResourceCPU:    resource.MustParse("50m"),
 			corev1.ResourceMemory: resource.MustParse("64Mi"),
@@ -170,7 +170,7 @@ func probe(cfg *config.HarbingerConfiguration, path string, period, failures int
 }
 
 // gracePeriodSeconds is how long a planned stop may take: at most until a successor of the lowest priority must have
-// spoken (three adverts, one of skew and half a second), then the drain of connections.
+// spoken (three advertisements, one interval of skew and half a second), then the drain of connections.
 func gracePeriodSeconds(cfg *config.HarbingerConfiguration) int64 {
 	const (
 		intervals = 4

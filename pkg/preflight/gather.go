@@ -113,7 +113,7 @@ func parseAddress(s string) (netip.AddrPort, error) {
 }
 
 // isAPIServer reports whether a listener has the certificate that the health checks will want. Whether it is ready, or
-// signed by the right authority, is not asked. A check without TLS leaves nothing to tell an apiserver by.
+// signed by the right authority, is not asked. A check without TLS gives no way to recognise an apiserver.
 func isAPIServer(ctx context.Context, listener netip.AddrPort, check *health.Config) bool {
 	if check.Scheme != health.HTTPS {
 		return true
@@ -151,7 +151,7 @@ func dial(ctx context.Context, listener netip.AddrPort) (net.Conn, error) {
 	addr := listener.Addr()
 	switch addr {
 	case netip.IPv4Unspecified(), netip.IPv6Unspecified():
-		// A listener on [::] takes IPv4 too, unless it was told not to: then it is no apiserver of kubeadm's.
+		// A listener on [::] takes IPv4 too, unless it was configured not to: then it is no apiserver of kubeadm's.
 		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	var d net.Dialer

@@ -69,7 +69,7 @@ func checkVirtualAddresses(vips []netip.Prefix, links []address.Link) field.Erro
 	return errs
 }
 
-// checkPeers makes sure that this node is in the list: the others ignore adverts of a node that they do not know.
+// checkPeers makes sure that this node is in the list: the others ignore advertisements of a node that they do not know.
 func checkPeers(fldPath *field.Path, cfg *config.HarbingerConfiguration, link address.Link) field.ErrorList {
 	peers := cfg.Election.VRRP.Peers
 	if peers == nil {

@@ -172,7 +172,7 @@ func TestGather(t *testing.T) {
 	}
 	cfg.HealthCheck.Scheme = health.TCP
 	if l := find(t, gather(t, host, cfg), 6443); !l.APIServer {
-		t.Errorf("without TLS to tell by, the listener is seen as %+v", l)
+		t.Errorf("without TLS, the listener is seen as %+v", l)
 	}
 }
 

@@ -89,7 +89,7 @@ func TestIdleClientsHoldNothing(t *testing.T) {
 	}
 }
 
-// scripted is a listener whose Accept fails as told, then as a closed one.
+// scripted is a listener whose Accept fails as scripted, then as a closed one.
 type scripted struct {
 	net.Listener
 	errs []error

@@ -20,7 +20,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
-// A steererConfig is what the steerer role is told.
+// A steererConfig is the configuration of the steerer role.
 type steererConfig struct {
 	Mode         balance.SteeringMode
 	Capabilities []int // all that it has; empty: as many as there are

@@ -140,14 +140,14 @@ func surviveFlood(t *testing.T, hosts []*lab.Host) error {
 	flooded := make(chan map[string]int, 1)
 	go func() { flooded <- flood(t, flooder, floodTime) }() // ends after floodTime
 	var sent map[string]int
-	adverts := 0
+	advertised := 0
 	for ticks := time.NewTicker(interval); sent == nil; {
 		select {
 		case sent = <-flooded:
 			ticks.Stop()
 		case <-ticks.C:
 			must(t, holder.Send(m.advertisement(100)))
-			adverts++
+			advertised++
 		}
 	}
 	total := 0
@@ -155,18 +155,18 @@ func surviveFlood(t *testing.T, hosts []*lab.Host) error {
 		total += n
 	}
 	must(t, lab.Until(5*time.Second, "every packet is counted", func() bool {
-		if d.sum()+int(e.heard.Load()) == total+adverts {
+		if d.sum()+int(e.heard.Load()) == total+advertised {
 			return true
 		}
-		must(t, holder.Send(m.advertisement(100))) // the kernel tells of what it dropped with what it queues next
-		adverts++
+		must(t, holder.Send(m.advertisement(100))) // the kernel reports what it dropped with what it queues next
+		advertised++
 		return false
 	}))
 	must(t, e.conn.Close())
 	if err := <-heard; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("receive: %v", err)
 	}
-	t.Logf("heard %d of %d advertisements, at most %v apart; longest turn %v", e.heard.Load(), adverts, e.gap, e.turn)
+	t.Logf("heard %d of %d advertisements, at most %v apart; longest turn %v", e.heard.Load(), advertised, e.gap, e.turn)
 	checkReasons(t, d, sent)
 	if e.gap > down {
 		return fmt.Errorf("no advertisement was heard for %v", e.gap)
@@ -227,7 +227,7 @@ func TestTurnIsBounded(t *testing.T) {
 				must(t, err)
 				return d.sum() == before
 			}))
-			// The kernel tells of dropped packets with the next one that it queues.
+			// The kernel reports dropped packets with the next one that it queues.
 			must(t, sender.Send(m.advertisement(100)))
 			receive(t, receiver)
 			must(t, lab.Until(5*time.Second, "every packet is counted", func() bool {

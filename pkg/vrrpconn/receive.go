@@ -62,7 +62,7 @@ func (c *Conn) receive(fd int) (bool, error) {
 	return false, nil
 }
 
-// reportOverflow tells of packets that the kernel dropped, some at a time as there may be very many.
+// reportOverflow reports packets that the kernel dropped, some at a time as there may be very many.
 func (c *Conn) reportOverflow() {
 	for range min(c.in.overflow, queueCapacity) {
 		c.in.overflow--

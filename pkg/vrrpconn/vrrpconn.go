@@ -148,7 +148,7 @@ func (c *Conn) sockaddr(to netip.Addr) unix.Sockaddr {
 func (c *Conn) Wait() error {
 	return c.raw.Read(func(fd uintptr) bool {
 		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return ready > 0 || err != nil // Receive tells the error
+		return ready > 0 || err != nil // Receive returns the error
 	})
 }
 

@@ -124,7 +124,7 @@ func capture(t *testing.T, fd int, ipv6 bool) []byte {
 	return b
 }
 
-// TestRefusedIsCounted sends a packet of each kind that only a socket can tell, of both families.
+// TestRefusedIsCounted sends a packet of each kind that only a socket can recognise, of both families.
 func TestRefusedIsCounted(t *testing.T) {
 	hosts := labtest.Hosts(t, 2)
 	for _, m := range modes[2:] {

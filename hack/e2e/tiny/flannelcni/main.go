@@ -61,7 +61,7 @@ func wait(service string) {
 	}
 }
 
-// known tells whether a ruleset names an address, and not just one that begins like it.
+// known reports whether a ruleset names an address, and not just one that begins like it.
 func known(ruleset []byte, address string) bool {
 	word := func(r rune) bool { return !strings.ContainsRune("0123456789abcdef.:", r) }
 	for _, field := range bytes.FieldsFunc(ruleset, word) {

@@ -59,7 +59,7 @@ const (
 	DefaultCAFile            = "/etc/kubernetes/pki/ca.crt"
 	// DefaultServerName is in every serving certificate that kubeadm makes, which 127.0.0.1 is not.
 	DefaultServerName = "kubernetes"
-	// DefaultHealthCheckInterval, with the timeout and threshold below, finds a dead backend in 2.9 s: before three adverts
+	// DefaultHealthCheckInterval, with the timeout and threshold below, finds a dead backend in 2.9 s: before three advertisements
 	// of 1 s are missed.
 	DefaultHealthCheckInterval = time.Second
 	DefaultHealthCheckTimeout  = 900 * time.Millisecond

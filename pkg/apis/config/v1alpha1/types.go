@@ -41,7 +41,7 @@ type ControlPlane struct {
 	Port int32 `json:"port,omitempty"`
 	// apiServerPort is the TCP port of the apiserver on every node, kubeadm's localAPIEndpoint.bindPort.
 	APIServerPort int32 `json:"apiServerPort,omitempty"`
-	// clusterName tells clusters on one network segment apart: a holder of another cluster is never taken for a peer.
+	// clusterName distinguishes clusters on one network segment: a holder of another cluster is never accepted as a peer.
 	ClusterName string `json:"clusterName,omitempty"`
 }
 
@@ -65,17 +65,17 @@ type VRRP struct {
 	// priority of a healthy node: 11 to 239 in Hybrid mode, 1 to 254 in VRRP mode. Equal priorities are settled by the higher
 	// node address, so all nodes may have the same.
 	Priority *int32 `json:"priority,omitempty"`
-	// advertisementInterval between two adverts of the holder; a silent holder is given up after three. Version 3: 10ms to
+	// advertisementInterval of the holder; a Backup takes over after three intervals without one. Version 3: 10ms to
 	// 40.95s in steps of 10ms. Version 2: 1s to 255s in whole seconds, and the same on all nodes.
 	AdvertisementInterval metav1.Duration `json:"advertisementInterval,omitzero"`
 	// preempt lets a node of higher priority take the addresses from a healthy holder of lower priority.
 	Preempt *bool `json:"preempt,omitempty"`
 	// preemptDelay is how long a starting node waits before it preempts, 0s to 1000s.
 	PreemptDelay metav1.Duration `json:"preemptDelay,omitzero"`
-	// peers are the node addresses of the cluster, for unicast adverts. The node's own address is in the list too, so that it
+	// peers are the node addresses of the cluster, for unicast advertisements. The node's own address is in the list too, so that it
 	// is the same on all nodes. Left out: multicast. An empty list is an error.
 	Peers []string `json:"peers,omitzero"`
-	// sourceAddress of the adverts. Default: the primary address of the interface, found on each node by itself.
+	// sourceAddress of the advertisements. Default: the primary address of the interface, which each node finds by itself.
 	SourceAddress string `json:"sourceAddress,omitempty"`
 	// checksum of version 3 over IPv4: Auto (sends as keepalived does by default, accepts both forms), Pseudo (with the
 	// pseudo-header, keepalived's default) or RFC9568 (without, keepalived's v3_checksum_as_v2).
@@ -117,7 +117,7 @@ type LoadBalancer struct {
 	Policy string `json:"policy,omitempty"`
 	// backends are the apiservers. Default: the apiserver of the node itself, 127.0.0.1:apiServerPort.
 	Backends []Backend `json:"backends,omitempty"`
-	// discovery adds the apiservers that the Kubernetes API names to the backends, and to the peers of unicast adverts, once the
+	// discovery adds the apiservers that the Kubernetes API names to the backends, and to the peers of unicast advertisements, once the
 	// API can be read with election.lease.kubeconfig. Default: true, but false in VRRP mode.
 	Discovery *bool `json:"discovery,omitempty"`
 	// steering brings connections to the balancer when it has the port of the apiserver.
@@ -203,7 +203,7 @@ type HealthCheck struct {
 type Status struct {
 	// bindAddress of the HTTP endpoint with the status, the metrics and the probes of the pod.
 	BindAddress string `json:"bindAddress,omitempty"`
-	// identityPort is the TCP port, on the node address and the virtual addresses, that tells peers who holds the addresses.
+	// identityPort is the TCP port, on the node address and the virtual addresses, at which peers ask who holds the addresses.
 	IdentityPort int32 `json:"identityPort,omitempty"`
 }
 

@@ -95,7 +95,7 @@ func validateHealthCheck(fldPath *field.Path, cfg *config.HarbingerConfiguration
 // intervals and one timeout later. A node that dies is given up after three advertisement intervals: were the balancer
 // slower, the next holder would begin by sending clients to the dead node's apiserver.
 //
-// Adverts faster than 1 s do not ask for faster checks, which would make a busy apiserver look dead: there the successor
+// Advertisements faster than 1 s do not ask for faster checks, which would make a busy apiserver look dead: there the successor
 // relies on the connect timeout and the next backend for the rest of slowestDetection. The health of the apiservers as such
 // needs no rule against the election: a node is in distress only 0.5 s after its balancer has lost the last healthy backend.
 func validateDetection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {

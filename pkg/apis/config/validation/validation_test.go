@@ -53,7 +53,7 @@ func TestValidate(t *testing.T) {
 		want   []string // paths of the errors
 	}{
 		{"defaults", func(*config.HarbingerConfiguration) {}, nil},
-		{"fast adverts", func(c *config.HarbingerConfiguration) {
+		{"fast advertisements", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.AdvertisementInterval = 100 * time.Millisecond
 		}, nil},
 		{"version 2", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Version = 2 }, nil},
@@ -235,11 +235,11 @@ func TestValidate(t *testing.T) {
 		{"balancer slower than the election", func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.FailureThreshold = 3
 		}, []string{"healthCheck"}},
-		{"slow balancer with slow adverts", func(c *config.HarbingerConfiguration) {
+		{"slow balancer with slow advertisements", func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.FailureThreshold = 3
 			c.Election.VRRP.AdvertisementInterval = 2 * time.Second
 		}, nil},
-		{"slow balancer with fast adverts", func(c *config.HarbingerConfiguration) {
+		{"slow balancer with fast advertisements", func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.FailureThreshold = 3
 			c.Election.VRRP.AdvertisementInterval = 100 * time.Millisecond
 		}, []string{"healthCheck"}},
