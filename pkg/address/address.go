@@ -102,8 +102,8 @@ func (a *Addresses) Acquire() error {
 }
 
 // Refresh gives the addresses a full lifetime again. The kernel has no call that only extends a lifetime: where an address has
-// expired, the call adds it anew, perhaps beside a successor's. So a refresh that ends after the deadline is undone and
-// returns ErrLate; the addresses are not held any more. After any other error the deadline stands and Refresh may be
+// expired, the call adds it again, perhaps while a successor has it too. A refresh that ends after the deadline is therefore undone
+// and returns ErrLate; the addresses are no longer held. After any other error the deadline stands and Refresh may be
 // called again.
 func (a *Addresses) Refresh() error {
 	a.mu.Lock()
@@ -128,8 +128,8 @@ func (a *Addresses) Refresh() error {
 
 // Release removes the addresses. It may be called at any time and again.
 //
-// It removes every entry that bears one of the addresses, whatever its prefix length, on whatever interface and whoever
-// added it: a crashed run of this program with another configuration, or a killed keepalived. A node that does not
+// It removes every entry of one of the addresses, with any prefix length, on any interface, whoever added it: a crashed run of
+// this program with another configuration, or a killed keepalived. A node that does not
 // hold a virtual address must not answer for it, and the configuration has no place for a node address that is also a
 // virtual one.
 func (a *Addresses) Release() error {
@@ -170,7 +170,7 @@ func (a *Addresses) entry(p netip.Prefix) *netlink.Addr {
 	return entry
 }
 
-// remove deletes all entries that bear a virtual address.
+// remove deletes all entries of the virtual addresses.
 func (a *Addresses) remove() error {
 	a.held = false
 	entries, err := addresses(a.handle)

@@ -264,7 +264,7 @@ func dropFirstQuestion(t *testing.T, l *lab.Lab) {
 	must(t, l.Drop(lab.Drop{Traffic: lab.Traffic(fmt.Sprintf("arp operation request quota %d bytes", first))}))
 }
 
-// The kernel repeats its own lost question only after a second. A connection that is made beside a Resolve does not wait
+// The kernel repeats its own lost question only after a second. A connection that is made during a Resolve does not wait
 // for that: the kernel takes the answer too.
 func TestResolveHelpsTheKernel(t *testing.T) {
 	l, s := newLab(t, 2)

@@ -105,7 +105,7 @@ func (l *Loop) consult(ctx context.Context, kind string, timeout time.Duration, 
 // silence is after how many of its intervals a holder is silent: the advertisements of a live one are late at times.
 const silence = 2
 
-// ofHolder are the actions of a holder alone. What failed of them says nothing of a node that holds no more.
+// ofHolder are the actions that only a holder performs. Their failures no longer count once the node has stopped holding.
 var ofHolder = []string{"refresh", "advertise", "announce"}
 
 func (l *Loop) transition(t election.Transition) {

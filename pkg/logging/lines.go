@@ -64,7 +64,7 @@ const (
 	// MsgCredentialsOver (ERROR): The client certificate has expired: the Lease cannot be used. VRRP decides alone. Remedy:
 	// Run `harbinger kubeconfig` on a host that has the key of the cluster's CA.
 	MsgCredentialsOver = "Credentials expired"
-	// MsgDiscovered (INFO): The Kubernetes API named these apiservers: they are backends now, beside the configured ones.
+	// MsgDiscovered (INFO): The Kubernetes API named these apiservers: they are backends now, in addition to the configured ones.
 	// Remedy: Nothing.
 	MsgDiscovered = "Backends discovered"
 	// MsgNotDiscovered (DEBUG+3): The apiservers could not be read from the Kubernetes API. The last list stays in use. Remedy:

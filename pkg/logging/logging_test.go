@@ -59,7 +59,7 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-// An error is a value of its own, beside the message that stays the same.
+// An error is a value of its own; the message stays the same.
 func TestErrorLine(t *testing.T) {
 	var b bytes.Buffer
 	New(&b, FormatText, 0).WithValues(KeyVRID, 51).Error(errors.New("operation not permitted"), MsgActionFailed, KeyAction, "acquire")

@@ -97,10 +97,10 @@ func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Contain
 		LivenessProbe:   probe(cfg, "/livez", 5, 3),
 		ReadinessProbe:  probe(cfg, "/readyz", 5, 3),
 	}
-	// kubeadm init starts the first API server beside this pod, and then somebody gives the node its network: before the one
-	// there is no backend, and before the other the node controller marks a ready pod as not ready. Neither is news to warn of.
+	// kubeadm init starts the first apiserver after this pod, and the network of the node comes later still. Before the first there
+	// is no backend; before the second the node controller marks a ready pod as not ready. Neither is worth a warning.
 	c.ReadinessProbe.InitialDelaySeconds = 60
-	// A busy host takes seconds to start the process, which is no news either. kubeadm gives its own pods as long.
+	// A busy host takes seconds to start the process. kubeadm gives its own pods as long.
 	c.StartupProbe.InitialDelaySeconds = 10
 	if opts.ConfigFile {
 		c.Args = append(c.Args, "--config", config.File)

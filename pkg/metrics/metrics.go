@@ -103,7 +103,7 @@ func (m *Metrics) Priority(p uint8) {
 	}
 }
 
-// Held shows that this node holds the virtual addresses now, or does no more, and counts that as a move.
+// Held records whether this node holds the virtual addresses, and counts the change as a move.
 func (m *Metrics) Held(held bool) {
 	switch {
 	case m == nil:

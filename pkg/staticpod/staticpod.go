@@ -18,7 +18,7 @@ const fileMode = 0o600
 // Write puts a file in place in one step: whoever opens the path, at whatever moment and after whatever crash, reads the old
 // content or the new one. The directory must exist; the kubelet makes its own, and a wrong path is better reported than made.
 //
-// The content is first written to a file beside the target whose name begins with a dot, which the kubelet skips. One that an
+// The content is first written to a file in the same directory whose name begins with a dot, which the kubelet skips. One that an
 // interrupted Write has left is removed.
 func Write(path string, content []byte) error {
 	dir, base := filepath.Split(filepath.Clean(path))

@@ -35,7 +35,7 @@ var (
 	vip6 = netip.MustParseAddr("fd00::100")
 )
 
-// A scene is a host with the virtual addresses and an apiserver on [::]:6443, and a client beside it.
+// A scene is a host with the virtual addresses and an apiserver on [::]:6443, and a client on its link.
 type scene struct {
 	host, client *lab.Host
 }

@@ -31,8 +31,8 @@ type Config struct {
 	Dropped func(reason string, source netip.Addr)
 }
 
-// Conn is a socket of protocol 112 on one interface. Send and Receive are for one goroutine; Wait may run beside them in
-// another, Close and SetPeers anywhere.
+// Conn is a socket of protocol 112 on one interface. Send and Receive belong to one goroutine. Wait may run in another at
+// the same time; Close and SetPeers may be called from any.
 type Conn struct {
 	cfg  Config
 	conn *net.IPConn

@@ -162,8 +162,8 @@ type ConnectionLimits struct {
 
 // Timeouts of relayed connections.
 type Timeouts struct {
-	// connect to a backend. After a quarter of it another backend is tried beside; one that leaves a client without an
-	// answer for half of it gets no more until a check has passed.
+	// connect is the time for connecting to a backend. After a quarter of it another backend is dialled in parallel. A backend
+	// that leaves a client without an answer for half of it gets no connection until a check has passed.
 	Connect metav1.Duration `json:"connect,omitzero"`
 	// keepAlive is the silence after which TCP keepalive probes find out whether the other end still exists.
 	KeepAlive metav1.Duration `json:"keepAlive,omitzero"`

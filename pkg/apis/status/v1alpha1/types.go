@@ -95,7 +95,7 @@ type VirtualRouter struct {
 	Configured uint8 `json:"configuredPriority"`
 	// distress says that this node has no healthy backend, and gives way to every node that has one.
 	Distress bool `json:"distress"`
-	// advertisementInterval that counts now, as a duration: the own one, or that of the node that advertises.
+	// advertisementInterval in use, as a duration: that of this node, or of the node that advertises.
 	Interval string `json:"advertisementInterval"`
 	// holder is the name of this node where it holds the addresses, else the address of the node that advertised last. Empty:
 	// none was heard.
@@ -183,8 +183,8 @@ type Balancer struct {
 	Restarts uint64 `json:"restarts"`
 	// frontends are the addresses and ports that it listens on.
 	Frontends []string `json:"frontends"`
-	// steering is how connections to the virtual addresses reach the balancer beside an apiserver on the same port: BPF,
-	// NFTables, or none where it has the port to itself.
+	// steering is how connections to the virtual addresses reach the balancer if an apiserver uses the same port: BPF or
+	// NFTables; none if the balancer has a port of its own.
 	Steering string `json:"steering"`
 	// steered says that they do so now.
 	Steered bool `json:"steered"`
@@ -192,7 +192,7 @@ type Balancer struct {
 	Active int `json:"connections"`
 	// accepted counts the connections of clients since the process was started.
 	Accepted uint64 `json:"accepted"`
-	// refused counts those of them that were reset for want of a backend or by a limit.
+	// refused counts those of them that were reset because there was no backend, or because a limit was reached.
 	Refused uint64 `json:"refused"`
 	// backends are the apiservers that it relays to.
 	Backends []Backend `json:"backends"`
