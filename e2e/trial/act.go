@@ -6,7 +6,6 @@ package trial
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 )
@@ -44,10 +43,8 @@ func (p *Plane) restart(n *Node) error {
 	if err := n.Sidecar.Kill(); err != nil {
 		return err
 	}
-	if slices.Contains(p.Holders.Now(), n.Name) {
-		if err := n.DeleteAddress(p.VirtualAddresses[0]); err != nil {
-			return err
-		}
+	if err := p.removeAddress(n); err != nil {
+		return err
 	}
 	return p.StartSidecar(n)
 }

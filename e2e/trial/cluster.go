@@ -47,7 +47,7 @@ func (p *Plane) StartCluster() error {
 
 // StartEtcds runs every node's member of etcd.
 func (p *Plane) StartEtcds() error {
-	return p.each(p.StartEtcd)
+	return p.Each(p.StartEtcd)
 }
 
 // StartEtcd runs the member of one node, for the first time or again.
@@ -58,11 +58,11 @@ func (p *Plane) StartEtcd(n *Node) (err error) {
 
 // StartAPIServers runs every node's API server and waits until all are ready.
 func (p *Plane) StartAPIServers() error {
-	return errors.Join(p.each(p.StartAPIServer), p.AwaitCluster())
+	return errors.Join(p.Each(p.StartAPIServer), p.AwaitCluster())
 }
 
-// each does something to every node.
-func (p *Plane) each(do func(*Node) error) error {
+// Each does something to every node, and goes on where it fails on one.
+func (p *Plane) Each(do func(*Node) error) error {
 	var errs []error
 	for _, n := range p.Nodes {
 		errs = append(errs, do(n))
@@ -71,7 +71,7 @@ func (p *Plane) each(do func(*Node) error) error {
 }
 
 // AwaitCluster waits until every API server is ready.
-func (p *Plane) AwaitCluster() error { return p.each(p.AwaitAPIServer) }
+func (p *Plane) AwaitCluster() error { return p.Each(p.AwaitAPIServer) }
 
 // AwaitAPIServer waits until the API server of a node is ready.
 func (p *Plane) AwaitAPIServer(n *Node) error {
@@ -116,15 +116,21 @@ func (p *Plane) PowerOff(n *Node) error {
 // PowerOn starts a node again, and all that ran on it. It does not have the
 // virtual address then.
 func (p *Plane) PowerOn(n *Node) error {
-	if slices.Contains(p.Holders.Now(), n.Name) {
-		if err := n.DeleteAddress(p.VirtualAddresses[0]); err != nil {
-			return err
-		}
+	if err := p.removeAddress(n); err != nil {
+		return err
 	}
 	if err := errors.Join(n.Unblackhole(), p.StartEtcd(n), p.StartAPIServer(n)); err != nil {
 		return err
 	}
 	return p.StartSidecar(n)
+}
+
+// removeAddress removes the virtual address from a node that has it still.
+func (p *Plane) removeAddress(n *Node) error {
+	if !slices.Contains(p.Holders.Now(), n.Name) {
+		return nil
+	}
+	return n.DeleteAddress(p.VirtualAddresses[0])
 }
 
 // AddNode adds a control-plane node with an API server and nothing else. It is

@@ -61,12 +61,7 @@ func (p *Plane) backup() (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range p.Nodes {
-		if n != holder {
-			return n, nil
-		}
-	}
-	return holder, nil
+	return p.Others(holder)[0], nil
 }
 
 // Rate returns how many connections per second clients can make through the

@@ -326,6 +326,11 @@ func (p *Plane) Node(name string) *Node {
 	return nil
 }
 
+// Others returns the nodes but one.
+func (p *Plane) Others(n *Node) []*Node {
+	return slices.DeleteFunc(slices.Clone(p.Nodes), func(o *Node) bool { return o == n })
+}
+
 // Close ends the plane and its lab.
 func (p *Plane) Close() error {
 	if p.Control != nil {

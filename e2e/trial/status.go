@@ -33,5 +33,6 @@ func (n *Node) Status() (s statusv1alpha1.HarbingerStatus, err error) {
 		return s, fmt.Errorf("status of %s: %w", n.Name, err)
 	}
 	defer response.Body.Close()
-	return s, json.NewDecoder(response.Body).Decode(&s)
+	err = json.NewDecoder(response.Body).Decode(&s)
+	return s, err
 }

@@ -5,22 +5,15 @@
 package trial
 
 import (
-	"encoding/json"
-	"net/http"
 	"testing"
 
 	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
-// status asks the sidecar of a node. It is zero while none answers. The program
-// would answer too, but tests ask often, and it is new each time.
+// status returns that of the sidecar of a node, zero while it does not answer.
 func status(t *testing.T, n *Node) (s statusv1alpha1.HarbingerStatus) {
 	t.Helper()
-	code, body, err := tryGet(n, "/status")
-	if err != nil || code != http.StatusOK {
-		return s
-	}
-	must(t, json.Unmarshal([]byte(body), &s))
+	s, _ = n.Status()
 	return s
 }
 

@@ -39,11 +39,6 @@ func expectDual(t *testing.T, p *Plane, since time.Time, bound time.Duration, ex
 	}
 }
 
-// others returns the nodes but one.
-func others(p *Plane, n *Node) []*Node {
-	return slices.DeleteFunc(slices.Clone(p.Nodes), func(o *Node) bool { return o == n })
-}
-
 // Without adverts the backups find by their probe that the address is served.
 func TestFilteredAdvertsMoveNothing(t *testing.T) {
 	t.Parallel()
@@ -52,7 +47,7 @@ func TestFilteredAdvertsMoveNothing(t *testing.T) {
 	start := time.Now()
 	must(t, p.Lab.Drop(lab.Drop{Traffic: lab.VRRP}))
 	until(t, p, 15*time.Second, "a backup says that it hears nothing of a live holder", func() bool {
-		return slices.ContainsFunc(others(p, n), func(o *Node) bool { return status(t, o).VirtualRouter.SplitSuspected })
+		return slices.ContainsFunc(p.Others(n), func(o *Node) bool { return status(t, o).VirtualRouter.SplitSuspected })
 	})
 	must(t, p.Lab.Pass())
 	observeFor(2 * time.Second)
@@ -111,7 +106,7 @@ func TestPartitionOfThreeNodes(t *testing.T) {
 	p := startPlane(t, Config{System: harbinger})
 	old := holder(t, p)
 	var drops []lab.Drop
-	for _, n := range others(p, old) {
+	for _, n := range p.Others(old) {
 		drops = append(drops, lab.Drop{From: old.Host, To: n.Host}, lab.Drop{From: n.Host, To: old.Host})
 	}
 	must(t, p.Lab.Drop(drops...))

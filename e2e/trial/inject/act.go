@@ -22,8 +22,8 @@ var acts = map[fault.Act]func(r *run, host string) error{
 	fault.EndSlowAPIs:    func(r *run, _ string) error { return r.endSlow() },
 	fault.FreezeQuorum:   func(r *run, _ string) error { return r.freezeQuorum() },
 	fault.ThawQuorum:     func(r *run, _ string) error { return r.thawQuorum() },
-	fault.TakeCredential: func(r *run, _ string) error { return r.eachNode(r.cfg.System.TakeCredentials) },
-	fault.GiveCredential: func(r *run, _ string) error { return r.eachNode(r.cfg.System.GiveCredentials) },
+	fault.TakeCredential: func(r *run, _ string) error { return r.Each(r.cfg.System.TakeCredentials) },
+	fault.GiveCredential: func(r *run, _ string) error { return r.Each(r.cfg.System.GiveCredentials) },
 	fault.Mute: func(r *run, host string) error {
 		return r.Lab.Drop(lab.Drop{Traffic: lab.VRRP, From: r.Node(host).Host})
 	},

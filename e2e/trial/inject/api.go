@@ -41,26 +41,17 @@ func (r *run) endure(f fault.Fault) error {
 	return r.Settle()
 }
 
-// eachNode does something to every node.
-func (r *run) eachNode(do func(*trial.Node) error) error {
-	var errs []error
-	for _, n := range r.Nodes {
-		errs = append(errs, do(n))
-	}
-	return errors.Join(errs...)
-}
-
 func (r *run) killAPIs() error {
-	return r.eachNode(func(n *trial.Node) error { return n.APIServer.Kill() })
+	return r.Each(func(n *trial.Node) error { return n.APIServer.Kill() })
 }
 
 // hangAPIs makes the API servers accept connections and never answer.
 func (r *run) hangAPIs() error {
-	return r.eachNode(func(n *trial.Node) error { return n.APIServer.Freeze() })
+	return r.Each(func(n *trial.Node) error { return n.APIServer.Freeze() })
 }
 
 func (r *run) thawAPIs() error {
-	return r.eachNode(func(n *trial.Node) error { return n.APIServer.Thaw() })
+	return r.Each(func(n *trial.Node) error { return n.APIServer.Thaw() })
 }
 
 // freezeQuorum freezes two of three members of etcd.
@@ -133,7 +124,7 @@ func (r *run) beBorn() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(r.eachNode(r.cfg.System.GiveCredentials), r.StartCluster()); err != nil {
+	if err := errors.Join(r.Each(r.cfg.System.GiveCredentials), r.StartCluster()); err != nil {
 		return err
 	}
 	r.expect(r.await(findTime, "a node says that the Lease is forbidden to it", r.leaseIsForbidden))

@@ -63,9 +63,9 @@ func (r *run) restore(fault.Fault) (s fault.Sample, err error) {
 
 // backUp copies the data of all members at one time.
 func (r *run) backUp() error {
-	freeze := r.eachNode(func(n *trial.Node) error { return n.Etcd.Freeze() })
-	copied := r.eachNode(func(n *trial.Node) error { return r.Cluster.CopyEtcd(n.Host) })
-	thaw := r.eachNode(func(n *trial.Node) error { return n.Etcd.Thaw() })
+	freeze := r.Each(func(n *trial.Node) error { return n.Etcd.Freeze() })
+	copied := r.Each(func(n *trial.Node) error { return r.Cluster.CopyEtcd(n.Host) })
+	thaw := r.Each(func(n *trial.Node) error { return n.Etcd.Thaw() })
 	if err := errors.Join(freeze, copied, thaw, r.AwaitCluster()); err != nil {
 		return err
 	}
@@ -79,8 +79,8 @@ func (r *run) rollBack() error {
 	}
 	newest := r.epoch()
 	if err := errors.Join(
-		r.eachNode(func(n *trial.Node) error { return errors.Join(n.APIServer.Kill(), n.Etcd.Kill()) }),
-		r.eachNode(func(n *trial.Node) error { return r.Cluster.RestoreEtcd(n.Host) }),
+		r.Each(func(n *trial.Node) error { return errors.Join(n.APIServer.Kill(), n.Etcd.Kill()) }),
+		r.Each(func(n *trial.Node) error { return r.Cluster.RestoreEtcd(n.Host) }),
 		r.StartCluster(),
 	); err != nil {
 		return err

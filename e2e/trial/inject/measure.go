@@ -148,8 +148,3 @@ func (r *run) withoutRestart(do func() error) error {
 	}
 	return nil
 }
-
-// others returns the nodes but one.
-func (r *run) others(n *trial.Node) []*trial.Node {
-	return slices.DeleteFunc(slices.Clone(r.Nodes), func(o *trial.Node) bool { return o == n })
-}

@@ -43,7 +43,7 @@ func (r *run) handOver() error {
 	if err != nil {
 		return err
 	}
-	return r.askForHandover(holder, r.others(holder))
+	return r.askForHandover(holder, r.Others(holder))
 }
 
 // handOverTo asks the holder to hand the address over to one node.
@@ -52,7 +52,7 @@ func (r *run) handOverTo() error {
 	if err != nil {
 		return err
 	}
-	successor := r.others(holder)[1]
+	successor := r.Others(holder)[1]
 	return r.askForHandover(holder, []*trial.Node{successor}, "--to", successor.Name)
 }
 
@@ -79,7 +79,7 @@ func (r *run) restartAll() error {
 	if err != nil {
 		return err
 	}
-	for _, n := range append(r.others(holder), holder) {
+	for _, n := range append(r.Others(holder), holder) {
 		if err := r.restart(n); err != nil {
 			return fmt.Errorf("restart %s: %w", n.Name, err)
 		}

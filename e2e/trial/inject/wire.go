@@ -43,7 +43,7 @@ func (r *run) filter(f fault.Fault) (fault.Sample, error) {
 
 // suspected reports whether a backup says that it should hear a holder.
 func (r *run) suspected(holder *trial.Node) bool {
-	return slices.ContainsFunc(r.others(holder), func(n *trial.Node) bool {
+	return slices.ContainsFunc(r.Others(holder), func(n *trial.Node) bool {
 		status, err := n.Status()
 		return err == nil && status.VirtualRouter.SplitSuspected
 	})
