@@ -24,29 +24,13 @@ func (e *Election) becomeActive(reason string) {
 	}
 	e.do(Acquire{})
 	e.advertise()
-	e.presence.refreshAt = e.now.Add(e.refreshEvery())
-	e.announce(train)
-}
-
-func (e *Election) refreshEvery() time.Duration {
-	return RefreshInterval(e.cfg.AdvertisementInterval, e.cfg.Lifetime)
+	e.presence.refreshAt = e.now.Add(e.cfg.refreshEvery())
+	e.do(e.presence.announce(e.now, train)...)
 }
 
 func (e *Election) advertise() {
 	e.do(Advertise{Priority: e.priority()})
 	e.presence.advertises(e.now, e.cfg.AdvertisementInterval)
-}
-
-// announce starts a train of announcements, whose first goes now.
-func (e *Election) announce(times []time.Duration) {
-	e.presence.begin(e.now, times)
-	e.announceDue()
-}
-
-func (e *Election) announceDue() {
-	if e.presence.announces(e.now) {
-		e.do(Announce{})
-	}
 }
 
 // activeTick is the timers of rows 21 and 22 (RFC 9568, section 6.4.3). A change of the own rank is advertised at once: the
@@ -71,13 +55,13 @@ func (e *Election) activeTick(reranked bool) {
 		late := e.now.Sub(p.advertiseAt) > e.cfg.AdvertisementInterval
 		e.advertise()
 		if late { // another node may have announced meanwhile
-			e.announce(train)
+			e.do(e.presence.announce(e.now, train)...)
 		}
 	}
 	if e.due(p.refreshAt) {
-		p.refreshAt = e.now.Add(e.refreshEvery())
+		p.refreshAt = e.now.Add(e.cfg.refreshEvery())
 	}
-	e.announceDue()
+	e.do(p.announceDue(e.now)...)
 }
 
 // activeFence is row 21 of a holder that did not run for so long that a Backup has taken, or is about to take, the addresses
@@ -104,7 +88,7 @@ func (e *Election) activeReceived(ev Received) {
 		e.becomeBackup(fmt.Sprintf("yielded to %s with priority %d", ev.Source, adv.Priority))
 	default:
 		e.defend(assertTrain, defendEvery)
-		e.verify()
+		e.do(e.arbiter.verify(e.now)...)
 	}
 }
 
@@ -127,7 +111,7 @@ func (e *Election) outranked(ev Received) bool {
 // of claims, and is compared as VRRP does (F17).
 func (e *Election) claimsMeet(from netip.Addr, priority uint8) bool {
 	own := e.priority()
-	if !e.arbitrates() || !inClaim(priority) || !inClaim(own) {
+	if !e.cfg.arbitrates() || !inClaim(priority) || !inClaim(own) {
 		return false
 	}
 	if !e.heard.defied(e.now, from, e.cfg.AdvertisementInterval) {
@@ -141,7 +125,7 @@ func (e *Election) claimsMeet(from netip.Addr, priority uint8) bool {
 func (e *Election) defend(times []time.Duration, every time.Duration) {
 	if e.presence.defends(e.now, every) {
 		e.advertise()
-		e.announce(times)
+		e.do(e.presence.announce(e.now, times)...)
 	}
 }
 
@@ -155,7 +139,7 @@ func (e *Election) activeClaimed(ev AddressClaimed) {
 	case e.arbiter.verified(e.now):
 		e.do(e.presence.contested(e.now, ev))
 		e.defend(defenceTrain, defendEvery)
-		e.verify()
+		e.do(e.arbiter.verify(e.now)...)
 	default:
 		e.claimedByPeer(ev)
 	}
@@ -164,8 +148,8 @@ func (e *Election) activeClaimed(ev AddressClaimed) {
 // claimedByPeer is row 28: one of two peers yields, and both must come to the same result from what each knows. Where this node
 // hears the peer, its own rank is known to be the higher one; then the peer yields, to our advertisements or by its patience.
 func (e *Election) claimedByPeer(ev AddressClaimed) {
-	claims := e.presence.claimedByPeer(e.now)
-	if claims >= e.patience(ev.Peer) && !e.heard.hears(e.now, ev.Peer) {
+	claims, lower := e.presence.claimedByPeer(e.now), e.cfg.own(ev.Peer).Less(ev.Peer)
+	if claims >= patience(lower, e.arbiter.claim.epoch > 0, e.health.distress) && !e.heard.hears(e.now, ev.Peer) {
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("yielded %s to %s, which claims it", ev.Address, ev.Peer))
 		return
@@ -174,26 +158,7 @@ func (e *Election) claimedByPeer(ev AddressClaimed) {
 		e.do(e.presence.contested(e.now, ev))
 	}
 	e.defend(defenceTrain, defendEvery)
-	e.verify()
-}
-
-// patience returns how many claims of a peer end the holding. Whether the other is in distress is not known, so each accepts as
-// many as its own state and rank allow: whatever the two states are, one of them has less patience.
-func (e *Election) patience(peer netip.Addr) int {
-	lower := e.cfg.own(peer).Less(peer)
-	switch claim := e.arbiter.claim.epoch > 0 && !e.health.distress; {
-	case claim && lower:
-		return 4
-	case claim:
-		return 5
-	case lower && e.health.distress:
-		return 1
-	case e.health.distress:
-		return 2
-	case lower:
-		return 3
-	}
-	return 8
+	e.do(e.arbiter.verify(e.now)...)
 }
 
 // activeLeased is rows 30 to 34: what a holder reads.
@@ -217,7 +182,7 @@ func (e *Election) activeLeased(asked question, o LeaseOutcome) {
 		}
 	case a.confirms():
 	case a.claim.epoch > 0, a.available(e.now):
-		e.bid(asserting)
+		e.do(a.bid(e.now, Active, asserting)...)
 	case a.others() && e.now.Sub(a.renewed) < 2*e.cfg.Lease.RenewInterval:
 		a.seize.from = e.now
 		e.do(Release{})

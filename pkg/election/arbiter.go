@@ -8,19 +8,6 @@ import (
 	"time"
 )
 
-// question is what was asked of the store of the Lease and is not answered yet.
-type question uint8
-
-const (
-	none      question = iota
-	reading            // read what is stored
-	claiming           // write this node as the holder, with a new epoch, to take the addresses then
-	seizing            // the same, over a fresh Lease whose holder serves nobody
-	asserting          // the same, while this node has the addresses
-	renewing           // write this node as the holder still
-	yielding           // write that nobody is the holder
-)
-
 // arbiter is what this node knows of the Lease, what it holds by it, and the question under way. One question is under way at
 // most. Rows 6, 14 to 20, 29 to 34 and 37 decide by it.
 type arbiter struct {
@@ -70,61 +57,6 @@ type abdication struct {
 	from     netip.Addr
 	priority uint8
 	at       time.Time
-}
-
-// ask returns the question what is stored.
-func (a *arbiter) ask(now time.Time) Action {
-	a.question, a.read = reading, now
-	return ReadLease{Timeout: AnswerTimeout}
-}
-
-// write returns a question that stores a Lease, if what is known is stored still.
-func (a *arbiter) write(q question, l Lease) Action {
-	a.question = q
-	return WriteLease{Timeout: AnswerTimeout, Lease: l}
-}
-
-// bid returns a claim over what is stored, with an epoch that nobody had. Whoever stored something meanwhile makes it fail.
-func (a *arbiter) bid(q question) Action {
-	return a.write(q, a.signed(max(a.lease.Epoch, a.highest)+1))
-}
-
-// signed is the Lease as this node writes it while it is the holder of an epoch.
-func (a *arbiter) signed(epoch int) Lease {
-	l := Lease{
-		Version: a.lease.Version, Holder: a.cfg.Identity, Epoch: epoch,
-		Node: a.cfg.Node, Priority: a.cfg.Priority, Preferred: a.claim.preferred,
-	}
-	if len(a.cfg.Primary) > 0 {
-		l.Address = a.cfg.Primary[0]
-	}
-	return l
-}
-
-// done ends the question under way, and returns it.
-func (a *arbiter) done(now time.Time, ev LeaseDone) question {
-	asked := a.question
-	a.question = none
-	switch ev.Outcome {
-	case Answered:
-		a.answers(now)
-		a.observe(now, asked, ev)
-	case Refused:
-		a.answers(now)
-		a.known, a.next = false, now
-	case Unanswered:
-		a.since = time.Time{}
-		a.failures++
-		a.failedAt, a.failure = now, ev.Detail
-	}
-	return asked
-}
-
-func (a *arbiter) answers(now time.Time) {
-	if a.since.IsZero() {
-		a.since = now
-	}
-	a.failures, a.answered = 0, now
 }
 
 // observe notes what is stored. That another node renews its Lease is seen by two versions in two reads close to each other:
@@ -218,4 +150,10 @@ func (a *arbiter) giveUp(now time.Time) {
 func (a *arbiter) retryAfterRefusal(now time.Time) time.Duration {
 	provable := a.first.Add(a.cfg.Lease.StaleAfter).Sub(now)
 	return min(max(provable, retryRefused/10), retryRefused)
+}
+
+// maySeize reports whether a fresh Lease has refused a takeover for so long that it may be seized (row 15).
+func (a *arbiter) maySeize(now time.Time) bool {
+	s := &a.seize
+	return a.cfg.Mode == Hybrid && now.Sub(s.from) > SeizeAfter && !now.Before(s.notBefore)
 }

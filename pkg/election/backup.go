@@ -98,8 +98,8 @@ func (e *Election) backupLeased(o LeaseOutcome) {
 	switch {
 	case e.invited():
 		e.become(Claiming, fmt.Sprintf("preferred to %s", e.arbiter.lease.holderName()))
-		e.arbiter.invited, e.arbiter.waiting = true, true
-		e.bid(claiming)
+		e.arbiter.invited = true
+		e.do(e.arbiter.bid(e.now, e.state, claiming)...)
 	case e.cfg.Mode == LeaseOnly && e.arbiter.available(e.now) && !e.health.distress:
 		e.down()
 	}

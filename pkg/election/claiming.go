@@ -19,13 +19,6 @@ func (e *Election) ask(timeout time.Duration) {
 	}
 }
 
-// claimingTick asks again where an answer has said so (row 12).
-func (e *Election) claimingTick() {
-	if e.due(e.probe.again) {
-		e.ask(e.probeTimeout())
-	}
-}
-
 // claimingReceived is row 10. A node that the holder has invited goes on although it hears the holder, unless it hears a newer
 // claim.
 func (e *Election) claimingReceived(ev Received) {
@@ -91,7 +84,7 @@ func (e *Election) judgeZombie(a ProbeDone) {
 		taking = waiting
 	}
 	switch {
-	case e.now.Before(e.expired()):
+	case e.now.Before(e.heard.expired(&e.cfg)):
 		e.become(Claiming, "no advertisement heard, "+waiting)
 		e.probe.again = e.now.Add(reprobeZombie)
 	case a.foreignHost():
@@ -99,13 +92,6 @@ func (e *Election) judgeZombie(a ProbeDone) {
 	default:
 		e.take("no advertisement heard, " + taking)
 	}
-}
-
-// expired returns when the kernel of a holder that died unseen has dropped the addresses at the latest. Its last refresh was
-// the last one before the advertisement that did not come.
-func (e *Election) expired() time.Time {
-	lastRefresh := e.heard.sign.Add(e.heard.interval - e.refreshEvery())
-	return lastRefresh.Add(e.cfg.Lifetime + KernelSlack)
 }
 
 // foreignHost reports whether a host that is no peer answers for the virtual address without serving it. A connection that is
@@ -120,9 +106,9 @@ func (d ProbeDone) foreignHost() bool {
 func (e *Election) take(reason string) {
 	a := &e.arbiter
 	switch {
-	case !e.arbitrates():
+	case !e.cfg.arbitrates():
 		e.becomeActive(reason)
-	case e.cfg.Mode == Hybrid && e.unreachable():
+	case e.cfg.Mode == Hybrid && a.unreachable(e.now, e.state):
 		e.becomeActive(fmt.Sprintf("%s, Lease not readable: %s", reason, a.failure))
 	case a.question != none || !a.fresh(e.now):
 		e.become(Claiming, reason)
@@ -132,8 +118,7 @@ func (e *Election) take(reason string) {
 		e.refuse()
 	default:
 		e.become(Claiming, reason)
-		a.waiting = true
-		e.bid(claiming)
+		e.do(a.bid(e.now, e.state, claiming)...)
 	}
 }
 
@@ -143,27 +128,16 @@ func (e *Election) refuse() {
 	if s.from.IsZero() {
 		s.from = e.now
 	}
-	if e.seizable() {
+	free := e.probe.answer != nil && e.probe.answer.Verdict == Free
+	if free && a.maySeize(e.now) && !e.heard.preemptable(e.now) && !e.health.distress {
 		s.from, s.epoch, s.tries = time.Time{}, a.lease.Epoch, 0
 		e.become(Claiming, fmt.Sprintf("seizing the Lease of %s, which serves nobody", a.lease.holderName()))
-		e.trySeize()
+		e.do(a.trySeize(e.now)...)
 		return
 	}
 	e.probe.drop()
 	e.become(Backup, fmt.Sprintf("the Lease of %s is fresh", a.lease.holderName()))
 	e.downAt = e.now.Add(a.retryAfterRefusal(e.now))
-}
-
-func (e *Election) seizable() bool {
-	s, free := &e.arbiter.seize, e.probe.answer != nil && e.probe.answer.Verdict == Free
-	return e.cfg.Mode == Hybrid && !e.heard.preemptable(e.now) && !e.health.distress &&
-		e.now.Sub(s.from) > SeizeAfter && !e.now.Before(s.notBefore) && free
-}
-
-func (e *Election) trySeize() {
-	e.arbiter.seize.tries++
-	e.arbiter.waiting = true
-	e.bid(seizing)
 }
 
 // claimingLeased is rows 14 to 17 and 19. A claim that was not answered may be carried out later: then this node finds itself
@@ -177,9 +151,9 @@ func (e *Election) claimingLeased(asked question, o LeaseOutcome) {
 	case asked == seizing && a.won(e.now, o):
 		e.becomeSeizing()
 	case asked == seizing && o == Refused:
-		e.do(a.ask(e.now))
+		e.do(a.ask(e.now)...)
 	case asked == reading && o == Answered && s.tries > 0 && s.tries < seizeRetries && a.lease.Epoch == s.epoch:
-		e.trySeize()
+		e.do(a.trySeize(e.now)...)
 	case a.invited:
 		e.become(Backup, "the Lease was not given over")
 	default:

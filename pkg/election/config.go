@@ -56,6 +56,13 @@ type LeaseTimes struct {
 	Duration time.Duration
 }
 
+// arbitrates reports whether a Lease has a say at all.
+func (c *Config) arbitrates() bool { return c.Mode != VRRP }
+
+func (c *Config) refreshEvery() time.Duration {
+	return RefreshInterval(c.AdvertisementInterval, c.Lifetime)
+}
+
 // own returns the own address of the family of another.
 func (c *Config) own(other netip.Addr) netip.Addr {
 	for _, p := range c.Primary {

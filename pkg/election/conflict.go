@@ -23,7 +23,7 @@ func (e *Election) foreignHolder(a ProbeDone) {
 	e.presence.conflict.with, e.presence.conflict.owner = who, a.Owner
 }
 
-// conflictProbed, conflictReceived and conflictTick are row 39: a conflict ends with two verdicts Free in a row, or with a host
+// conflictProbed and conflictReceived are row 39: a conflict ends with two verdicts Free in a row, or with a host
 // of this cluster. After the verdicts only the skew time remains, as after a release: the silence has been long enough.
 func (e *Election) conflictProbed(a ProbeDone) {
 	p := &e.probe
@@ -50,11 +50,5 @@ func (e *Election) conflictReceived(ev Received) {
 	if priority := ev.Advertisement.Priority; priority > 0 && e.accepts(priority) {
 		e.accept(ev.Advertisement)
 		e.become(Backup, fmt.Sprintf("heard %s with priority %d", ev.Source, priority))
-	}
-}
-
-func (e *Election) conflictTick() {
-	if e.due(e.probe.again) {
-		e.ask(e.probeTimeout())
 	}
 }

@@ -19,9 +19,9 @@
 //	claiming.go    rows 10 to 17
 //	seizing.go     rows 18 to 20
 //	active.go      rows 21 to 33, and the beginning of rows 36 and 37
-//	consult.go     rows 29 and 34: what is asked for the Lease
 //	leaving.go     rows 36 and 37
 //	conflict.go    row 39
+//	election.go    row 35, and the parts of rows 12, 22 and 38 that several states have
 //
 // What a node knows is kept by machines without a state of the table, each with data of its own. They know neither each other
 // nor the Election:
@@ -30,7 +30,7 @@
 //	heard     what the advertisements show
 //	prober    who answers for the virtual addresses
 //	presence  what a holder does to be one, and who else claims the addresses
-//	arbiter   what is known of the Lease, and what is held by it
+//	arbiter   what is known of the Lease and held by it, and the questions: rows 29 and 34 (question.go)
 //
 // # One package
 //

@@ -108,7 +108,7 @@ func (e *Election) due(deadline time.Time) bool { return due(e.now, deadline) }
 // Deadline returns when a Tick is due; the zero time means never. A Tick that comes early or late does no harm.
 func (e *Election) Deadline() time.Time {
 	deadlines := []time.Time{e.health.due()}
-	if e.arbitrates() && e.started && e.arbiter.question == none {
+	if e.cfg.arbitrates() && e.started && e.arbiter.question == none {
 		deadlines = append(deadlines, e.arbiter.next)
 	}
 	switch e.state {
@@ -119,7 +119,7 @@ func (e *Election) Deadline() time.Time {
 	case Claiming, Conflict:
 		deadlines = append(deadlines, e.probe.again)
 	case Seizing:
-		deadlines = append(deadlines, e.seizingDue())
+		deadlines = append(deadlines, e.probe.due(e.now, e.arbiter.seize.ready))
 	case Active:
 		p := &e.presence
 		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, p.train.next, e.arbiter.expiry())
@@ -154,18 +154,25 @@ func (e *Election) tick() {
 	switch e.state {
 	case Backup:
 		e.backupTick(e.skew() - skew)
-	case Claiming:
-		e.claimingTick()
+	case Claiming, Conflict:
+		if e.due(e.probe.again) { // rows 12, 13 and 39
+			e.ask(e.probeTimeout())
+		}
 	case Seizing:
 		e.seizingTick()
 	case Active:
 		e.activeTick(e.skew() != skew)
 	case Leaving:
 		e.leavingTick()
-	case Conflict:
-		e.conflictTick()
 	}
 	e.consult()
+}
+
+// consult asks for the Lease what is due.
+func (e *Election) consult() {
+	if e.started {
+		e.do(e.arbiter.consult(e.now, e.state, e.health.distress)...)
+	}
 }
 
 // received notes an advertisement.
@@ -178,7 +185,7 @@ func (e *Election) received(ev Received) {
 	if claim := e.heard.claims[ev.Source]; claim > 0 && priority == vrrp.PriorityRelease && first {
 		e.arbiter.abdication = abdication{from: ev.Source, priority: claim, at: e.now}
 	}
-	e.heard.note(e.now, ev.Source, priority, first, e.arbitrates())
+	e.heard.note(e.now, ev.Source, priority, first, e.cfg.arbitrates())
 	switch e.state {
 	case Backup:
 		e.backupReceived(ev)
@@ -259,7 +266,7 @@ func (e *Election) addressLost() {
 	switch e.state {
 	case Active:
 		e.do(Acquire{})
-		e.announce(train)
+		e.do(e.presence.announce(e.now, train)...)
 	case Leaving:
 		e.do(Acquire{})
 	}

@@ -82,6 +82,13 @@ func (h *heard) defied(now time.Time, from netip.Addr, interval time.Duration) b
 	return now.Sub(r.since) >= defiance
 }
 
+// expired returns when the kernel of a holder that died unseen has dropped the addresses at the latest (row 12). Its last
+// refresh was the last one before the advertisement that did not come.
+func (h *heard) expired(cfg *Config) time.Time {
+	lastRefresh := h.sign.Add(h.interval - cfg.refreshEvery())
+	return lastRefresh.Add(cfg.Lifetime + KernelSlack)
+}
+
 // suspicions are the times, in tenths of an interval of silence, at which the Lease is read to see whether the holder lives:
 // far enough apart for a renewal.
 var suspicions = []time.Duration{12, 23}

@@ -41,7 +41,7 @@ func (e *Election) leavingTick() {
 	}
 	if e.due(e.presence.refreshAt) {
 		e.do(Refresh{})
-		e.presence.refreshAt = e.now.Add(e.refreshEvery())
+		e.presence.refreshAt = e.now.Add(e.cfg.refreshEvery())
 	}
 }
 

@@ -43,17 +43,18 @@ func (p *presence) advertises(now time.Time, interval time.Duration) {
 	p.refreshAt = now
 }
 
-// begin starts a train of announcements.
-func (p *presence) begin(now time.Time, times []time.Duration) {
+// announce starts a train of announcements, whose first goes now.
+func (p *presence) announce(now time.Time, times []time.Duration) []Action {
 	p.train = announcements{from: now, times: times, next: now}
+	return p.announceDue(now)
 }
 
-// announces reports whether an announcement is due, and sets the time of the next one. The neighbours believe whoever
-// announced last: the train and its repetition make that the holder.
-func (p *presence) announces(now time.Time) bool {
+// announceDue makes the announcement that is due. The neighbours believe the node that announced last: the train and its
+// repetition make that the holder.
+func (p *presence) announceDue(now time.Time) []Action {
 	t := &p.train
 	if !due(now, t.next) {
-		return false
+		return nil
 	}
 	for len(t.times) > 0 && !now.Before(t.from.Add(t.times[0])) {
 		t.times = t.times[1:]
@@ -61,7 +62,7 @@ func (p *presence) announces(now time.Time) bool {
 	if t.next = now.Add(AnnounceEvery); len(t.times) > 0 {
 		t.next = t.from.Add(t.times[0])
 	}
-	return true
+	return []Action{Announce{}}
 }
 
 // defends reports whether the addresses are to be defended again, at most once in every.
@@ -93,4 +94,22 @@ func (p *presence) claimedByPeer(now time.Time) int {
 	}
 	c.claims++
 	return c.claims
+}
+
+// patience returns how many claims of a peer end the holding (row 28). Whether the other is in distress is not known, so each
+// accepts as many as its own state and rank allow: whatever the two states are, one of them has less patience.
+func patience(lower, claim, distress bool) int {
+	switch {
+	case distress && lower:
+		return 1
+	case distress:
+		return 2
+	case claim && lower:
+		return 4
+	case claim:
+		return 5
+	case lower:
+		return 3
+	}
+	return 8
 }

@@ -45,3 +45,14 @@ func (p *prober) done(now time.Time) bool {
 func (p *prober) fresh(now time.Time) bool {
 	return p.answer != nil && now.Sub(p.asked) <= verdictAge
 }
+
+// due returns when a seizure that is ready at a time asks again, or goes on (row 20).
+func (p *prober) due(now, ready time.Time) time.Time {
+	switch {
+	case now.Before(ready):
+		return ready
+	case p.outstanding && !p.again.IsZero():
+		return time.Time{}
+	}
+	return p.again
+}

@@ -4,7 +4,6 @@ package election
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
@@ -75,16 +74,4 @@ func (e *Election) seizingTick() {
 func (e *Election) seizingProbed() {
 	e.probe.again = e.now.Add(retryLive)
 	e.seizingTick()
-}
-
-// seizingDue returns when a seizure goes on.
-func (e *Election) seizingDue() time.Time {
-	switch ready, p := e.arbiter.seize.ready, &e.probe; {
-	case e.now.Before(ready):
-		return ready
-	case p.outstanding && !p.again.IsZero():
-		return time.Time{}
-	default:
-		return p.again
-	}
 }

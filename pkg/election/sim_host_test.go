@@ -68,7 +68,7 @@ func newHost(w *world, i int, p params) *host {
 		rate: 1 + (w.rng.Float64()-0.5)*0.002, clock: w.random(0, time.Hour), dropPaused: w.rng.IntN(2) == 0,
 	}
 	h.cfg = Config{
-		Version: vrrp.Version3, Priority: 100, AdvertisementInterval: time.Second, Preempt: true,
+		Mode: VRRP, Version: vrrp.Version3, Priority: 100, AdvertisementInterval: time.Second, Preempt: true,
 		Primary: []netip.Addr{h.addr}, Lifetime: 2 * time.Second, Jitter: w.rng.Float64,
 	}
 	for j := range p.hosts {

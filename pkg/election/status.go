@@ -67,6 +67,6 @@ func (e *Election) Status() Status {
 		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
 		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
 		SplitSuspected: e.heard.split, Conflict: other.with, ConflictOwner: other.owner, ConflictPeer: other.peer,
-		Arbitrated: e.arbitrated(), Epoch: a.claim.epoch, Lease: a.lease, LeaseAnswered: a.answered, LeaseFailure: failure,
+		Arbitrated: a.decides(e.now, e.state), Epoch: a.claim.epoch, Lease: a.lease, LeaseAnswered: a.answered, LeaseFailure: failure,
 	}
 }

@@ -53,7 +53,7 @@ var ablations = []ablation{
 
 	{
 		rule: "the Lease has the last word", file: "claiming.go",
-		change: []string{"case !e.arbitrates():\n\t\te.becomeActive(reason)", "case true:\n\t\te.becomeActive(reason)"},
+		change: []string{"case !e.cfg.arbitrates():\n\t\te.becomeActive(reason)", "case true:\n\t\te.becomeActive(reason)"},
 		test:   "TestRuleCosts/the_Lease_has_the_last_word", says: "want less than 72.0",
 	},
 	{
@@ -67,8 +67,8 @@ var ablations = []ablation{
 		test:   "TestRuleKeptClaim", says: `[1-9] moves while nobody could write the Lease`,
 	},
 	{
-		rule: "seizure", file: "claiming.go",
-		change: []string{"return e.cfg.Mode == Hybrid && ", "return false && "},
+		rule: "seizure", file: "arbiter.go",
+		change: []string{"return a.cfg.Mode == Hybrid && ", "return false && "},
 		test:   "TestRule/seizure", says: "invariant L3 is broken",
 	},
 	{
@@ -82,7 +82,7 @@ var ablations = []ablation{
 		test:   "TestRuleCosts/a_lost_Lease_is_asserted", says: "want less than 27.6",
 	},
 	{
-		rule: "a claim has an epoch that nobody had", file: "arbiter.go",
+		rule: "a claim has an epoch that nobody had", file: "question.go",
 		change: []string{"max(a.lease.Epoch, a.highest)+1", "a.lease.Epoch+1"},
 		test:   "TestHolderAsserts", says: "want the new claim advertised",
 	},
@@ -127,8 +127,8 @@ var ablations = []ablation{
 		test:   "TestSeizureLost", says: "state (Seizing|Active), want Backup",
 	},
 	{
-		rule: "a holder in distress releases the Lease", file: "consult.go",
-		change: []string{"return !e.health.distress || since.IsZero()", "return true || since.IsZero()"},
+		rule: "a holder in distress releases the Lease", file: "question.go",
+		change: []string{"return !distress || a.since.IsZero()", "return true || a.since.IsZero()"},
 		test:   "TestRule/release_in_distress", says: "invariant L2 is broken",
 	},
 }
