@@ -66,7 +66,7 @@ func (p *parser) uint8(path *field.Path, n int32, want string) uint8 {
 }
 
 // plain reports whether an address has the one spelling that all nodes share: no zone, which is local to a host, and no
-// IPv4 address in the clothes of IPv6.
+// IPv4-mapped IPv6 address.
 func plain(addr netip.Addr) bool {
 	return addr.Zone() == "" && !addr.Is4In6()
 }

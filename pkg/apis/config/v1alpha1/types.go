@@ -58,9 +58,9 @@ type Election struct {
 
 // VRRP is the election on the wire.
 type VRRP struct {
-	// version of the protocol: 3, or 2 for the company of routers that speak nothing else (IPv4 only, whole seconds).
+	// version of the protocol: 3, or 2 together with routers that have no other (IPv4 only, whole seconds).
 	Version int32 `json:"version,omitempty"`
-	// virtualRouterID, 1 to 255, must be the same on all nodes and not be used by anything else on the segment.
+	// virtualRouterID is 1 to 255, the same on all nodes, and used by nothing else on the segment.
 	VirtualRouterID *int32 `json:"virtualRouterID,omitempty"`
 	// priority of a healthy node: 11 to 239 in Hybrid mode, 1 to 254 in VRRP mode. Equal priorities are settled by the higher
 	// node address, so all nodes may have the same.
@@ -80,7 +80,7 @@ type VRRP struct {
 	// checksum of version 3 over IPv4: Auto (sends as keepalived does by default, accepts both forms), Pseudo (with the
 	// pseudo-header, keepalived's default) or RFC9568 (without, keepalived's v3_checksum_as_v2).
 	Checksum string `json:"checksum,omitempty"`
-	// authentication of version 2, for the company of keepalived. It is no protection: the password is readable on the wire.
+	// authentication of version 2, as keepalived has it. It is no protection: the password is readable on the wire.
 	Authentication Authentication `json:"authentication,omitzero"`
 }
 

@@ -71,7 +71,7 @@ func validateVRRP(fldPath *field.Path, e *config.Election) field.ErrorList {
 	}
 	errs = append(errs, within(fldPath.Child("preemptDelay"), v.PreemptDelay, 0, maxPreemptDelay)...)
 	if v.PreemptDelay > 0 && !v.Preempt {
-		errs = append(errs, field.Invalid(fldPath.Child("preemptDelay"), v.PreemptDelay.String(), "must be 0s where preempt is false"))
+		errs = append(errs, field.Invalid(fldPath.Child("preemptDelay"), v.PreemptDelay.String(), "must be 0s where preempt is false: the node never preempts"))
 	}
 	return errs
 }
@@ -110,14 +110,14 @@ func validateAuthentication(fldPath *field.Path, v *config.VRRP) field.ErrorList
 	switch auth.Type {
 	case vrrp.AuthenticationNone:
 		if auth.Password != "" {
-			return field.ErrorList{field.Forbidden(password, "needs type Password")}
+			return field.ErrorList{field.Forbidden(password, "is used with type Password only: set the type, or remove the password")}
 		}
 	case vrrp.AuthenticationPassword:
 		if v.Version != 2 {
 			return field.ErrorList{field.Invalid(fldPath.Child("type"), auth.Type, "must be None in version 3, which has no authentication")}
 		}
 		if auth.Password == "" {
-			return field.ErrorList{field.Required(password, "type Password needs one")}
+			return field.ErrorList{field.Required(password, "type Password needs a password of 1 to 8 bytes")}
 		}
 		if len(auth.Password) > maxPassword {
 			return field.ErrorList{field.TooLong(password, "", maxPassword)}

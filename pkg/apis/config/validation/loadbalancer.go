@@ -15,15 +15,15 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
-// missedAdverts is the silence, in advertisement intervals, after which a holder is given up (RFC 9568, section 6.1).
-const missedAdverts = 3
+// missedAdvertisements is the silence, in advertisement intervals, after which a holder is given up (RFC 9568, section 6.1).
+const missedAdvertisements = 3
 
 // slowestDetection is how long the balancer may take to notice a dead apiserver whatever the advertisement interval is.
 const slowestDetection = 3 * time.Second
 
 // DetectionLimit returns how long the balancer may take to notice a dead apiserver.
 func DetectionLimit(advertisementInterval time.Duration) time.Duration {
-	return max(missedAdverts*advertisementInterval, slowestDetection)
+	return max(missedAdvertisements*advertisementInterval, slowestDetection)
 }
 
 func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
@@ -97,7 +97,7 @@ func validateHealthCheck(fldPath *field.Path, cfg *config.HarbingerConfiguration
 //
 // Advertisements faster than 1 s do not ask for faster checks, which would make a busy apiserver look dead: there the successor
 // relies on the connect timeout and the next backend for the rest of slowestDetection. The health of the apiservers as such
-// needs no rule against the election: a node is in distress only 0.5 s after its balancer has lost the last healthy backend.
+// needs no rule against the election: a node gives its priority up only 0.5 s after its balancer has lost the last healthy backend.
 func validateDetection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	check := &cfg.HealthCheck
 	detection := time.Duration(check.FailureThreshold)*check.Interval + check.Timeout
@@ -113,7 +113,7 @@ func validateRequest(fldPath *field.Path, check *health.Config) field.ErrorList 
 	var errs field.ErrorList
 	switch {
 	case check.Scheme == health.TCP && check.Path != "":
-		errs = append(errs, field.Forbidden(fldPath.Child("path"), "a TCP check asks for nothing"))
+		errs = append(errs, field.Forbidden(fldPath.Child("path"), "a TCP check makes no request: remove the path, or use scheme HTTPS or HTTP"))
 	case check.Scheme != health.TCP && (!strings.HasPrefix(check.Path, "/") || strings.ContainsAny(check.Path, " \t\r\n")):
 		errs = append(errs, field.Invalid(fldPath.Child("path"), check.Path, "must be the path of a URL, such as /readyz"))
 	}
@@ -122,7 +122,7 @@ func validateRequest(fldPath *field.Path, check *health.Config) field.ErrorList 
 			errs = append(errs, absoluteFile(fldPath.Child("caFile"), check.CAFile)...)
 		}
 		if check.CAFile != "" && check.InsecureSkipVerify {
-			errs = append(errs, field.Forbidden(fldPath.Child("insecureSkipVerify"), "needs caFile to be left out"))
+			errs = append(errs, field.Forbidden(fldPath.Child("insecureSkipVerify"), "no certificate is verified then: remove caFile or insecureSkipVerify"))
 		}
 		return errs
 	}
@@ -135,7 +135,7 @@ func validateRequest(fldPath *field.Path, check *health.Config) field.ErrorList 
 		{"insecureSkipVerify", check.InsecureSkipVerify},
 	} {
 		if option.set {
-			errs = append(errs, field.Forbidden(fldPath.Child(option.name), "needs scheme HTTPS"))
+			errs = append(errs, field.Forbidden(fldPath.Child(option.name), "is used with scheme HTTPS only: set the scheme, or remove the field"))
 		}
 	}
 	return errs

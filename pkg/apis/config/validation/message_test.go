@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package validation_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+)
+
+// A fault says what is wrong, and what to do where that is not the opposite of it.
+func TestFaultsNameTheRemedy(t *testing.T) {
+	for want, mutate := range map[string]func(*config.HarbingerConfiguration){
+		"virtualAddresses: Required value: give the address that clients will use, such as 192.168.238.100/24": func(c *config.HarbingerConfiguration) { c.VirtualAddresses = nil },
+		`virtualAddresses[0]: Invalid value: "127.0.0.1/8": must be a host's address, not the loopback one`: func(c *config.HarbingerConfiguration) {
+			c.VirtualAddresses = prefixes("127.0.0.1/8")
+		},
+		`election.mode: Unsupported value: "Raft": supported values: "Hybrid", "VRRP", "Lease"`: func(c *config.HarbingerConfiguration) { c.Election.Mode = "Raft" },
+		"election.vrrp.priority: Invalid value: 240: must be 11 to 239 in Hybrid mode":          func(c *config.HarbingerConfiguration) { c.Election.VRRP.Priority = 240 },
+		`election.vrrp.checksum: Unsupported value: "None": supported values: "Auto", "Pseudo", "RFC9568"`: func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Checksum = "None"
+		},
+		`election.vrrp.advertisementInterval: Invalid value: "100ms": must be whole seconds in version 2: use version 3 for faster advertisements`: func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, 100*time.Millisecond
+		},
+		`election.vrrp.preemptDelay: Invalid value: "5s": must be 0s where preempt is false: the node never preempts`: func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Preempt, c.Election.VRRP.PreemptDelay = false, 5*time.Second
+		},
+		"election.vrrp.authentication.password: Required value: type Password needs a password of 1 to 8 bytes": func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Version, c.Election.VRRP.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword}
+		},
+		"election.vrrp.authentication.password: Forbidden: is used with type Password only: set the type, or remove the password": func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Authentication.Password = "secret"
+		},
+		`election.vrrp.authentication.type: Invalid value: "Password": must be None in version 3, which has no authentication`: func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
+		},
+		`election.vrrp.peers: Invalid value: "[]": must name the nodes: leave it out for multicast`: func(c *config.HarbingerConfiguration) { c.Election.VRRP.Peers = addrs() },
+		`election.lease.staleAfter: Invalid value: "1s": must be at least twice renewInterval`:      func(c *config.HarbingerConfiguration) { c.Election.Lease.StaleAfter = time.Second },
+		`election.lease.duration: Invalid value: "2s": must be whole seconds and more than staleAfter`: func(c *config.HarbingerConfiguration) {
+			c.Election.Lease.Duration = 2 * time.Second
+		},
+		"healthCheck.path: Forbidden: a TCP check makes no request: remove the path, or use scheme HTTPS or HTTP": func(c *config.HarbingerConfiguration) {
+			c.HealthCheck.Scheme, c.HealthCheck.CAFile, c.HealthCheck.ServerName = health.TCP, "", ""
+		},
+		"healthCheck.serverName: Forbidden: is used with scheme HTTPS only: set the scheme, or remove the field": func(c *config.HarbingerConfiguration) {
+			c.HealthCheck.Scheme, c.HealthCheck.CAFile = health.HTTP, ""
+		},
+		"healthCheck.insecureSkipVerify: Forbidden: no certificate is verified then: remove caFile or insecureSkipVerify": func(c *config.HarbingerConfiguration) {
+			c.HealthCheck.InsecureSkipVerify = true
+		},
+		`healthCheck: Invalid value: "3.9s": failureThreshold x interval + timeout must be at most 3s, so that the balancer notices a dead apiserver before the election notices a dead node`: func(c *config.HarbingerConfiguration) {
+			c.HealthCheck.FailureThreshold = 3
+		},
+		"status.identityPort: Invalid value: 10443: must differ from the port of status.bindAddress": func(c *config.HarbingerConfiguration) { c.Status.IdentityPort = 10443 },
+	} {
+		cfg := valid(t)
+		mutate(cfg)
+		errs := validation.Validate(cfg)
+		if len(errs) != 1 || errs[0].Error() != want {
+			t.Errorf("Validate: %v, want %s", errs, want)
+		}
+	}
+}
