@@ -15,7 +15,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/cluster"
 )
 
-// quietPod says a word when it is told to, and nothing else.
+// quietPod says a word at a signal, and nothing else.
 const quietPod = `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "quiet"}, "spec": {"terminationGracePeriodSeconds": 0, "containers": [{
   "name": "quiet", "image": "%s", "imagePullPolicy": "Never",
   "command": ["bash", "-c", "trap 'echo woken' USR1; while :; do sleep 10 & wait; done"]}]}}`

@@ -114,13 +114,3 @@ var observed = map[Class]Allowance{
 	Takeover: {fixed(40 * time.Millisecond), "the client asks every 20 ms, and one request is on its way"},
 	HostLost: {fixed(40 * time.Millisecond), "the client asks every 20 ms, and one request is on its way"},
 }
-
-// Named returns the promise of a name.
-func Named(name string) (Promise, bool) {
-	for _, p := range Table() {
-		if p.Name == name {
-			return p, true
-		}
-	}
-	return Promise{}, false
-}

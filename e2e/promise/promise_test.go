@@ -154,14 +154,6 @@ func TestPromisesAreHeld(t *testing.T) {
 			}
 		}
 	}
-	for name := range seen {
-		if p, ok := Named(name); !ok || p.Name != name {
-			t.Errorf("the promise %q is not found by its name", name)
-		}
-	}
-	if _, ok := Named("nothing"); ok {
-		t.Error("a promise is found that nobody made")
-	}
 }
 
 // testNames returns the names of all test functions of the repository.

@@ -128,7 +128,7 @@ var (
 	HealedFiltered = Promise{
 		Name: "healed, filtered", Bounds: Bounds{Live: filtered, Kernel: filtered, Moves: Any},
 		Happens: "the same, while protocol 112 stays filtered",
-		Does:    "ARP tells the hosts apart",
+		Does:    "ARP shows each host the other, and one gives way",
 		Tests:   []string{"TestHealedPartitionWithoutAdverts", "TestColdStartOfAllWithoutAdverts"},
 	}
 	ForeignHolder = Promise{

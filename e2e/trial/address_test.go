@@ -16,6 +16,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
 // dual is a plane with a virtual address of each family.
@@ -93,8 +94,8 @@ func TestAddressDeletedByHandIsRepaired(t *testing.T) {
 		until(t, p, 5*time.Second, "the address was gone and is back", func() bool {
 			return len(holders.Since(start)) > 1 && slices.Equal(holders.Now(), []string{n.Name})
 		})
-		if gone := holders.Since(start).Vacant().Longest().Length(); gone > time.Second {
-			t.Errorf("%s was gone for %v, want at most 1s", vip, gone)
+		if gone := holders.Since(start).Vacant().Longest().Length(); gone > limits(promise.Deleted).Nobody {
+			t.Errorf("%s was gone for %v, want at most %v", vip, gone, limits(promise.Deleted).Nobody)
 		}
 	}
 }
@@ -200,7 +201,7 @@ func TestAloneAnnouncesWithinFiveSeconds(t *testing.T) {
 	start := time.Now()
 	must(t, p.StartSidecar(p.Nodes[0]))
 	until(t, p, settleTime, "the address is answered for", func() bool { return len(p.Answers.Now()) == 1 })
-	if took := p.Control.Between(start, time.Now()); took > 5*time.Second {
-		t.Errorf("the address was announced after %v, want at most 5s", took)
+	if took := p.Control.Between(start, time.Now()); took > limits(promise.Alone).Outage {
+		t.Errorf("the address was announced after %v, want at most %v", took, limits(promise.Alone).Outage)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
 func TestWithoutBackendConnectionsAreRefusedAtOnce(t *testing.T) {
@@ -130,7 +131,7 @@ func TestSamePortAsTheAPIServer(t *testing.T) {
 	must(t, holder(t, p).APIServer.Kill())
 	killed := time.Now()
 	observeFor(3 * time.Second)
-	if o := client.Outage(killed); o.Length() > time.Second {
+	if o := client.Outage(killed); o.Length() > limits(promise.APIServerDeath).Outage {
 		t.Errorf("after the death of the holder's API server: outage %v", o)
 	}
 }

@@ -50,7 +50,7 @@ func (d dialect) interval() time.Duration {
 
 func (d dialect) config(nodes int) Config {
 	cfg := Config{Nodes: nodes, Interval: d.interval()}
-	cfg.Client.Interval = 100 * time.Millisecond // nobody counts what it suffers
+	cfg.Client.Interval = 100 * time.Millisecond // no outage is judged
 	if d.sixth {
 		cfg.Prefix6 = netip.MustParsePrefix("fd00:238::/64")
 		cfg.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("fd00:238::100/64")}

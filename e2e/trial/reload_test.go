@@ -34,7 +34,7 @@ func TestConfigurationFileIsAppliedLive(t *testing.T) {
 	rewrite("--priority", "150", "--backend", "192.168.238.77:6443")
 	until(t, p, 15*time.Second, "the new backend is there", func() bool { return len(status(t, backup).Balancer.Backends) == 3 })
 	rewrite("--priority", "150", "--virtual-router-id", "52")
-	until(t, p, 15*time.Second, "the refusal is told", func() bool {
+	until(t, p, 15*time.Second, "the refusal is reported", func() bool {
 		return status(t, backup).VirtualRouter.VRID == 51 && backup.Sidecar.Keeper.Wrote("asks for a restart")
 	})
 }

@@ -15,10 +15,13 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
+// limits returns what is promised in the lab with stand-ins, with an advertisement a second.
+func limits(p promise.Promise) promise.Limits { return p.In(promise.StandIns, promise.At(time.Second)) }
+
 // Longest times for which two live hosts may have the address.
 var (
-	dualOpen     = promise.Healed.In(promise.StandIns, promise.At(time.Second)).Live
-	dualFiltered = promise.HealedFiltered.In(promise.StandIns, promise.At(time.Second)).Live
+	dualOpen     = limits(promise.Healed).Live
+	dualFiltered = limits(promise.HealedFiltered).Live
 )
 
 // expectStill checks that one node had the address all the time.
@@ -39,7 +42,7 @@ func expectDual(t *testing.T, p *Plane, since time.Time, bound time.Duration, ex
 	}
 }
 
-// Without adverts the backups find by their probe that the address is served.
+// Without advertisements the backups find by their probe that the address is served.
 func TestFilteredAdvertsMoveNothing(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})
@@ -91,8 +94,7 @@ func TestSilentCutOfTheHolder(t *testing.T) {
 		return slices.ContainsFunc(p.Holders.Now(), func(name string) bool { return name != old.Name })
 	})
 	must(t, p.Settle(old.Name))
-	bound := promise.HostLoss.In(promise.StandIns, promise.At(time.Second)).Outage
-	if o := p.Client.Outage(start); o.Length() > bound {
+	if o, bound := p.Client.Outage(start), limits(promise.HostLoss).Outage; o.Length() > bound {
 		t.Errorf("outage %v, want at most %v", o, bound)
 	}
 	healed := time.Now()
@@ -121,7 +123,7 @@ func TestPartitionOfThreeNodes(t *testing.T) {
 	expectDual(t, p, healed, dualOpen)
 }
 
-// The adverts do not pass, and both sides have the address: ARP decides.
+// The advertisements do not pass, and both sides have the address: ARP decides.
 func TestHealedPartitionWithoutAdverts(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger, Nodes: 2})
@@ -166,8 +168,8 @@ func TestRollingRestart(t *testing.T) {
 		must(t, p.StartSidecar(n))
 		until(t, p, 10*time.Second, "the restarted node is ready", func() bool { return status(t, n).Ready })
 	}
-	if gone := p.Holders.Since(start).Vacant().Longest(); gone.Length() > 100*time.Millisecond {
-		t.Errorf("the address was on %s in a rolling restart, want at most 100ms", gone)
+	if gone, bound := p.Holders.Since(start).Vacant().Longest(), limits(promise.PlannedStop).Nobody; gone.Length() > bound {
+		t.Errorf("the address was on %s in a rolling restart, want at most %v", gone, bound)
 	}
 	expectDual(t, p, start, dualOpen)
 }
@@ -184,7 +186,7 @@ func TestHolderWithoutBackendsGivesWay(t *testing.T) {
 		lab.Drop{Traffic: lab.TCP(APIServerPort), From: n.Host},
 		lab.Drop{Traffic: lab.TCP(APIServerPort), To: n.Host}))
 	start := time.Now()
-	until(t, p, 8*time.Second, "a node with backends has the address", func() bool {
+	until(t, p, limits(promise.HolderDistress).Outage, "a node with backends has the address", func() bool {
 		now := p.Holders.Now()
 		return len(now) == 1 && now[0] != n.Name
 	})

@@ -13,7 +13,7 @@ import (
 )
 
 // AuditFile is where a host has the record of what was asked of its API
-// server, but for what itself, administrators and strangers asked.
+// server, but for what itself, administrators and unknown users asked.
 const AuditFile = "/run/audit.log"
 
 // auditPolicy keeps the record small.

@@ -138,8 +138,7 @@ func (r *run) beBorn() error {
 	return r.Settle()
 }
 
-// leaseIsForbidden reports whether a node was told that it may not have the
-// Lease.
+// leaseIsForbidden reports whether a node says that the Lease is forbidden to it.
 func (r *run) leaseIsForbidden() bool {
 	return slices.ContainsFunc(r.Nodes, func(n *trial.Node) bool {
 		status, err := n.Status()

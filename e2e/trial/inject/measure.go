@@ -14,7 +14,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
-// The arbiters that a node may tell.
+// The arbiters that a node may name.
 const (
 	byLease = "lease"
 	byVRRP  = "vrrp"
@@ -72,7 +72,7 @@ func (r *run) epoch() int32 {
 	return trial.Epoch(lease)
 }
 
-// worthNoting is how long the machine must have stalled to be told.
+// worthNoting is how long the machine must have stalled for a note.
 const worthNoting = 200 * time.Millisecond
 
 // measure does something and returns what the observers saw meanwhile. Hosts that are named are dead, frozen or cut off: they
