@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package address puts the virtual addresses on a link with a finite lifetime, renews them, takes them away, and
-// watches the link and the addresses.
+// Package address adds the virtual addresses to a link with a finite lifetime, renews and removes them, and watches the
+// link and the addresses.
 //
 // The lifetime is a dead man's switch: when the process is killed or frozen, the kernel removes the addresses between
 // the lifetime and 1.1 s more after the last refresh. A virtual address has the preferred lifetime 0 (deprecated) and
@@ -38,7 +38,7 @@ const earliest = 30 * time.Millisecond
 // maxLabel is the longest label of an IPv4 address: IFNAMSIZ without the terminating zero.
 const maxLabel = unix.IFNAMSIZ - 1
 
-// Config says which addresses go where.
+// Config says which addresses belong to which link.
 type Config struct {
 	Link      Link
 	Addresses []netip.Prefix

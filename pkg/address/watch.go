@@ -16,7 +16,7 @@ import (
 )
 
 // ErrLinkReplaced is the error of Watch when the interface was made anew, by its name or another, or got another hardware
-// address: sockets and announcements that are bound to the old one are of no use any more.
+// address: sockets and announcements that are bound to the old one do not work any more.
 var ErrLinkReplaced = errors.New("interface was replaced")
 
 // EventKind says what happened.

@@ -24,13 +24,13 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/version"
 )
 
-// The times of a connection. Dialling goes on when the question that began it has given up: a busy apiserver may need long
-// for a handshake, and the next question uses what came of it.
+// The timeouts of a connection. A dial goes on after the request that began it has given up: a busy apiserver may need long
+// for a handshake, and the next request uses the connection.
 const (
 	connectTimeout   = time.Second
 	handshakeTimeout = 3 * time.Second
-	// readIdleTimeout and pingTimeout end a connection whose other side has gone without a word before the next renewals do
-	// nothing but wait for it.
+	// readIdleTimeout and pingTimeout close a connection whose other end has vanished silently, before further renewals wait
+	// for it in vain.
 	readIdleTimeout = time.Second
 	pingTimeout     = time.Second
 	idleTimeout     = 30 * time.Second
@@ -48,7 +48,7 @@ func newSession(c *credentials) *session {
 	return &session{credentials: c, backends: map[netip.AddrPort]*backend{}}
 }
 
-// pick returns the backends with the addresses, and lets go of all others.
+// pick returns the backends with the addresses, and closes all others.
 func (s *session) pick(addresses []netip.AddrPort) ([]*backend, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,15 +108,15 @@ type backend struct {
 	failed string
 }
 
-// newBackend returns a backend that is reached by its address only, whatever the server of the kubeconfig is and whatever
-// proxies the environment names. The server's name is what its certificate is checked for.
+// newBackend returns a backend that is reached by its address only: neither the server of the kubeconfig nor a proxy of the
+// environment is used. The server's name is what its certificate is checked for.
 func newBackend(credentials *rest.Config, address netip.AddrPort) (*backend, error) {
 	config := rest.CopyConfig(credentials)
 	config.NegotiatedSerializer = codecs.WithoutConversion()
 	config.ContentType = runtime.ContentTypeProtobuf
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	config.UserAgent = "harbinger/" + version.Get().Version
-	config.QPS = -1 // no limit: the callers ask at their own pace
+	config.QPS = -1 // no limit: the callers have their own
 	config.WarningHandler = rest.NoWarnings{}
 	tlsConfig, err := rest.TLSConfigFor(config)
 	if err != nil {
@@ -144,7 +144,7 @@ func newBackend(credentials *rest.Config, address netip.AddrPort) (*backend, err
 	return &backend{address: address, transport: transport, client: client}, nil
 }
 
-// close ends the connections that nobody uses. The others end soon after they have been used.
+// close closes the idle connections. The others close soon after their last request.
 func (b *backend) close() { b.transport.CloseIdleConnections() }
 
 func (b *backend) status() BackendStatus {
@@ -159,12 +159,12 @@ func (b *backend) record(now time.Time, failure error) {
 	switch {
 	case failure == nil:
 		b.okAt, b.failed = now, ""
-	case !errors.Is(failure, context.Canceled): // the caller went away
+	case !errors.Is(failure, context.Canceled): // the caller has given up
 		b.failed = short(failure)
 	}
 }
 
-// codecs know the few kinds that this package speaks of.
+// codecs know the few kinds that this package uses.
 var codecs = serializer.NewCodecFactory(newScheme())
 
 func newScheme() *runtime.Scheme {

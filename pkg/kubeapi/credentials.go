@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// expiresSoon is how long before its end a client certificate is warned of, once a day.
+// expiresSoon is how long before its end a client certificate is logged as a warning, once a day.
 const (
 	expiresSoon = 30 * 24 * time.Hour
 	warnEvery   = 24 * time.Hour
@@ -86,7 +86,7 @@ func parseKubeconfig(path string, raw []byte) (*rest.Config, error) {
 		return nil, err
 	}
 	if config.ExecProvider != nil || config.AuthProvider != nil {
-		return nil, errors.New("has its credentials from a plugin: a client certificate or a token is needed")
+		return nil, errors.New("credentials come from a plugin, which the pod does not have: use a client certificate or a token")
 	}
 	if !strings.HasPrefix(config.Host, "https://") {
 		return nil, fmt.Errorf("server %q is not an https:// address", config.Host)
@@ -94,7 +94,7 @@ func parseKubeconfig(path string, raw []byte) (*rest.Config, error) {
 	return config, nil
 }
 
-// inline replaces the files that a configuration names by their content, so that it can be compared and nobody reads them later.
+// inline replaces the files that a configuration names by their content, so that it can be compared and they are not read again.
 func inline(config *rest.Config) error {
 	if err := rest.LoadTLSFiles(config); err != nil {
 		return err
@@ -127,8 +127,8 @@ func notAfter(document []byte) (time.Time, error) {
 	return certificate.NotAfter, nil
 }
 
-// followCredentials looks at the kubeconfig again and again. Its content is compared, not its time: it is replaced by a rename
-// inside a directory that was mounted.
+// followCredentials reads the kubeconfig periodically. Its content is compared, not its time: it is replaced by a rename inside
+// a mounted directory.
 func (c *Client) followCredentials(ctx context.Context) error {
 	ticker := time.NewTicker(c.opts.CredentialsInterval)
 	defer ticker.Stop()
@@ -143,8 +143,8 @@ func (c *Client) followCredentials(ctx context.Context) error {
 	}
 }
 
-// loadCredentials uses what is in the kubeconfig now. A file that is gone takes the credentials with it; one that cannot be
-// used leaves the previous ones.
+// loadCredentials uses what is in the kubeconfig now. Without the file there are no credentials; a file that cannot be used
+// leaves the previous ones in force.
 func (c *Client) loadCredentials() {
 	found, err := readCredentials(c.opts.Kubeconfig)
 	c.mu.Lock()

@@ -17,23 +17,22 @@ type Discovery struct {
 	// OnEndpoints is called with the apiservers, sorted, when they have changed, and at the start with those of StateFile. The
 	// list is never empty. Run calls it, from one goroutine.
 	OnEndpoints func([]netip.AddrPort)
-	// Exclude are addresses that are no apiserver's whatever the cluster says: the virtual ones, which lead back here.
+	// Exclude are addresses that are never taken for an apiserver's: the virtual ones, which lead back here.
 	Exclude []netip.Addr
-	// StateFile keeps the apiservers for a start without API. Empty: nothing does.
+	// StateFile keeps the apiservers for a start without the API. Empty: they are not kept.
 	StateFile string
 	// WriteFile replaces StateFile in one step.
 	WriteFile func(path string, content []byte) error
-	// Interval is the time between two questions, and Settle the time after which a change is asked for again before it
-	// counts. 0: 3 s and 1 s.
+	// Interval is the time between two requests, and Settle the time after which a change is confirmed by a second one. 0: 3 s
+	// and 1 s.
 	Interval, Settle time.Duration
 }
 
-// The defaults: an apiserver that is ready gets connections within 5 s, and the nodes of a cluster of three together ask once
-// a second.
+// The defaults: an apiserver that is ready gets connections within 5 s, and three nodes together make one request a second.
 const (
 	defaultDiscoveryInterval = 3 * time.Second
 	defaultSettle            = time.Second
-	// listTimeout bounds one question. Nobody waits for the answer.
+	// listTimeout bounds one request. Nothing waits for the answer.
 	listTimeout = 2 * time.Second
 )
 
@@ -46,8 +45,8 @@ const (
 	apiPort = "https"
 )
 
-// discover asks for the apiservers again and again. A change counts when two answers in a row say the same: an apiserver that
-// restarts comes and goes.
+// discover lists the apiservers periodically. A change counts when two answers in a row agree: an apiserver that restarts
+// comes and goes.
 func (c *Client) discover(ctx context.Context) error {
 	d := *c.opts.Discovery
 	if d.Interval == 0 {
@@ -85,7 +84,7 @@ func (c *Client) discover(ctx context.Context) error {
 	}
 }
 
-// endpoints returns the ready apiservers, none if nobody answers.
+// endpoints returns the ready apiservers, none if no apiserver answers.
 func (c *Client) endpoints(ctx context.Context, d Discovery) []netip.AddrPort {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()

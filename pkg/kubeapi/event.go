@@ -15,7 +15,7 @@ import (
 
 // The bounds of the Events of one node: a cluster that flaps for hours costs the API one small write in ten seconds.
 const (
-	// eventQueue holds what one move may tell at once.
+	// eventQueue holds the Events of one move.
 	eventQueue = 16
 	// eventBurst may be sent at once, and one more after each eventEvery.
 	eventBurst = 10
@@ -27,7 +27,7 @@ const (
 	eventsKnown = 64
 )
 
-// component is who Events come from.
+// component is the source of the Events.
 const component = "harbinger"
 
 // event is one thing that happened.
@@ -42,8 +42,8 @@ type occurrence struct {
 	warning         bool
 }
 
-// Event leaves a Kubernetes Event about the Lease, for people. It never blocks, and is best effort: too many are dropped, the same
-// one within a minute is only counted, and without the API there is none.
+// Event creates a Kubernetes Event about the Lease, for people. It never blocks, and is best effort: too many are dropped, the
+// same one within a minute is only counted, and without the API there is none.
 func (c *Client) Event(reason, message string, warning bool) {
 	select {
 	case c.events <- event{occurrence{reason, message, warning}, c.opts.Now()}:

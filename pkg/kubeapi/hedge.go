@@ -12,15 +12,15 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// hedgeAfter is how long one backend alone is waited for. A healthy apiserver answers in a tenth of it.
+// hedgeAfter is how long a request waits for one backend alone. A healthy apiserver answers in a tenth of it.
 const hedgeAfter = 150 * time.Millisecond
 
 var errNoBackends = errors.New("no apiserver to ask: the configuration has no backends, or none is healthy")
 
-// errOvertaken ends a question that another backend has answered.
+// errOvertaken ends a request that another backend has answered.
 var errOvertaken = fmt.Errorf("no answer for %v: another apiserver was faster", hedgeAfter)
 
-// backends returns whom to ask now.
+// backends returns the apiservers to ask now.
 func (c *Client) backends() ([]*backend, error) {
 	c.mu.Lock()
 	s, problem := c.session, c.problem
@@ -35,7 +35,7 @@ func (c *Client) backends() ([]*backend, error) {
 	return backends, err
 }
 
-// question is what is asked of one backend.
+// question is a request to one backend.
 type question[T any] func(context.Context, *backend) (T, error)
 
 type result[T any] struct {
@@ -51,7 +51,7 @@ func hedge[T any](ctx context.Context, now func() time.Time, backends []*backend
 	// What client-go would log is in the errors.
 	ctx, cancel := context.WithCancelCause(logr.NewContext(ctx, logr.Discard()))
 	defer cancel(errOvertaken)
-	results := make(chan result[T], len(backends)) // each sends once, also after the caller has gone
+	results := make(chan result[T], len(backends)) // each sends once, also after the caller has returned
 	timer := time.NewTimer(hedgeAfter)
 	defer timer.Stop()
 	send := func() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kubeapi speaks with the Kubernetes API: it reads and writes the Lease of the election, finds the apiservers of the
-// cluster, leaves Events, and makes the credentials for all that. It dials the apiservers by the addresses it is given, never
-// the virtual ones that it helps to elect, and needs neither an apiserver nor credentials to start. It decides nothing: package
-// election does.
+// Package kubeapi is the client of the Kubernetes API: it reads and writes the Lease of the election, discovers the apiservers
+// of the cluster, creates Events, and makes the credentials for all that. It dials the apiservers by the addresses it is given,
+// never the virtual addresses, whose election depends on it, and needs neither an apiserver nor credentials to start. It decides
+// nothing: package election does.
 package kubeapi
 
 import (
@@ -17,7 +17,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 )
 
-// Options are what a Client needs to know.
+// Options configure a Client.
 type Options struct {
 	Log logr.Logger
 	// Kubeconfig is the file with the credentials. It need not exist yet, and is followed when it changes.
@@ -29,13 +29,13 @@ type Options struct {
 	// Node is the name of this node, for Events.
 	Node string
 	// Backends returns the apiservers to ask, in this order: the local one, then the other healthy ones. Several goroutines
-	// call it, once for each question.
+	// call it, once for each request.
 	Backends func() []netip.AddrPort
-	// Discovery finds the apiservers of the cluster. Nil: nobody does.
+	// Discovery finds the apiservers of the cluster. Nil: they are not discovered.
 	Discovery *Discovery
 	// Now reads the clock. Nil: time.Now.
 	Now func() time.Time
-	// CredentialsInterval is how often Kubeconfig is looked at. 0: 2 s, so that a change is used well within 10 s.
+	// CredentialsInterval is how often Kubeconfig is read. 0: every 2 s, so that a change is used well within 10 s.
 	CredentialsInterval time.Duration
 }
 
@@ -82,7 +82,7 @@ func (c *Client) Run(ctx context.Context) error {
 	return err
 }
 
-// Status is what the API is like, seen from here.
+// Status describes the access to the API.
 type Status struct {
 	// CredentialsProblem says why the credentials cannot be used, or why a newer file is not. Empty: all is well.
 	CredentialsProblem string
@@ -92,7 +92,7 @@ type Status struct {
 	Backends []BackendStatus
 }
 
-// BackendStatus is what one apiserver was like when it was asked last.
+// BackendStatus describes one apiserver as of the last request to it.
 type BackendStatus struct {
 	Address netip.AddrPort
 	// OKAt is when it answered last. Zero: never.
@@ -101,7 +101,7 @@ type BackendStatus struct {
 	Error string
 }
 
-// Status returns what is known. It asks nobody.
+// Status returns what is known. It makes no request.
 func (c *Client) Status() Status {
 	c.mu.Lock()
 	s, status := c.session, Status{CredentialsProblem: c.problem}

@@ -24,7 +24,7 @@ type KubeconfigOptions struct {
 	CACertificate, CAKey []byte
 	// Server is the URL of the local apiserver, and ServerName what its certificate is checked for.
 	Server, ServerName string
-	// ClusterName is how people call the cluster.
+	// ClusterName is the name of the cluster, for people.
 	ClusterName string
 	// Now is the time, and Validity how long the client certificate is good from then: no longer than the CA's.
 	Now      time.Time
@@ -95,7 +95,7 @@ func parseCA(certificates, key []byte) (*x509.Certificate, crypto.Signer, error)
 	}
 	public, ok := private.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok {
-		return nil, nil, errors.New("key of the CA: is of an unknown kind")
+		return nil, nil, errors.New("key of the CA: unknown kind, want RSA, ECDSA or Ed25519")
 	}
 	for rest := certificates; ; {
 		var block *pem.Block

@@ -36,7 +36,7 @@ func done(l election.Lease, err error) election.LeaseDone {
 }
 
 // ReadLease reads the Lease as a quorum of the store has it. One with an empty Version says that there is none. An error says
-// that nobody knows. The context bounds the call.
+// that the answer is not known. The context bounds the call.
 func (c *Client) ReadLease(ctx context.Context) (election.Lease, error) {
 	backends, err := c.backends()
 	if err != nil {
@@ -68,7 +68,7 @@ func (c *Client) readObject(ctx context.Context, backends []*backend) (*coordina
 
 // WriteLease stores the Lease if its Version is still the stored one; with an empty Version, if there is none. It returns what
 // is stored then, with its new Version. The error is ErrRefused if another Version is stored, or none; any other says that
-// nobody knows, and that the write may still be carried out. The context bounds the call.
+// the answer is not known, and that the write may still be carried out. The context bounds the call.
 //
 // A write that one apiserver has not answered is sent to another one too. That is safe, as only one of two writes for the same
 // Version can succeed. But the refusal of one copy may then be the work of the other: what is stored decides.

@@ -90,7 +90,7 @@ func annotate(annotations, replace map[string]string) map[string]string {
 }
 
 // isWrite reports whether a stored object is the one that was written: the time to the microsecond, the holder and the epoch
-// tell one write from all others.
+// distinguish one write from all others.
 func isWrite(stored, written *coordinationv1.Lease) bool {
 	return stored.ResourceVersion != written.ResourceVersion && stored.Spec.RenewTime.Equal(written.Spec.RenewTime) &&
 		fromObject(stored) == withVersion(fromObject(written), stored.ResourceVersion)

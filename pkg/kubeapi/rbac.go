@@ -89,7 +89,7 @@ func ApplyRBAC(ctx context.Context, adminKubeconfig, namespace, name string) err
 	config := rest.CopyConfig(admin.config)
 	config.NegotiatedSerializer = codecs.WithoutConversion()
 	config.WarningHandler = rest.NoWarnings{}
-	// The apiserver is a neighbour: no proxy of the environment leads to it.
+	// The apiserver is in this network: a proxy of the environment does not lead to it.
 	config.Proxy = http.ProxyURL(nil)
 	client, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {

@@ -111,7 +111,7 @@ func (b *balancing) openSteering(view membership.View, p *parts) error {
 	return nil
 }
 
-// watch tells the election whether a backend is healthy, and steers connections to the balancer only while it has one:
+// watch reports to the election whether a backend is healthy, and steers connections to the balancer only while it has one:
 // otherwise they reach the local apiserver, or are refused by the kernel. A listening socket that stopped listening for a
 // moment has lost its steering, so that it is enabled again at every change of a backend.
 func (b *balancing) watch(ctx context.Context, notify notify) error {

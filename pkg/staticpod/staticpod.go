@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package staticpod writes files for the kubelet so that nobody ever reads a half-written one. It knows nothing of what is
-// in them.
+// Package staticpod writes files for the kubelet so that no reader ever sees a half-written one. It does not look at their
+// content.
 package staticpod
 
 import (
@@ -15,8 +15,8 @@ import (
 // fileMode keeps the files to root: a VRRP password may be in them.
 const fileMode = 0o600
 
-// Write puts a file in place in one step: whoever opens the path, at whatever moment and after whatever crash, reads the old
-// content or the new one. The directory must exist; the kubelet makes its own, and a wrong path is better reported than made.
+// Write replaces a file in one step: a process that opens the path, at any moment and after any crash, reads the old content
+// or the new one. The directory must exist; the kubelet makes its own, and a wrong path must be reported, not created.
 //
 // The content is first written to a file in the same directory whose name begins with a dot, which the kubelet skips. One that an
 // interrupted Write has left is removed.
