@@ -64,6 +64,13 @@ var tools = []string{"hack/", "e2e"}
 // testTools are the tools that the tests of the product may import.
 var testTools = []string{"e2e/lab", "e2e/lab/guest", "e2e/lab/labtest", "e2e/lab/watch"}
 
+// ground orders the packages of the proving ground: each may import earlier ones only. The words of what is seen, promised and
+// done lie below what sees and does it.
+var ground = []string{
+	"e2e/observe", "e2e/promise", "e2e/fault", "e2e/lab", "e2e/lab/labtest", "e2e/lab/guest", "e2e/lab/watch",
+	"e2e/trial", "e2e/trial/inject", "e2e/trial/compare", "e2e/cluster", "e2e/witness", "e2e",
+}
+
 // alsoPure are other packages whose own code is held to what holds for the pure layers.
 var alsoPure = []string{"e2e/observe", "e2e/promise", "pkg/report"}
 
@@ -191,6 +198,35 @@ func TestTestsOfTheProductUseTheLabOnly(t *testing.T) {
 				t.Errorf("%s imports %s: tests of the product import %s only", f.name, to, strings.Join(testTools, ", "))
 			}
 		}
+	}
+}
+
+// TestProvingGroundPointsDown holds the order of the proving ground, and that its words have one type each.
+func TestProvingGroundPointsDown(t *testing.T) {
+	words := map[string]string{"Timeline": "", "Span": "", "Outage": "", "Fault": "", "Row": "", "Promise": ""}
+	for _, f := range parseAll(t) {
+		rank := slices.Index(ground, f.dir)
+		if rank < 0 && strings.HasPrefix(f.dir, "e2e") {
+			t.Errorf("%s: folder %s has no place in the order of the proving ground", f.name, f.dir)
+		}
+		for _, imported := range f.imports() {
+			to, inside := strings.CutPrefix(imported, module)
+			if inside && rank >= 0 && !f.test && slices.Index(ground, to) >= rank {
+				t.Errorf("%s imports %s, which comes later in the proving ground", f.name, to)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if first, ok := words[spec.Name.Name]; ok && first != "" {
+				t.Errorf("%s has another type %s beside that of %s", f.name, spec.Name.Name, first)
+			} else if ok {
+				words[spec.Name.Name] = f.name
+			}
+			return true
+		})
 	}
 }
 

@@ -72,7 +72,7 @@ func holders(p promise.Promise) string {
 			names = append(names, f.Name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(names, "; ")
 }
 
 // allowances returns what each environment adds, and why.
