@@ -28,6 +28,7 @@ func (e *Election) becomeActive(reason string) {
 	e.do(e.presence.announce(e.now, train)...)
 }
 
+// advertise sends an advertisement with the priority of now.
 func (e *Election) advertise() {
 	e.do(Advertise{Priority: e.priority()})
 	e.presence.advertises(e.now, e.cfg.AdvertisementInterval)

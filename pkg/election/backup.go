@@ -170,7 +170,7 @@ func (e *Election) preflightAt() time.Time {
 	return e.downAt.Add(-lead)
 }
 
-// backupProbed: a Zombie may die before the timer ends, and what kept this node from asking may end.
+// backupProbed asks again (row 7): a Zombie may die before the timer ends, and what kept this node from asking may end.
 func (e *Election) backupProbed(ev ProbeDone) {
 	if ev.Verdict == Zombie || ev.Verdict == Unasked {
 		e.probe.again = e.now.Add(reprobeZombie)

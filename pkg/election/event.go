@@ -22,8 +22,8 @@ type Startup struct{}
 // Shutdown begins the planned stop, which ends with Finished.
 type Shutdown struct{}
 
-// Tick says that time has passed: deadlines that are due are met in it, and only in it. Whoever calls Step has taken every
-// queued packet before it ticks.
+// Tick says that time has passed: deadlines that are due are met in it, and only in it. The caller of Step passes every queued
+// packet on before it ticks.
 type Tick struct{}
 
 // Received is an advertisement that passed the receive checks.
@@ -46,8 +46,8 @@ type Reconfigured struct {
 	Peers        []netip.Addr // as in Config; nil: unchanged
 }
 
-// Handover asks a node that holds the addresses to give them to another and to stay. To names the successor; empty: whichever
-// node is the first. A named one needs the Lease, by which it is invited.
+// Handover asks a node that holds the addresses to give them to another one, and to go on as a Backup. To names the successor,
+// which is invited by the Lease; empty: any node.
 type Handover struct{ To string }
 
 // ProbeDone answers a Probe.
@@ -64,7 +64,7 @@ type ProbeDone struct {
 type AddressClaimed struct {
 	Address netip.Addr
 	Owner   string     // hardware address of the host
-	Peer    netip.Addr // whose hardware address it is; invalid: a foreign host's
+	Peer    netip.Addr // the peer that has this hardware address; invalid: the host is no peer
 }
 
 // AddressLost says that a held virtual address vanished from the kernel.
@@ -144,13 +144,14 @@ func Stands(a Action) bool {
 // Acquire adds the virtual addresses to the kernel, with their lifetime.
 type Acquire struct{}
 
-// Refresh gives them their full lifetime again.
+// Refresh gives the virtual addresses in the kernel their full lifetime again.
 type Refresh struct{}
 
-// Release deletes them, whether they are there or not.
+// Release deletes the virtual addresses from the kernel, whether they are there or not.
 type Release struct{}
 
-// Advertise sends an advertisement.
+// Advertise sends an advertisement (RFC 9568, section 5.2) for each family. Priority 0 releases (RFC 9568, section
+// 6.4.3).
 type Advertise struct{ Priority uint8 }
 
 // Announce sends one gratuitous ARP request or unsolicited neighbour advertisement for each virtual address.
@@ -203,10 +204,10 @@ const (
 	SplitSuspected    AlarmKind = iota // advertisements are silent, but a node serves the virtual address: is protocol 112 filtered?
 	ForeignHolder                      // a host that is no peer holds the virtual address
 	AddressConflict                    // another host claims the virtual address that this node holds
-	IntervalClamped                    // an advertised interval is outside of what is believed
+	IntervalClamped                    // an advertised interval is out of bounds
 	DuplicateAddress                   // an advertisement came from this node's own address
 	AddressUnkeepable                  // the kernel does not keep the virtual addresses
-	ClaimIgnored                       // a peer with the priority of a claim does not give way to a newer one
+	ClaimIgnored                       // a peer with the priority of a claim does not yield to a newer one
 )
 
 var alarmKinds = [...]string{"SplitSuspected", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable", "ClaimIgnored"}

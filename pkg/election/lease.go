@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Lease is what the election reads and writes of a Lease (coordination.k8s.io/v1). There is one for each pair of virtual
-// addresses that move together. Its times are for people: clocks of two hosts are never compared.
+// Lease is what the election reads and writes of a Lease (coordination.k8s.io/v1). There is one for all virtual addresses that
+// move together. Its times are for people: clocks of two hosts are never compared.
 type Lease struct {
 	// Version is metadata.resourceVersion; empty: there is no such object.
 	Version string
@@ -26,10 +26,10 @@ type Lease struct {
 	Preferred string
 }
 
-// holderName names the holder for people.
+// holderName returns the name of the holder for people.
 func (l Lease) holderName() string { return cmp.Or(l.Node, l.Holder) }
 
-// String returns what counts of a Lease.
+// String returns the holder, epoch and version.
 func (l Lease) String() string {
 	switch {
 	case l.Version == "":
@@ -69,7 +69,7 @@ type LeaseOutcome uint8
 const (
 	Answered   LeaseOutcome = iota // it was read, or written
 	Refused                        // it was not written: another Version is stored, or none
-	Unanswered                     // nobody knows: no credentials, no permission, no quorum, a timeout
+	Unanswered                     // it is not known: no credentials, no permission, no quorum, a timeout
 )
 
 var leaseOutcomes = [...]string{"Answered", "Refused", "Unanswered"}

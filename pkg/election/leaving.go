@@ -52,7 +52,7 @@ func (e *Election) leavingFence() {
 	}
 }
 
-// leavingReceived, leavingClaimed and leavingLeased see the successor: it advertises, announces, or shows by the Lease alone.
+// leavingReceived, leavingClaimed and leavingLeased see the successor of row 36: it advertises, announces, or is in the Lease.
 func (e *Election) leavingReceived(ev Received) {
 	if ev.Advertisement.Priority != vrrp.PriorityRelease {
 		e.succeeded(linger)

@@ -5,14 +5,14 @@ package election
 import "time"
 
 // Three classes of priority are on the wire: 1 to 10 in distress, the configured one, and 240 to 254 for the holder of the
-// Lease. In the last, the epoch of the Lease counts round: a claim is newer than those up to seven before it.
+// Lease. The epoch of the Lease counts round in it: a claim is newer than those up to seven before it (row 24).
 const (
 	lowestClaim = 240
 	claims      = 15
 	newerClaims = 7
 )
 
-// claimPriority is what the holder of an epoch advertises.
+// claimPriority returns the priority that the holder of an epoch advertises.
 func claimPriority(epoch int) uint8 { return lowestClaim + uint8(epoch%claims) }
 
 func inClaim(priority uint8) bool { return priority >= lowestClaim && priority < lowestClaim+claims }
@@ -23,7 +23,7 @@ func newer(a, b uint8) bool {
 	return d >= 1 && d <= newerClaims
 }
 
-// priority is what this node advertises, and what its timers count with.
+// priority returns what this node advertises and what its timers count with.
 func (e *Election) priority() uint8 {
 	if e.health.distress {
 		// The order of the configured priorities stays within the class.
@@ -49,6 +49,7 @@ type health struct {
 	sound    time.Time // since when there is no distress
 }
 
+// changed notes what the balancer reports.
 func (h *health) changed(now time.Time, healthy bool) {
 	if h.since.IsZero() || h.healthy != healthy {
 		h.healthy, h.since = healthy, now
@@ -58,7 +59,7 @@ func (h *health) changed(now time.Time, healthy bool) {
 	}
 }
 
-// due is when the distress begins or ends, zero where it does neither.
+// due returns when the distress begins or ends, zero where it does neither.
 func (h *health) due() time.Time {
 	switch {
 	case h.since.IsZero() || h.healthy != h.distress:
@@ -69,6 +70,7 @@ func (h *health) due() time.Time {
 	return h.since.Add(DistressAfter)
 }
 
+// tick begins or ends the distress where that is due.
 func (h *health) tick(now time.Time) {
 	if due := h.due(); !due.IsZero() && !now.Before(due) {
 		h.distress, h.sound = !h.healthy, now

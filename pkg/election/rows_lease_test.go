@@ -11,7 +11,7 @@ import (
 
 // The tests of this file hold the rows of the table that are about the Lease.
 
-// holding returns a router that holds the addresses and the Lease.
+// holdingLease returns a router that holds the addresses and the Lease.
 func holdingLease(t *testing.T, options ...option) (*router, *fakeAPI) {
 	t.Helper()
 	r, f := withAPI(t, Lease{}, options...)

@@ -3,12 +3,42 @@
 package election
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
+
+// A reader finds each row of the transition table in the files of the table, where a comment names it.
+func TestEachRowIsInTheCode(t *testing.T) {
+	named := regexp.MustCompile(`\b[Rr]ows? \d+(( to |, | and |, and )\d+)*`)
+	part := regexp.MustCompile(`(\d+)(?: to (\d+))?`)
+	found := map[int]bool{}
+	for _, file := range []string{"initialize", "backup", "claiming", "seizing", "active", "leaving", "conflict", "election", "question"} {
+		content, err := os.ReadFile(file + ".go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rows := range named.FindAllString(string(content), -1) {
+			for _, p := range part.FindAllStringSubmatch(rows, -1) {
+				first, _ := strconv.Atoi(p[1])
+				last, _ := strconv.Atoi(cmp.Or(p[2], p[1]))
+				for row := first; row <= last; row++ {
+					found[row] = true
+				}
+			}
+		}
+	}
+	for row := 1; row <= 39; row++ {
+		if !found[row] {
+			t.Errorf("no comment in the code names row %d of the transition table", row)
+		}
+	}
+}
 
 // The specification has every scenario with its bounds, and no other.
 func TestSpecificationHasTheScenarios(t *testing.T) {

@@ -14,11 +14,11 @@ type State uint8
 const (
 	Initialize State = iota // not started, or the link cannot carry the addresses
 	Backup                  // another node holds the addresses, or soon will
-	Claiming                // silence: asking the virtual address before taking it
+	Claiming                // nobody is heard: this node probes the addresses, and claims the Lease, before it takes them
 	Active                  // this node holds the addresses
-	Conflict                // a foreign host holds them: never taken while it answers
-	Leaving                 // planned stop: still serving, until a successor is heard
-	Seizing                 // has taken the Lease of a holder that serves nobody, and waits until that must have seen it
+	Conflict                // a foreign host holds the addresses: they are not taken while it answers
+	Leaving                 // planned stop: this node serves until a successor is heard
+	Seizing                 // has the Lease of a holder that serves nobody, and waits until that one must have read its loss
 )
 
 var states = [...]string{"Initialize", "Backup", "Claiming", "Active", "Conflict", "Leaving", "Seizing"}
@@ -31,7 +31,7 @@ func States() []State {
 	return []State{Initialize, Backup, Claiming, Active, Conflict, Leaving, Seizing}
 }
 
-// Status is a copy of what an election knows.
+// Status is a copy of what an Election knows.
 type Status struct {
 	State                 State
 	Since                 time.Time
@@ -39,11 +39,11 @@ type Status struct {
 	Priority              uint8  // effective
 	Distress              bool
 	AdvertisementInterval time.Duration // that counts now: the own one, or the Active router's
-	Holder                netip.Addr    // who advertised last, invalid: nobody was heard
+	Holder                netip.Addr    // source of the last advertisement; invalid: none was heard
 	HeardAt               time.Time
 	HeardPriority         uint8
 	SplitSuspected        bool       // the virtual address is served, but its node is not heard
-	Conflict              string     // who else has or claims the virtual addresses
+	Conflict              string     // which other host has or claims the virtual addresses; empty: none
 	ConflictOwner         string     // hardware address of that host; empty: not known
 	ConflictPeer          netip.Addr // its address, where it is a peer; else invalid
 	Arbitrated            bool       // the Lease decides now: it can be read or renewed
