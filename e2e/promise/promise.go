@@ -66,12 +66,17 @@ func (p Promise) In(e Environment, s Setting) Limits {
 		}
 		return f.At(s) + extra.At(s)
 	}
+	moves := p.Moves
+	if !e.Etcd && (p.Class == Takeover || p.Class == HostLost) {
+		// Without a Lease two backups of one priority may both take the address, and one gives it up: Live bounds that.
+		moves = Any
+	}
 	return Limits{
 		Outage: limit(p.Outage, e.Outage[p.Class].Formula),
 		Nobody: p.Nobody.At(s),
 		Live:   p.Live.At(s),
 		Kernel: limit(p.Kernel, e.Kernel.Formula),
-		Moves:  p.Moves,
+		Moves:  moves,
 	}
 }
 
