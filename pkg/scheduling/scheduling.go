@@ -55,11 +55,11 @@ func setAll(attr unix.SchedAttr) error {
 		}
 		for _, thread := range threads {
 			id, err := strconv.Atoi(thread.Name())
-			if err != nil {
-				return fmt.Errorf("thread %q: %w", thread.Name(), err)
+			if err == nil {
+				err = set(id, attr)
 			}
-			if err := set(id, attr); err != nil && err != unix.ESRCH {
-				return err
+			if err != nil && err != unix.ESRCH {
+				return fmt.Errorf("thread %s: %w", thread.Name(), err)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ package scheduling_test
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,6 +55,22 @@ func TestAllThreads(t *testing.T) {
 	}
 	if got := attributes(t, thread); got.Policy != unix.SCHED_NORMAL {
 		t.Errorf("policy %d of another thread, want SCHED_NORMAL", got.Policy)
+	}
+}
+
+// Without the right to it, the error says what is missing, and the thread stays as it was.
+func TestRealTimeNeedsACapability(t *testing.T) {
+	runtime.LockOSThread() // the thread that gives its capabilities away ends with the test
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := scheduling.RealTime(); err == nil || !strings.Contains(err.Error(), "CAP_SYS_NICE") {
+		t.Errorf("got %v", err)
+	}
+	if got := attributes(t, 0); got.Policy != unix.SCHED_NORMAL {
+		t.Errorf("policy %d, want SCHED_NORMAL", got.Policy)
 	}
 }
 
