@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // haproxy reads one file.
@@ -155,16 +157,16 @@ func (h *haproxy) finish(backend statement) {
 	case !h.checked:
 		h.warn(backend, "its servers are not checked: here each backend is, by GET /readyz over HTTPS")
 	case h.tls:
-		h.cfg.HealthCheck.Scheme = "HTTPS"
+		h.cfg.HealthCheck.Scheme = string(health.HTTPS)
 	case h.http:
-		h.cfg.HealthCheck.Scheme = "HTTP"
+		h.cfg.HealthCheck.Scheme = string(health.HTTP)
 	default:
-		h.cfg.HealthCheck.Scheme = "TCP"
+		h.cfg.HealthCheck.Scheme = string(health.TCP)
 	}
 	if !h.http {
 		h.cfg.HealthCheck.Path = ""
 	}
-	if h.cfg.HealthCheck.Scheme == "HTTPS" && !h.http {
+	if h.cfg.HealthCheck.Scheme == string(health.HTTPS) && !h.http {
 		h.warn(backend, "the check is a GET of /readyz, not only a handshake")
 	}
 }
@@ -293,7 +295,7 @@ var serverArguments = map[string]argument{
 		if text != "shutdown-sessions" {
 			h.fail(s, "want on-marked-down shutdown-sessions")
 		}
-		h.cfg.LoadBalancer.OnBackendDown = "CloseSessions"
+		h.cfg.LoadBalancer.OnBackendDown = string(balance.CloseSessions)
 	},
 	"id":        builtIn,
 	"init-addr": builtIn,

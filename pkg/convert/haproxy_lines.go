@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 // line carries one line of haproxy.cfg over.
@@ -46,7 +47,7 @@ var proxyLines = map[string]line{
 	"default-server": func(h *haproxy, s statement) {
 		h.options(s, s.words[1:], &v1alpha1.Backend{})
 	},
-	"balance": balance,
+	"balance": readPolicy,
 	"maxconn": func(h *haproxy, s statement) {
 		h.cfg.LoadBalancer.ConnectionLimits.Total = h.number(s, s.word(1), 1, 1<<30)
 	},
@@ -110,12 +111,16 @@ var proxyLines = map[string]line{
 	"hash-type":                 noted("SourceHash moves as few clients as it can"),
 }
 
-func balance(h *haproxy, s statement) {
-	policy, ok := map[string]string{"roundrobin": "RoundRobin", "static-rr": "RoundRobin", "leastconn": "LeastConnections", "source": "SourceHash"}[s.word(1)]
+var policies = map[string]balance.Policy{
+	"roundrobin": balance.RoundRobin, "static-rr": balance.RoundRobin, "leastconn": balance.LeastConnections, "source": balance.SourceHash,
+}
+
+func readPolicy(h *haproxy, s statement) {
+	policy, ok := policies[s.word(1)]
 	if !ok {
 		h.warn(s, "the policies are RoundRobin, LeastConnections and SourceHash: the default is taken")
 	}
-	h.cfg.LoadBalancer.Policy = policy
+	h.cfg.LoadBalancer.Policy = string(policy)
 }
 
 // httpCheck reads option httpchk [METHOD] [PATH] [VERSION …].

@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// The limits of keepalived and of the election beside it.
+// The limits of keepalived and of the election.
 const (
 	passLength = 8 // bytes: keepalived cuts the rest off
 	claimFrom  = 240
@@ -85,17 +87,17 @@ func (k *keepalived) top(s statement) {
 
 // finish completes what several statements say together.
 func (k *keepalived) finish(instance statement) {
-	vrrp := &k.cfg.Election.VRRP
-	k.cfg.Election.Mode = "VRRP"
-	if vrrp.Version == 0 {
-		vrrp.Version = k.version
+	v := &k.cfg.Election.VRRP
+	k.cfg.Election.Mode = string(election.VRRP)
+	if v.Version == 0 {
+		v.Version = k.version
 	}
-	if vrrp.Version == 3 && vrrp.Authentication.Password != "" {
+	if v.Version == 3 && v.Authentication.Password != "" {
 		k.warn(instance, "version 3 has no authentication: the password is left out, as keepalived does")
-		vrrp.Authentication = v1alpha1.Authentication{}
+		v.Authentication = v1alpha1.Authentication{}
 	}
-	if vrrp.Version == 2 {
-		vrrp.Checksum = ""
+	if v.Version == 2 {
+		v.Checksum = ""
 	}
 	for _, dev := range k.devs {
 		if dev.word(len(dev.words)-1) != k.cfg.Interface {
@@ -103,17 +105,17 @@ func (k *keepalived) finish(instance statement) {
 		}
 	}
 	switch {
-	case vrrp.Peers == nil:
+	case v.Peers == nil:
 	case k.source == "":
 		k.warn(instance, "unicast_src_ip is missing: add the address of this host to election.vrrp.peers")
-	case !slices.Contains(vrrp.Peers, k.source):
-		vrrp.Peers = append(vrrp.Peers, k.source)
+	case !slices.Contains(v.Peers, k.source):
+		v.Peers = append(v.Peers, k.source)
 	}
-	slices.SortFunc(vrrp.Peers, func(a, b string) int { // the same list on each host
+	slices.SortFunc(v.Peers, func(a, b string) int { // the same list on each host
 		return netip.MustParseAddr(a).Compare(netip.MustParseAddr(b))
 	})
-	if vrrp.Priority == nil {
-		vrrp.Priority = new(int32(100)) // keepalived's default
+	if v.Priority == nil {
+		v.Priority = new(int32(100)) // keepalived's default
 	}
 }
 
@@ -168,7 +170,7 @@ const notify = "nothing is run or mailed: alert on the metrics instead"
 
 func rfcChecksum(k *keepalived, s statement) {
 	if v := s.word(1); v == "" || v == "on" || v == "true" || v == "yes" {
-		k.cfg.Election.VRRP.Checksum = "RFC9568"
+		k.cfg.Election.VRRP.Checksum = string(vrrp.ChecksumRFC9568)
 	}
 }
 
@@ -253,7 +255,7 @@ var authenticationSettings = map[string]setting{
 			k.fail(masked, "a password is missing")
 			return
 		}
-		k.cfg.Election.VRRP.Authentication = v1alpha1.Authentication{Type: "Password", Password: password}
+		k.cfg.Election.VRRP.Authentication = v1alpha1.Authentication{Type: string(vrrp.AuthenticationPassword), Password: password}
 	},
 }
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package proxy relays TCP connections to the backends that balance and health choose. The Balancer does so, in a
-// process of its own; the Supervisor runs in the keeper, owns the listening sockets and keeps a balancer process alive.
-// The package terminates no TLS and reads no more of what it relays than whether that begins as TLS does.
 package proxy
 
 import (
@@ -42,7 +39,7 @@ type Balancer struct {
 	sessions  sync.WaitGroup // connections
 }
 
-// NewBalancer returns a Balancer that is told what to do over conn.
+// NewBalancer returns a Balancer that gets its commands over conn. newChecker makes the health check of a backend.
 func NewBalancer(log logr.Logger, conn *net.UnixConn, listeners []*net.TCPListener, newChecker func(netip.AddrPort, health.Config) Checker) *Balancer {
 	b := &Balancer{
 		conn:       conn,
@@ -223,7 +220,7 @@ func (b *Balancer) awaitSessions() error {
 	return nil
 }
 
-// status is what the keeper is told.
+// status is what the keeper gets.
 func (b *Balancer) status() Status {
 	return Status{
 		PID:      os.Getpid(),

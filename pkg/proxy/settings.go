@@ -11,7 +11,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
-// Settings is all that a Balancer is told. The keeper sends it as JSON, at start and on every change.
+// Settings are all that a Balancer needs to know. The keeper sends them as JSON, at start and on every change.
 type Settings struct {
 	balance.Settings
 	HealthCheck health.Config `json:"healthCheck"`

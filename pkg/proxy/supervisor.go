@@ -54,19 +54,19 @@ func NewSupervisor(cfg SupervisorConfig) *Supervisor {
 
 // Apply changes the settings. Established connections stay.
 func (s *Supervisor) Apply(settings Settings) {
-	s.tell(func(c *command) { c.Settings = settings })
+	s.setCommand(func(c *command) { c.Settings = settings })
 }
 
 // Doubt has the backends of a host left out until a check has found them well: there is a reason to think that it is dead.
 func (s *Supervisor) Doubt(host netip.Addr, reason string) {
-	s.tell(func(c *command) { c.Doubt = doubt{Number: c.Doubt.Number + 1, Host: host, Reason: reason} })
+	s.setCommand(func(c *command) { c.Doubt = doubt{Number: c.Doubt.Number + 1, Host: host, Reason: reason} })
 }
 
 // Drain stops accepting connections for good, and returns when the last one has ended, or ctx is done and they have been
 // cut. Then Run, which has to be running, returns as well. Drain may be called once.
 func (s *Supervisor) Drain(ctx context.Context) error {
 	err := s.refuse()
-	s.tell(func(c *command) { c.Drain = true })
+	s.setCommand(func(c *command) { c.Drain = true })
 	select {
 	case <-s.done:
 		return err
@@ -156,7 +156,7 @@ func (s *Supervisor) runProcess(ctx context.Context) error {
 	return fmt.Errorf("%w (%v)", err, p.kill())
 }
 
-// sendCommands tells the process what is wanted, at first and whenever that changes.
+// sendCommands sends the process what is wanted, at first and whenever that changes.
 func (s *Supervisor) sendCommands(ctx context.Context, conn *net.UnixConn) error {
 	for {
 		if err := send(conn, s.wanted()); err != nil {
@@ -219,7 +219,8 @@ func differs(a, b Status) bool {
 	})
 }
 
-func (s *Supervisor) tell(change func(*command)) {
+// setCommand changes what is wanted, and has it sent.
+func (s *Supervisor) setCommand(change func(*command)) {
 	s.mu.Lock()
 	change(&s.command)
 	s.mu.Unlock()
