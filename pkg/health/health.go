@@ -33,7 +33,7 @@ const (
 	Suspect
 	// NotReady backends answer, but not that they are ready: they take no new connections and keep those they have.
 	NotReady
-	// Down backends cannot be reached: connections to them lead nowhere.
+	// Down backends cannot be reached: connections to them fail.
 	Down
 )
 
@@ -88,8 +88,8 @@ type DialFailed struct {
 }
 
 // Doubted says that something makes it likely that the backend does not answer: it leaves a client's connection without an
-// answer, or its host has fallen silent elsewhere. That is less than a failed dial: it may be the client who is not done
-// with its question.
+// answer, or its host no longer advertises. That is weaker than a failed dial: the client may not have sent its whole
+// request yet.
 type Doubted struct {
 	Reason string
 }
@@ -177,7 +177,7 @@ func (c *Check) Since() time.Time { return c.since }
 // Reason returns why the state was entered.
 func (c *Check) Reason() string { return c.reason }
 
-// Deadline returns when Step wants a Tick at the latest; zero means not at all.
+// Deadline returns when Step needs a Tick at the latest; zero means that it needs none.
 func (c *Check) Deadline() time.Time { return c.deadline }
 
 // Step takes in one event and returns what is to be done about it, in order.

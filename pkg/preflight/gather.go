@@ -24,7 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
 
-// answerTimeout bounds how long a listener of this host may take to say who it is.
+// answerTimeout bounds how long a listener of this host may take to identify itself.
 const answerTimeout = 2 * time.Second
 
 // listenState is TCP_LISTEN in the kernel's tables.
@@ -103,7 +103,7 @@ func parseAddress(s string) (netip.AddrPort, error) {
 	}
 	addr, ok := netip.AddrFromSlice(raw)
 	if !ok {
-		return netip.AddrPort{}, fmt.Errorf("%q is no address", host)
+		return netip.AddrPort{}, fmt.Errorf("%q is not an address", host)
 	}
 	n, err := strconv.ParseUint(port, 16, 16)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 type Facts struct {
 	Links     []address.Link
 	Listeners []Listener
-	// HarbingerRuns says that a Harbinger is at work here; its ports may be in use.
+	// HarbingerRuns says that Harbinger runs on this host, so that its ports may be in use.
 	HarbingerRuns bool
 }
 

@@ -133,8 +133,8 @@ func keepAlive(conn *net.TCPConn, idle time.Duration) error {
 	})
 }
 
-// unreachable reports whether an error shows that a host or process is not there, rather than that it answers
-// otherwise than hoped or that this host is short of something.
+// unreachable reports whether an error shows that the other host or process does not answer at all. An unwanted answer, or a lack
+// of resources on this host, is no such error.
 func unreachable(err error) bool {
 	var timeout interface{ Timeout() bool }
 	if errors.As(err, &timeout) && timeout.Timeout() {

@@ -60,8 +60,8 @@ func NewBalancer(log logr.Logger, conn *net.UnixConn, listeners []*net.TCPListen
 // errDrained ends the goroutines of a balancer that has nothing left to do.
 var errDrained = errors.New("drained")
 
-// Run serves until ctx is cancelled, the keeper is gone, or it asked to drain and the last connection has ended. The
-// connections that are left are reset.
+// Run serves until ctx is cancelled, the keeper is gone, or the keeper asked it to drain and the last connection has ended. It
+// resets the connections that are left.
 func (b *Balancer) Run(ctx context.Context) error {
 	defer b.close()
 	group, ctx := errgroup.WithContext(ctx)

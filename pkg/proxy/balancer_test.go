@@ -356,7 +356,8 @@ func TestBalancerRefusesAnotherProtocol(t *testing.T) {
 	b := newBalancer(t, v, settings)
 	b.untilStates(t, "Healthy", "Healthy")
 	io.WriteString(b.keeper, `{"version":99}`+"\n")
-	if err := <-b.ended; err == nil || err.Error() != "receive message: version 99 instead of 2" {
+	const want = "receive message: protocol version 99, want 2: keeper and balancer are of different versions of Harbinger, restart the keeper"
+	if err := <-b.ended; err == nil || err.Error() != want {
 		t.Errorf("it ended with %v", err)
 	}
 }

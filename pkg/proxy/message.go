@@ -17,10 +17,10 @@ import (
 // protocolVersion changes with any change that an older program would misunderstand.
 const protocolVersion = 2
 
-// Keeper and balancer send each other lines of JSON: the keeper commands, the balancer, at least every heartbeat, reports.
+// Keeper and balancer send each other lines of JSON: the keeper sends commands, the balancer a report at least every heartbeat.
 type message interface{ version() int }
 
-// A command says all that the keeper wants, each time.
+// A command holds everything that the keeper wants, not only what has changed.
 type command struct {
 	Version  int      `json:"version"`
 	Settings Settings `json:"settings"`
@@ -28,14 +28,14 @@ type command struct {
 	Doubt    doubt    `json:"doubt"`
 }
 
-// A doubt is that of the keeper about the backends of a host. Each has a number of its own, the first is 1.
+// A doubt is that of the keeper about the backends of a host. Doubts are numbered from 1, so that each is taken once.
 type doubt struct {
 	Number int        `json:"number"`
 	Host   netip.Addr `json:"host"`
 	Reason string     `json:"reason"`
 }
 
-// A report says how the balancer is.
+// A report holds the status of the balancer.
 type report struct {
 	Version int    `json:"version"`
 	Status  Status `json:"status"`
@@ -48,7 +48,7 @@ func (r report) version() int  { return r.Version }
 const heartbeat = 250 * time.Millisecond
 
 // errHangUp says that the process at the other end is gone.
-var errHangUp = errors.New("the other process is gone")
+var errHangUp = errors.New("the other process has closed the connection")
 
 // receive hands every message to take, until ctx is done or the other end hangs up.
 func receive[M message](ctx context.Context, conn *net.UnixConn, take chan<- M) error {
@@ -63,7 +63,7 @@ func receive[M message](ctx context.Context, conn *net.UnixConn, take chan<- M) 
 		case err != nil:
 			return fmt.Errorf("receive message: %w", err)
 		case m.version() != protocolVersion:
-			return fmt.Errorf("receive message: version %d instead of %d", m.version(), protocolVersion)
+			return fmt.Errorf("receive message: protocol version %d, want %d: keeper and balancer are of different versions of Harbinger, restart the keeper", m.version(), protocolVersion)
 		}
 		if err := give(ctx, take, m); err != nil {
 			return err

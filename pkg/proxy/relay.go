@@ -17,9 +17,9 @@ import (
 )
 
 // A relay copies bytes both ways between a client and its backend until both sides have finished. A side that finishes is
-// passed on as such, and the other side may go on. A side that breaks breaks the other: it gets a reset, as it would
-// without a proxy. But a backend that breaks during the opening is replaced by another one, once, so that what makes one
-// backend break cannot go through all of them.
+// passed on as finished, and the other side may go on. Where one connection fails, the other is reset, as the client would see it
+// without a proxy. But a backend that fails during the opening is replaced by another one, once, so that a request that makes one
+// backend fail cannot go through all of them.
 //
 // An idle connection holds two file descriptors and no buffer: io.Copy would hold two pipes as well.
 type relay struct {
@@ -31,13 +31,13 @@ type relay struct {
 	again  func(*server, error) *link // returns another backend than one that failed, or nil; called once
 
 	finished atomic.Bool // one side has
-	answered atomic.Bool // the backend has said something
+	answered atomic.Bool // the backend has sent something
 
 	mu       sync.Mutex
 	backend  *link // replaced only before the opening is over, by down
 	opening  opening
 	question *time.Timer // since the first bytes of the client
-	asked    time.Time   // when the backend of the moment was sent them
+	asked    time.Time   // when the current backend was sent them
 
 	breaking sync.Once
 	err      error // why it broke; set by the first goroutine that breaks
@@ -59,7 +59,7 @@ func (r *relay) run() error {
 	return r.err
 }
 
-// use makes the backend the one of the relay.
+// use makes backend the backend of the relay.
 func (r *relay) use(backend *link) {
 	r.backend = backend
 	backend.enter(func() { r.lose(backend) })
@@ -79,7 +79,7 @@ func (r *relay) settle() *net.TCPConn {
 	return r.backend.TCPConn
 }
 
-// upstream writes to the backend of the moment.
+// upstream writes to the current backend.
 type upstream struct{ *relay }
 
 func (u upstream) Write(p []byte) (int, error) {
@@ -147,7 +147,7 @@ func readable(conn *net.TCPConn) bool {
 	return err != nil || events[0].Revents != 0
 }
 
-// errFinished is what a backend broke with that finished without an answer.
+// errFinished is the failure of a backend that closed the connection without an answer.
 var errFinished = errors.New("connection closed without an answer")
 
 // reopen goes on with another backend where the opening allows it, and reports whether there is one.
@@ -181,7 +181,7 @@ func (r *relay) reopen(reason error) bool {
 	return true
 }
 
-// lose ends the use of a backend, and the relay with it where that has no other way.
+// lose resets the connection to a backend, and that of the client where no other backend may take it.
 func (r *relay) lose(backend *link) {
 	r.mu.Lock()
 	bound := r.opening.over && r.backend == backend
@@ -228,7 +228,7 @@ func (r *relay) bound(dst, src *net.TCPConn) {
 		return
 	}
 	deadline := time.Now().Add(r.halfClosed)
-	// An error here is an error of the connection, which the copying meets itself.
+	// An error here is an error of the connection, which the next read or write returns as well.
 	_ = src.SetReadDeadline(deadline)
 	_ = dst.SetWriteDeadline(deadline)
 }
@@ -258,7 +258,7 @@ const bufferSize = 64 << 10
 // buffers are shared by all connections and held only while bytes are in flight.
 var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
 
-// A chunk is what one read got.
+// A chunk is the result of one read.
 type chunk struct {
 	buffer *[bufferSize]byte
 	n      int

@@ -30,7 +30,7 @@ type route struct {
 // active returns the number of connections that server i has.
 func (r *route) active(i int) int { return int(r.servers[i].active.Load()) }
 
-// A sign is what the connections of clients show about a server.
+// A sign is evidence about a server from the connections of clients.
 type sign struct {
 	server *server
 	event  health.Event
@@ -106,12 +106,12 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 // connections to a process that hangs, and an apiserver answers the first bytes of TLS at once.
 const silenceDelay = 2
 
-// attemptDelay is the part of Timeouts.Connect after which a dial without an answer gets company. With the default of a
+// attemptDelay is the part of Timeouts.Connect after which the next server is dialled in parallel. With the default of a
 // second these are the 250 ms of RFC 8305, section 5.
 const attemptDelay = 4
 
-// connect dials one server after another, each once, until one accepts: the next when one has failed, or beside one that
-// does not answer. It returns nothing where none accepts, and notes in the request which ones it has tried.
+// connect dials one server after another, each once, until one accepts: the next when a dial has failed, or in parallel with one
+// that has no answer. It returns nil where none accepts, and notes in the request which ones it has tried.
 func (d *dispatcher) connect(ctx context.Context, route *route, request *balance.Request) *link {
 	dials := dials{ended: make(chan *attempt)}
 	defer dials.giveUp()
@@ -129,7 +129,7 @@ func (d *dispatcher) connect(ctx context.Context, route *route, request *balance
 			a.server.leave()
 			d.failed(a.server, a.err)
 		case <-timer.C:
-			if !newest.silent() { // what it has answered comes in a moment
+			if !newest.silent() { // its answer is here and comes out of ended next
 				timer.Reset(delay)
 				continue
 			}
@@ -221,7 +221,7 @@ func (d *dispatcher) failed(server *server, err error) {
 	d.shows(server, health.DialFailed{Reason: err.Error()})
 }
 
-// shows reports what traffic shows about a server.
+// shows reports evidence about a server.
 func (d *dispatcher) shows(server *server, event health.Event) {
 	select {
 	case d.signs <- sign{server, event}:

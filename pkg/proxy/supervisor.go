@@ -27,7 +27,7 @@ type SupervisorConfig struct {
 	OnStatus func(Status)
 }
 
-// A Supervisor keeps one balancer process running: it starts the next one when one ends, and ends one that falls silent.
+// A Supervisor keeps one balancer process running: it starts the next one when one ends, and kills one that no longer reports.
 // The listening sockets stay open meanwhile, so that connections wait instead of being refused.
 type Supervisor struct {
 	cfg     SupervisorConfig
@@ -57,7 +57,8 @@ func (s *Supervisor) Apply(settings Settings) {
 	s.setCommand(func(c *command) { c.Settings = settings })
 }
 
-// Doubt has the backends of a host left out until a check has found them well: there is a reason to think that it is dead.
+// Doubt makes the backends of a host suspect until a check has passed, as something shows that the host may be dead. reason is for
+// the log.
 func (s *Supervisor) Doubt(host netip.Addr, reason string) {
 	s.setCommand(func(c *command) { c.Doubt = doubt{Number: c.Doubt.Number + 1, Host: host, Reason: reason} })
 }
@@ -120,7 +121,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 }
 
-// lost takes note that the balancer process is gone.
+// lost notes that the balancer process is gone.
 func (s *Supervisor) lost(err error) {
 	s.cfg.Log.Info("Balancer lost", "reason", fmt.Sprint(err))
 	s.update(func(status *Status) {
@@ -171,7 +172,7 @@ func (s *Supervisor) sendCommands(ctx context.Context, conn *net.UnixConn) error
 }
 
 var (
-	errSilent = errors.New("the balancer hangs")
+	errSilent = errors.New("the balancer process sent no report in time")
 	errCut    = errors.New("draining took too long")
 )
 

@@ -46,7 +46,8 @@ type Steering struct {
 	enabled   bool
 }
 
-// New prepares steering in the network namespace of the calling thread and leaves it off.
+// New prepares steering in the network namespace of the calling thread and leaves it off. The error says which modes the kernel
+// has refused, and why.
 func New(cfg Config) (*Steering, error) {
 	switch cfg.Mode {
 	case balance.SteeringBPF:
@@ -64,7 +65,7 @@ func New(cfg Config) (*Steering, error) {
 		}
 		return s, nil
 	}
-	return nil, fmt.Errorf("unknown steering mode %q", cfg.Mode)
+	return nil, fmt.Errorf("unknown steering mode %q: want Auto, BPF or NFTables", cfg.Mode)
 }
 
 func newBPF(frontends []Frontend) (*Steering, error) {

@@ -311,7 +311,7 @@ func TestTableHasAnOwner(t *testing.T) {
 }
 
 func TestUnknownMode(t *testing.T) {
-	if _, err := New(Config{Mode: "IPVS"}); err == nil || err.Error() != `unknown steering mode "IPVS"` {
+	if _, err := New(Config{Mode: "IPVS"}); err == nil || err.Error() != `unknown steering mode "IPVS": want Auto, BPF or NFTables` {
 		t.Errorf("got %v", err)
 	}
 }

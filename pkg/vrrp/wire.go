@@ -71,7 +71,7 @@ func (a Advertisement) wireInterval() (uint16, error) {
 		unit, longest = time.Second, 255
 	}
 	if a.Interval <= 0 || a.Interval%unit != 0 || a.Interval/unit > longest {
-		return 0, fmt.Errorf("advertisement interval %s: version %d has 1 to %d times %s", a.Interval, a.Version, longest, unit)
+		return 0, fmt.Errorf("advertisement interval %s: in version %d it must be 1 to %d times %s", a.Interval, a.Version, longest, unit)
 	}
 	return uint16(a.Interval / unit), nil
 }
@@ -79,18 +79,18 @@ func (a Advertisement) wireInterval() (uint16, error) {
 func (a Advertisement) valid() error {
 	switch {
 	case a.Version != Version2 && a.Version != Version3:
-		return fmt.Errorf("version %d: 2 or 3", a.Version)
+		return fmt.Errorf("version %d: must be 2 or 3", a.Version)
 	case a.VRID == 0:
-		return errors.New("virtual router ID 0: 1 to 255")
+		return errors.New("virtual router ID 0: must be 1 to 255")
 	case len(a.Addresses) == 0 || len(a.Addresses) > 255:
-		return fmt.Errorf("%d addresses: 1 to 255", len(a.Addresses))
+		return fmt.Errorf("%d addresses: must be 1 to 255", len(a.Addresses))
 	}
 	if err := a.Authentication.valid(a.Version); err != nil {
 		return err
 	}
 	for _, addr := range a.Addresses {
 		if addr.Is6() != a.Addresses[0].Is6() || a.Version == Version2 && addr.Is6() || !addr.IsValid() {
-			return fmt.Errorf("address %s: all of one family, and IPv4 in version 2", addr)
+			return fmt.Errorf("address %s: all must be of one family, and IPv4 in version 2", addr)
 		}
 	}
 	return nil
@@ -103,9 +103,9 @@ func (a Authentication) valid(v Version) error {
 	case v == Version3:
 		return errors.New("authentication: only version 2 has it")
 	case a.Type != AuthenticationPassword:
-		return fmt.Errorf("authentication type %q: None without a password, or Password with one", a.Type)
+		return fmt.Errorf("authentication type %q: must be None without a password, or Password with one", a.Type)
 	case len(a.Password) > authenticationLength:
-		return fmt.Errorf("password of %d bytes: at most %d", len(a.Password), authenticationLength)
+		return fmt.Errorf("password of %d bytes: must be at most %d", len(a.Password), authenticationLength)
 	}
 	return nil
 }

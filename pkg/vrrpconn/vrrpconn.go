@@ -74,7 +74,7 @@ func Listen(cfg Config) (*Conn, error) {
 // SetPeers replaces the peers of a unicast socket: where advertisements go, and whose are accepted.
 func (c *Conn) SetPeers(peers []netip.Addr) error {
 	if len(c.cfg.Peers) == 0 || len(peers) == 0 {
-		return errors.New("a socket does not change between multicast and unicast")
+		return errors.New("peers cannot be added to a multicast socket nor all be removed from a unicast one: open another socket")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
