@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/go-logr/logr/funcr"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
@@ -143,15 +143,14 @@ func TestOtherUsersAreNotHeard(t *testing.T) {
 func TestLockLetsOneIn(t *testing.T) {
 	const vrid = 201
 	first := listen(t, vrid)
-	waiting := 0
-	log := funcr.New(func(string, string) { waiting++ }, funcr.Options{})
+	log := &labtest.Log{}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*lockRetry)
 	defer cancel()
-	if _, err := Listen(ctx, log, iface, vrid); err != context.DeadlineExceeded {
+	if _, err := Listen(ctx, log.Logger(), iface, vrid); err != context.DeadlineExceeded {
 		t.Fatalf("a second instance got %v, want to wait in vain", err)
 	}
-	if waiting != 1 {
-		t.Errorf("logged %d times that it waits, want once", waiting)
+	if n := log.Count("Waiting for another instance to end"); n != 1 {
+		t.Errorf("logged %d times that it waits, want once", n)
 	}
 	entered := make(chan error, 1)
 	go func() {

@@ -17,13 +17,11 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/go-logr/logr/funcr"
 	"go.uber.org/goleak"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
@@ -57,37 +55,11 @@ func run(t *testing.T, c *kubeapi.Client) {
 	})
 }
 
-// lines is a log.
-type lines struct {
-	mu   sync.Mutex
-	text []string
-}
-
-func (l *lines) logger() logr.Logger {
-	return funcr.New(func(_, args string) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.text = append(l.text, args)
-	}, funcr.Options{})
-}
-
-func (l *lines) count(part string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	for _, line := range l.text {
-		if strings.Contains(line, part) {
-			n++
-		}
-	}
-	return n
-}
-
 const credentialsInterval = 20 * time.Millisecond
 
 func TestCredentialsComeAndGo(t *testing.T) {
-	log := &lines{}
-	c := newCluster(t, 1, func(o *kubeapi.Options) { o.CredentialsInterval, o.Log = credentialsInterval, log.logger() })
+	log := &labtest.Log{}
+	c := newCluster(t, 1, func(o *kubeapi.Options) { o.CredentialsInterval, o.Log = credentialsInterval, log.Logger() })
 	var token atomic.Value
 	c.servers[0].set(func(w http.ResponseWriter, r *http.Request, answer http.HandlerFunc) {
 		token.Store(r.Header.Get("Authorization"))
@@ -121,7 +93,7 @@ func TestCredentialsComeAndGo(t *testing.T) {
 	mustRead(t, c)
 	remove(t, c.kubeconfig)
 	until(t, "the credentials are gone again", func() bool { return c.Status().CredentialsProblem == missing })
-	if n := log.count(missing); n != 2 {
+	if n := log.Count(missing); n != 2 {
 		t.Errorf("%d log lines say that the file is missing twice", n)
 	}
 }
@@ -217,7 +189,7 @@ func TestServerName(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	start := time.Now()
 	var day atomic.Int64
-	log := &lines{}
+	log := &labtest.Log{}
 	path := t.TempDir() + "/kubeconfig"
 	ca, key := newCA(t, start.Add(365*24*time.Hour))
 	document, expires, err := kubeapi.NewKubeconfig(kubeapi.KubeconfigOptions{
@@ -231,7 +203,7 @@ func TestExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := kubeapi.New(kubeapi.Options{
-		Log: log.logger(), Kubeconfig: path, Backends: func() []netip.AddrPort { return nil }, CredentialsInterval: time.Millisecond,
+		Log: log.Logger(), Kubeconfig: path, Backends: func() []netip.AddrPort { return nil }, CredentialsInterval: time.Millisecond,
 		Now: func() time.Time { return start.Add(time.Duration(day.Load()) * 24 * time.Hour) },
 	})
 	run(t, c)
@@ -242,13 +214,13 @@ func TestExpiry(t *testing.T) {
 		day  int64
 		want string
 	}{{11, "Credentials expire soon"}, {41, "Credentials expired"}} {
-		if n := log.count(step.want); n != 0 {
+		if n := log.Count(step.want); n != 0 {
 			t.Fatalf("%q on day %d", step.want, day.Load())
 		}
 		day.Store(step.day)
-		until(t, "the log warns: "+step.want, func() bool { return log.count(step.want) == 1 })
+		until(t, "the log warns: "+step.want, func() bool { return log.Count(step.want) == 1 })
 		day.Store(step.day + 1)
-		until(t, "the log warns again: "+step.want, func() bool { return log.count(step.want) == 2 })
+		until(t, "the log warns again: "+step.want, func() bool { return log.Count(step.want) == 2 })
 	}
 	if got := c.Status().CredentialsProblem; !strings.Contains(got, "expired at") || !strings.Contains(got, "harbinger kubeconfig") {
 		t.Errorf("problem is %q", got)

@@ -16,6 +16,7 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
 )
@@ -59,11 +60,11 @@ func apiservers(addresses ...string) discoveryv1.EndpointSlice {
 
 const interval = 10 * time.Millisecond
 
-func discover(t *testing.T, n int, stateFile string) (*cluster, *found, *lines) {
+func discover(t *testing.T, n int, stateFile string) (*cluster, *found, *labtest.Log) {
 	t.Helper()
-	f, log := &found{}, &lines{}
+	f, log := &found{}, &labtest.Log{}
 	c := newCluster(t, n, func(o *kubeapi.Options) {
-		o.Log = log.logger()
+		o.Log = log.Logger()
 		o.Discovery = &kubeapi.Discovery{
 			OnEndpoints: f.add, StateFile: stateFile, WriteFile: staticpod.Write, Interval: interval, Settle: interval,
 			Exclude: []netip.Addr{netip.MustParseAddr("192.168.238.100")},
@@ -152,7 +153,7 @@ func TestDiscoveryWithDamagedState(t *testing.T) {
 			if all := f.all(); len(all) != 1 {
 				t.Errorf("told %v", all)
 			}
-			if n := log.count("Known apiservers not read"); n != 1 && name != "useless" {
+			if n := log.Count("Known apiservers not read"); n != 1 && name != "useless" {
 				t.Errorf("%d log lines of the damage", n)
 			}
 			until(t, "the file is good again", func() bool {

@@ -15,12 +15,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/go-logr/logr/funcr"
 	"go.uber.org/goleak"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
@@ -84,7 +82,7 @@ var (
 // A keeper is a sidecar that runs in this process.
 type keeper struct {
 	t    *testing.T
-	log  *lines
+	log  *labtest.Log
 	file string // its configuration
 	stop context.CancelFunc
 	done chan error // gets the result of Run
@@ -93,7 +91,7 @@ type keeper struct {
 // start runs a sidecar with a configuration until the test ends. Its election takes tenths of a second.
 func start(t *testing.T, body string) *keeper {
 	t.Helper()
-	k := &keeper{t: t, log: &lines{}, file: filepath.Join(t.TempDir(), "config.yaml"), done: make(chan error, 1)}
+	k := &keeper{t: t, log: &labtest.Log{}, file: filepath.Join(t.TempDir(), "config.yaml"), done: make(chan error, 1)}
 	k.configure(body)
 	cfg, err := scheme.Decode(document(body))
 	labtest.Must(t, err)
@@ -101,7 +99,7 @@ func start(t *testing.T, body string) *keeper {
 	k.stop = cancel
 	go func() {
 		k.done <- sidecar.Run(ctx, cfg, sidecar.Options{
-			Log: k.log.logger(), Node: "node1", Balancer: []string{"/proc/self/exe", balancerArgument}, File: k.file,
+			Log: k.log.Logger(), Node: "node1", Balancer: []string{"/proc/self/exe", balancerArgument}, File: k.file,
 		})
 	}()
 	t.Cleanup(func() {
@@ -177,28 +175,8 @@ func held(address netip.Prefix) bool {
 	return slices.ContainsFunc(all, func(a net.Addr) bool { return strings.HasPrefix(a.String(), address.Addr().String()+"/") })
 }
 
-// lines is a log.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) logger() logr.Logger {
-	return funcr.New(func(prefix, args string) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		fmt.Fprintln(&l.text, prefix, args)
-	}, funcr.Options{})
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // untilLogged waits for a line.
 func (k *keeper) untilLogged(text string) {
 	k.t.Helper()
-	labtest.Until(k.t, patience, fmt.Sprintf("the log has %q", text), func() bool { return strings.Contains(k.log.String(), text) })
+	labtest.Until(k.t, patience, fmt.Sprintf("the log has %q", text), func() bool { return k.log.Count(text) > 0 })
 }
