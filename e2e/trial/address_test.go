@@ -187,7 +187,7 @@ func TestAddressOfAnotherClusterIsNotTaken(t *testing.T) {
 	run(t, p, theirs, Harbinger{Binary: harbinger.Binary, Flags: []string{"--config", "/etc/kubernetes/other.yaml"}})
 	expectHolder(t, p, theirs)
 	start := time.Now()
-	// Another virtual router, so that only the address tells them apart.
+	// Another virtual router, so that only the address distinguishes them.
 	run(t, p, ours, Harbinger{Binary: harbinger.Binary, Flags: []string{"--virtual-router-id", "52"}})
 	until(t, p, 15*time.Second, "our node says that another cluster has the address", func() bool {
 		return status(t, ours).VirtualRouter.State == "Conflict"
