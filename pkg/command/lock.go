@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // lockRetry is how often a second instance looks whether the first has gone.
@@ -33,7 +35,7 @@ func Listen(ctx context.Context, log logr.Logger, iface string, vrid uint8) (net
 		}
 		if !waiting {
 			waiting = true
-			log.Info("Waiting for another instance to end", "vrid", vrid, "interface", iface)
+			log.Info(logging.MsgInstanceWaits, logging.KeyVRID, vrid, logging.KeyInterface, iface)
 		}
 		select {
 		case <-ctx.Done():

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // alarmEvery is how often a standing alarm of one kind is written to the log; the metric counts every one.
@@ -116,7 +117,7 @@ func (l *Loop) transition(t election.Transition) {
 	}
 	l.cfg.Metrics.StateChanged(t.From.String(), t.To.String())
 	now := l.cfg.Now()
-	l.cfg.Log.Info("State changed", "from", t.From.String(), "to", t.To.String(), "lasted", now.Sub(l.changed).Round(time.Millisecond).String(), "reason", t.Reason)
+	l.cfg.Log.Info(logging.MsgStateChanged, logging.KeyFrom, t.From.String(), logging.KeyTo, t.To.String(), logging.KeyLasted, now.Sub(l.changed).Round(time.Millisecond).String(), logging.KeyReason, t.Reason)
 	l.changed = now
 	l.recordMove(t)
 	if t.From == election.Backup && t.To == election.Claiming {
@@ -137,7 +138,7 @@ func (l *Loop) alarm(a election.Alarm) {
 		return
 	}
 	l.alarmed[kind] = now
-	l.cfg.Log.Info("Alarm raised", "kind", kind, "hardwareAddress", a.Owner, "reason", a.Detail)
+	l.cfg.Log.Info(logging.MsgAlarmRaised, logging.KeyKind, kind, logging.KeyHardwareAddress, a.Owner, logging.KeyReason, a.Detail)
 	l.cfg.Notice(kind, a.Detail, true)
 }
 
@@ -148,11 +149,11 @@ func (l *Loop) outcome(action string, err error) error {
 		l.cfg.Metrics.Failed(action)
 		if !failing || last != err.Error() {
 			l.failing[action] = err.Error()
-			l.cfg.Log.Error(err, "Action failed", "action", action)
+			l.cfg.Log.Error(err, logging.MsgActionFailed, logging.KeyAction, action)
 		}
 	case failing:
 		delete(l.failing, action)
-		l.cfg.Log.Info("Action succeeds again", "action", action)
+		l.cfg.Log.Info(logging.MsgActionSucceeds, logging.KeyAction, action)
 	}
 	return err
 }

@@ -16,6 +16,8 @@ import (
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // expiresSoon is how long before its end a client certificate is logged as a warning, once a day.
@@ -154,14 +156,14 @@ func (c *Client) loadCredentials() {
 		c.replaceSession(nil)
 	case err == nil && (c.session == nil || c.session.credentials.digest != found.digest):
 		c.replaceSession(newSession(found))
-		c.log.Info("Credentials loaded", "file", c.opts.Kubeconfig, "server", found.config.Host)
+		c.log.Info(logging.MsgCredentialsLoaded, logging.KeyFile, c.opts.Kubeconfig, logging.KeyServer, found.config.Host)
 	}
 	problem := ""
 	if err != nil {
 		problem = err.Error()
 	}
 	if problem != c.problem && problem != "" {
-		c.log.Info("Credentials not usable", "reason", problem)
+		c.log.Info(logging.MsgCredentialsBad, logging.KeyReason, problem)
 	}
 	c.problem = problem
 }
@@ -185,10 +187,10 @@ func (c *Client) warnOfExpiry() {
 	case used.expires.IsZero():
 	case used.expired(now):
 		c.warned = now
-		c.log.Error(nil, "Credentials expired", "file", c.opts.Kubeconfig, "expires", used.expires, "remedy", remedy)
+		c.log.Error(nil, logging.MsgCredentialsOver, logging.KeyFile, c.opts.Kubeconfig, logging.KeyExpires, used.expires, logging.KeyRemedy, remedy)
 	case used.expires.Sub(now) < expiresSoon:
 		c.warned = now
-		c.log.Info("Credentials expire soon", "file", c.opts.Kubeconfig, "expires", used.expires, "remedy", remedy)
+		c.log.Info(logging.MsgCredentialsExpire, logging.KeyFile, c.opts.Kubeconfig, logging.KeyExpires, used.expires, logging.KeyRemedy, remedy)
 	}
 }
 

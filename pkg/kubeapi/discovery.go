@@ -9,6 +9,8 @@ import (
 	"time"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // Discovery finds the apiservers of a cluster where they publish themselves: in the EndpointSlices of the Service
@@ -97,7 +99,7 @@ func (c *Client) endpoints(ctx context.Context, d Discovery) []netip.AddrPort {
 		return l, b.client.Get().AbsPath(slicesPath).Param("labelSelector", slicesLabel).Param("limit", slicesLimit).MaxRetries(0).Do(ctx).Into(l)
 	})
 	if err != nil {
-		c.log.V(1).Info("Apiservers not discovered", "reason", err.Error())
+		c.log.V(1).Info(logging.MsgNotDiscovered, logging.KeyReason, err.Error())
 		return nil
 	}
 	return ready(list.Items, d.Exclude)

@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // The bounds of the Events of one node: a cluster that flaps for hours costs the API one small write in ten seconds.
@@ -48,7 +50,7 @@ func (c *Client) Event(reason, message string, warning bool) {
 	select {
 	case c.events <- event{occurrence{reason, message, warning}, c.opts.Now()}:
 	default:
-		c.log.V(1).Info("Event dropped", "reason", reason)
+		c.log.V(1).Info(logging.MsgEventDropped, logging.KeyReason, reason)
 	}
 }
 
@@ -133,7 +135,7 @@ func (c *Client) sendEvent(ctx context.Context, e event, k counted) {
 		})
 	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		c.log.V(1).Info("Event not sent", "event", e.reason, "reason", err.Error())
+		c.log.V(1).Info(logging.MsgEventNotSent, logging.KeyEvent, e.reason, logging.KeyReason, err.Error())
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // state is the content of the state file.
@@ -30,7 +32,7 @@ func (c *Client) loadEndpoints(d Discovery) []netip.AddrPort {
 		err = json.Unmarshal(raw, &s)
 	}
 	if err != nil {
-		c.log.Info("Known apiservers not read", "file", d.StateFile, "reason", err.Error())
+		c.log.Info(logging.MsgKnownNotRead, logging.KeyFile, d.StateFile, logging.KeyReason, err.Error())
 		return nil
 	}
 	var known []netip.AddrPort
@@ -52,6 +54,6 @@ func (c *Client) saveEndpoints(d Discovery, endpoints []netip.AddrPort) {
 		err = d.WriteFile(d.StateFile, append(raw, '\n'))
 	}
 	if err != nil {
-		c.log.Error(err, "Known apiservers not saved", "file", d.StateFile)
+		c.log.Error(err, logging.MsgKnownNotSaved, logging.KeyFile, d.StateFile)
 	}
 }

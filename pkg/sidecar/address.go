@@ -15,6 +15,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // linkRetry is how often a missing interface is looked for again: at boot the network may come after the kubelet.
@@ -32,7 +33,7 @@ func findLink(ctx context.Context, log logr.Logger, cfg *config.HarbingerConfigu
 		}
 		if err.Error() != last {
 			last = err.Error()
-			log.Info("Waiting for the interface of the virtual addresses", "reason", last)
+			log.Info(logging.MsgInterfaceMissing, logging.KeyReason, last)
 		}
 		select {
 		case <-ctx.Done():

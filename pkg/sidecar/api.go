@@ -10,6 +10,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
 )
@@ -46,7 +47,7 @@ func (s *sidecar) apiServers() []netip.AddrPort {
 // discover takes the apiservers of the cluster as backends, beside the configured ones, and as peers of unicast advertisements.
 func (s *sidecar) discover(found []netip.AddrPort) {
 	s.members.change(func(v *membership.View) { v.Discovered = found })
-	s.Log.Info("Backends discovered", "backends", found)
+	s.Log.Info(logging.MsgDiscovered, logging.KeyBackends, found)
 }
 
 // ownAddresses are those of this node, on any interface; none where the kernel does not answer.

@@ -14,6 +14,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
@@ -121,7 +122,7 @@ func (b *balancing) watch(ctx context.Context, notify notify) error {
 		b.steer(healthy)
 		if !known || healthy != last {
 			known, last = true, healthy
-			b.log.Info("Backend health changed", "healthy", healthy)
+			b.log.Info(logging.MsgAnyBackend, logging.KeyHealthy, healthy)
 			notify(ctx, election.HealthChanged{Healthy: healthy})
 		}
 		select {
@@ -142,7 +143,7 @@ func (b *balancing) steer(on bool) {
 	}
 	if err := change(); err != nil {
 		b.metrics.Failed("steer")
-		b.log.Error(err, "Steering failed", "kind", string(b.steering.Mode()), "enable", on)
+		b.log.Error(err, logging.MsgSteeringFailed, logging.KeyKind, string(b.steering.Mode()), logging.KeyEnable, on)
 	}
 }
 

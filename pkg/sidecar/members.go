@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 )
 
@@ -50,7 +51,7 @@ func (s *sidecar) followMembers(ctx context.Context) error {
 		for _, socket := range s.sockets {
 			if err := socket.follow(view); err != nil {
 				s.metrics.Failed("peers")
-				s.Log.Error(err, "Peers not changed")
+				s.Log.Error(err, logging.MsgPeersNotChanged)
 			}
 		}
 		s.loop.Notify(ctx, view.Reconfigured())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/announce"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
@@ -41,7 +42,7 @@ type neighbours struct {
 func (n *neighbours) learn(peer, primary netip.Addr) {
 	if err := n.announcer.Learn(peer, primary); err != nil {
 		n.metrics.Failed("learn")
-		n.log.V(1).Info("Question for a peer failed", "peer", peer, "reason", err.Error())
+		n.log.V(1).Info(logging.MsgPeerNotAsked, logging.KeyPeer, peer, logging.KeyReason, err.Error())
 	}
 }
 
@@ -92,7 +93,7 @@ func (n *neighbours) watchClaims(ctx context.Context, claims chan<- announce.Cla
 			return
 		}
 		n.metrics.Failed("watch")
-		n.log.V(1).Info("Watch for foreign claims failed", "reason", fmt.Sprint(err))
+		n.log.V(1).Info(logging.MsgClaimWatchFailed, logging.KeyReason, fmt.Sprint(err))
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchRetry):

@@ -13,6 +13,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 )
 
@@ -42,7 +43,7 @@ func (s *sidecar) followFile(ctx context.Context) error {
 		if message := fmt.Sprint(err); err != nil && message != logged {
 			logged = message
 			s.metrics.Failed("reload")
-			s.Log.Error(err, "Configuration change not applied", "file", s.File)
+			s.Log.Error(err, logging.MsgConfigNotApplied, logging.KeyFile, s.File)
 		}
 	}
 }
@@ -61,6 +62,6 @@ func (s *sidecar) reload(raw []byte) error {
 	}
 	s.members.change(func(v *membership.View) { v.Config = next })
 	v := next.Election.VRRP
-	s.Log.Info("Configuration changed", "priority", v.Priority, "backends", len(next.LoadBalancer.Backends))
+	s.Log.Info(logging.MsgConfigChanged, logging.KeyPriority, v.Priority, logging.KeyBackends, len(next.LoadBalancer.Backends))
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/report"
@@ -64,11 +65,11 @@ type sidecar struct {
 // Run starts a sidecar and keeps it running until ctx is cancelled, which begins the planned stop: the virtual addresses
 // are handed over, then open connections drain. It returns nil after that, or the error that ended it.
 func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Options) error {
-	options.Log = options.Log.WithValues("vrid", cfg.Election.VRRP.VirtualRouterID)
+	options.Log = options.Log.WithValues(logging.KeyVRID, cfg.Election.VRRP.VirtualRouterID)
 	s := &sidecar{Options: options, cfg: cfg}
 	s.node = report.Node{Name: options.Node, Version: version.Get().Version, Incarnation: incarnation(), Started: time.Now()}
 	if err := scheduling.RealTime(); err != nil {
-		s.Log.Info("Running with normal scheduling", "reason", err.Error())
+		s.Log.Info(logging.MsgNormalScheduling, logging.KeyReason, err.Error())
 	}
 	defer s.closeAll(s.Log)
 	if err := s.open(ctx); err != nil {
@@ -77,9 +78,9 @@ func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Option
 		}
 		return err
 	}
-	s.Log.Info("Started", "version", s.node.Version, "interface", s.link.Name, "virtualAddresses", cfg.VirtualAddresses, "priority", cfg.Election.VRRP.Priority)
+	s.Log.Info(logging.MsgStarted, logging.KeyVersion, s.node.Version, logging.KeyInterface, s.link.Name, logging.KeyVirtualAddresses, cfg.VirtualAddresses, logging.KeyPriority, cfg.Election.VRRP.Priority)
 	err := s.run(ctx)
-	s.Log.Info("Stopped")
+	s.Log.Info(logging.MsgStopped)
 	return err
 }
 
@@ -140,7 +141,7 @@ func (s *sidecar) run(stop context.Context) error {
 	g.Go(func() error {
 		select {
 		case <-stop.Done():
-			s.Log.Info("Stopping")
+			s.Log.Info(logging.MsgStopping)
 			s.loop.Shutdown()
 		case <-ctx.Done():
 		}
@@ -157,7 +158,7 @@ func (s *sidecar) handover(ctx context.Context, to string) error {
 	if err := command.CheckHandover(s.loop.Status().Election, s.Node, to); err != nil {
 		return err
 	}
-	s.Log.Info("Handing over", "to", to)
+	s.Log.Info(logging.MsgHandingOver, logging.KeyTo, to)
 	s.loop.Notify(ctx, election.Handover{To: to})
 	return nil
 }
@@ -177,7 +178,7 @@ func (p *parts) runs(f func(context.Context) error) { p.running = append(p.runni
 func (p *parts) closeAll(log logr.Logger) {
 	for i := len(p.closers) - 1; i >= 0; i-- {
 		if err := p.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
-			log.Error(err, "Close failed")
+			log.Error(err, logging.MsgCloseFailed)
 		}
 	}
 }
