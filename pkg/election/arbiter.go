@@ -74,8 +74,7 @@ func (a *arbiter) observe(now time.Time, asked question, ev LeaseDone) {
 	}
 	a.lease, a.known, a.asked = ev.Lease, true, ev.Sent
 	a.highest = max(a.highest, ev.Lease.Epoch)
-	switch asked {
-	case claiming, seizing, asserting, renewing:
+	if asked != reading && asked != yielding && asked != none {
 		a.claim.renewed = ev.Sent
 	}
 }

@@ -125,6 +125,7 @@ func (e *Election) Deadline() time.Time {
 		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, p.train.next, e.arbiter.expiry())
 	case Leaving:
 		deadlines = append(deadlines, e.presence.refreshAt, e.leave.until, e.leave.releaseAt)
+	case Initialize:
 	}
 	var first time.Time
 	for _, t := range deadlines {
@@ -144,6 +145,7 @@ func (e *Election) fence() {
 		e.activeFence()
 	case Leaving:
 		e.leavingFence()
+	case Initialize, Backup, Claiming, Conflict:
 	}
 }
 
@@ -164,6 +166,7 @@ func (e *Election) tick() {
 		e.activeTick(e.skew() != skew)
 	case Leaving:
 		e.leavingTick()
+	case Initialize:
 	}
 	e.consult()
 }
@@ -199,6 +202,7 @@ func (e *Election) received(ev Received) {
 		e.leavingReceived(ev)
 	case Conflict:
 		e.conflictReceived(ev)
+	case Initialize:
 	}
 }
 
@@ -226,6 +230,7 @@ func (e *Election) probed(ev ProbeDone) {
 		e.seizingProbed()
 	case Conflict:
 		e.conflictProbed(ev)
+	case Initialize, Active, Leaving: // returned above
 	}
 }
 
@@ -246,6 +251,7 @@ func (e *Election) leaseDone(ev LeaseDone) {
 		e.activeLeased(asked, ev.Outcome)
 	case Leaving:
 		e.leavingLeased(asked, ev.Outcome)
+	case Initialize, Conflict:
 	}
 	e.consult()
 }
@@ -258,6 +264,7 @@ func (e *Election) claimed(ev AddressClaimed) {
 		e.activeClaimed(ev)
 	case Leaving:
 		e.leavingClaimed(ev)
+	case Initialize, Backup, Claiming, Conflict, Seizing:
 	}
 }
 
@@ -269,6 +276,7 @@ func (e *Election) addressLost() {
 		e.do(e.presence.announce(e.now, train)...)
 	case Leaving:
 		e.do(Acquire{})
+	case Initialize, Backup, Claiming, Conflict, Seizing:
 	}
 }
 
@@ -280,6 +288,7 @@ func (e *Election) addressLate() {
 		e.becomeBackup("virtual addresses could not be kept")
 	case Leaving:
 		e.left("virtual addresses could not be kept")
+	case Initialize, Backup, Claiming, Conflict, Seizing:
 	}
 }
 

@@ -138,11 +138,8 @@ func (r *router) hearEvery(from netip.Addr, priority uint8, every time.Duration)
 	r.step(Received{Source: from, Advertisement: vrrp.Advertisement{Version: r.e.cfg.Version, Priority: priority, Interval: every}})
 }
 
-func (r *router) taken() []string {
-	t := r.trace
-	r.trace = nil
-	return t
-}
+// taken forgets the actions so far.
+func (r *router) taken() { r.trace = nil }
 
 // did reports how often an action whose text begins so was taken since the last call of taken.
 func (r *router) did(prefix string) (n int) {

@@ -40,8 +40,9 @@ func (a *arbiter) every(s State) time.Duration {
 	switch s {
 	case Active, Seizing, Leaving, Claiming:
 		return a.cfg.Lease.RenewInterval
+	default:
+		return max(2*a.cfg.Lease.RenewInterval, time.Duration(len(a.cfg.others()))*readsOfCluster)
 	}
-	return max(2*a.cfg.Lease.RenewInterval, time.Duration(len(a.cfg.others()))*readsOfCluster)
 }
 
 // entitled reports whether this node should be the holder: a Backup should not, and one in distress leaves the Lease to a healthy
@@ -50,8 +51,9 @@ func (a *arbiter) entitled(now time.Time, s State, distress bool) bool {
 	switch s {
 	case Active, Seizing, Claiming:
 		return !distress || a.since.IsZero() || now.Sub(a.since) < distressAfterOutage
+	default:
+		return false
 	}
-	return false
 }
 
 // verify reads the Lease now: the wire has shown another node that may hold it. The next renewal does not wait for that.

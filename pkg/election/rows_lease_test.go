@@ -12,9 +12,9 @@ import (
 // The tests of this file hold the rows of the table that are about the Lease.
 
 // holdingLease returns a router that holds the addresses and the Lease.
-func holdingLease(t *testing.T, options ...option) (*router, *fakeAPI) {
+func holdingLease(t *testing.T) (*router, *fakeAPI) {
 	t.Helper()
-	r, f := withAPI(t, Lease{}, options...)
+	r, f := withAPI(t, Lease{})
 	r.run(5 * time.Second)
 	if r.e.State() != Active || r.e.Status().Epoch == 0 {
 		t.Fatalf("state %s, epoch %d, want Active with the Lease; did %q", r.e.State(), r.e.Status().Epoch, r.trace)

@@ -49,7 +49,7 @@ var kinds = map[string]func(w *world, f fault, on bool){
 	},
 	"blackhole": func(w *world, f fault, on bool) { w.hosts[f.i].port = !on && w.hosts[f.i].carrier },
 	"oneway":    func(w *world, f fault, on bool) { w.filter[f.i][f.j] = on && f.i != f.j },
-	"filter": func(w *world, f fault, on bool) {
+	"filter": func(w *world, _ fault, on bool) {
 		for a := range w.hosts {
 			for b := range w.hosts {
 				w.filter[a][b] = on && a != b
@@ -67,7 +67,7 @@ var kinds = map[string]func(w *world, f fault, on bool){
 		w.examine()
 	},
 	"unhealthy": func(w *world, f fault, on bool) { w.setIll(w.hosts[f.i], on) },
-	"allUnhealthy": func(w *world, f fault, on bool) {
+	"allUnhealthy": func(w *world, _ fault, on bool) {
 		for _, h := range w.hosts {
 			w.setIll(h, on)
 		}

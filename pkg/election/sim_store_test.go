@@ -56,6 +56,7 @@ func (w *world) consult(h *host, a Action) {
 		return
 	case slow:
 		takes = w.random(2*time.Second, 10*time.Second)
+	case hangs:
 	}
 	if takes > 0 {
 		w.after(time.Duration(w.rng.Float64()*float64(takes)), func() {
