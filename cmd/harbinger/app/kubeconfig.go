@@ -87,14 +87,14 @@ func (o *kubeconfigOptions) run(ctx context.Context, s streams) error {
 // leaseConfiguration is the part of the configuration that the credentials are for.
 type leaseConfiguration struct {
 	controlPlane config.ControlPlane
-	lease        config.Lease
+	lease        config.Arbitration
 }
 
 // configuration completes the flags from the configuration, if there is one.
 func (o *kubeconfigOptions) configuration() (leaseConfiguration, error) {
 	cfg := leaseConfiguration{
 		config.ControlPlane{APIServerPort: v1alpha1.DefaultAPIServerPort, ClusterName: v1alpha1.DefaultClusterName},
-		config.Lease{Kubeconfig: v1alpha1.DefaultLeaseKubeconfig, Namespace: v1alpha1.DefaultLeaseNamespace, Name: v1alpha1.DefaultLeaseName},
+		config.Arbitration{Kubeconfig: v1alpha1.DefaultLeaseKubeconfig, Namespace: v1alpha1.DefaultLeaseNamespace, Name: v1alpha1.DefaultLeaseName},
 	}
 	if o.config != "" || os.Getenv(config.Variable) != "" {
 		whole, err := runConfiguration(o.config)
@@ -158,7 +158,7 @@ func writePrivate(path string, content []byte) error {
 
 // grant applies the permissions of the user, or prints them where that is not possible: before kubeadm init there is no
 // apiserver, and a node that joins need not have the credentials of an administrator.
-func (o *kubeconfigOptions) grant(ctx context.Context, s streams, lease config.Lease) error {
+func (o *kubeconfigOptions) grant(ctx context.Context, s streams, lease config.Arbitration) error {
 	if o.applyRBAC {
 		ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 		defer cancel()

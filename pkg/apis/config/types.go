@@ -44,7 +44,7 @@ type HarbingerConfiguration struct {
 	Election     Election
 	LoadBalancer LoadBalancer
 	HealthCheck  health.Config
-	Status       Status
+	Status       Endpoints
 	Logging      Logging
 }
 
@@ -66,17 +66,17 @@ func (c ControlPlane) Shared() bool { return c.Port == c.APIServerPort }
 type Election struct {
 	Mode  election.Mode
 	VRRP  VRRP
-	Lease Lease
+	Lease Arbitration
 }
 
-// VRRP is the election on the wire.
+// VRRP is the election on the wire. Its fields are those of RFC 9568, section 6.1, where they have a name there.
 type VRRP struct {
 	Version               vrrp.Version
 	VirtualRouterID       uint8
-	Priority              uint8
+	Priority              uint8 // of a healthy node
 	AdvertisementInterval time.Duration
-	Preempt               bool
-	PreemptDelay          time.Duration
+	Preempt               bool          // a higher priority takes the addresses from a healthy holder
+	PreemptDelay          time.Duration // after its start, until a node preempts
 	// Peers are the node addresses for unicast advertisements, with or without the own one. Nil: multicast.
 	Peers []netip.Addr
 	// SourceAddress is the own address that advertisements come from. Invalid: found on the interface.
@@ -85,11 +85,11 @@ type VRRP struct {
 	Authentication vrrp.Authentication
 }
 
-// Lease is the arbitration of the election by a Kubernetes Lease.
-type Lease struct {
-	Kubeconfig string
-	Namespace  string
-	Name       string
+// Arbitration of the election by a Kubernetes Lease: where the Lease is, how the API is reached, and the times.
+type Arbitration struct {
+	Kubeconfig string // absolute path; the file may appear later
+	Namespace  string // of the Lease
+	Name       string // of the Lease
 	election.LeaseTimes
 }
 
@@ -97,7 +97,7 @@ type Lease struct {
 type LoadBalancer struct {
 	// Settings are what the balancer process does. No backends: the apiserver of this node alone.
 	balance.Settings
-	Discovery bool
+	Discovery bool // the API names further backends
 	Steering  Steering
 	Drain     Drain
 }
@@ -114,8 +114,8 @@ type Drain struct {
 	Timeout time.Duration
 }
 
-// Status says where Harbinger shows what it does.
-type Status struct {
+// Endpoints are the addresses at which Harbinger serves its own state.
+type Endpoints struct {
 	// BindAddress serves the status, the metrics and the probes.
 	BindAddress netip.AddrPort
 	// IdentityPort answers, on the node address and the virtual addresses, who holds them.
@@ -125,5 +125,5 @@ type Status struct {
 // Logging of the process, to standard error.
 type Logging struct {
 	Format    logging.Format
-	Verbosity int
+	Verbosity int // 0: what an operator needs; 1: each packet and connection as well
 }

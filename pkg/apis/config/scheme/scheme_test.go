@@ -54,7 +54,7 @@ func TestDecodeDefaults(t *testing.T) {
 				Checksum:              vrrp.ChecksumAuto,
 				Authentication:        vrrp.Authentication{Type: vrrp.AuthenticationNone},
 			},
-			Lease: config.Lease{
+			Lease: config.Arbitration{
 				Kubeconfig: "/etc/kubernetes/harbinger/kubeconfig",
 				Namespace:  "kube-system",
 				Name:       "harbinger",
@@ -82,7 +82,7 @@ func TestDecodeDefaults(t *testing.T) {
 			SuccessThreshold: 2,
 			FailureThreshold: 2,
 		},
-		Status:  config.Status{BindAddress: netip.MustParseAddrPort("127.0.0.1:10443"), IdentityPort: 10444},
+		Status:  config.Endpoints{BindAddress: netip.MustParseAddrPort("127.0.0.1:10443"), IdentityPort: 10444},
 		Logging: config.Logging{Format: logging.FormatJSON},
 	}
 	if got := decode(t, minimal); !cmp.Equal(want, got, compare) {

@@ -56,7 +56,7 @@ func (p *parser) election(path *field.Path, in Election) config.Election {
 	return config.Election{
 		Mode: election.Mode(in.Mode),
 		VRRP: p.vrrp(path.Child("vrrp"), in.VRRP),
-		Lease: config.Lease{
+		Lease: config.Arbitration{
 			Kubeconfig: in.Lease.Kubeconfig,
 			Namespace:  in.Lease.Namespace,
 			Name:       in.Lease.Name,
@@ -141,8 +141,8 @@ func healthCheck(in HealthCheck) health.Config {
 	}
 }
 
-func (p *parser) status(path *field.Path, in Status) config.Status {
-	return config.Status{
+func (p *parser) status(path *field.Path, in Status) config.Endpoints {
+	return config.Endpoints{
 		BindAddress:  p.addrPort(path.Child("bindAddress"), in.BindAddress),
 		IdentityPort: p.port(path.Child("identityPort"), in.IdentityPort),
 	}
@@ -200,7 +200,7 @@ func fromVRRP(in config.VRRP) VRRP {
 	return out
 }
 
-func fromLease(in config.Lease) Lease {
+func fromLease(in config.Arbitration) Lease {
 	return Lease{
 		Kubeconfig:    in.Kubeconfig,
 		Namespace:     in.Namespace,

@@ -133,13 +133,13 @@ func TestRoundTrip(t *testing.T) {
 					Version: vrrp.Version3, VirtualRouterID: uint8(number("VRID", 0, 255)), Priority: uint8(number("priority", 0, 255)),
 					AdvertisementInterval: duration("interval"), Preempt: rapid.Bool().Draw(t, "preempt"), Checksum: vrrp.ChecksumRFC9568,
 				},
-				Lease: config.Lease{Namespace: "ha", Name: "east", LeaseTimes: election.LeaseTimes{RenewInterval: duration("renew"), Duration: duration("duration")}},
+				Lease: config.Arbitration{Namespace: "ha", Name: "east", LeaseTimes: election.LeaseTimes{RenewInterval: duration("renew"), Duration: duration("duration")}},
 			},
 			HealthCheck: health.Config{
 				Scheme: rapid.SampledFrom([]health.Scheme{health.HTTPS, health.HTTP, health.TCP}).Draw(t, "scheme"), Path: "/livez",
 				Interval: duration("check"), Timeout: duration("timeout"), FailureThreshold: number("fall", 1, 9), SuccessThreshold: number("rise", 1, 9),
 			},
-			Status: config.Status{BindAddress: netip.AddrPortFrom(address("bind"), 80), IdentityPort: 1},
+			Status: config.Endpoints{BindAddress: netip.AddrPortFrom(address("bind"), 80), IdentityPort: 1},
 		}
 		cfg.LoadBalancer.Steering.Port = uint16(number("steering", 1, 65535))
 		for i := range number("backends", 0, 3) {

@@ -193,7 +193,7 @@ func validateSourceAddress(fldPath *field.Path, cfg *config.HarbingerConfigurati
 	return validateNode(fldPath, source, cfg.VirtualAddresses)
 }
 
-func validateLease(fldPath *field.Path, lease *config.Lease) field.ErrorList {
+func validateLease(fldPath *field.Path, lease *config.Arbitration) field.ErrorList {
 	errs := absoluteFile(fldPath.Child("kubeconfig"), lease.Kubeconfig)
 	if len(errs) == 0 && path.Dir(lease.Kubeconfig) != config.Directory {
 		errs = append(errs, field.Invalid(fldPath.Child("kubeconfig"), lease.Kubeconfig, "must be a file in "+config.Directory+", the directory that the pod sees"))

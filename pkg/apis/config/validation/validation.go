@@ -109,7 +109,7 @@ func validateControlPlane(fldPath *field.Path, cp *config.ControlPlane) field.Er
 	return nil
 }
 
-func validateStatus(fldPath *field.Path, status *config.Status) field.ErrorList {
+func validateStatus(fldPath *field.Path, status *config.Endpoints) field.ErrorList {
 	addr := status.BindAddress.Addr()
 	if !addr.IsValid() || addr.IsMulticast() {
 		return field.ErrorList{field.Invalid(fldPath.Child("bindAddress"), status.BindAddress.String(), "must be an address of the host, such as 127.0.0.1:10443")}
