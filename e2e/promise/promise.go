@@ -67,9 +67,8 @@ func (p Promise) In(e Environment, s Setting) Limits {
 		return f.At(s) + extra.At(s)
 	}
 	moves := p.Moves
-	if !e.Etcd && (p.Class == Takeover || p.Class == HostLost) {
-		// Without a Lease two backups of one priority may both take the address, and one gives it up: Live bounds that.
-		moves = Any
+	if !e.Etcd && p.Class != Stays {
+		moves = Any // see Together; Live bounds it
 	}
 	return Limits{
 		Outage: limit(p.Outage, e.Outage[p.Class].Formula),
@@ -89,10 +88,13 @@ type Allowance struct {
 // An Environment is where promises are tried.
 type Environment struct {
 	Name   string
-	Etcd   bool // its hosts have members of etcd
+	Etcd   bool // its hosts have members of etcd, and a Lease arbitrates
 	Outage map[Class]Allowance
 	Kernel Allowance
 }
+
+// Together says why the number of moves is not promised where no Lease arbitrates, unless the address stays.
+const Together = "without a Lease two Backups of equal priority may take the address in the same moment, and one of them gives way"
 
 // The environments.
 var (

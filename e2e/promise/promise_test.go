@@ -125,6 +125,19 @@ func TestSettingIsTheDefault(t *testing.T) {
 	}
 }
 
+// TestMovesWithoutALease holds that a move is counted only where a Lease decides who moves, and that staying is always judged.
+func TestMovesWithoutALease(t *testing.T) {
+	for _, test := range []struct {
+		promise Promise
+		in      Environment
+		want    int
+	}{{Kill, Lab, 1}, {Kill, StandIns, Any}, {APIServerDeath, StandIns, 0}, {NoAPI, Kind, 0}} {
+		if got := test.promise.In(test.in, At(slow)).Moves; got != test.want {
+			t.Errorf("%s in %s: %d moves, want %d", test.promise.Name, test.in.Name, got, test.want)
+		}
+	}
+}
+
 // TestAllowancesHaveAReason holds that an environment adds nothing without saying why.
 func TestAllowancesHaveAReason(t *testing.T) {
 	for _, e := range []Environment{StandIns, Lab, Kind} {

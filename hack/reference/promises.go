@@ -86,6 +86,9 @@ func allowances() string {
 				fmt.Fprintf(&b, "| %s | %s | an outage, %s | %s |\n", e.Name, a.Formula, to, a.Reason)
 			}
 		}
+		if !e.Etcd {
+			fmt.Fprintf(&b, "| %s | any number | moves, where the address moves | %s |\n", e.Name, promise.Together)
+		}
 		if e.Kernel.Promised() {
 			fmt.Fprintf(&b, "| %s | %s | two have it or answer | %s |\n", e.Name, e.Kernel.Formula, e.Kernel.Reason)
 		}
