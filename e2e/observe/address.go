@@ -12,7 +12,7 @@ import (
 var errNoAddressLine = errors.New("it is no time with a line of ip -o monitor address")
 
 // ReadAddresses reads what the kernel of a host reported about its addresses: lines of `ip -o monitor address`, each after the
-// time when it came. It returns when the host got the virtual IP and when it had it no more. Adding what is there, a refresh
+// time when it came. It returns when the host got the virtual IP and when it lost it. Adding what is there, a refresh
 // of its lifetime for instance, is no change; nor is one of two prefixes or interfaces with the same address.
 func ReadAddresses(r io.Reader, host string, vip netip.Addr) ([]Change, error) {
 	var changes []Change

@@ -69,7 +69,7 @@ func toAll(mac string) bool { return strings.Contains("13579bdf", mac[1:2]) }
 
 // Claimants returns when each MAC address claimed the virtual IP, for a [NewTimeline] whose hosts are MAC addresses: from one
 // claim to the last of those that follow each other within a window. Nothing is added to the last one. So of two addresses
-//   - that claim one after the other, the first no more since the first claim of the second, no time is shared;
+//   - that claim one after the other, the first not again after the first claim of the second, no time is shared;
 //   - of which the first claims for the last time 0.1 s after the first claim of the second, 0.1 s are shared;
 //   - of which one claims once while the other claims repeatedly, a moment is shared, a span of no length.
 //

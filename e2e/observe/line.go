@@ -28,7 +28,7 @@ const Connect Op = "connect"
 const (
 	Watch     Op = "watch"     // OK: an event, with key, value and version; not OK: the stream broke
 	Stream    Op = "stream"    // OK: a stream of events began, after the version that it names; not OK: none was to be had
-	Relist    Op = "relist"    // the watch begins anew from a list, whose version it names; a watch line for each object follows
+	Relist    Op = "relist"    // the watch starts again from a list, whose version it names; a watch line for each object follows
 	Heartbeat Op = "heartbeat" // of an idle witness. OK: it has a stream
 	Final     Op = "final"     // OK with a key: an object when the witness ended; without: that were all, at that version
 )
@@ -36,7 +36,7 @@ const (
 // A Line is what a witness writes down about one thing that happened.
 type Line struct {
 	Start time.Time     // to the microsecond, as Took
-	Took  time.Duration // until the answer came or was waited for no more
+	Took  time.Duration // until the answer came or was given up
 	Op    Op
 	OK    bool
 	Err   string

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A Change is when a host got the virtual IP, or had it no more.
+// A Change is when a host got the virtual IP, or lost it.
 type Change struct {
 	At   time.Time
 	Host string

@@ -17,7 +17,7 @@ import (
 )
 
 // A watcher follows what becomes of the objects. When its stream ends it goes on from where it was, or from a list if the
-// apiserver knows no more what was there.
+// apiserver no longer knows what was there.
 type watcher struct {
 	api     *configMaps
 	log     *log
@@ -67,7 +67,7 @@ func (w *watcher) relist() (version string) {
 }
 
 // follow writes down what happens after a version until the stream ends. It returns the version to go on from, or nothing if
-// the apiserver knows it no more.
+// the apiserver no longer knows it.
 func (w *watcher) follow(ctx context.Context, after string) string {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -214,7 +214,7 @@ func TestWatchGoesOn(t *testing.T) {
 	r.until("it goes on", func(log observe.Log) bool { return count(log, observe.Stream, true) == 2 })
 	r.until("there are events", events(len(r.log().Of(observe.Watch))+5))
 	s.cutStreams(true)
-	r.until("it begins anew", func(log observe.Log) bool { return count(log, observe.Relist, true) >= 2 })
+	r.until("it starts again", func(log observe.Log) bool { return count(log, observe.Relist, true) >= 2 })
 	r.stop()
 	log := r.log()
 	wantNothingLost(t, log)

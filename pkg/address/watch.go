@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLinkReplaced is the error of Watch when the interface was made anew, by its name or another, or got another hardware
+// ErrLinkReplaced is the error of Watch when the interface was created again, with its name or another, or got another hardware
 // address: sockets and announcements that are bound to the old one do not work any more.
 var ErrLinkReplaced = errors.New("interface was replaced")
 

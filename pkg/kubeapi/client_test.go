@@ -156,14 +156,14 @@ func TestUnusableKubeconfigs(t *testing.T) {
 	}
 }
 
-// Whatever address is dialled, the certificate must be for the server of the kubeconfig, or for the name given beside it.
+// Whatever address is dialled, the certificate must be for the server of the kubeconfig, or for the name that the kubeconfig gives in addition.
 func TestServerName(t *testing.T) {
 	for name, tt := range map[string]struct{ server, serverName, fault string }{
-		"name beside it": {"https://192.0.2.1:6443", "tls-server-name: example.com", ""},
-		"host name":      {"https://example.com:6443", "", ""},
-		"address":        {"https://127.0.0.1:1", "", ""},
-		"other address":  {"https://192.0.2.1:6443", "", "certificate"},
-		"other name":     {"https://example.com:6443", "tls-server-name: example.net", "certificate"},
+		"name in addition": {"https://192.0.2.1:6443", "tls-server-name: example.com", ""},
+		"host name":        {"https://example.com:6443", "", ""},
+		"address":          {"https://127.0.0.1:1", "", ""},
+		"other address":    {"https://192.0.2.1:6443", "", "certificate"},
+		"other name":       {"https://example.com:6443", "tls-server-name: example.net", "certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 1, nil)

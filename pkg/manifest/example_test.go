@@ -10,7 +10,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 )
 
-// The pod asks for the capabilities that its configuration needs, and for no more: CAP_BPF only where it steers connections
+// The pod asks for the capabilities that its configuration needs, and for no others: CAP_BPF only where it steers connections
 // past an apiserver on the same port.
 func ExamplePod() {
 	cfg, err := scheme.Decode([]byte(`

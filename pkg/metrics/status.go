@@ -32,7 +32,7 @@ var (
 	balancerSteered  = desc("balancer_steered", "1 while traffic of VIP:port is steered to the balancer beside an apiserver on the same port.")
 	connections      = desc("connections", "Client connections now.")
 	accepted         = desc("connections_accepted_total", "Client connections accepted.")
-	refused          = desc("connections_refused_total", "Client connections closed for want of a backend or by a limit.")
+	refused          = desc("connections_refused_total", "Client connections reset because there was no backend or a limit was reached.")
 
 	backendHealthy     = desc("backend_healthy", "1 while the backend passes its health checks.", "backend")
 	backendState       = desc("backend_state", "1 for the health state of the backend, 0 for the others.", "backend", "state")

@@ -24,7 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the golden file anew")
+var rewrite = flag.Bool("rewrite", false, "rewrite the golden file")
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 

@@ -34,7 +34,7 @@ const balancerArgument = "balancer"
 // patience bounds every wait: nothing that is waited for takes a tenth of it on a quiet machine.
 const patience = 20 * time.Second
 
-// wire is the lab: this process is the host self, and peer is another one beside it.
+// wire is the lab: this process is the host self, and peer is another one on its link.
 var (
 	wire       *lab.Lab
 	self, peer *lab.Host
