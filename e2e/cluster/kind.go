@@ -71,7 +71,7 @@ func (e Environment) KindManifest(ctx context.Context, arguments ...string) ([]b
 		"--image", e.Image, "--output", "-"}, arguments...)...); err != nil {
 		return nil, err
 	}
-	defer docker(context.WithoutCancel(ctx), nil, "rm", "--force", container)
+	defer func() { _, _ = docker(context.WithoutCancel(ctx), nil, "rm", "--force", container) }()
 	if _, err := docker(ctx, nil, "cp", config, container+":/kubeadm.yaml"); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (c *Cluster) Save(ctx context.Context, directory string) error {
 		errs = append(errs, err, os.WriteFile(filepath.Join(directory, name), []byte(content), 0o644))
 	}
 	for _, h := range c.Hosts() {
-		h.Unpause(ctx) // it fails for those that run
+		_ = h.Unpause(ctx) // it fails for those that run
 		for name, script := range map[string]string{
 			"journal.log":   "journalctl --no-pager -o short-precise",
 			"network.txt":   "ip address; ip route; ip neigh; nft list ruleset",
@@ -58,8 +58,8 @@ func (e Environment) Remove(ctx context.Context) error {
 		return err
 	}
 	for _, id := range containers {
-		docker(ctx, nil, "network", "disconnect", "--force", e.Network, id) // it fails for those that are on none
-		docker(ctx, nil, "unpause", id)                                     // a paused one cannot be removed
+		_, _ = docker(ctx, nil, "network", "disconnect", "--force", e.Network, id) // it fails for those that are on none
+		_, _ = docker(ctx, nil, "unpause", id)                                     // a paused one cannot be removed
 	}
 	_, err = docker(ctx, nil, append([]string{"rm", "--force", "--volumes"}, containers...)...)
 	return err

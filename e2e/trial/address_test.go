@@ -34,7 +34,7 @@ func dual() Config {
 // watchHolders watches the kernels of a plane for another of its addresses.
 func watchHolders(t *testing.T, p *Plane, address netip.Addr) *watch.Holders {
 	t.Helper()
-	w, err := watch.WatchHolders(p.Control, address, p.hosts()...)
+	w, err := watch.NewHolders(p.Control, address, p.hosts()...)
 	must(t, err)
 	t.Cleanup(w.Stop)
 	return w

@@ -170,7 +170,7 @@ func (p *Plane) startObservers() error {
 	if err != nil {
 		return err
 	}
-	if p.Holders, err = watch.WatchHolders(p.Control, p.VirtualAddress(), p.hosts()...); err != nil {
+	if p.Holders, err = watch.NewHolders(p.Control, p.VirtualAddress(), p.hosts()...); err != nil {
 		return err
 	}
 	if p.Answers, err = watch.Watch(p.Control, p.Lab, watcher, p.VirtualAddress()); err != nil {

@@ -125,9 +125,9 @@ func do(t *testing.T, p *Plane, f fault.Fault, runs int) fault.Row {
 }
 
 // holder returns the node that has the address alone.
-func holder(t *testing.T, p *Plane, except ...string) *Node {
+func holder(t *testing.T, p *Plane) *Node {
 	t.Helper()
-	n, err := p.Holder(except...)
+	n, err := p.Holder()
 	must(t, err)
 	return n
 }

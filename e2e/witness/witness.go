@@ -131,7 +131,7 @@ func (w *witness) request(n int) {
 		line.Op = observe.Write
 		do = func(ctx context.Context) error { return w.writer.write(ctx, &line) }
 	}
-	w.log.answer(w.opts.timeout, &line, do)
+	_ = w.log.answer(w.opts.timeout, &line, do) // the line says what failed
 }
 
 // last lists the objects for the last time, and returns them.

@@ -90,7 +90,7 @@ func TestWatchReportsThePrimaryAddress(t *testing.T) {
 	}{
 		{"IPv4", func(h *lab.Host) netip.Prefix { return h.Address }},
 		{"IPv6", func(h *lab.Host) netip.Prefix { return h.Address6 }},
-		{"link-local", func(h *lab.Host) netip.Prefix { return netip.MustParsePrefix("fe80::ff:fe00:82/64") }},
+		{"link-local", func(*lab.Host) netip.Prefix { return netip.MustParsePrefix("fe80::ff:fe00:82/64") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHost(t)

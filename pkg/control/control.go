@@ -234,7 +234,7 @@ func (l *Loop) drain(ctx context.Context) {
 	for _, p := range l.cfg.Ports {
 		for range maxDrain {
 			packet, ok, err := p.Conn.Receive()
-			l.outcome("receive", err)
+			_ = l.outcome("receive", err)
 			if !ok {
 				break
 			}

@@ -222,7 +222,7 @@ type store struct {
 	writes int
 }
 
-func (s *store) Read(ctx context.Context) election.LeaseDone {
+func (s *store) Read(context.Context) election.LeaseDone {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
@@ -231,7 +231,7 @@ func (s *store) Read(ctx context.Context) election.LeaseDone {
 	return election.LeaseDone{Outcome: election.Answered, Lease: s.lease}
 }
 
-func (s *store) Write(ctx context.Context, l election.Lease) election.LeaseDone {
+func (s *store) Write(_ context.Context, l election.Lease) election.LeaseDone {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

@@ -37,16 +37,16 @@ func warned(warnings []convert.Warning) (texts []string) {
 	return texts
 }
 
-// checkTexts holds that each text has what is wanted of it, and that there are no others.
-func checkTexts(t *testing.T, what string, texts, want []string) {
+// checkTexts holds that each warning has what is wanted of it, and that there are no others.
+func checkTexts(t *testing.T, texts, want []string) {
 	t.Helper()
 	if len(texts) != len(want) {
-		t.Errorf("%d %s, want %d: %q", len(texts), what, len(want), texts)
+		t.Errorf("%d warnings, want %d: %q", len(texts), len(want), texts)
 		return
 	}
 	for i := range want {
 		if !strings.Contains(texts[i], want[i]) {
-			t.Errorf("%s %q, want %q in it", what, texts[i], want[i])
+			t.Errorf("warning %q, want %q in it", texts[i], want[i])
 		}
 	}
 }
@@ -68,7 +68,7 @@ func recipe(t *testing.T, prefix string) (cfg v1alpha1.HarbingerConfiguration, w
 // The classic recipe is carried over as the table in cmd/harbinger/docs/migration.md has it.
 func TestClassicRecipe(t *testing.T) {
 	cfg, warnings := recipe(t, "")
-	checkTexts(t, "warnings", warnings, []string{
+	checkTexts(t, warnings, []string{
 		"keepalived.conf:9: script", "haproxy.cfg:16: retries", "haproxy.cfg:18: timeout queue", "haproxy.cfg:20: timeout client", "haproxy.cfg:21: timeout server",
 		"haproxy.cfg:37: server k8s-1", "haproxy.cfg:38: server k8s-2", "haproxy.cfg:39: server k8s-3", "haproxy.cfg:41: listen stats",
 	})
@@ -105,7 +105,7 @@ func TestClassicRecipe(t *testing.T) {
 // The recipe of kubeadm's own document is carried over too, but for the times of its checks.
 func TestKubeadmsRecipe(t *testing.T) {
 	cfg, warnings := recipe(t, "kubeadm-")
-	checkTexts(t, "warnings", warnings, []string{
+	checkTexts(t, warnings, []string{
 		"keepalived.conf:8: script",
 		"haproxy.cfg:22: retries", "haproxy.cfg:24: timeout queue", "haproxy.cfg:26: timeout client", "haproxy.cfg:27: timeout server",
 		"haproxy.cfg:50: server n1", "haproxy.cfg:51: server n2", "haproxy.cfg:52: server n3",
@@ -154,13 +154,13 @@ func FuzzKeepalived(f *testing.F) {
 	f.Add(read(f, "keepalived.conf"))
 	f.Add([]byte("vrrp_instance a { virtual_ipaddress { fd00::1/64 dev b } unicast_peer { 10.0.0.1 } } }"))
 	f.Add([]byte("{ { \" } !"))
-	f.Fuzz(func(t *testing.T, raw []byte) { fuzz(raw, convert.Keepalived) })
+	f.Fuzz(func(_ *testing.T, raw []byte) { fuzz(raw, convert.Keepalived) })
 }
 
 func FuzzHAProxy(f *testing.F) {
 	f.Add(read(f, "haproxy.cfg"))
 	f.Add([]byte("listen a\n mode tcp\n bind [::]:1-2 ssl\n server b 1.2.3.4:5 check inter\n option httpchk\n http-check send meth\n"))
-	f.Fuzz(func(t *testing.T, raw []byte) { fuzz(raw, convert.HAProxy) })
+	f.Fuzz(func(_ *testing.T, raw []byte) { fuzz(raw, convert.HAProxy) })
 }
 
 func fuzz(raw []byte, from func(string, []byte, *v1alpha1.HarbingerConfiguration) ([]convert.Warning, error)) {

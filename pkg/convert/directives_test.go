@@ -239,7 +239,7 @@ func TestDirectives(t *testing.T) {
 				if d.warned != "" {
 					want = []string{d.warned}
 				}
-				checkTexts(t, "warnings", warned(warnings), want)
+				checkTexts(t, warned(warnings), want)
 			})
 		}
 	}

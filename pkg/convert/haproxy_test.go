@@ -65,7 +65,7 @@ func TestHAProxy(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkTexts(t, "warnings", warned(warnings), tt.warnings)
+			checkTexts(t, warned(warnings), tt.warnings)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("configuration (-want +got):\n%s", diff)
 			}

@@ -249,6 +249,7 @@ func (c *Check) dialFailed(now time.Time) {
 		c.suspect(now)
 	case Suspect:
 		c.successes = 0
+	case Unknown, NotReady, Down:
 	}
 }
 
@@ -281,8 +282,9 @@ func (c *Check) undecided() bool {
 		return true
 	case NotReady, Down:
 		return c.successes > 0
+	default:
+		return false
 	}
-	return false
 }
 
 // Reconfigure changes schedule and thresholds, keeps the state and makes a probe due. The outcome of a probe that is

@@ -169,13 +169,13 @@ var codecs = serializer.NewCodecFactory(newScheme())
 
 func newScheme() *runtime.Scheme {
 	scheme := runtime.NewScheme()
-	for version, kinds := range map[schema.GroupVersion][]runtime.Object{
+	for group, kinds := range map[schema.GroupVersion][]runtime.Object{
 		coordinationv1.SchemeGroupVersion: {&coordinationv1.Lease{}},
 		discoveryv1.SchemeGroupVersion:    {&discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{}},
 		corev1.SchemeGroupVersion:         {&corev1.Event{}},
 	} {
-		scheme.AddKnownTypes(version, kinds...)
-		metav1.AddToGroupVersion(scheme, version)
+		scheme.AddKnownTypes(group, kinds...)
+		metav1.AddToGroupVersion(scheme, group)
 	}
 	return scheme
 }

@@ -88,7 +88,7 @@ func askOne[T any](ctx context.Context, now func() time.Time, b *backend, isAnsw
 	switch cause := context.Cause(ctx); {
 	case err == nil || isAnswer(err):
 		failure = nil
-	case cause == errOvertaken && now().Sub(start) < hedgeAfter:
+	case errors.Is(cause, errOvertaken) && now().Sub(start) < hedgeAfter:
 		failure = context.Canceled // it had no time to answer
 	case cause != nil:
 		failure = cause

@@ -23,11 +23,11 @@ func TestHedgedRead(t *testing.T) {
 		wait time.Duration
 	}{
 		{"the first is hung", func(s *server) behaviour { return s.hang }, nil, hedgeAfter},
-		{"both are slow", func(*server) behaviour { return slow(2 * hedgeAfter) }, slow(2 * hedgeAfter), 2 * hedgeAfter},
+		{"both are slow", func(*server) behaviour { return slow }, slow, 2 * hedgeAfter},
 		{"the first fails", func(*server) behaviour { return status(500) }, nil, 0},
-		{"the first has no permission, the second is slow", func(*server) behaviour { return status(403) }, slow(2 * hedgeAfter), 2 * hedgeAfter},
+		{"the first has no permission, the second is slow", func(*server) behaviour { return status(403) }, slow, 2 * hedgeAfter},
 		{"the first is overloaded", func(*server) behaviour { return status(429) }, nil, 0},
-		{"the first is slow, the second fails", func(*server) behaviour { return slow(2 * hedgeAfter) }, status(500), 2 * hedgeAfter},
+		{"the first is slow, the second fails", func(*server) behaviour { return slow }, status(500), 2 * hedgeAfter},
 		{"the first is starting", func(*server) behaviour { return plain(404) }, nil, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

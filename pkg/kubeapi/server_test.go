@@ -273,13 +273,12 @@ func (s *server) swallow(w http.ResponseWriter, r *http.Request, answer http.Han
 	s.hang(w, r, nil)
 }
 
-func slow(d time.Duration) behaviour {
-	return func(w http.ResponseWriter, r *http.Request, answer http.HandlerFunc) {
-		select {
-		case <-r.Context().Done():
-		case <-time.After(d):
-			answer(w, r)
-		}
+// slow answers late enough for another apiserver to be asked.
+func slow(w http.ResponseWriter, r *http.Request, answer http.HandlerFunc) {
+	select {
+	case <-r.Context().Done():
+	case <-time.After(2 * hedgeAfter):
+		answer(w, r)
 	}
 }
 

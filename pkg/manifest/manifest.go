@@ -151,7 +151,7 @@ func lowPort(cfg *config.HarbingerConfiguration) bool {
 	return min(cfg.ControlPlane.Port, cfg.Status.BindAddress.Port(), cfg.Status.IdentityPort, cfg.LoadBalancer.Steering.Port) < unprivileged
 }
 
-func probe(cfg *config.HarbingerConfiguration, path string, period, failures int32) *corev1.Probe {
+func probe(cfg *config.HarbingerConfiguration, endpoint string, period, failures int32) *corev1.Probe {
 	address := cfg.Status.BindAddress.Addr()
 	if address.IsUnspecified() {
 		address = netip.AddrFrom4([4]byte{127, 0, 0, 1})
@@ -159,7 +159,7 @@ func probe(cfg *config.HarbingerConfiguration, path string, period, failures int
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
 			Host:   address.String(),
-			Path:   path,
+			Path:   endpoint,
 			Port:   intstr.FromInt32(int32(cfg.Status.BindAddress.Port())),
 			Scheme: corev1.URISchemeHTTP,
 		}},

@@ -59,7 +59,7 @@ func TestScrape(t *testing.T) {
 	)
 }
 
-func TestNilTakesReports(t *testing.T) {
+func TestNilTakesReports(*testing.T) {
 	var m *Metrics
 	m.StateChanged("Backup", "Active")
 	m.Held(true)

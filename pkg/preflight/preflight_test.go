@@ -45,8 +45,8 @@ var links = []address.Link{
 	{Name: "ens192", Index: 3, Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.130/24")}},
 }
 
-func listener(address string) preflight.Listener {
-	return preflight.Listener{Address: netip.MustParseAddrPort(address)}
+func listener(at string) preflight.Listener {
+	return preflight.Listener{Address: netip.MustParseAddrPort(at)}
 }
 
 func TestCheck(t *testing.T) {
@@ -123,9 +123,9 @@ func gather(t *testing.T, host *lab.Host, cfg *config.HarbingerConfiguration) pr
 }
 
 // serve answers each connection with one line until the test ends.
-func serve(t *testing.T, host *lab.Host, address, line string) {
+func serve(t *testing.T, host *lab.Host, at, line string) {
 	t.Helper()
-	ln, err := host.Listen(address)
+	ln, err := host.Listen(at)
 	labtest.Must(t, err)
 	labtest.Serve(t, ln, func(conn net.Conn) { fmt.Fprintln(conn, line) })
 }

@@ -99,7 +99,7 @@ type answer struct {
 // few questions may have been heard.
 func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) answer {
 	if ctx.Err() != nil { // this process did not run while it should have asked
-		return noConnection(fmt.Errorf("began too late: %v", ctx.Err()))
+		return noConnection(fmt.Errorf("began too late: %s", ctx.Err().Error())) // not wrapped: it is no silence of the address
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup

@@ -269,8 +269,9 @@ type chunk struct {
 func (c *chunk) read(fd uintptr) bool {
 	c.buffer = buffers.Get().(*[bufferSize]byte)
 	for {
-		c.n, c.err = unix.Read(int(fd), c.buffer[:])
-		switch c.err {
+		n, err := unix.Read(int(fd), c.buffer[:])
+		c.n, c.err = n, err
+		switch err {
 		case unix.EINTR:
 			continue
 		case unix.EAGAIN:

@@ -154,7 +154,8 @@ func (s *Supervisor) runProcess(ctx context.Context) error {
 	group.Go(func() error { return s.sendCommands(ctx, p.conn) })
 	group.Go(func() error { return s.watch(ctx, reports) })
 	err = group.Wait()
-	return fmt.Errorf("%w (%v)", err, p.kill())
+	_ = p.kill()
+	return fmt.Errorf("%w (%s)", err, p.cmd.ProcessState)
 }
 
 // sendCommands sends the process what is wanted, at first and whenever that changes.

@@ -5,6 +5,7 @@
 package scheduling
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -58,7 +59,7 @@ func setAll(attr unix.SchedAttr) error {
 			if err == nil {
 				err = set(id, attr)
 			}
-			if err != nil && err != unix.ESRCH {
+			if err != nil && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("thread %s: %w", thread.Name(), err)
 			}
 		}

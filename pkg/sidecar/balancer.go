@@ -43,8 +43,9 @@ func newChecker(backend netip.AddrPort, check health.Config) proxy.Checker {
 		return probe.TCP{Address: backend, Timeout: check.Timeout}
 	case health.HTTP:
 		return probe.NewHTTP(backend, check)
+	default:
+		return probe.NewHTTPS(backend, check)
 	}
-	return probe.NewHTTPS(backend, check)
 }
 
 // balancing is the balancer, seen from the keeper: its listening sockets, the steering of connections to them, and its

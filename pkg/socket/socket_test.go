@@ -21,7 +21,7 @@ func TestControlReturnsTheErrorOfItsFunction(t *testing.T) {
 			t.Errorf("not the file descriptor of the socket: %v", err)
 		}
 		return want
-	}); err != want {
+	}); !errors.Is(err, want) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 }

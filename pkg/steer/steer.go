@@ -64,8 +64,9 @@ func New(cfg Config) (*Steering, error) {
 			return nil, errors.Join(err, fallbackErr)
 		}
 		return s, nil
+	default:
+		return nil, fmt.Errorf("unknown steering mode %q: want Auto, BPF or NFTables", cfg.Mode)
 	}
-	return nil, fmt.Errorf("unknown steering mode %q: want Auto, BPF or NFTables", cfg.Mode)
 }
 
 func newBPF(frontends []Frontend) (*Steering, error) {

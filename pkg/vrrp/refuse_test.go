@@ -132,7 +132,7 @@ func TestRefused(t *testing.T) {
 		{"version 3 to a router of version 2", func(h *heard) { h.rules.Version = Version2 }, ErrVersion},
 		{"version 2 to a router of version 3", version2(func(h *heard) { h.rules.Version = Version3 }), ErrVersion},
 		{"type 2", func(h *heard) { h.damage = set(0, 3<<4|2) }, ErrType},
-		{"empty", func(h *heard) { h.damage = func(b []byte) []byte { return nil } }, ErrShort},
+		{"empty", func(h *heard) { h.damage = func([]byte) []byte { return nil } }, ErrShort},
 		{"header cut", func(h *heard) { h.damage = func(b []byte) []byte { return b[:headerLength-1] } }, ErrShort},
 		{"byte missing", func(h *heard) { h.damage = func(b []byte) []byte { return mend(b[:len(b)-1]) } }, ErrShort},
 		{"byte more", func(h *heard) { h.damage = func(b []byte) []byte { return mend(append(b, 0)) } }, ErrLength},

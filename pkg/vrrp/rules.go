@@ -94,8 +94,9 @@ func (p ChecksumPolicy) accepts(form ChecksumForm) bool {
 		return form != ChecksumNone
 	case ChecksumRFC9568:
 		return form == ChecksumNone
+	default:
+		return true
 	}
-	return true
 }
 
 // Rules are what a virtual router expects of the packets that it hears.

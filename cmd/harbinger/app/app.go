@@ -88,7 +88,7 @@ func usageError(err error) error {
 
 // flatten returns the errors that an error joins.
 func flatten(err error) []error {
-	switch err := err.(type) {
+	switch err := err.(type) { //nolint:errorlint // it takes the tree of errors apart
 	case usage:
 		return flatten(err.error)
 	case interface{ Unwrap() []error }:

@@ -135,7 +135,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *api) answerReady(w http.ResponseWriter, r *http.Request) {
 	switch Readiness(a.ready.Load()) {
 	case Ready:
-		io.WriteString(w, "ok")
+		fmt.Fprint(w, "ok")
 	case NotReady:
 		http.Error(w, "[-]etcd failed: reason withheld", http.StatusInternalServerError)
 	case Hung:

@@ -67,7 +67,7 @@ func (c *Client) tick() {
 		select {
 		case c.ticks <- struct{}{}:
 		default:
-			c.ended.Go(func() { c.host.Do(c.work) })
+			c.ended.Go(func() { _ = c.host.Do(c.work) })
 		}
 	}
 }

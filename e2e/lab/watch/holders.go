@@ -21,9 +21,9 @@ type Holders struct {
 	done    chan struct{}
 }
 
-// WatchHolders watches the kernels of hosts for an address. Stalls of the
+// NewHolders watches the kernels of hosts for an address. Stalls of the
 // machine that the control has seen do not count; it may be nil.
-func WatchHolders(control *Control, address netip.Addr, hosts ...*lab.Host) (*Holders, error) {
+func NewHolders(control *Control, address netip.Addr, hosts ...*lab.Host) (*Holders, error) {
 	w := &Holders{recorder: recorder{control: control}, address: address, done: make(chan struct{})}
 	w.record(time.Now(), nil)
 	for _, h := range hosts {

@@ -25,7 +25,7 @@ func Rate(h *lab.Host, target netip.AddrPort, parallel int, length time.Duration
 	var ended sync.WaitGroup
 	for range parallel {
 		ended.Go(func() {
-			h.Do(func() error {
+			_ = h.Do(func() error {
 				for time.Since(start) < length {
 					if _, err := c.try(time.Now().Add(rateTimeout)); err == nil {
 						served.Add(1)

@@ -80,7 +80,7 @@ func Hello(hello []byte) Try {
 func ClientHello(cfg *tls.Config) ([]byte, error) {
 	client, server := net.Pipe()
 	var handshake sync.WaitGroup
-	handshake.Go(func() { tls.Client(client, cfg).Handshake() }) // fails when it is cut off
+	handshake.Go(func() { _ = tls.Client(client, cfg).Handshake() }) // fails when it is cut off
 	defer handshake.Wait()
 	defer client.Close()
 	defer server.Close()

@@ -92,7 +92,7 @@ func TestHoldersFollowTheKernel(t *testing.T) {
 	_, a, b, _ := newLab(t)
 	vip := netip.MustParsePrefix("192.168.238.100/24")
 	must(t, a.AddAddress(vip))
-	holders, err := WatchHolders(nil, vip.Addr(), a, b)
+	holders, err := NewHolders(nil, vip.Addr(), a, b)
 	must(t, err)
 	defer holders.Stop()
 	have := func(hosts ...string) {

@@ -93,8 +93,8 @@ func underLoad(do func(*run) error) course {
 }
 
 // forged is the course of forgeries that are sent for a time.
-func forged(make func(*run, *guest.Forger, netip.Addr) ([]forgery, error)) course {
+func forged(craft func(*run, *guest.Forger, netip.Addr) ([]forgery, error)) course {
 	return func(r *run, _ fault.Fault) (fault.Sample, error) {
-		return r.forge(func(f *guest.Forger, unknown netip.Addr) ([]forgery, error) { return make(r, f, unknown) })
+		return r.forge(func(f *guest.Forger, unknown netip.Addr) ([]forgery, error) { return craft(r, f, unknown) })
 	}
 }

@@ -34,7 +34,7 @@ const (
 
 // forge sends forgeries for a time, and expects that nothing comes of them but
 // that they are counted, and named in the status.
-func (r *run) forge(make func(f *guest.Forger, unknown netip.Addr) ([]forgery, error)) (fault.Sample, error) {
+func (r *run) forge(craft func(f *guest.Forger, unknown netip.Addr) ([]forgery, error)) (fault.Sample, error) {
 	host, err := r.UnknownHost()
 	if err != nil {
 		return fault.Sample{}, err
@@ -44,7 +44,7 @@ func (r *run) forge(make func(f *guest.Forger, unknown netip.Addr) ([]forgery, e
 		return fault.Sample{}, err
 	}
 	defer forger.Close()
-	forgeries, err := make(forger, host.Address.Addr())
+	forgeries, err := craft(forger, host.Address.Addr())
 	if err != nil {
 		return fault.Sample{}, err
 	}
