@@ -4,6 +4,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -146,7 +147,7 @@ func TestLockLetsOneIn(t *testing.T) {
 	log := &labtest.Log{}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*lockRetry)
 	defer cancel()
-	if _, err := Listen(ctx, log.Logger(), iface, vrid); err != context.DeadlineExceeded {
+	if _, err := Listen(ctx, log.Logger(), iface, vrid); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("a second instance got %v, want to wait in vain", err)
 	}
 	if n := log.Count("Waiting for another instance to end"); n != 1 {
