@@ -7,7 +7,6 @@ import (
 	"go/parser"
 	"go/token"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -29,17 +28,17 @@ func TestLogLinesComeFromTheList(t *testing.T) {
 			return true
 		})
 	}
-	for name := range l.values {
+	for name := range l.levels {
 		if !l.used[name] {
 			t.Errorf("no line of the log uses logging.%s", name)
 		}
 	}
 }
 
-// list are the messages and keys of package logging by the names of their constants, and the levels of the messages.
+// list has the level of each message and key of package logging, empty for a key, by the name of its constant.
 type list struct {
-	values, levels map[string]string
-	used           map[string]bool
+	levels map[string]string
+	used   map[string]bool
 }
 
 func readList(t *testing.T) list {
@@ -48,11 +47,10 @@ func readList(t *testing.T) list {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := list{values: map[string]string{}, levels: map[string]string{}, used: map[string]bool{}}
+	l := list{levels: map[string]string{}, used: map[string]bool{}}
 	ast.Inspect(tree, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok {
 			name := spec.Names[0].Name
-			l.values[name], _ = strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
 			_, level, _ := strings.Cut(spec.Doc.Text(), " (")
 			l.levels[name], _, _ = strings.Cut(level, ")")
 		}
@@ -90,36 +88,25 @@ func (l list) faults(call *ast.CallExpr) (bad []string) {
 		if i == 0 {
 			prefix = "Msg"
 		}
-		name, ok := l.constant(word, prefix)
+		name := selector(word)
+		declared, ok := l.levels[name]
 		switch l.used[name] = true; {
-		case !ok:
+		case !ok || !strings.HasPrefix(name, prefix):
 			bad = append(bad, name+" is not in the list: give it a constant in pkg/logging/lines.go, with what it means and what to do")
-		case i == 0 && l.levels[name] != level:
-			bad = append(bad, name+" is written at level "+level+", and its comment says "+l.levels[name])
+		case i == 0 && declared != level:
+			bad = append(bad, name+" is written at level "+level+", and its comment says "+declared)
 		}
 	}
 	return bad
 }
 
-// constant returns the name of the constant that a word of a line is.
-func (l list) constant(word ast.Expr, prefix string) (string, bool) {
-	if literal, ok := word.(*ast.BasicLit); ok {
-		for name, value := range l.values {
-			if strconv.Quote(value) == literal.Value && strings.HasPrefix(name, prefix) {
-				return name, true
-			}
-		}
-		return literal.Value, false
-	}
-	name := selector(word)
-	_, ok := l.values[name]
-	return name, ok && strings.HasPrefix(name, prefix)
-}
-
-// selector returns the last name of x.y.
+// selector returns the last name of x.y, or a literal.
 func selector(x ast.Expr) string {
-	if s, ok := x.(*ast.SelectorExpr); ok {
-		return s.Sel.Name
+	switch x := x.(type) {
+	case *ast.SelectorExpr:
+		return x.Sel.Name
+	case *ast.BasicLit:
+		return x.Value
 	}
 	return "an expression"
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
 )
 
-// found collects what a Discovery tells.
+// found collects what a Discovery reports.
 type found struct {
 	mu    sync.Mutex
 	lists []string
@@ -151,7 +151,7 @@ func TestDiscoveryWithDamagedState(t *testing.T) {
 			run(t, c.Client)
 			until(t, "the apiservers are known", func() bool { return f.last() == "[192.168.238.130:6443]" })
 			if all := f.all(); len(all) != 1 {
-				t.Errorf("told %v", all)
+				t.Errorf("reported %v", all)
 			}
 			if n := log.Count("Known apiservers not read"); n != 1 && name != "useless" {
 				t.Errorf("%d log lines of the damage", n)

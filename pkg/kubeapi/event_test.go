@@ -51,8 +51,8 @@ func TestEvent(t *testing.T) {
 	}
 }
 
-// tell leaves an Event at a second.
-func tell(t *testing.T, c *cluster, second *atomic.Int64, at int64, message string) {
+// leave leaves an Event at a second.
+func leave(t *testing.T, c *cluster, second *atomic.Int64, at int64, message string) {
 	t.Helper()
 	second.Store(at)
 	c.Event("Told", message, true)
@@ -61,9 +61,9 @@ func tell(t *testing.T, c *cluster, second *atomic.Int64, at int64, message stri
 func TestSameEventIsCounted(t *testing.T) {
 	c, _, second := startEvents(t)
 	for i := range int64(6) {
-		tell(t, c, second, i*20, "again") // 0 s is sent, 20 and 40 counted, 60 sent, 80 and 100 counted
+		leave(t, c, second, i*20, "again") // 0 s is sent, 20 and 40 counted, 60 sent, 80 and 100 counted
 	}
-	tell(t, c, second, 101, "last")
+	leave(t, c, second, 101, "last")
 	until(t, "the last one is there", func() bool { s := c.store.sent(); return len(s) > 0 && s[len(s)-1].Message == "last" })
 	var counts []int32
 	for _, e := range c.store.sent() {
@@ -77,7 +77,7 @@ func TestSameEventIsCounted(t *testing.T) {
 func TestStormOfEvents(t *testing.T) {
 	c, _, second := startEvents(t)
 	for i := range 1000 {
-		tell(t, c, second, 0, fmt.Sprint("storm ", i))
+		leave(t, c, second, 0, fmt.Sprint("storm ", i))
 	}
 	until(t, "the budget is used", func() bool { return len(c.store.sent()) == 10 })
 	second.Store(3600)

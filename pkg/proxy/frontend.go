@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // acceptPause is how long a frontend waits when it is out of file descriptors or memory.
@@ -24,7 +26,7 @@ type frontend struct {
 
 func newFrontend(log logr.Logger, listener *net.TCPListener) *frontend {
 	return &frontend{
-		log:      log.WithValues("frontend", listener.Addr().String()),
+		log:      log.WithValues(logging.KeyFrontend, listener.Addr().String()),
 		listener: listener,
 		listens:  make(chan struct{}, 1), // the acceptor may be busy; one signal is as good as many
 	}
@@ -63,7 +65,7 @@ func (f *frontend) accept(ctx context.Context, serve func(*net.TCPConn)) {
 			wait(ctx, f.listens)
 		default:
 			if !short {
-				f.log.Error(err, "Accept failed")
+				f.log.Error(err, logging.MsgAcceptFailed)
 			}
 			short = true
 			wait(ctx, time.After(acceptPause))

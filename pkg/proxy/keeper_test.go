@@ -22,7 +22,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
-// A keeperConfig is what the keeper role is told.
+// A keeperConfig is the configuration of the keeper role.
 type keeperConfig struct {
 	Listen   netip.AddrPort
 	Settings Settings

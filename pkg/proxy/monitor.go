@@ -11,6 +11,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // A monitor knows the health of all backends. One goroutine owns it.
@@ -88,7 +89,7 @@ func (m *monitor) retire(p *prober) {
 
 func (m *monitor) closeChecker(p *prober) {
 	if err := p.checker.Close(); err != nil {
-		m.log.Error(err, "Closing a health checker failed")
+		m.log.Error(err, logging.MsgCheckerNotClosed)
 	}
 }
 
@@ -180,7 +181,7 @@ func (m *monitor) step(now time.Time, b *monitored, ev health.Event) (changed bo
 }
 
 func (m *monitor) transition(now time.Time, b *monitored, t health.Transition) {
-	m.log.Info("Backend state changed", "backend", b.Address.String(), "from", t.From.String(), "to", t.To.String(), "reason", t.Reason)
+	m.log.Info(logging.MsgBackendChanged, logging.KeyBackend, b.Address.String(), logging.KeyFrom, t.From.String(), logging.KeyTo, t.To.String(), logging.KeyReason, t.Reason)
 	if t.To == health.Healthy && (t.From == health.NotReady || t.From == health.Down) {
 		b.slowSince = now
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
@@ -65,7 +66,7 @@ func (d *dispatcher) admit(client *net.TCPConn) bool {
 
 func (d *dispatcher) refuse(client *net.TCPConn, reason string) {
 	d.refused.Add(1)
-	d.log.V(1).Info("Connection refused", "address", client.RemoteAddr().String(), "reason", reason)
+	d.log.V(1).Info(logging.MsgRefused, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyReason, reason)
 	reset(client)
 }
 
@@ -93,12 +94,12 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 		d.shows(server, health.Doubted{Reason: reason.Error()})
 		next := d.connect(ctx, route, &request)
 		if next != nil {
-			d.log.V(1).Info("Connection moved", "address", client.RemoteAddr().String(), "from", server.address.String(), "to", next.server.address.String(), "reason", reason.Error())
+			d.log.V(1).Info(logging.MsgMoved, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyFrom, server.address.String(), logging.KeyTo, next.server.address.String(), logging.KeyReason, reason.Error())
 		}
 		return next
 	}
 	if err := r.run(); err != nil {
-		d.log.V(1).Info("Connection broken", "address", client.RemoteAddr().String(), "backend", r.backend.server.address.String(), "reason", err.Error())
+		d.log.V(1).Info(logging.MsgBroken, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyBackend, r.backend.server.address.String(), logging.KeyReason, err.Error())
 	}
 }
 
@@ -215,7 +216,7 @@ func (d *dials) giveUp() {
 func (d *dispatcher) failed(server *server, err error) {
 	server.failures.Add(1)
 	if !unreachable(err) {
-		d.log.V(1).Info("Dial failed", "backend", server.address.String(), "reason", err.Error())
+		d.log.V(1).Info(logging.MsgDialFailed, logging.KeyBackend, server.address.String(), logging.KeyReason, err.Error())
 		return
 	}
 	d.shows(server, health.DialFailed{Reason: err.Error()})

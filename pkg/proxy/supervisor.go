@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // SupervisorConfig describes a Supervisor.
@@ -123,7 +125,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 
 // lost notes that the balancer process is gone.
 func (s *Supervisor) lost(err error) {
-	s.cfg.Log.Info("Balancer lost", "reason", fmt.Sprint(err))
+	s.cfg.Log.Info(logging.MsgBalancerLost, logging.KeyReason, fmt.Sprint(err))
 	s.update(func(status *Status) {
 		status.PID = 0
 		status.Restarts++
@@ -133,7 +135,7 @@ func (s *Supervisor) lost(err error) {
 	s.mu.Unlock()
 	if silence > refuseAfter {
 		if err := s.refuse(); err != nil {
-			s.cfg.Log.Error(err, "Refusing connections failed")
+			s.cfg.Log.Error(err, logging.MsgRefusingFailed)
 		}
 	}
 }

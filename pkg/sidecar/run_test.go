@@ -281,7 +281,7 @@ func TestModeLease(t *testing.T) {
 	k.until("this node holds the address", active)
 }
 
-// A second instance waits for the first, which still drains, and ends where it is told to.
+// A second instance waits for the first, which still drains, and ends when its context does.
 func TestSecondInstanceWaits(t *testing.T) {
 	serveAPI(t)
 	first := start(t, oneAddress+body("VRRP", ""))
