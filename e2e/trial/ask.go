@@ -5,7 +5,6 @@
 package trial
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,22 +18,21 @@ import (
 // askTime bounds one request to an API server.
 const askTime = 3 * time.Second
 
-// A Refusal is the answer of an API server that refuses a request.
-type Refusal struct {
-	Code int // of HTTP
-	Text string
+// A refusal is the answer of an API server that refuses a request.
+type refusal struct {
+	code int // of HTTP
+	text string
 }
 
-// Error returns the answer.
-func (r *Refusal) Error() string { return fmt.Sprintf("%d: %s", r.Code, r.Text) }
+func (r *refusal) Error() string { return fmt.Sprintf("%d: %s", r.code, r.text) }
 
-// Ask sends a request to the API servers in turn, as an administrator, until one
-// answers. The bodies are objects of the API; nil stands for none.
-func (p *Plane) Ask(method, path string, body, answer any) error {
+// ask sends a request to the API servers in turn, as an administrator, until one
+// answers. It decodes the answer, unless that is nil.
+func (p *Plane) ask(method, path string, answer any) error {
 	var errs []error
 	for _, n := range p.Nodes {
-		err := p.askNode(n, method, path, body, answer)
-		if refusal := new(Refusal); err == nil || errors.As(err, &refusal) {
+		err := p.askNode(n, method, path, answer)
+		if refused := new(refusal); err == nil || errors.As(err, &refused) {
 			return err
 		}
 		errs = append(errs, err)
@@ -42,32 +40,27 @@ func (p *Plane) Ask(method, path string, body, answer any) error {
 	return errors.Join(errs...)
 }
 
-// askNode asks the API server of one node.
-func (p *Plane) askNode(n *Node, method, path string, body, answer any) error {
+// askNode sends a request to the API server of one node.
+func (p *Plane) askNode(n *Node, method, path string, answer any) error {
 	client, err := p.admin.Client(n.Host, askTime)
 	if err != nil {
 		return err
 	}
-	content, err := json.Marshal(body)
+	request, err := http.NewRequest(method, localAPIServer()+path, nil)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(method, localAPIServer()+path, bytes.NewReader(content))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	content, err = io.ReadAll(response.Body)
+	content, err := io.ReadAll(response.Body)
 	if err != nil {
 		return err
 	}
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return &Refusal{response.StatusCode, string(content)}
+		return &refusal{response.StatusCode, string(content)}
 	}
 	if answer == nil {
 		return nil
@@ -77,21 +70,20 @@ func (p *Plane) askNode(n *Node, method, path string, body, answer any) error {
 
 // The Lease of every plane: the names are the defaults of the configuration.
 const (
-	LeaseNamespace = "kube-system"
-	LeaseName      = "harbinger"
+	leaseNamespace = "kube-system"
+	leaseName      = "harbinger"
 
-	leasesPath = "/apis/coordination.k8s.io/v1/namespaces/" + LeaseNamespace + "/leases"
-	leasePath  = leasesPath + "/" + LeaseName
+	leasePath = "/apis/coordination.k8s.io/v1/namespaces/" + leaseNamespace + "/leases/" + leaseName
 )
 
 // Lease returns the Lease of the virtual address, as the API has it now.
 func (p *Plane) Lease() (*coordinationv1.Lease, error) {
 	lease := new(coordinationv1.Lease)
-	return lease, p.Ask(http.MethodGet, leasePath, nil, lease)
+	return lease, p.ask(http.MethodGet, leasePath, lease)
 }
 
 // DeleteLease deletes the Lease, as an administrator can.
-func (p *Plane) DeleteLease() error { return p.Ask(http.MethodDelete, leasePath, nil, nil) }
+func (p *Plane) DeleteLease() error { return p.ask(http.MethodDelete, leasePath, nil) }
 
 // Epoch returns how often the Lease has changed hands, 0 while there is none.
 func Epoch(lease *coordinationv1.Lease) int32 {

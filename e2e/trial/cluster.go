@@ -42,12 +42,7 @@ func (p *Plane) prepareCluster() (err error) {
 // StartCluster runs etcd and API server of every node, and waits until all are
 // ready.
 func (p *Plane) StartCluster() error {
-	return errors.Join(p.StartEtcds(), p.StartAPIServers())
-}
-
-// StartEtcds runs every node's member of etcd.
-func (p *Plane) StartEtcds() error {
-	return p.Each(p.StartEtcd)
+	return errors.Join(p.Each(p.StartEtcd), p.StartAPIServers())
 }
 
 // StartEtcd runs the member of one node, for the first time or again.
@@ -78,7 +73,7 @@ func (p *Plane) AwaitAPIServer(n *Node) error {
 	var last error
 	err := lab.Until(clusterTime, fmt.Sprintf("the API server of %s is ready", n.Name), func() bool {
 		for _, path := range []string{"/readyz", "/api/v1/namespaces/kube-system", "/api/v1/namespaces/default"} {
-			if last = p.askNode(n, http.MethodGet, path, nil, nil); last != nil {
+			if last = p.askNode(n, http.MethodGet, path, nil); last != nil {
 				time.Sleep(pause) // leave the processor to the server that starts
 				return false
 			}

@@ -136,12 +136,7 @@ func (p *Plane) startAPIServers() (err error) {
 	if p.Config.Kubernetes != "" {
 		return p.prepareCluster()
 	}
-	for _, n := range p.Nodes {
-		if err := p.StartAPIServer(n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.Each(p.StartAPIServer)
 }
 
 // StartAPIServer runs the API server of a node, for the first time or again. A
@@ -258,21 +253,15 @@ func (p *Plane) Start() error {
 }
 
 // StartSidecars runs the sidecar of every node.
-func (p *Plane) StartSidecars() error {
-	for _, n := range p.Nodes {
-		if err := p.StartSidecar(n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (p *Plane) StartSidecars() error { return p.Each(p.StartSidecar) }
 
 // lastOutput returns the last lines of the sidecars.
 func (p *Plane) lastOutput() string {
 	var b strings.Builder
 	for _, n := range p.Nodes {
-		lines := strings.Split(strings.TrimSpace(n.Sidecar.Keeper.Output()), "\n")
-		fmt.Fprintf(&b, "%s of %s: %s\n", p.System.Name(), n.Name, strings.Join(lines[max(0, len(lines)-3):], "\n  "))
+		if n.Sidecar != nil {
+			fmt.Fprintf(&b, "%s of %s: %s\n", p.System.Name(), n.Name, lastLines(n.Sidecar.Keeper))
+		}
 	}
 	return b.String()
 }

@@ -36,9 +36,9 @@ func (p *Plane) rightsList(n *Node, kubeconfig, namespace string, flags ...strin
 
 // grants are the rights that a sidecar needs, by their namespace.
 var grants = map[string][]string{
-	LeaseNamespace: {
+	leaseNamespace: {
 		"events [] [] [create]",
-		"leases.coordination.k8s.io [] [" + LeaseName + "] [get create update]",
+		"leases.coordination.k8s.io [] [" + leaseName + "] [get create update]",
 	},
 	"default": {"endpointslices.discovery.k8s.io [] [] [list]"},
 }
@@ -47,7 +47,7 @@ var grants = map[string][]string{
 // the namespaces of the grants and one other, and which of them are no grants.
 // kubectl's warning of an incomplete list counts as a right.
 func (p *Plane) Rights(n *Node) (own, excess []string, err error) {
-	for _, namespace := range []string{LeaseNamespace, "default", "kube-public"} {
+	for _, namespace := range []string{leaseNamespace, "default", "kube-public"} {
 		rights, err := p.rightsList(n, KubeconfigFile, namespace)
 		if err != nil {
 			return nil, nil, err
