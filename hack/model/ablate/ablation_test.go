@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -18,6 +19,29 @@ func TestEachRuleIsInTheSource(t *testing.T) {
 		}
 		if _, err := a.without("../../../" + folder); err != nil {
 			t.Errorf("%s: %v", a.rule, err)
+		}
+	}
+}
+
+// Each rule of the specification has an ablation. That of F7 is in the model of the Lease: the election yields before it could
+// renew over another's claim.
+func TestEachRuleHasAnAblation(t *testing.T) {
+	specification, err := os.ReadFile("../../../" + folder + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := map[string]bool{"F7": true}
+	for _, a := range ablations {
+		rule, _, _ := strings.Cut(a.rule, ":")
+		shown[rule] = true
+	}
+	rules := regexp.MustCompile(`(?m)^\| (F\d+) \|`).FindAllStringSubmatch(string(specification), -1)
+	if len(rules) < 19 {
+		t.Errorf("%d rules in the specification", len(rules))
+	}
+	for _, rule := range rules {
+		if !shown[rule[1]] {
+			t.Errorf("no ablation shows what %s is for", rule[1])
 		}
 	}
 }

@@ -44,7 +44,7 @@ func ablate() error {
 			failed++
 			says = "FAILED: " + err.Error()
 		}
-		fmt.Printf("  %-40s %4.0f s  %s\n", a.rule, time.Since(began).Seconds(), says)
+		fmt.Printf("  %-50s %4.0f s  %s\n", a.rule, time.Since(began).Seconds(), says)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d rules are not shown to be needed", failed, len(ablations))
