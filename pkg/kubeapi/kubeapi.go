@@ -4,6 +4,9 @@
 // of the cluster, creates Events, and makes the credentials for all that. It dials the apiservers by the addresses it is given,
 // never the virtual addresses, whose election depends on it, and needs neither an apiserver nor credentials to start. It decides
 // nothing: package election does.
+//
+// It is one package because the Lease, discovery and the Events ask through the same client: they share its credentials, the
+// question to two apiservers in parallel, and the record of which apiserver answers.
 package kubeapi
 
 import (
