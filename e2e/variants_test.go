@@ -16,7 +16,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 )
 
-// TestNFTables has kube-proxy write nftables, beside the balancer on the apiserver's own port.
+// TestNFTables has kube-proxy write nftables, while the balancer shares the apiserver's port.
 func TestNFTables(t *testing.T) {
 	s := kind(t, cluster.KindConfig{ControlPlanes: 3, Workers: 1, ProxyMode: "nftables", IPFamily: "ipv4"})
 	must(t, s.Credentials(t.Context()))

@@ -121,7 +121,7 @@ func (s *story) imageWritesTheSame(t *testing.T, h *cluster.Host, command string
 
 var walkBlock = regexp.MustCompile("(?s)<!-- walk: ([^>]*) -->\n```sh\n(.*?)```")
 
-// readWalk returns the commands of README by where they are to be run.
+// readWalk returns the commands of README by the host that runs them.
 func readWalk(t *testing.T) map[string]string {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "README.md"))

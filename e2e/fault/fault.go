@@ -57,7 +57,7 @@ func (f Fault) Undo(t Target, host string) error {
 // Moves reports whether another host has to take the address.
 func (f Fault) Moves() bool { return f.Promise.Moves == 1 }
 
-// Apart reports whether the holder is dead, frozen or cut off then: its kernel may have the address for a while beside the
+// Apart reports whether the holder is dead, frozen or cut off then: its kernel may have the address for a while in addition to the
 // new holder.
 func (f Fault) Apart() bool {
 	return f.Promise.Class == promise.Takeover || f.Promise.Class == promise.HostLost

@@ -95,7 +95,7 @@ func AtRandom() (faults []Fault) {
 }
 
 // NewPlan returns the steps that fill a time, at random but the same for the same seed: faults are added until the next one
-// would not end within it. Before each comes a calm of random length up to the one given, beside the time to recover. At most
+// would not end within it. Before each comes a calm of random length up to the one given, on top of the time to recover. At most
 // one host is away at a time and the others have a majority in etcd: what the API acknowledges has to stay.
 //
 // Every fault comes once before any comes again: so the kubelet restarts a container that is killed again without making it

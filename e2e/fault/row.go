@@ -34,8 +34,8 @@ type Row struct {
 	Limits  promise.Limits
 	Median  bool // the median outage of all runs is judged, and the worst of all else
 	Samples []Sample
-	Notes   []string // what is worth to be read beside the numbers
-	Failed  []string // what did not come true, beside the numbers
+	Notes   []string // what a reader should know in addition to the numbers
+	Failed  []string // what did not come true, other than the numbers
 }
 
 // Fail keeps an error of a run.

@@ -27,7 +27,7 @@ const Connect Op = "connect"
 // What else a witness writes down.
 const (
 	Watch     Op = "watch"     // OK: an event, with key, value and version; not OK: the stream broke
-	Stream    Op = "stream"    // OK: a stream of events began, after the version that it names; not OK: none was to be had
+	Stream    Op = "stream"    // OK: a stream of events began, after the version that it names; not OK: none was available
 	Relist    Op = "relist"    // the watch starts again from a list, whose version it names; a watch line for each object follows
 	Heartbeat Op = "heartbeat" // of an idle witness. OK: it has a stream
 	Final     Op = "final"     // OK with a key: an object when the witness ended; without: that were all, at that version

@@ -38,7 +38,7 @@ type Promise struct {
 	Does    string // what Harbinger does then
 	Class   Class
 	Bounds
-	// Tests are the names of test functions that hold the promise, beside the faults of the catalogue that name it.
+	// Tests are the names of test functions that hold the promise, in addition to the faults of the catalogue that name it.
 	Tests []string
 }
 

@@ -23,7 +23,7 @@ import (
 // must ends the test at an error.
 var must = labtest.Must
 
-// running is a witness that is at work.
+// running is a witness that runs.
 type running struct {
 	t    *testing.T
 	stop func() // ends it, and waits for its last line

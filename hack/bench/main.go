@@ -2,7 +2,7 @@
 
 //go:build linux
 
-// Command bench measures Harbinger beside keepalived and haproxy in the lab, in turn, and prints tables in Markdown. It judges
+// Command bench measures Harbinger and keepalived with haproxy in the lab, in turn, and prints tables in Markdown. It judges
 // nothing.
 package main
 

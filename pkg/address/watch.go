@@ -28,7 +28,7 @@ const (
 	LinkUp EventKind = iota + 1
 	// LinkDown: the link is administratively down, without carrier, or deleted.
 	LinkDown
-	// PrimaryLost: packets pass, but an own address of the node is gone. LinkUp follows when all are back.
+	// PrimaryLost: packets pass, but an address of the node is gone. LinkUp follows when all are back.
 	PrimaryLost
 	// AddressRemoved: a virtual address that is held vanished from the kernel.
 	AddressRemoved
@@ -118,7 +118,7 @@ func (w *watcher) next(ctx context.Context) error {
 	return w.look(ctx)
 }
 
-// lost returns the own address whose removal a message reports. It may be back already, but its prefix route went with
+// lost returns the node's address whose removal a message reports. It may be back already, but its prefix route went with
 // it and stays away while a virtual address of the same prefix is there: that must go first.
 func (w *watcher) lost(m syscall.NetlinkMessage) (netip.Addr, bool) {
 	if m.Header.Type != unix.RTM_DELADDR || indexOf(m) != w.cfg.Link.Index || w.state.Kind != LinkUp {

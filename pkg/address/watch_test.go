@@ -104,7 +104,7 @@ func TestWatchReportsThePrimaryAddress(t *testing.T) {
 	}
 }
 
-// A virtual address of the same prefix is promoted when the node's own address goes. The own address then comes back
+// A virtual address of the same prefix is promoted when the node's own address goes. The node's address then comes back
 // without its route to the subnet, until the virtual one has been released.
 func TestWatchReportsAPrimaryAddressThatIsBackAlready(t *testing.T) {
 	h := newHost(t)

@@ -88,7 +88,7 @@ func (a *Announcer) Announce(addr netip.Addr) error {
 }
 
 // Learn makes a node known as a peer, so that PeerOf finds it by its hardware address. While that is unknown, each call
-// asks for it, at most once a second; source is the own address to ask with. The answer arrives at Watch. Learn does
+// asks for it, at most once a second; source is the address of this node to ask with. The answer arrives at Watch. Learn does
 // not wait and may be called at every packet of the peer.
 func (a *Announcer) Learn(addr, source netip.Addr) error {
 	if !a.due(addr, time.Now()) {

@@ -21,7 +21,7 @@ const (
 )
 
 // Resolve asks who has the target address and returns the hardware addresses of all hosts that answer, until ctx ends
-// or shortly after the first answer. No answer is no error. Source is the own address to ask with.
+// or shortly after the first answer. No answer is no error. Source is the address of this node to ask with.
 //
 // It asks the last known owner directly as well as all hosts: a fabric that suppresses broadcasts answers those itself,
 // even for a host that is dead. Somebody who answers for others, such as a gateway with proxy ARP, is among the answers

@@ -254,7 +254,7 @@ func (l *Loop) tick(ctx context.Context) {
 }
 
 // step gives one event to the election and performs its actions. An action whose failure the election must know of
-// yields a further event, which is stepped in turn.
+// yields a further event, which is stepped next.
 func (l *Loop) step(ctx context.Context, ev election.Event) {
 	for ev != nil {
 		var next election.Event

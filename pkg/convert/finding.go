@@ -37,7 +37,7 @@ func (s statement) word(i int) string {
 	return ""
 }
 
-// findings collect what is to be said of a file.
+// findings collect what the user must know about a file.
 type findings struct {
 	file     string
 	warnings []Warning

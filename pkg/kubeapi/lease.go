@@ -13,7 +13,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
-// versionsKept is how many versions of the Lease are remembered, for what is in them beside the election's own. A write is for
+// versionsKept is how many versions of the Lease are remembered, for the fields that are not the election's. A write is for
 // the one read last, or for the one before if another read has overtaken it.
 const versionsKept = 4
 

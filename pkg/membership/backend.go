@@ -55,7 +55,7 @@ func (v View) APIServers(backends []APIServer, own []netip.Addr) []netip.AddrPor
 }
 
 // Frontends returns the addresses that the balancer listens on: its own port on every address, as a client on the node may
-// use it without the virtual address; beside an apiserver on the same port, the steering port of the virtual addresses.
+// use it without the virtual address; or, if an apiserver uses the same port, the steering port of the virtual addresses.
 func (v View) Frontends() []netip.AddrPort {
 	var frontends []netip.AddrPort
 	for _, virtual := range v.VirtualAddresses() {

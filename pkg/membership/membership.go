@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package membership decides who takes part in the control plane, as far as the configuration, the API and the own interface
+// Package membership decides who takes part in the control plane, as far as the configuration, the API and the interface of this node
 // name them: the nodes, the peers of unicast advertisements and the addresses that they come from, the backends of the
 // balancer and the apiservers that are asked for the Lease. It reads nothing itself.
 package membership
@@ -126,7 +126,7 @@ func (v View) VirtualAddresses() []netip.Addr {
 	return addresses
 }
 
-// A Neighbour is another node on the link, and the own address from which it is asked for its hardware address.
+// A Neighbour is another node on the link, and the address of this node that asks it for its hardware address.
 type Neighbour struct{ Address, Source netip.Addr }
 
 // Neighbours returns the nodes on the link. Those in Backup are never heard, so that only these addresses make them known.

@@ -113,7 +113,7 @@ func (s *server) dial(ctx context.Context, timeouts balance.Timeouts, begun func
 }
 
 // Multiples of Timeouts.KeepAlive: how often to ask a silent host, and after how long without an answer it is dead. The
-// latter also ends a connection whose receiver takes nothing for that long, hence its length.
+// latter also ends a connection whose receiver takes nothing for that long, which is why it is long.
 const (
 	keepAliveProbes = 3
 	userTimeout     = 4

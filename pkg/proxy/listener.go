@@ -121,7 +121,7 @@ func listen(ln syscall.Conn) error {
 	})
 }
 
-// ownDescriptors are those that a balancer needs beside its connections.
+// ownDescriptors are those that a balancer needs in addition to those of its connections.
 const ownDescriptors = 100
 
 // descriptorLimit lowers a limit of connections, where 0 is none, to what this process has file descriptors for: two

@@ -16,7 +16,7 @@ func TestRefusedListenerKeepsItsPort(t *testing.T) {
 	if !refused(ln.Address()) {
 		t.Error("connection was not refused")
 	}
-	// net.Listen sets SO_REUSEADDR, which would do beside a socket that had it as well.
+	// net.Listen sets SO_REUSEADDR, which would succeed together with a socket that has it as well.
 	other, err := net.Listen("tcp", ln.Address().String())
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("another listener got the port: %v", err)

@@ -44,7 +44,7 @@ type report struct {
 func (c command) version() int { return c.Version }
 func (r report) version() int  { return r.Version }
 
-// heartbeat is how often a balancer reports at the least.
+// heartbeat is the longest time between two reports of a balancer.
 const heartbeat = 250 * time.Millisecond
 
 // errHangUp says that the process at the other end is gone.

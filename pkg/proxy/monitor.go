@@ -35,7 +35,7 @@ type monitored struct {
 	slowSince time.Time // when it came back after it had been out; zero when it never was
 }
 
-// A prober is a Checker and whether it is at work.
+// A prober is a Checker and whether it is in use.
 type prober struct {
 	checker Checker
 	busy    bool

@@ -44,7 +44,7 @@ func (s *sidecar) apiServers() []netip.AddrPort {
 	return s.members.now().APIServers(backends, ownAddresses())
 }
 
-// discover takes the apiservers of the cluster as backends, beside the configured ones, and as peers of unicast advertisements.
+// discover adds the apiservers of the cluster to the backends and to the peers of unicast advertisements.
 func (s *sidecar) discover(found []netip.AddrPort) {
 	s.members.change(func(v *membership.View) { v.Discovered = found })
 	s.Log.Info(logging.MsgDiscovered, logging.KeyBackends, found)

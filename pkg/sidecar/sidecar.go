@@ -33,7 +33,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
 
-// Options are what a sidecar needs beside its configuration.
+// Options are what a sidecar needs in addition to its configuration.
 type Options struct {
 	Log logr.Logger
 	// Node is the name of this node.

@@ -30,7 +30,7 @@ type Config struct {
 	Frontends []Frontend
 }
 
-// A mechanism is one mode of steering at work.
+// A mechanism is one mode of steering in operation.
 type mechanism interface {
 	enable() error
 	disable() error

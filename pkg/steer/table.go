@@ -141,7 +141,7 @@ const (
 //
 //	ip daddr VIP tcp dport PORT tcp flags & (fin | syn | rst | ack) == syn dnat ip to VIP:port
 //
-// Connections that began before the kernel tracked them must not be taken for new ones, hence the flags.
+// Connections that began before the kernel tracked them must not count as new ones: this is what the flags are for.
 func (r natRule) expressions() []expr.Any {
 	family, offset, address := byte(unix.NFPROTO_IPV4), uint32(16), r.vip.Addr().AsSlice()
 	if r.vip.Addr().Is6() {

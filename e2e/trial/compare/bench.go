@@ -32,7 +32,7 @@ func Bench(out io.Writer, binary string, runs int) error {
 	})
 }
 
-// A pair is two control planes that the same is done to in turn.
+// A pair is two control planes that suffer the same faults in turn.
 type pair struct {
 	out    io.Writer
 	planes []*trial.Plane // ours and theirs, in the order of the columns

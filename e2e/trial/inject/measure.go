@@ -76,7 +76,7 @@ func (r *run) epoch() int32 {
 const worthNoting = 200 * time.Millisecond
 
 // measure does something and returns what the observers saw meanwhile. Hosts that are named are dead, frozen or cut off: they
-// may have the address beside another.
+// may have the address while another has it.
 func (r *run) measure(do func() error, apart ...string) (s fault.Sample, err error) {
 	start := time.Now()
 	err = do()

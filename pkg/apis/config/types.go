@@ -77,9 +77,9 @@ type VRRP struct {
 	AdvertisementInterval time.Duration
 	Preempt               bool          // a higher priority takes the addresses from a healthy holder
 	PreemptDelay          time.Duration // after its start, until a node preempts
-	// Peers are the node addresses for unicast advertisements, with or without the own one. Nil: multicast.
+	// Peers are the node addresses for unicast advertisements, with or without that of this node. Nil: multicast.
 	Peers []netip.Addr
-	// SourceAddress is the own address that advertisements come from. Invalid: found on the interface.
+	// SourceAddress is the address of this node that advertisements come from. Invalid: found on the interface.
 	SourceAddress  netip.Addr
 	Checksum       vrrp.ChecksumPolicy
 	Authentication vrrp.Authentication

@@ -167,7 +167,7 @@ func validatePeers(fldPath *field.Path, cfg *config.HarbingerConfiguration) fiel
 	return errs
 }
 
-// validateNode checks an address that belongs to a node and is used beside the virtual addresses.
+// validateNode checks an address of a node, which must differ from the virtual addresses.
 func validateNode(fldPath *field.Path, addr netip.Addr, vips []netip.Prefix) field.ErrorList {
 	if errs := validateUnicast(fldPath, addr, addr.String()); len(errs) > 0 {
 		return errs
