@@ -109,7 +109,7 @@ var (
 		Happens: "protocol 112 filtered",
 		Does: "the probe finds the holder serving, the Lease that it renews: no takeover, an alarm, `splitSuspected` in the " +
 			"status",
-		Tests: []string{"TestFilteredAdvertsMoveNothing", "TestAdvertsFilteredOneWayMoveNothing"},
+		Tests: []string{"TestFilteredAdvertisementsMoveNothing", "TestAdvertisementsFilteredOneWayMoveNothing"},
 	}
 	Unreachable = Promise{
 		Name: "unreachable", Class: HostLost,
@@ -129,7 +129,7 @@ var (
 		Name: "healed, filtered", Bounds: Bounds{Live: filtered, Kernel: filtered, Moves: Any},
 		Happens: "the same, while protocol 112 stays filtered",
 		Does:    "ARP shows each host the other, and one gives way",
-		Tests:   []string{"TestHealedPartitionWithoutAdverts", "TestColdStartOfAllWithoutAdverts"},
+		Tests:   []string{"TestHealedPartitionWithoutAdvertisements", "TestColdStartOfAllWithoutAdvertisements"},
 	}
 	ForeignHolder = Promise{
 		Name: "foreign holder", Bounds: Bounds{Live: fixed(0), Kernel: fixed(0), Moves: 0},

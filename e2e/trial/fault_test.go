@@ -41,10 +41,10 @@ func TestFaultsOfTheHolder(t *testing.T) {
 	}
 }
 
-// darkness is an act of the tests: for two seconds no client reaches the address.
-const darkness fault.Act = "darken"
+// cutClients is an act of the tests: for two seconds no client reaches the address.
+const cutClients fault.Act = "cut the clients"
 
-func darken(p *Plane, _ *Node) error {
+func dropClients(p *Plane, _ *Node) error {
 	if err := p.Lab.Drop(lab.Drop{Traffic: lab.TCP(p.Port)}); err != nil {
 		return err
 	}
@@ -52,24 +52,24 @@ func darken(p *Plane, _ *Node) error {
 	return p.Lab.Pass()
 }
 
-// A measurement leaves out what the machine does, and must not leave out what a
-// fault does: a system that is dark for two seconds on a loaded machine breaks a
-// promise of one.
-func TestDarknessOnALoadedMachineCounts(t *testing.T) {
+// A measurement leaves out stalls of the machine, but not what a fault does: a
+// system that is not reached for two seconds on a loaded machine breaks a promise
+// of one.
+func TestUnreachedSystemOnALoadedMachineCounts(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger, Nodes: 1})
 	for range runtime.NumCPU() {
 		_, err := p.clientHost.Start(lab.Command{Path: "sh", Args: []string{"-c", "while :; do :; done"}})
 		must(t, err)
 	}
-	dark := fault.Fault{Name: "darkness", Promise: promise.APIServerDeath, Act: darkness}
-	if err := do(t, p, dark, 1).Check(); err == nil || !strings.Contains(err.Error(), "outage") {
+	unreached := fault.Fault{Name: "clients cut off", Promise: promise.APIServerDeath, Act: cutClients}
+	if err := do(t, p, unreached, 1).Check(); err == nil || !strings.Contains(err.Error(), "outage") {
 		t.Errorf("check = %v, want it to see the outage", err)
 	}
 }
 
-// What Harbinger is measured against: the trial of keepalived itself must give
-// what is known of it, above all the address that a kill leaves behind.
+// Harbinger is compared with keepalived: the trial of keepalived must show what is
+// known of it, above all the address that a kill leaves behind.
 func TestFaultsOfKeepalived(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: Keepalived{}, Interval: 100 * time.Millisecond})

@@ -122,11 +122,7 @@ func TestFloodOfGarbageMovesNothing(t *testing.T) {
 	if sent < rate*9 {
 		t.Errorf("the machine sent %d packets in %v: too slow for this test", sent, length)
 	}
-	for _, span := range p.Holders.Since(start) {
-		if len(span.Hosts) != 1 || span.Hosts[0] != before.Name {
-			t.Errorf("the address was on %s, want %s all the time", span, before.Name)
-		}
-	}
+	expectStill(t, p, before, start)
 	counts := dropped(t, before)
 	for _, reason := range []string{"checksum", "vrid", "addresses"} {
 		if counts[reason] == 0 {

@@ -24,7 +24,7 @@ var harbinger Harbinger
 func TestMain(m *testing.M) {
 	os.Exit(Main(func() int {
 		flag.Parse()
-		acts[darkness] = darken
+		acts[cutClients] = dropClients
 		// The tests wait more than they work: these fill two processors.
 		if err := flag.Set("test.parallel", "4"); err != nil {
 			panic(err)

@@ -43,7 +43,7 @@ func expectDual(t *testing.T, p *Plane, since time.Time, bound time.Duration) {
 }
 
 // Without advertisements the backups find by their probe that the address is served.
-func TestFilteredAdvertsMoveNothing(t *testing.T) {
+func TestFilteredAdvertisementsMoveNothing(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})
 	n := holder(t, p)
@@ -57,7 +57,7 @@ func TestFilteredAdvertsMoveNothing(t *testing.T) {
 	expectStill(t, p, n, start)
 }
 
-func TestAdvertsFilteredOneWayMoveNothing(t *testing.T) {
+func TestAdvertisementsFilteredOneWayMoveNothing(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})
 	n := holder(t, p)
@@ -124,7 +124,7 @@ func TestPartitionOfThreeNodes(t *testing.T) {
 }
 
 // The advertisements do not pass, and both sides have the address: ARP decides.
-func TestHealedPartitionWithoutAdverts(t *testing.T) {
+func TestHealedPartitionWithoutAdvertisements(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger, Nodes: 2})
 	old := holder(t, p)
@@ -148,7 +148,7 @@ func TestColdStartOfAll(t *testing.T) {
 	expectStill(t, p, n, time.Now().Add(-3*time.Second))
 }
 
-func TestColdStartOfAllWithoutAdverts(t *testing.T) {
+func TestColdStartOfAllWithoutAdvertisements(t *testing.T) {
 	t.Parallel()
 	p := newPlane(t, Config{System: harbinger, Nodes: 2})
 	must(t, p.Lab.Drop(lab.Drop{Traffic: lab.VRRP}))
