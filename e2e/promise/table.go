@@ -35,7 +35,7 @@ var (
 	PlannedStop = Promise{
 		Name: "planned stop", Class: Planned, Bounds: planned,
 		Happens: "planned stop, drain, upgrade of the pod, `harbinger handover`",
-		Does:    "says priority 0, serves on until it hears its successor, then lets connections drain",
+		Does:    "advertises priority 0 and serves until it hears its successor; then open connections drain",
 		Tests:   []string{"TestRollingRestart", "TestBothFamiliesMoveTogether", "TestPlannedStopMakesBeforeItBreaks"},
 	}
 	Kill = Promise{
@@ -48,7 +48,7 @@ var (
 	Freeze = Promise{
 		Name: "freeze", Class: Takeover, Bounds: silenced,
 		Happens: "freeze of the holder's processes (SIGSTOP)",
-		Does:    "the same; thawed, it hears the wire before it speaks and steps down",
+		Does:    "the same; when it runs again, it reads the queued advertisements first, and steps down",
 		Tests:   []string{"TestFaultsOfTheHolder", "TestThawHearsBeforeItSpeaks"},
 	}
 	HostHangs = Promise{
@@ -77,15 +77,15 @@ var (
 	APIServerDeath = Promise{
 		Name: "apiserver death", Bounds: served,
 		Happens: "an apiserver dies",
-		Does: "its sessions are closed; a dial that fails goes to the next backend, and so does, once, a connection without an " +
-			"answer that has brought no more than its TLS ClientHello; the address stays",
+		Does: "its sessions are closed. A dial that fails goes to the next backend; so does, once, a connection that has no answer " +
+			"yet and has sent no more than its TLS ClientHello. The address stays",
 		Tests: []string{"TestFaultsOfTheHolder", "TestDeathOfABackendFailsFewConnections", "TestBalancerTriesTheNextBackend"},
 	}
 	BackendHostLoss = Promise{
 		Name: "backend host lost", Bounds: unmoved,
 		Happens: "the host of an apiserver dies or hangs",
-		Does: "the same; a dial waits 250 ms before another backend is dialled in parallel. A backend that leaves a client without " +
-			"an answer for 500 ms, and that of a holder whose address was taken over in silence, is left out and checked at once",
+		Does: "the same; after 250 ms without an answer the next backend is dialled in parallel. A backend that leaves a client " +
+			"without an answer for 500 ms is left out and checked at once; so is the backend of a silent holder",
 		Tests: []string{"TestDeathOfABackendFailsFewConnections", "TestBalancerDoesNotWaitForABackendThatLetsItWait"},
 	}
 	HolderDistress = Promise{
@@ -95,19 +95,19 @@ var (
 			Live:   onlyLive, Kernel: onlyLive, Moves: 1,
 		},
 		Happens: "no healthy backend on the holder",
-		Does:    "it advertises 1 to 10: a host with one takes over, also with `--nopreempt`",
+		Does:    "it advertises a priority of 1 to 10, and a host with a healthy backend takes over, also with `--nopreempt`",
 		Tests:   []string{"TestHolderWithoutBackendsGivesWay"},
 	}
 	AllDistress = Promise{
 		Name: "distress everywhere", Bounds: unmoved,
 		Happens: "no healthy backend anywhere",
-		Does:    "the address stays; connections are refused by the kernel, nothing hangs",
+		Does:    "the address stays; the kernel refuses connections at once",
 		Tests:   []string{"TestWithoutBackendConnectionsAreRefusedAtOnce", "TestRow8DistressDoesNotPreempt"},
 	}
 	Filtered = Promise{
 		Name: "filtered", Bounds: served,
 		Happens: "protocol 112 filtered",
-		Does: "the probe finds the holder serving, the Lease that it renews: no takeover, an alarm, `splitSuspected` in the " +
+		Does: "no takeover: the probe shows that the holder serves, and the Lease that it lives; an alarm, `splitSuspected` in the " +
 			"status",
 		Tests: []string{"TestFilteredAdvertisementsMoveNothing", "TestAdvertisementsFilteredOneWayMoveNothing"},
 	}
@@ -115,14 +115,14 @@ var (
 		Name: "unreachable", Class: HostLost,
 		Bounds:  bound(sum(down, turns, fixed(election.SeizeAfter), questions, seized, probe, delay), takeover),
 		Happens: "address unreachable on the holder, its API alive",
-		Does: "after " + Seconds(election.SeizeAfter) + " of silence beside a fresh Lease another host seizes the Lease, waits " +
+		Does: "after " + Seconds(election.SeizeAfter) + " of silence, while the Lease is renewed, another host seizes the Lease, waits " +
 			Seconds(seized.At(At(time.Second))) + ", and takes the address",
 		Tests: []string{"TestSeizure"},
 	}
 	Healed = Promise{
 		Name: "healed", Bounds: Bounds{Live: onlyLive, Kernel: onlyDead, Moves: Any},
 		Happens: "both hosts held it (partition healed, a paused VM woke up), packets are lost",
-		Does:    "the newer claim of the Lease stays; without one, priority, then address decide; the winner announces again",
+		Does:    "the host with the newer claim keeps the address; without a Lease the priority decides, then the address; the winner announces again",
 		Tests:   []string{"TestSilentCutOfTheHolder", "TestPartitionOfThreeNodes", "TestColdStartOfAll", "TestLossOfPackets"},
 	}
 	HealedFiltered = Promise{
@@ -134,25 +134,25 @@ var (
 	ForeignHolder = Promise{
 		Name: "foreign holder", Bounds: Bounds{Live: fixed(0), Kernel: fixed(0), Moves: 0},
 		Happens: "a foreign host has the address",
-		Does:    "never taken: state Conflict, not ready, an alarm with the hardware address",
+		Does:    "it is never taken: state Conflict, not ready, an alarm with the hardware address",
 		Tests:   []string{"TestForeignHolderIsNotOusted", "TestAddressOfAnotherClusterIsNotTaken"},
 	}
 	ForeignClaim = Promise{
 		Name: "foreign claim", Bounds: Bounds{Nobody: fixed(0), Moves: 0},
 		Happens: "a foreign host takes it later",
-		Does:    "defended by gratuitous ARP, an alarm",
+		Does:    "the holder defends it by gratuitous ARP; an alarm",
 		Tests:   []string{"TestAddressIsDefendedAgainstALateForeignHost"},
 	}
 	Deleted = Promise{
 		Name: "deleted", Bounds: Bounds{Nobody: fixed(time.Second), Live: fixed(0), Kernel: fixed(0), Moves: 1},
 		Happens: "the address is deleted by hand",
-		Does:    "added again and announced",
+		Does:    "the holder adds it again and announces it",
 		Tests:   []string{"TestAddressDeletedByHandIsRepaired"},
 	}
 	NoAPI = Promise{
 		Name: "no API", Bounds: unmoved,
-		Happens: "the API or etcd is down, hangs, is slow, forbids",
-		Does:    "the holder stays, whatever the priorities; VRRP alone elects until it is back (`arbiter` in the status)",
+		Happens: "the API or etcd is down, hangs, is slow, or forbids access",
+		Does:    "the holder stays, whatever the priorities; VRRP decides alone until the API is back (`arbiter` in the status)",
 		Tests:   []string{"TestHolderWithoutAPIKeepsItsClaim"},
 	}
 	LeaseLost = Promise{
@@ -173,18 +173,18 @@ var (
 	Upkeep = Promise{
 		Name: "upkeep", Bounds: served,
 		Happens: "restart of the kubelet, deletion of the mirror pod, renewal of the certificates",
-		Does:    "nothing: the pod runs on, and the address stays",
+		Does:    "nothing: the pod keeps running, and the address stays",
 	}
 	Forged = Promise{
 		Name: "forged", Bounds: served,
 		Happens: "garbage or forged advertisements",
-		Does:    "refused, counted by reason, the last source shown in the status",
+		Does:    "they are refused and counted by reason; the status shows the last source",
 		Tests:   []string{"TestFloodOfGarbageMovesNothing"},
 	}
 	Alone = Promise{
 		Name: "first start", Class: Stays, Bounds: Bounds{Outage: sum(longestDown, fixed(time.Second)), Live: fixed(0), Kernel: fixed(0), Moves: 1},
 		Happens: "the first host starts, alone",
-		Does:    "listens, probes, and takes the address",
+		Does:    "it listens, probes, and takes the address",
 		Tests:   []string{"TestAloneAnnouncesWithinFiveSeconds", "TestWalk"},
 	}
 	ColdStart = Promise{
