@@ -60,12 +60,8 @@ func (v View) withDiscovered(nodes []netip.Addr) []netip.Addr {
 // the caller.
 func (v View) Election(node, incarnation string) election.Config {
 	e := v.Config.Election
-	times := e.Lease.LeaseTimes
-	if e.Mode == election.LeaseOnly {
-		times.StaleAfter = times.Duration // nothing else shows that the holder is dead
-	}
 	return election.Config{
-		Node: node, Identity: node + "/" + incarnation, Lease: times, Mode: e.Mode,
+		Node: node, Identity: node + "/" + incarnation, Lease: e.Lease.LeaseTimes, Mode: e.Mode,
 		Version: e.VRRP.Version, Priority: e.VRRP.Priority, AdvertisementInterval: e.VRRP.AdvertisementInterval,
 		Preempt: e.VRRP.Preempt, PreemptDelay: e.VRRP.PreemptDelay, Primary: v.Sources(), Peers: v.Nodes(),
 		Lifetime: election.Lifetime(e.VRRP.AdvertisementInterval),
