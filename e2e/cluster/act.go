@@ -29,7 +29,7 @@ var acts = map[fault.Act]func(*Cluster, context.Context, *Host) error{
 	fault.CutCable:           onHost((*Host).Unplug),
 	fault.JoinCable:          rejoin((*Host).Plug),
 
-	fault.HandOver:       onHost(handOver),
+	fault.HandOver:       onHost((*Host).handOver),
 	fault.TakeManifest:   script(keepManifest),
 	fault.PutManifest:    script(putManifest),
 	fault.ChangeImage:    (*Cluster).changeImage,

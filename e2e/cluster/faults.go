@@ -40,7 +40,7 @@ func everywhere(text string) func(*Cluster, context.Context, *Host) error {
 	}
 }
 
-func handOver(h *Host, ctx context.Context) error {
+func (h *Host) handOver(ctx context.Context) error {
 	_, err := h.Harbinger(ctx, "handover")
 	return err
 }
