@@ -36,9 +36,9 @@ func (e *Election) advertise() {
 
 // activeTick is the timers of rows 21 and 22 (RFC 9568, section 6.4.3). A change of the own rank is advertised at once: the
 // Backups are patient with a holder in distress from when they hear of it.
-func (e *Election) activeTick(reranked bool) {
+func (e *Election) activeTick(longer time.Duration) {
 	p, c := &e.presence, &e.arbiter.claim
-	if reranked {
+	if longer != 0 {
 		p.advertiseAt = e.now
 	}
 	if e.due(e.arbiter.expiry()) {
@@ -163,13 +163,13 @@ func (e *Election) claimedByPeer(ev AddressClaimed) {
 }
 
 // activeLeased is rows 30 to 34: what a holder reads.
-func (e *Election) activeLeased(asked question, o LeaseOutcome) {
-	if o != Answered {
+func (e *Election) activeLeased(to answer) {
+	if to.outcome != Answered {
 		return
 	}
 	a, l := &e.arbiter, e.arbiter.lease
 	switch {
-	case asked == asserting && a.ours():
+	case to.asked == asserting && a.ours():
 		a.claim.epoch = l.Epoch
 		e.advertise()
 	case a.claim.epoch > 0 && a.others() && l.Epoch > a.claim.epoch:
@@ -192,15 +192,27 @@ func (e *Election) activeLeased(asked question, o LeaseOutcome) {
 	}
 }
 
+// activeLost is row 35: somebody deleted the addresses. The fence has seen that this node is not late.
+func (e *Election) activeLost(AddressLost) {
+	e.do(Acquire{})
+	e.do(e.presence.announce(e.now, train)...)
+}
+
+// activeLate is row 22: the kernel does not keep the addresses for this node.
+func (e *Election) activeLate(AddressLate) {
+	e.do(Alarm{Kind: AddressUnkeepable, Detail: "the virtual addresses could not be added, or were refreshed too late"}, Release{})
+	e.becomeBackup("virtual addresses could not be kept")
+}
+
 // activeShutdown is row 36. A holder makes before it breaks: it advertises that it leaves, and serves until it hears its
 // successor. (RFC 9568, section 6.4.3, stops serving at once.)
-func (e *Election) activeShutdown() {
+func (e *Election) activeShutdown(Shutdown) {
 	bound := vrrp.ActiveDownInterval(e.cfg.Version, lowestPriority, e.cfg.AdvertisementInterval) + leaveSlack
 	e.leave = leave{until: e.now.Add(bound), releaseAt: e.now, epoch: e.arbiter.highest}
 	e.become(Leaving, "planned stop")
 	e.arbiter.giveUp(e.now)
 	e.consult()
-	e.leavingTick()
+	e.leavingTick(0)
 }
 
 // activeHandover is row 37: a planned move to another node, without a stop of this one. A named successor is invited by the
@@ -208,7 +220,7 @@ func (e *Election) activeShutdown() {
 func (e *Election) activeHandover(ev Handover) {
 	switch a := &e.arbiter; {
 	case ev.To == "":
-		e.activeShutdown()
+		e.activeShutdown(Shutdown{})
 		e.leave.stays = true
 	case a.claim.epoch > 0:
 		a.claim.preferred, a.claim.until = ev.To, e.now.Add(invitationTime)

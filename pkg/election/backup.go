@@ -90,8 +90,8 @@ func (e *Election) learn(interval time.Duration) {
 }
 
 // backupLeased is rows 6 and 37: what a Backup reads may invite it, or show that the silence on the wire is none of the holder.
-func (e *Election) backupLeased(o LeaseOutcome) {
-	if o != Answered {
+func (e *Election) backupLeased(a answer) {
+	if a.outcome != Answered {
 		return
 	}
 	e.suspect()

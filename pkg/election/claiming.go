@@ -19,6 +19,13 @@ func (e *Election) ask(timeout time.Duration) {
 	}
 }
 
+// askAgain probes again where an answer has said so: rows 12, 13 and 39.
+func (e *Election) askAgain(time.Duration) {
+	if e.due(e.probe.again) {
+		e.ask(e.probeTimeout())
+	}
+}
+
 // claimingReceived is row 10. A node that the holder has invited goes on although it hears the holder, unless it hears a newer
 // claim.
 func (e *Election) claimingReceived(ev Received) {
@@ -33,7 +40,7 @@ func (e *Election) claimingReceived(ev Received) {
 }
 
 // claimingProbed decides, unless the Lease decides now.
-func (e *Election) claimingProbed() {
+func (e *Election) claimingProbed(ProbeDone) {
 	if !e.arbiter.waiting {
 		e.judge()
 	}
@@ -142,8 +149,8 @@ func (e *Election) refuse() {
 
 // claimingLeased is rows 14 to 17 and 19. A claim that was not answered may be carried out later: then this node finds itself
 // the holder of an epoch that it does not know (F14).
-func (e *Election) claimingLeased(asked question, o LeaseOutcome) {
-	a, s := &e.arbiter, &e.arbiter.seize
+func (e *Election) claimingLeased(to answer) {
+	a, s, asked, o := &e.arbiter, &e.arbiter.seize, to.asked, to.outcome
 	switch {
 	case !a.waiting: // for the probe
 	case asked == claiming && a.won(e.now, o):

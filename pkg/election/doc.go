@@ -11,17 +11,16 @@
 // # Where a rule is
 //
 // README.md is the specification: the transition table, whose rows the comments and the tests cite, the rules, the invariants
-// and the constants. The code follows the table. election.go hands each event to the function of its state and class, such as
+// and the constants. The code follows the table. table.go has the function of each state for each class of events, such as
 // backupReceived; the functions of one state are in the file of that name:
 //
-//	initialize.go  rows 1 and 2, and the end of rows 36 and 38
+//	initialize.go  rows 1, 2 and 38
 //	backup.go      rows 3 to 9, and the Backup of row 37
 //	claiming.go    rows 10 to 17
 //	seizing.go     rows 18 to 20
-//	active.go      rows 21 to 33, and the beginning of rows 36 and 37
+//	active.go      rows 21 to 35, and the beginning of rows 36 and 37
 //	leaving.go     rows 36 and 37
 //	conflict.go    row 39
-//	election.go    row 35, and the parts of rows 12, 22 and 38 that several states have
 //
 // What a node knows is kept by machines without a state of the table, each with data of its own. They know neither each other
 // nor the Election:

@@ -54,7 +54,10 @@ func (e *Election) State() State { return e.state }
 // state; what is not mentioned does nothing.
 func (e *Election) Step(now time.Time, ev Event) []Action {
 	e.now, e.out = now, nil
-	e.fence()
+	if fence := table[e.state].fence; fence != nil {
+		fence(e)
+	}
+	state := &table[e.state]
 	switch ev := ev.(type) {
 	case Startup:
 		e.startup()
@@ -69,21 +72,19 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 	case Received:
 		e.received(ev)
 	case ProbeDone:
-		e.probed(ev)
+		e.probeDone(ev)
 	case LeaseDone:
 		e.leaseDone(ev)
 	case AddressClaimed:
-		e.claimed(ev)
+		call(e, state.claimed, ev)
 	case AddressLost:
-		e.addressLost()
+		call(e, state.lost, ev)
 	case AddressLate:
-		e.addressLate()
+		call(e, state.late, ev)
 	case Shutdown:
-		e.shutdown()
+		call(e, state.shutdown, ev)
 	case Handover:
-		if e.state == Active {
-			e.activeHandover(ev)
-		}
+		call(e, state.handover, ev)
 	}
 	return e.out
 }
@@ -136,38 +137,11 @@ func (e *Election) Deadline() time.Time {
 	return first
 }
 
-// fence comes before every event: what a process believes that did not run for long is old.
-func (e *Election) fence() {
-	switch e.state {
-	case Seizing:
-		e.seizingFence()
-	case Active:
-		e.activeFence()
-	case Leaving:
-		e.leavingFence()
-	case Initialize, Backup, Claiming, Conflict:
-	}
-}
-
 // tick meets the deadlines that are due.
 func (e *Election) tick() {
 	skew := e.skew()
 	e.health.tick(e.now)
-	switch e.state {
-	case Backup:
-		e.backupTick(e.skew() - skew)
-	case Claiming, Conflict:
-		if e.due(e.probe.again) { // rows 12, 13 and 39
-			e.ask(e.probeTimeout())
-		}
-	case Seizing:
-		e.seizingTick()
-	case Active:
-		e.activeTick(e.skew() != skew)
-	case Leaving:
-		e.leavingTick()
-	case Initialize:
-	}
+	call(e, table[e.state].tick, e.skew()-skew)
 	e.consult()
 }
 
@@ -189,117 +163,28 @@ func (e *Election) received(ev Received) {
 		e.arbiter.abdication = abdication{from: ev.Source, priority: claim, at: e.now}
 	}
 	e.heard.note(e.now, ev.Source, priority, first, e.cfg.arbitrates())
-	switch e.state {
-	case Backup:
-		e.backupReceived(ev)
-	case Claiming:
-		e.claimingReceived(ev)
-	case Seizing:
-		e.seizingReceived(ev)
-	case Active:
-		e.activeReceived(ev)
-	case Leaving:
-		e.leavingReceived(ev)
-	case Conflict:
-		e.conflictReceived(ev)
-	case Initialize:
-	}
+	call(e, table[e.state].received, ev)
 }
 
-// probed takes the answer of a probe.
-func (e *Election) probed(ev ProbeDone) {
-	p, counts := &e.probe, e.probe.done(e.now)
-	switch e.state {
-	case Backup, Claiming, Conflict, Seizing:
-	default:
-		return
-	}
-	if !counts {
-		if !p.asked.IsZero() {
-			e.ask(e.probeTimeout())
-		}
-		return
-	}
-	p.answer = &ev
-	switch e.state {
-	case Backup:
-		e.backupProbed(ev)
-	case Claiming:
-		e.claimingProbed()
-	case Seizing:
-		e.seizingProbed()
-	case Conflict:
-		e.conflictProbed(ev)
-	case Initialize, Active, Leaving: // returned above
+// probeDone takes the answer of a probe. One that says nothing of now is followed by another question.
+func (e *Election) probeDone(ev ProbeDone) {
+	p, counts, probed := &e.probe, e.probe.done(e.now), table[e.state].probed
+	switch {
+	case probed == nil:
+	case counts:
+		p.answer = &ev
+		probed(e, ev)
+	case !p.asked.IsZero():
+		e.ask(e.probeTimeout())
 	}
 }
 
 // leaseDone takes the answer to a question for the Lease.
 func (e *Election) leaseDone(ev LeaseDone) {
 	asked := e.arbiter.done(e.now, ev)
-	if !e.started {
-		return
-	}
-	switch e.state {
-	case Backup:
-		e.backupLeased(ev.Outcome)
-	case Claiming:
-		e.claimingLeased(asked, ev.Outcome)
-	case Seizing:
-		e.seizingLeased(ev.Outcome)
-	case Active:
-		e.activeLeased(asked, ev.Outcome)
-	case Leaving:
-		e.leavingLeased(asked, ev.Outcome)
-	case Initialize, Conflict:
-	}
-	e.consult()
-}
-
-// claimed takes a claim by ARP or neighbour discovery, the second channel: where protocol 112 is filtered and ARP is not, two
-// holders know of each other by it, and a leaving one of its successor.
-func (e *Election) claimed(ev AddressClaimed) {
-	switch e.state {
-	case Active:
-		e.activeClaimed(ev)
-	case Leaving:
-		e.leavingClaimed(ev)
-	case Initialize, Backup, Claiming, Conflict, Seizing:
-	}
-}
-
-// addressLost repairs what somebody deleted (row 35). The fence has seen that this node is not late.
-func (e *Election) addressLost() {
-	switch e.state {
-	case Active:
-		e.do(Acquire{})
-		e.do(e.presence.announce(e.now, train)...)
-	case Leaving:
-		e.do(Acquire{})
-	case Initialize, Backup, Claiming, Conflict, Seizing:
-	}
-}
-
-// addressLate ends the holding of addresses that the kernel does not keep (row 22).
-func (e *Election) addressLate() {
-	switch e.state {
-	case Active:
-		e.do(Alarm{Kind: AddressUnkeepable, Detail: "the virtual addresses could not be added, or were refreshed too late"}, Release{})
-		e.becomeBackup("virtual addresses could not be kept")
-	case Leaving:
-		e.left("virtual addresses could not be kept")
-	case Initialize, Backup, Claiming, Conflict, Seizing:
-	}
-}
-
-// shutdown begins the planned stop: rows 36 and 38.
-func (e *Election) shutdown() {
-	switch e.state {
-	case Active:
-		e.activeShutdown()
-	case Leaving:
-	default:
-		e.finish("stopped")
+	if e.started {
+		call(e, table[e.state].leased, answer{asked, ev.Outcome})
+		e.consult()
 	}
 }
 

@@ -60,6 +60,9 @@ func (e *Election) becomeInitialize(reason string) {
 	e.become(Initialize, reason)
 }
 
+// stopped is row 38.
+func (e *Election) stopped(Shutdown) { e.finish("stopped") }
+
 // finish ends the election: rows 36 and 38.
 func (e *Election) finish(reason string) {
 	e.do(Release{})

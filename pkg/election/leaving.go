@@ -20,7 +20,7 @@ type leave struct {
 }
 
 // leavingTick is the timers of row 36, and of row 37 where this node stays.
-func (e *Election) leavingTick() {
+func (e *Election) leavingTick(time.Duration) {
 	switch l := &e.leave; {
 	case e.due(l.until) && l.succeeded:
 		e.left("successor took over")
@@ -65,12 +65,18 @@ func (e *Election) leavingClaimed(ev AddressClaimed) {
 	}
 }
 
-func (e *Election) leavingLeased(asked question, o LeaseOutcome) {
+func (e *Election) leavingLeased(to answer) {
 	a := &e.arbiter
-	if o == Answered && asked == reading && a.lease.Holder != "" && !a.sameNode() && a.lease.Epoch > e.leave.epoch {
+	if to.outcome == Answered && to.asked == reading && a.lease.Holder != "" && !a.sameNode() && a.lease.Epoch > e.leave.epoch {
 		e.succeeded(lingerByLease)
 	}
 }
+
+// leavingLost is row 35.
+func (e *Election) leavingLost(AddressLost) { e.do(Acquire{}) }
+
+// leavingLate is row 22.
+func (e *Election) leavingLate(AddressLate) { e.left("virtual addresses could not be kept") }
 
 // succeeded begins the end: the first sign of a successor counts. It may still have to add the addresses.
 func (e *Election) succeeded(after time.Duration) {

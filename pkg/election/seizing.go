@@ -4,6 +4,7 @@ package election
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
@@ -27,8 +28,8 @@ func (e *Election) seizingFence() {
 	}
 }
 
-func (e *Election) seizingLeased(o LeaseOutcome) {
-	if o == Answered && !e.arbiter.confirms() {
+func (e *Election) seizingLeased(a answer) {
+	if a.outcome == Answered && !e.arbiter.confirms() {
 		e.becomeBackup(fmt.Sprintf("lost the Lease to %s", e.arbiter.lease.holderName()))
 	}
 }
@@ -47,7 +48,7 @@ func (e *Election) seizingReceived(ev Received) {
 
 // seizingTick is row 20: it takes the addresses when nobody serves them any more. A host that still serves them is not the old
 // holder, which knows its loss by now: it took them meanwhile, without the API, and keeps them.
-func (e *Election) seizingTick() {
+func (e *Election) seizingTick(time.Duration) {
 	p, ready := &e.probe, e.arbiter.seize.ready
 	if !e.due(ready) {
 		return
@@ -71,7 +72,7 @@ func (e *Election) seizingTick() {
 	}
 }
 
-func (e *Election) seizingProbed() {
+func (e *Election) seizingProbed(ProbeDone) {
 	e.probe.again = e.now.Add(retryLive)
-	e.seizingTick()
+	e.seizingTick(0)
 }

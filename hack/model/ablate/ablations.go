@@ -41,8 +41,8 @@ var ablations = []ablation{
 		test:   "TestRow8BackendsHaveJustFailed", says: "state Active, want Backup",
 	},
 	{
-		rule: "F12: claims by ARP", file: "election.go",
-		change: []string{"\t\te.activeClaimed(ev)\n", "", "\t\te.leavingClaimed(ev)\n", ""},
+		rule: "F12: claims by ARP", file: "table.go",
+		change: []string{", claimed: (*Election).activeClaimed", "", ", claimed: (*Election).leavingClaimed", ""},
 		test:   "TestRule/claims_by_ARP", says: "invariant S2 is broken",
 	},
 	{
@@ -123,7 +123,7 @@ var ablations = []ablation{
 	},
 	{
 		rule: "F9: a node that lost a seized Lease takes nothing", file: "seizing.go",
-		change: []string{"if o == Answered && !e.arbiter.confirms() {", "if false {"},
+		change: []string{"if a.outcome == Answered && !e.arbiter.confirms() {", "if false {"},
 		test:   "TestSeizureLost", says: "state (Seizing|Active), want Backup",
 	},
 	{
