@@ -375,3 +375,48 @@ func typedConstants(files []file) map[string][]*ast.ValueSpec {
 	}
 	return specs
 }
+
+// TestExportedFunctionsHaveAUser finds functions of the product that its tests alone call. The tests then call what the product
+// calls. Of the proving ground the tests are the product.
+func TestExportedFunctionsHaveAUser(t *testing.T) {
+	files := parseAll(t)
+	uses := map[string]int{} // of a name, by its folder
+	for _, f := range files {
+		if !f.test || isTool(f.dir) {
+			f.countUses(uses)
+		}
+	}
+	for _, f := range files {
+		if _, ok := product(f.dir); f.test || !ok {
+			continue
+		}
+		for _, decl := range f.ast.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && fn.Name.IsExported() && uses[f.dir+" "+fn.Name.Name] == 1 { // its declaration
+				t.Errorf("%s: only tests call %s: remove it, and let them call what the product calls", f.name, fn.Name.Name)
+			}
+		}
+	}
+}
+
+// countUses counts the names that a file uses of its own package and, by selectors, of others of the module.
+func (f file) countUses(uses map[string]int) {
+	folders := map[string]string{} // of imported packages
+	for _, imported := range f.imports() {
+		if dir, inside := strings.CutPrefix(imported, module); inside {
+			folders[path.Base(dir)] = dir
+		}
+	}
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok {
+				uses[folders[x.Name]+" "+n.Sel.Name]++
+				return false
+			}
+		case *ast.Ident:
+			uses[f.dir+" "+n.Name]++
+		}
+		return true
+	})
+}
