@@ -3,16 +3,21 @@
 package sidecar
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
+	"github.com/harbinger-ha/harbinger/pkg/proxy"
 )
 
 // Each scheme has its check: HTTPS reads no answer in plain text, and TCP asks for none.
@@ -54,5 +59,47 @@ func TestCheckers(t *testing.T) {
 func TestBalancerNeedsItsKeeper(t *testing.T) {
 	if err := RunBalancer(t.Context(), logr.Discard()); err == nil || !strings.Contains(err.Error(), "not started by a supervisor") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What the balancer process gets has no field that no configuration sets, and none that is lost on the way.
+func TestSettingsCarryEveryField(t *testing.T) {
+	cfg, err := scheme.Decode([]byte(`
+apiVersion: harbinger.dev/v1alpha1
+kind: HarbingerConfiguration
+virtualAddresses: [192.0.2.100/24]
+loadBalancer:
+  backends: [{address: "192.0.2.1:6443", backup: true}]
+  connectionLimits: {perBackend: 50}
+  slowStart: 10s
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.HealthCheck.InsecureSkipVerify = true
+	sent := settings(membership.View{Config: cfg})
+	var unset func(v reflect.Value, path string)
+	unset = func(v reflect.Value, path string) {
+		switch {
+		case v.Type() == reflect.TypeFor[netip.AddrPort](), v.Kind() != reflect.Struct && v.Kind() != reflect.Slice:
+			if v.IsZero() {
+				t.Errorf("%s is not set", path)
+			}
+		case v.Kind() == reflect.Slice:
+			unset(v.Index(0), path)
+		default:
+			for i := range v.NumField() {
+				unset(v.Field(i), path+"."+v.Type().Field(i).Name)
+			}
+		}
+	}
+	unset(reflect.ValueOf(sent), "Settings")
+	message, err := json.Marshal(sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got proxy.Settings
+	if err := json.Unmarshal(message, &got); err != nil || !reflect.DeepEqual(sent, got) {
+		t.Errorf("sent %+v, received %+v: %v", sent, got, err)
 	}
 }
