@@ -12,9 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// privateFiles gives the calling thread's mount namespace directories whose
-// changes stay in memory: an empty /run, and /etc and /var/lib as they are with
-// a layer for writing on top.
+// privateFiles gives the calling thread's mount namespace directories whose changes stay in memory: an empty /run, and /etc
+// and /var/lib as they are with a layer for writing on top.
 func privateFiles() error {
 	if err := unix.Mount("lab", "/run", "tmpfs", 0, ""); err != nil {
 		return fmt.Errorf("mount memory on /run: %w", err)

@@ -71,8 +71,7 @@ func (l *Lab) Pass() error {
 	return l.filter.change(func([]Drop) []Drop { return nil })
 }
 
-// change replaces the table in the switch by that of the new drops, in one
-// transaction.
+// change replaces the table in the switch by that of the new drops, in one transaction.
 func (f *filter) change(with func([]Drop) []Drop) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -23,17 +23,15 @@ import (
 // Interface is the name of every host's interface on the wire.
 const Interface = "eth0"
 
-// backplaneInterface is the name of the second one, where the lab has a
-// backplane.
+// backplaneInterface is the name of the second one, where the lab has a backplane.
 const backplaneInterface = "eth1"
 
-// addrGenModeNone keeps the kernel from making a link-local address, which
-// would spend its first second in duplicate address detection.
+// addrGenModeNone keeps the kernel from making a link-local address, which would spend its first second in duplicate address
+// detection.
 const addrGenModeNone = 1
 
-// A Host is a machine of the lab: namespaces for its network, its name and its
-// files, and an interface on the wire. What is written to its /etc, /run and
-// /var/lib stays in memory and in this host.
+// A Host is a machine of the lab: namespaces for its network, its name and its files, and an interface on the wire. What is
+// written to its /etc, /run and /var/lib stays in memory and in this host.
 type Host struct {
 	*Netns
 	Name      string
@@ -124,8 +122,8 @@ func address(iface string, prefixes ...netip.Prefix) error {
 	return nil
 }
 
-// addAddress gives an interface an address. The kernel accepts packets to a new IPv6 address some time later:
-// until then it asks the wire for the address, and a client that connects to it waits for a second.
+// addAddress gives an interface an address. The kernel accepts packets to a new IPv6 address some time later: until then it
+// asks the wire for the address, and a client that connects to it waits for a second.
 func addAddress(link netlink.Link, prefix netip.Prefix) error {
 	if err := netlink.AddrAdd(link, kernelAddr(prefix)); err != nil {
 		return fmt.Errorf("add address %s: %w", prefix, err)
@@ -183,8 +181,7 @@ func (h *Host) onInterface(f func(netlink.Link) error) error {
 	})
 }
 
-// SetSysctl writes a kernel setting of the host, such as
-// "net/ipv4/ip_nonlocal_bind".
+// SetSysctl writes a kernel setting of the host, such as "net/ipv4/ip_nonlocal_bind".
 func (h *Host) SetSysctl(name, value string) error {
 	return h.WriteFile("/proc/sys/"+name, value)
 }

@@ -2,16 +2,12 @@
 
 //go:build linux
 
-// Package lab builds a network of hosts on one machine: network namespaces on
-// a bridge, with links that can be cut, filters that can be set, and processes
-// that can be killed, frozen and thawed. Tests, the demo and the benchmarks run
-// on it.
+// Package lab builds a network of hosts on one machine: network namespaces on a bridge, with links that can be cut, filters
+// that can be set, and processes that can be killed, frozen and thawed. Tests, the demo and the benchmarks run on it.
 //
-// A lab lives in anonymous namespaces that only open files keep alive, its
-// hosts write to memory, and its processes die with their parent: whatever
-// happens to the program that made it, nothing stays behind. No namespace has
-// a default route, so no packet leaves the machine. The package measures
-// nothing; package watch does.
+// A lab lives in anonymous namespaces that only open files keep alive, its hosts write to memory, and its processes die with
+// their parent: whatever happens to the program that made it, nothing stays behind. No namespace has a default route, so no
+// packet leaves the machine. The package measures nothing; package watch does.
 package lab
 
 import (
@@ -31,8 +27,8 @@ const (
 	backplaneName = "backplane"
 )
 
-// FirstNode is the number of the first of the hosts that [Config.Nodes] asks
-// for: the first address of the classic keepalived recipe ends in it.
+// FirstNode is the number of the first of the hosts that [Config.Nodes] asks for: the first address of the classic
+// keepalived recipe ends in it.
 const FirstNode = 130
 
 // Config describes a lab.
@@ -41,12 +37,10 @@ type Config struct {
 	Nodes int
 	// Prefix is the IPv4 network of the hosts: 192.168.238.0/24 if not set.
 	Prefix netip.Prefix
-	// Prefix6 is their IPv6 network. Not set, they have link-local addresses
-	// only.
+	// Prefix6 is their IPv6 network. Not set, they have link-local addresses only.
 	Prefix6 netip.Prefix
-	// Backplane is a second IPv4 network of the hosts, on an interface and a
-	// switch of its own, which no fault of the first one touches. Not set,
-	// there is none.
+	// Backplane is a second IPv4 network of the hosts, on an interface and a switch of its own, which no fault of the first
+	// one touches. Not set, there is none.
 	Backplane netip.Prefix
 }
 
@@ -114,8 +108,7 @@ func addBridge(name string) (*netlink.Bridge, error) {
 	return bridge, netlink.LinkSetUp(bridge)
 }
 
-// AddHost plugs a host into the lab. The number ends its addresses in both
-// networks and its MAC address.
+// AddHost plugs a host into the lab. The number ends its addresses in both networks and its MAC address.
 func (l *Lab) AddHost(name string, number uint8) (*Host, error) {
 	ns, err := NewNetns()
 	if err != nil {

@@ -50,8 +50,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// reaches reports whether a connection from one host to another gets through
-// within a moment.
+// reaches reports whether a connection from one host to another gets through within a moment.
 func reaches(from, to *Host, port string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()

@@ -16,8 +16,7 @@ func (h *Host) Cut() error { return h.onPort(netlink.LinkSetDown) }
 // Join plugs the cable of a [Host.Cut] in again.
 func (h *Host) Join() error { return h.onPort(netlink.LinkSetUp) }
 
-// Blackhole makes the switch drop all packets from and to the host, which keeps
-// its carrier and cannot detect the cut.
+// Blackhole makes the switch drop all packets from and to the host, which keeps its carrier and cannot detect the cut.
 func (h *Host) Blackhole() error { return h.onPort(netlink.LinkSetNoMaster) }
 
 // Unblackhole ends a [Host.Blackhole].

@@ -16,12 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleVariable names the environment variable that makes this program run a role
-// in a host instead of its own main function.
+// roleVariable names the environment variable that makes this program run a role in a host instead of its own main function.
 const roleVariable = "HARBINGER_LAB_ROLE"
 
-// A Role is a process of the lab that is this program itself, started again with
-// another main function. Main returns its exit code.
+// A Role is a process of the lab that is this program itself, started again with another main function. Main returns its
+// exit code.
 type Role struct {
 	Name string
 	Main func(args []string) int
@@ -32,11 +31,9 @@ func (r Role) Command(args ...string) Command {
 	return Command{Path: "/proc/self/exe", Args: args, Env: []string{roleVariable + "=" + r.Name}}
 }
 
-// Main prepares the program for labs; call it first in main or TestMain, and
-// end with the code it returns. It calls run, except where the program was
-// started for one of the roles. To call run it starts the program again as the
-// leader of a session, which can have precedence on the machine, and without root
-// in a user namespace, where the kernel allows that.
+// Main prepares the program for labs; call it first in main or TestMain, and end with the code it returns. It calls run,
+// except where the program was started for one of the roles. To call run it starts the program again as the leader of a
+// session, which can have precedence on the machine, and without root in a user namespace, where the kernel allows that.
 func Main(run func() int, roles ...Role) int {
 	if name := os.Getenv(roleVariable); name != "" {
 		return play(name, roles)
@@ -62,8 +59,7 @@ func play(name string, roles []Role) int {
 	return fail(fmt.Errorf("no role is called %q", name))
 }
 
-// rerun runs this program as root, as the leader of a session, and in new
-// namespaces of those kinds.
+// rerun runs this program as root, as the leader of a session, and in new namespaces of those kinds.
 func rerun(namespaces uintptr, env ...string) int {
 	runtime.LockOSThread() // the child dies with the thread that started it
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -86,8 +82,8 @@ func rerun(namespaces uintptr, env ...string) int {
 	return 0
 }
 
-// runRelaying runs a program of another session and passes the signals of this
-// session's terminal on to it. The program decides what to do with them.
+// runRelaying runs a program of another session and passes the signals of this session's terminal on to it. The program
+// decides what to do with them.
 func runRelaying(cmd *exec.Cmd) error {
 	signals := make(chan os.Signal, 1) // one that waits to be passed on is enough
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)

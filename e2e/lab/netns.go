@@ -14,9 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Netns is an anonymous network namespace with a mount and a UTS namespace of
-// its own. Only open files keep it alive, so it ends with the process that made
-// it, however that ends.
+// A Netns is an anonymous network namespace with a mount and a UTS namespace of its own. Only open files keep it alive, so
+// it ends with the process that made it, however that ends.
 type Netns struct {
 	files []nsFile
 }
@@ -27,8 +26,7 @@ type nsFile struct {
 	kind int
 }
 
-// NewNetns returns a network namespace in which the loopback interface is up
-// and nothing else exists.
+// NewNetns returns a network namespace in which the loopback interface is up and nothing else exists.
 func NewNetns() (*Netns, error) {
 	n := new(Netns)
 	err := onThread(func() error {
@@ -84,9 +82,8 @@ func loopbackUp() error {
 	return netlink.LinkSetUp(lo)
 }
 
-// Do runs f inside the namespace, on a thread that ends afterwards.
-// Sockets and processes that f makes stay in the namespace. Goroutines that f
-// starts do not run in it, and f must not call [testing.T.FailNow].
+// Do runs f inside the namespace, on a thread that ends afterwards. Sockets and processes that f makes stay in the
+// namespace. Goroutines that f starts do not run in it, and f must not call [testing.T.FailNow].
 func (n *Netns) Do(f func() error) error {
 	return onThread(func() error {
 		if err := n.enter(); err != nil {
@@ -98,8 +95,7 @@ func (n *Netns) Do(f func() error) error {
 
 // enter moves the calling thread into the namespace.
 func (n *Netns) enter() error {
-	// A thread may only change its mount namespace when it shares its
-	// working directory with no other.
+	// A thread may only change its mount namespace when it shares its working directory with no other.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("unshare working directory: %w", err)
 	}
@@ -123,15 +119,14 @@ func (n *Netns) Close() error {
 	return errors.Join(errs...)
 }
 
-// onThread runs f on a thread of its own, which ends with f and takes every
-// change of namespace along. It returns when f did.
+// onThread runs f on a thread of its own, which ends with f and takes every change of namespace along. It returns when f
+// did.
 func onThread(f func() error) error {
 	result := make(chan error, 1)
 	go func() {
 		defer close(result) // also when f ended its goroutine
 		runtime.LockOSThread()
-		// The first thread never ends and gives /proc/self its
-		// namespaces: keep it locked while another thread works.
+		// The first thread never ends and gives /proc/self its namespaces: keep it locked while another thread works.
 		if unix.Gettid() == unix.Getpid() {
 			defer runtime.UnlockOSThread()
 			result <- onThread(f)

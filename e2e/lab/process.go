@@ -27,8 +27,8 @@ type Command struct {
 	Env  []string // the whole environment, PATH apart
 }
 
-// A Process is a program that runs in a host, with the processes it starts. It
-// is killed when the test or program that started it ends, in whatever way.
+// A Process is a program that runs in a host, with the processes it starts. It is killed when the test or program that
+// started it ends, in whatever way.
 type Process struct {
 	cmd    *exec.Cmd
 	output *os.File
@@ -38,8 +38,7 @@ type Process struct {
 
 // Start runs a program in the host. Its output is kept for [Process.Output].
 func (h *Host) Start(c Command) (*Process, error) {
-	// A file without a name: the kernel writes to it even while this program
-	// sleeps, and it ends with this program.
+	// A file without a name: the kernel writes to it even while this program sleeps, and it ends with this program.
 	fd, err := unix.MemfdCreate(c.Path, unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make output file: %w", err)
@@ -64,8 +63,8 @@ func (h *Host) Start(c Command) (*Process, error) {
 	return p, nil
 }
 
-// run starts the program and waits for its end on the same thread: the kernel
-// kills the program when the thread that started it ends.
+// run starts the program and waits for its end on the same thread: the kernel kills the program when the thread that started
+// it ends.
 func (p *Process) run(c Command, started chan<- error) error {
 	p.cmd = exec.Command(c.Path, c.Args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.Env...)
@@ -84,16 +83,15 @@ func (p *Process) run(c Command, started chan<- error) error {
 // PID returns the process ID of the program.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Kill kills the program and its children, and waits for its end. It does
-// nothing to a program that has ended, except for its children.
+// Kill kills the program and its children, and waits for its end. It does nothing to a program that has ended, except for
+// its children.
 func (p *Process) Kill() error {
 	err := p.signalGroup(syscall.SIGKILL)
 	<-p.done
 	return err
 }
 
-// Freeze stops the program and its children where they are. Their sockets and
-// addresses stay in the kernel.
+// Freeze stops the program and its children where they are. Their sockets and addresses stay in the kernel.
 func (p *Process) Freeze() error { return p.signalGroup(syscall.SIGSTOP) }
 
 // Thaw lets a frozen program go on.

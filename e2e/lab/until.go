@@ -10,8 +10,8 @@ import (
 // pollInterval is much shorter than every time that the lab measures.
 const pollInterval = 5 * time.Millisecond
 
-// Until waits for a condition. Its error says that the condition did not come
-// true in time: what completes "waited 5s until …".
+// Until waits for a condition. Its error says that the condition did not come true in time: what completes "waited 5s until
+// …".
 func Until(timeout time.Duration, what string, condition func() bool) error {
 	deadline := time.Now().Add(timeout)
 	for !condition() {

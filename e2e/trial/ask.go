@@ -26,8 +26,8 @@ type refusal struct {
 
 func (r *refusal) Error() string { return fmt.Sprintf("%d: %s", r.code, r.text) }
 
-// ask sends a request to the API servers in turn, as an administrator, until one
-// answers. It decodes the answer, unless that is nil.
+// ask sends a request to the API servers in turn, as an administrator, until one answers. It decodes the answer, unless that
+// is nil.
 func (p *Plane) ask(method, path string, answer any) error {
 	var errs []error
 	for _, n := range p.Nodes {

@@ -32,9 +32,8 @@ type auditEvent struct {
 	} `json:"objectRef"`
 }
 
-// Load returns the requests of the sidecars since a time, from the audit records
-// of the API servers, which have every request of an authenticated user but those
-// of the administrator and the servers.
+// Load returns the requests of the sidecars since a time, from the audit records of the API servers, which have every
+// request of an authenticated user but those of the administrator and the servers.
 func (p *Plane) Load(since time.Time) (Load, error) {
 	load := Load{Other: map[string]int{}}
 	for _, n := range p.Nodes {

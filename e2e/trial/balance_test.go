@@ -40,8 +40,7 @@ func TestWithoutBackendConnectionsAreRefusedAtOnce(t *testing.T) {
 	must(t, p.Settle())
 }
 
-// connect makes one connection through the address, and returns how long it
-// took to be made or refused.
+// connect makes one connection through the address, and returns how long it took to be made or refused.
 func connect(p *Plane) (took time.Duration, err error) {
 	err = p.clientHost.Do(func() error {
 		start := time.Now() // on the host: the way there is no part of the connection

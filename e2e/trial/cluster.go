@@ -39,8 +39,7 @@ func (p *Plane) prepareCluster() (err error) {
 	return nil
 }
 
-// StartCluster runs etcd and API server of every node, and waits until all are
-// ready.
+// StartCluster runs etcd and API server of every node, and waits until all are ready.
 func (p *Plane) StartCluster() error {
 	return errors.Join(p.Each(p.StartEtcd), p.StartAPIServers())
 }
@@ -98,8 +97,7 @@ func lastLines(p *lab.Process) string {
 	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
 
-// PowerOff takes the power from a node: none of its processes runs, and it is not
-// reached.
+// PowerOff takes the power from a node: none of its processes runs, and it is not reached.
 func (p *Plane) PowerOff(n *Node) error {
 	errs := []error{n.Blackhole()}
 	for _, process := range append(n.Sidecar.processes(), n.APIServer, n.Etcd) {
@@ -108,8 +106,7 @@ func (p *Plane) PowerOff(n *Node) error {
 	return errors.Join(errs...)
 }
 
-// PowerOn starts a node again, and all that ran on it. It does not have the
-// virtual address then.
+// PowerOn starts a node again, and all that ran on it. It does not have the virtual address then.
 func (p *Plane) PowerOn(n *Node) error {
 	if err := p.removeAddress(n); err != nil {
 		return err
@@ -128,8 +125,7 @@ func (p *Plane) removeAddress(n *Node) error {
 	return n.DeleteAddress(p.VirtualAddresses[0])
 }
 
-// AddNode adds a control-plane node with an API server and nothing else. It is
-// none of the plane's nodes.
+// AddNode adds a control-plane node with an API server and nothing else. It is none of the plane's nodes.
 func (p *Plane) AddNode() (*Node, error) {
 	number := len(p.Nodes) + 1
 	h, err := p.Lab.AddHost(fmt.Sprintf("node%d", number), uint8(lab.FirstNode+number-1))

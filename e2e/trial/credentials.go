@@ -16,15 +16,13 @@ const (
 	adminKubeconfigFile = "/etc/kubernetes/admin.conf"
 )
 
-// GiveCredentials makes the credentials of a node's sidecar. They allow nothing
-// before [Harbinger.Allow].
+// GiveCredentials makes the credentials of a node's sidecar. They allow nothing before [Harbinger.Allow].
 func (x Harbinger) GiveCredentials(n *Node) error {
 	_, err := x.Run(n, "kubeconfig", "--apply-rbac=false")
 	return err
 }
 
-// Allow makes the credentials of a node's sidecar, and gives those of all nodes
-// their rights.
+// Allow makes the credentials of a node's sidecar, and gives those of all nodes their rights.
 func (x Harbinger) Allow(n *Node) error {
 	_, err := x.Run(n, "kubeconfig")
 	return err

@@ -52,9 +52,8 @@ func dropClients(p *Plane, _ *Node) error {
 	return p.Lab.Pass()
 }
 
-// A measurement leaves out stalls of the machine, but not what a fault does: a
-// system that is not reached for two seconds on a loaded machine breaks a promise
-// of one.
+// A measurement leaves out stalls of the machine, but not what a fault does: a system that is not reached for two seconds on
+// a loaded machine breaks a promise of one.
 func TestUnreachedSystemOnALoadedMachineCounts(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger, Nodes: 1})
@@ -68,8 +67,8 @@ func TestUnreachedSystemOnALoadedMachineCounts(t *testing.T) {
 	}
 }
 
-// Harbinger is compared with keepalived: the trial of keepalived must show what is
-// known of it, above all the address that a kill leaves behind.
+// Harbinger is compared with keepalived: the trial of keepalived must show what is known of it, above all the address that a
+// kill leaves behind.
 func TestFaultsOfKeepalived(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: Keepalived{}, Interval: 100 * time.Millisecond})

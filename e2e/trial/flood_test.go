@@ -57,8 +57,7 @@ func advertisement(b []byte, vrid uint8, address string, src, dst netip.Addr) []
 	return b
 }
 
-// flood sends garbage to the multicast group from a host, so many packets a
-// second, and returns how many it sent.
+// flood sends garbage to the multicast group from a host, so many packets a second, and returns how many it sent.
 func flood(t *testing.T, h *lab.Host, rate int, length time.Duration) (sent int) {
 	t.Helper()
 	group := netip.MustParseAddr("224.0.0.18")
@@ -95,8 +94,7 @@ func flood(t *testing.T, h *lab.Host, rate int, length time.Duration) (sent int)
 	return sent
 }
 
-// multicastSocket returns a raw socket of VRRP that sends to multicast groups
-// as VRRP does.
+// multicastSocket returns a raw socket of VRRP that sends to multicast groups as VRRP does.
 func multicastSocket() (*ipv4.PacketConn, error) {
 	raw, err := net.ListenPacket("ip4:112", "0.0.0.0")
 	if err != nil {

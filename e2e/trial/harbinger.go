@@ -26,8 +26,7 @@ const imageProgram = "/harbinger"
 // commandTime bounds a command of the program: a planned move, or rights that an API server gives.
 const commandTime = 30 * time.Second
 
-// Harbinger runs what the generator writes, the pod of ha.yaml, as the kubelet
-// does.
+// Harbinger runs what the generator writes, the pod of ha.yaml, as the kubelet does.
 type Harbinger struct {
 	Binary string   // path of the program
 	Flags  []string // of the generator, in addition to those that the plane needs
@@ -78,8 +77,7 @@ func (x Harbinger) Run(n *Node, args ...string) (string, error) {
 	return process.Output(), nil
 }
 
-// ManifestArguments returns the arguments of the generator. They are the same
-// on every node.
+// ManifestArguments returns the arguments of the generator. They are the same on every node.
 func (x Harbinger) ManifestArguments(p *Plane) []string {
 	args := []string{
 		"manifest",

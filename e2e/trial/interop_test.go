@@ -134,8 +134,7 @@ func TestTakeoverWithKeepalived(t *testing.T) {
 	}
 }
 
-// Two that hold the address with the same priority are decided by their own
-// addresses: the higher one keeps it.
+// Two that hold the address with the same priority are decided by their own addresses: the higher one keeps it.
 func TestTieBreakWithKeepalived(t *testing.T) {
 	for _, oursHigher := range []bool{false, true} {
 		t.Run(fmt.Sprintf("ours higher %v", oursHigher), func(t *testing.T) {
@@ -159,10 +158,9 @@ func TestTieBreakWithKeepalived(t *testing.T) {
 	}
 }
 
-// Three hosts of keepalived become three of Harbinger, one at a time, and
-// clients pay for what keepalived does when it leaves, but not for us. Their
-// priorities differ well: of two that are a few milliseconds apart, both may
-// take the address at once, and neighbours then keep the loser's for 5 s.
+// Three hosts of keepalived become three of Harbinger, one at a time, and clients pay for what keepalived does when it
+// leaves, but not for us. Their priorities differ well: of two that are a few milliseconds apart, both may take the address
+// at once, and neighbours then keep the loser's for 5 s.
 func TestRollingMigration(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: Keepalived{Ranked: true}})

@@ -24,9 +24,8 @@ func (p *Plane) StartClient(cfg watch.ClientConfig) *watch.Client {
 	return watch.StartClient(p.clientHost, cfg)
 }
 
-// LoseBackend makes clients connect so many times a second while a node that
-// does not hold the address loses its API server by a fault. It returns what became of them
-// in the time d from the loss on, and their longest outage, and undoes the fault.
+// LoseBackend makes clients connect so many times a second while a node that does not hold the address loses its API server
+// by a fault. It returns what became of them in the time d from the loss on, and their longest outage, and undoes the fault.
 func (p *Plane) LoseBackend(rate int, d time.Duration, f fault.Fault) (a observe.Availability, o observe.Outage, err error) {
 	node, err := p.backup()
 	if err != nil {
@@ -64,8 +63,7 @@ func (p *Plane) backup() (*Node, error) {
 	return p.Others(holder)[0], nil
 }
 
-// Rate returns how many connections per second clients can make through the
-// address, 64 in parallel.
+// Rate returns how many connections per second clients can make through the address, 64 in parallel.
 func (p *Plane) Rate(length time.Duration) float64 {
 	return watch.Rate(p.clientHost, p.endpoint(), 64, length)
 }

@@ -35,8 +35,8 @@ func (p *Plane) Run(row *fault.Row) error {
 	return err
 }
 
-// Measure does a fault to the holder, waits until the plane has settled, undoes the fault and waits again. The sample is valid
-// up to the step that failed, and shows nothing if the machine stalled for most of the time.
+// Measure does a fault to the holder, waits until the plane has settled, undoes the fault and waits again. The sample is
+// valid up to the step that failed, and shows nothing if the machine stalled for most of the time.
 func (p *Plane) Measure(f fault.Fault) (s fault.Sample, err error) {
 	holder, err := p.Holder()
 	if err != nil {

@@ -2,9 +2,8 @@
 
 //go:build linux
 
-// Package trial puts a control plane on the hosts of a lab, does faults to it,
-// and measures the outages of a client and which hosts have the virtual address.
-// The sidecar on the hosts may be Harbinger, or keepalived with haproxy: the same
+// Package trial puts a control plane on the hosts of a lab, does faults to it, and measures the outages of a client and
+// which hosts have the virtual address. The sidecar on the hosts may be Harbinger, or keepalived with haproxy: the same
 // faults are done to both.
 package trial
 
@@ -44,13 +43,13 @@ type Config struct {
 	VirtualAddresses []netip.Prefix // 192.168.238.100/24 if not set
 	Port             uint16         // of the virtual address; 4300 if not set
 	Interval         time.Duration  // between advertisements; 1 s if not set
-	// Kubernetes is the directory with the programs of a real cluster; see
-	// [guest.Kubernetes]. Not set, stand-ins take the place of API servers.
+	// Kubernetes is the directory with the programs of a real cluster; see [guest.Kubernetes]. Not set, stand-ins take the
+	// place of API servers.
 	Kubernetes string
 	// Backplane gives the members of etcd a network of their own.
 	Backplane bool
-	// Client says how often the client asks and how long it waits. On a loaded
-	// machine it has to wait longer, or it measures the load.
+	// Client says how often the client asks and how long it waits. On a loaded machine it has to wait longer, or it measures
+	// the load.
 	Client watch.ClientConfig
 }
 
@@ -69,8 +68,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// A System is a program, or a set of programs, that holds a virtual address
-// and balances the connections to it.
+// A System is a program, or a set of programs, that holds a virtual address and balances the connections to it.
 type System interface {
 	Name() string
 	// Start runs the system on one node of the plane.
@@ -79,9 +77,8 @@ type System interface {
 	Ready(n *Node) bool
 }
 
-// A Plane is a control plane on the hosts of a lab: an API server and a
-// sidecar on each node, and on further hosts a client, an ARP watcher, and an API
-// server without a sidecar, which the client's host asks as the control.
+// A Plane is a control plane on the hosts of a lab: an API server and a sidecar on each node, and on further hosts a client,
+// an ARP watcher, and an API server without a sidecar, which the client's host asks as the control.
 type Plane struct {
 	Config
 	Lab     *lab.Lab
@@ -107,8 +104,8 @@ type Node struct {
 	past      string   // output of those before it
 }
 
-// New returns a plane whose sidecars do not run yet. Stand-ins for API servers
-// do; a real cluster is started by [Plane.StartCluster].
+// New returns a plane whose sidecars do not run yet. Stand-ins for API servers do; a real cluster is started by
+// [Plane.StartCluster].
 func New(cfg Config) (*Plane, error) {
 	cfg.setDefaults()
 	network := lab.Config{Nodes: cfg.Nodes, Prefix6: cfg.Prefix6}
@@ -139,8 +136,7 @@ func (p *Plane) startAPIServers() (err error) {
 	return p.Each(p.StartAPIServer)
 }
 
-// StartAPIServer runs the API server of a node, for the first time or again. A
-// real one needs a while until it is ready.
+// StartAPIServer runs the API server of a node, for the first time or again. A real one needs a while until it is ready.
 func (p *Plane) StartAPIServer(n *Node) (err error) {
 	if p.Cluster != nil {
 		n.APIServer, err = p.Cluster.StartAPIServer(n.Host, APIServerPort)
@@ -234,8 +230,7 @@ func (p *Plane) hosts() []*lab.Host {
 	return hosts
 }
 
-// Start runs the sidecar of every node and waits until the plane is settled
-// and every node could serve at once.
+// Start runs the sidecar of every node and waits until the plane is settled and every node could serve at once.
 func (p *Plane) Start() error {
 	if err := p.StartSidecars(); err != nil {
 		return err
@@ -282,8 +277,8 @@ func (p *Plane) StartSidecar(n *Node) error {
 // settleTime is the time within which a plane must recover from every fault.
 const settleTime = 20 * time.Second
 
-// Settle waits until one host has the virtual address and serves it. Hosts
-// that are named may have it too: they are dead, frozen or cut off.
+// Settle waits until one host has the virtual address and serves it. Hosts that are named may have it too: they are dead,
+// frozen or cut off.
 func (p *Plane) Settle(except ...string) error {
 	const calm = 500 * time.Millisecond
 	return p.Control.Until(settleTime, "one node holds the virtual address and serves it", func() bool {
@@ -293,8 +288,7 @@ func (p *Plane) Settle(except ...string) error {
 	})
 }
 
-// Holder returns the node that has the virtual address, alone of those that
-// are not named.
+// Holder returns the node that has the virtual address, alone of those that are not named.
 func (p *Plane) Holder(except ...string) (*Node, error) {
 	holders := slices.DeleteFunc(slices.Clone(p.Holders.Now()), func(name string) bool {
 		return slices.Contains(except, name)

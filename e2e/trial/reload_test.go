@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A changed configuration file takes effect while everything runs: a Backup whose priority was raised takes the address,
-// and a backend that was taken out gets no connection any more.
+// A changed configuration file takes effect while everything runs: a Backup whose priority was raised takes the address, and
+// a backend that was taken out gets no connection any more.
 func TestConfigurationFileIsAppliedLive(t *testing.T) {
 	t.Parallel()
 	system := Harbinger{Binary: harbinger.Binary, Flags: []string{"--config-file"}}

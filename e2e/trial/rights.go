@@ -13,8 +13,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
-// rightsList returns what kubectl says that the user of a kubeconfig may do in a
-// namespace: a line for each right.
+// rightsList returns what kubectl says that the user of a kubeconfig may do in a namespace: a line for each right.
 func (p *Plane) rightsList(n *Node, kubeconfig, namespace string, flags ...string) ([]string, error) {
 	kubectl, err := n.Host.Start(lab.Command{
 		Path: p.Cluster.Program("kubectl"),
@@ -43,9 +42,8 @@ var grants = map[string][]string{
 	"default": {"endpointslices.discovery.k8s.io [] [] [list]"},
 }
 
-// Rights returns the rights of a node's credentials that not every user has, in
-// the namespaces of the grants and one other, and which of them are no grants.
-// kubectl's warning of an incomplete list counts as a right.
+// Rights returns the rights of a node's credentials that not every user has, in the namespaces of the grants and one other,
+// and which of them are no grants. kubectl's warning of an incomplete list counts as a right.
 func (p *Plane) Rights(n *Node) (own, excess []string, err error) {
 	for _, namespace := range []string{leaseNamespace, "default", "kube-public"} {
 		rights, err := p.rightsList(n, KubeconfigFile, namespace)

@@ -52,8 +52,7 @@ func until(t *testing.T, p *Plane, timeout time.Duration, what string, condition
 	must(t, p.Control.Until(timeout, what, condition))
 }
 
-// machine is shared by the planes of the tests. A test that floods it takes it
-// alone.
+// machine is shared by the planes of the tests. A test that floods it takes it alone.
 var machine sync.RWMutex
 
 // alone waits until no other test has a plane.
@@ -64,8 +63,7 @@ func alone(t *testing.T) {
 	t.Cleanup(machine.Unlock)
 }
 
-// newPlane returns a control plane on a machine that has time for it. No sidecar
-// runs yet.
+// newPlane returns a control plane on a machine that has time for it. No sidecar runs yet.
 func newPlane(t *testing.T, cfg Config) *Plane {
 	t.Helper()
 	machine.RLock()
@@ -80,8 +78,7 @@ func newPlane(t *testing.T, cfg Config) *Plane {
 	return p
 }
 
-// makePlane returns a control plane that ends with the test, and shows what its
-// sidecars wrote if the test failed.
+// makePlane returns a control plane that ends with the test, and shows what its sidecars wrote if the test failed.
 func makePlane(t *testing.T, cfg Config) *Plane {
 	t.Helper()
 	// Several labs share the machine.

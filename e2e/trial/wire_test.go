@@ -82,8 +82,8 @@ func TestLossOfPackets(t *testing.T) {
 	must(t, p.Settle())
 }
 
-// A node that is cut off without losing its carrier is a partition of one: it
-// has the address on its side, and gives it up when the wire heals.
+// A node that is cut off without losing its carrier is a partition of one: it has the address on its side, and gives it up
+// when the wire heals.
 func TestSilentCutOfTheHolder(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})
@@ -174,8 +174,7 @@ func TestRollingRestart(t *testing.T) {
 	expectDual(t, p, start, dualOpen)
 }
 
-// The holder without a healthy backend of its own gives the address to one
-// that has some.
+// The holder without a healthy backend of its own gives the address to one that has some.
 func TestHolderWithoutBackendsGivesWay(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})

@@ -29,8 +29,7 @@ const (
 // NodeHeader is the header of an API server's answers that names its host.
 const NodeHeader = "X-Lab-Node"
 
-// Readiness is what an API server answers to GET /readyz. The value is the
-// signal that sets it.
+// Readiness is what an API server answers to GET /readyz. The value is the signal that sets it.
 type Readiness syscall.Signal
 
 // The answers to GET /readyz: 200, 500, or none.
@@ -40,15 +39,14 @@ const (
 	Hung     = Readiness(syscall.SIGUSR2)
 )
 
-// An APIServer is a stand-in for the Kubernetes API server: it listens with
-// TLS on the wildcard address as the real one does, reports whether it is ready,
-// and forbids everything else.
+// An APIServer is a stand-in for the Kubernetes API server: it listens with TLS on the wildcard address as the real one
+// does, reports whether it is ready, and forbids everything else.
 type APIServer struct {
 	*lab.Process
 }
 
-// StartAPIServer runs an API server in a host, with a certificate for the
-// host's addresses and others. The program must know [APIServerRole].
+// StartAPIServer runs an API server in a host, with a certificate for the host's addresses and others. The program must know
+// [APIServerRole].
 func StartAPIServer(h *lab.Host, ca *Authority, port uint16, names ...netip.Addr) (*APIServer, error) {
 	certificate, err := ca.issue(server("kube-apiserver", h, names...))
 	if err != nil {

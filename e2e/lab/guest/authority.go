@@ -79,8 +79,8 @@ type identity struct {
 // serverNames are the names of every API server.
 var serverNames = []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"}
 
-// server returns the identity of a server on a host that is reached by further
-// addresses too. The last of its names is the host's.
+// server returns the identity of a server on a host that is reached by further addresses too. The last of its names is the
+// host's.
 func server(name string, h *lab.Host, addresses ...netip.Addr) identity {
 	ips := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	for _, address := range append([]netip.Addr{h.Address.Addr(), h.Address6.Addr(), h.Backplane.Addr()}, addresses...) {

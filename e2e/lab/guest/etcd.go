@@ -23,14 +23,13 @@ const (
 // etcdDirectory is where a host has the data of its member.
 const etcdDirectory = "/var/lib/etcd"
 
-// StartEtcd runs a host's member, for the first time or again. It has what the
-// member stored before.
+// StartEtcd runs a host's member, for the first time or again. It has what the member stored before.
 func (k *Kubernetes) StartEtcd(h *lab.Host) (*lab.Process, error) {
 	return h.Start(lab.Command{Path: k.Program("etcd"), Args: k.etcdArguments(h)})
 }
 
-// etcdArguments returns the flags of a member: those of kubeadm, with the
-// timers that are etcd's defaults, and without waiting for a disk.
+// etcdArguments returns the flags of a member: those of kubeadm, with the timers that are etcd's defaults, and without
+// waiting for a disk.
 func (k *Kubernetes) etcdArguments(h *lab.Host) []string {
 	client := fmt.Sprintf("https://%s:%d", h.Address.Addr(), etcdPort)
 	return []string{
@@ -60,8 +59,7 @@ func (k *Kubernetes) initialCluster() string {
 	return strings.Join(members, ",")
 }
 
-// peerURL returns where the other members reach that of a host: over the
-// backplane, where there is one.
+// peerURL returns where the other members reach that of a host: over the backplane, where there is one.
 func peerURL(h *lab.Host) string {
 	address := h.Address.Addr()
 	if h.Backplane.IsValid() {

@@ -22,8 +22,7 @@ const protocolVRRP = 112
 // groupVRRP is the multicast group of VRRP over IPv4.
 var groupVRRP = netip.AddrFrom4([4]byte{224, 0, 0, 18})
 
-// A Forger sends VRRP packets that no member of the virtual router sends, and
-// receives those of the members.
+// A Forger sends VRRP packets that no member of the virtual router sends, and receives those of the members.
 type Forger struct {
 	conn  *ipv4.RawConn
 	iface int // index

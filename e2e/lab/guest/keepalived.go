@@ -2,9 +2,8 @@
 
 //go:build linux
 
-// Package guest runs in hosts of the lab what Harbinger meets there:
-// keepalived, haproxy, and stand-ins for the Kubernetes API server. The first
-// two are the real programs and must be installed.
+// Package guest runs in hosts of the lab what Harbinger meets there: keepalived, haproxy, and stand-ins for the Kubernetes
+// API server. The first two are the real programs and must be installed.
 package guest
 
 import (
@@ -48,8 +47,8 @@ func (k Keepalived) Start(h *lab.Host) (*lab.Process, error) {
 	if err := h.WriteFile(keepalivedFile, k.config()); err != nil {
 		return nil, err
 	}
-	// A killed keepalived leaves these files behind, and until its child is
-	// reaped, the next one takes the child for a keepalived that runs.
+	// A killed keepalived leaves these files behind, and until its child is reaped, the next one takes the child for a
+	// keepalived that runs.
 	if err := h.Do(func() error {
 		return errors.Join(os.RemoveAll(pidFile), os.RemoveAll(vrrpPIDFile))
 	}); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
-// AuditFile is where a host has the record of what was asked of its API
-// server, but for what itself, administrators and unknown users asked.
+// AuditFile is where a host has the record of what was asked of its API server, but for what itself, administrators and
+// unknown users asked.
 const AuditFile = "/run/audit.log"
 
 // auditPolicy keeps the record small.
@@ -28,14 +28,14 @@ rules:
 - level: Metadata
 `
 
-// StartAPIServer runs a host's API server, for the first time or again. One on
-// a host without an etcd member asks all members.
+// StartAPIServer runs a host's API server, for the first time or again. One on a host without an etcd member asks all
+// members.
 func (k *Kubernetes) StartAPIServer(h *lab.Host, port uint16) (*lab.Process, error) {
 	return h.Start(lab.Command{Path: k.Program("kube-apiserver"), Args: k.apiServerArguments(h, port)})
 }
 
-// apiServerArguments returns the flags of an API server: those of kubeadm that
-// matter to its clients, and less of what costs processor time.
+// apiServerArguments returns the flags of an API server: those of kubeadm that matter to its clients, and less of what costs
+// processor time.
 func (k *Kubernetes) apiServerArguments(h *lab.Host, port uint16) []string {
 	return []string{
 		"--advertise-address=" + h.Address.Addr().String(),

@@ -17,17 +17,15 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
-// Kubernetes is a cluster of the real programs: an etcd member on each of some
-// hosts, and on the same host an API server that uses this member alone, as
-// kubeadm sets them up.
+// Kubernetes is a cluster of the real programs: an etcd member on each of some hosts, and on the same host an API server
+// that uses this member alone, as kubeadm sets them up.
 type Kubernetes struct {
 	// Directory has etcd, etcdctl, kube-apiserver and kubectl.
 	Directory string
 	Authority *Authority
 	// Members are the hosts with an etcd.
 	Members []*lab.Host
-	// Addresses are those by which clients reach the API servers, in addition
-	// to the hosts' own.
+	// Addresses are those by which clients reach the API servers, in addition to the hosts' own.
 	Addresses []netip.Addr
 
 	serviceAccountKey string
@@ -55,8 +53,7 @@ func (k *Kubernetes) Program(name string) string { return filepath.Join(k.Direct
 // pkiDirectory is where kubeadm puts keys and certificates.
 const pkiDirectory = "/etc/kubernetes/pki/"
 
-// The keys and certificates of a host. A file with both serves where either is
-// asked for.
+// The keys and certificates of a host. A file with both serves where either is asked for.
 const (
 	caKeyFile             = pkiDirectory + "ca.key"
 	etcdFile              = pkiDirectory + "etcd/server.pem"
@@ -65,8 +62,7 @@ const (
 	auditPolicyFile       = "/etc/kubernetes/audit-policy.yaml"
 )
 
-// Prepare writes the keys and certificates of a host, on which no etcd has
-// stored anything.
+// Prepare writes the keys and certificates of a host, on which no etcd has stored anything.
 func (k *Kubernetes) Prepare(h *lab.Host) error {
 	if err := k.EraseEtcd(h); err != nil {
 		return err

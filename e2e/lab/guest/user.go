@@ -33,8 +33,8 @@ func (a *Authority) User(name string, groups ...string) (*User, error) {
 	return &User{name, certificate, a}, nil
 }
 
-// Kubeconfig returns the file by which a client speaks for the user. The
-// server's certificate has to be for the name "kubernetes".
+// Kubeconfig returns the file by which a client speaks for the user. The server's certificate has to be for the name
+// "kubernetes".
 func (u *User) Kubeconfig(server string) string {
 	encode := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 	return fmt.Sprintf(`apiVersion: v1
@@ -57,8 +57,7 @@ current-context: default
 `, server, encode(u.authority.PEM()), u.name, encode(u.certificate))
 }
 
-// Client returns a client that speaks for the user and works on a host. Each
-// of its requests has a connection of its own.
+// Client returns a client that speaks for the user and works on a host. Each of its requests has a connection of its own.
 func (u *User) Client(h *lab.Host, timeout time.Duration) (*http.Client, error) {
 	pair, err := tls.X509KeyPair([]byte(u.certificate), []byte(u.certificate))
 	if err != nil {

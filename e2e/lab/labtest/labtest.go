@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package labtest is what tests share that run on a lab or serve connections: each thing ends with the test that made it, and
-// an error ends the test.
+// Package labtest is what tests share that run on a lab or serve connections: each thing ends with the test that made it,
+// and an error ends the test.
 package labtest
 
 import (

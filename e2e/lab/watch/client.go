@@ -52,8 +52,7 @@ func StartClient(h *lab.Host, cfg ClientConfig) *Client {
 	return c
 }
 
-// tick starts attempts until the client is stopped, and workers as they are
-// needed: no attempt waits for the end of another.
+// tick starts attempts until the client is stopped, and workers as they are needed: no attempt waits for the end of another.
 func (c *Client) tick() {
 	defer close(c.ticks)
 	ticker := time.NewTicker(c.cfg.Interval)
@@ -88,8 +87,7 @@ func (c *Client) work() error {
 	return nil
 }
 
-// try makes one attempt, and returns the name of the host that answered, if it is
-// known.
+// try makes one attempt, and returns the name of the host that answered, if it is known.
 func (c *Client) try(deadline time.Time) (node string, err error) {
 	dialer := net.Dialer{Deadline: deadline, KeepAlive: -1}
 	conn, err := dialer.Dial("tcp", c.cfg.Target.String())
@@ -102,20 +100,20 @@ func (c *Client) try(deadline time.Time) (node string, err error) {
 	return c.cfg.Try(conn)
 }
 
-// Outage returns the longest time since a moment from a failed attempt to the
-// next success, without stalls of the machine; zero if no attempt failed.
+// Outage returns the longest time since a moment from a failed attempt to the next success, without stalls of the machine;
+// zero if no attempt failed.
 func (c *Client) Outage(since time.Time) observe.Outage {
 	return c.since(since).Failures(observe.Connect, since, time.Now()).LeaveOut(c.cfg.Control.Stalled).Longest()
 }
 
-// Availability returns what became of the attempts since a moment. Each ends
-// within its timeout: what succeeded came soon enough.
+// Availability returns what became of the attempts since a moment. Each ends within its timeout: what succeeded came soon
+// enough.
 func (c *Client) Availability(since time.Time) observe.Availability {
 	return c.since(since).Availability(observe.Connect, since, time.Now(), math.MaxInt64)
 }
 
-// Served reports whether the attempts of the last time d succeeded, but for one
-// in ten: a busy machine may be too slow for some.
+// Served reports whether the attempts of the last time d succeeded, but for one in ten: a busy machine may be too slow for
+// some.
 func (c *Client) Served(d time.Duration) bool {
 	a := c.Availability(time.Now().Add(-d))
 	return a.Requests > 0 && a.Failed() <= a.Requests/10
@@ -132,8 +130,7 @@ func (c *Client) Nodes(since time.Time) map[string]int {
 	return nodes
 }
 
-// since returns the attempts that ended after a moment, some that began before
-// it among them.
+// since returns the attempts that ended after a moment, some that began before it among them.
 func (c *Client) since(since time.Time) observe.Log {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,20 +13,19 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
-// delay is how late an answer may be on a machine that schedules every process
-// in time. On others the election promises nothing.
+// delay is how late an answer may be on a machine that schedules every process in time. On others the election promises
+// nothing.
 const delay = 50 * time.Millisecond
 
-// A Control asks a server that no fault is done to, while and as a client asks
-// what is measured. While no answer comes from that server, the machine has no
-// time for any process: it stalls. Measurements leave out the stalls, so that
-// they show the behaviour of what is measured and not that of the machine.
+// A Control asks a server that no fault is done to, while and as a client asks what is measured. While no answer comes from
+// that server, the machine has no time for any process: it stalls. Measurements leave out the stalls, so that they show the
+// behaviour of what is measured and not that of the machine.
 //
 // A nil Control knows of no stall.
 type Control struct{ client *Client }
 
-// StartControl makes a host ask a server with the configuration of the client
-// that measures, and returns once the server answers.
+// StartControl makes a host ask a server with the configuration of the client that measures, and returns once the server
+// answers.
 func StartControl(h *lab.Host, server netip.AddrPort, measured ClientConfig) (*Control, error) {
 	measured.Target = server
 	c := &Control{StartClient(h, measured)}
@@ -37,8 +36,8 @@ func StartControl(h *lab.Host, server netip.AddrPort, measured ClientConfig) (*C
 	return c, nil
 }
 
-// Stalled returns for how long the machine stalled from one moment to another,
-// with the delay after which it showed the second.
+// Stalled returns for how long the machine stalled from one moment to another, with the delay after which it showed the
+// second.
 func (c *Control) Stalled(from, to time.Time) time.Duration {
 	return to.Sub(from) - c.Between(from, to)
 }
@@ -52,8 +51,8 @@ func (c *Control) Between(from, to time.Time) time.Duration {
 	return max(0, to.Sub(from)-c.pauses(from, to))
 }
 
-// happened returns when an event happened that was seen at a moment: it is as
-// late as the answer that the control awaits at that moment.
+// happened returns when an event happened that was seen at a moment: it is as late as the answer that the control awaits at
+// that moment.
 func (c *Control) happened(seen time.Time) time.Time {
 	c.client.mu.Lock()
 	defer c.client.mu.Unlock()
@@ -69,8 +68,7 @@ func (c *Control) happened(seen time.Time) time.Time {
 	return happened
 }
 
-// pauses returns for how long no answer came. A pause lasts from when an answer
-// was due to when one came.
+// pauses returns for how long no answer came. A pause lasts from when an answer was due to when one came.
 func (c *Control) pauses(from, to time.Time) (paused time.Duration) {
 	answers := append(c.answers(from, to), time.Now())
 	for i, answer := range answers[1:] {
@@ -81,8 +79,7 @@ func (c *Control) pauses(from, to time.Time) (paused time.Duration) {
 	return paused
 }
 
-// answers returns when the answers came, from the last before one time to the
-// first after another.
+// answers returns when the answers came, from the last before one time to the first after another.
 func (c *Control) answers(from, to time.Time) []time.Time {
 	c.client.mu.Lock()
 	defer c.client.mu.Unlock()
@@ -114,8 +111,7 @@ func overlap(from, to, from2, to2 time.Time) time.Duration {
 	return max(0, to.Sub(from))
 }
 
-// Check returns an error if the machine stalled for most of the time since a
-// moment: the measurement then shows nothing.
+// Check returns an error if the machine stalled for most of the time since a moment: the measurement then shows nothing.
 func (c *Control) Check(since time.Time) error {
 	now := time.Now()
 	length, stalled := now.Sub(since), c.Stalled(since, now)

@@ -23,8 +23,7 @@ func newRecording() recording { return recording{time.Now().Add(-10 * time.Secon
 
 func (r recording) at(ms int) time.Time { return r.start.Add(time.Duration(ms) * time.Millisecond) }
 
-// client returns one that asked every 20 ms, was answered at once, and waited in
-// vain in some periods.
+// client returns one that asked every 20 ms, was answered at once, and waited in vain in some periods.
 func (r recording) client(control *Control, failed ...period) *Client {
 	c := &Client{cfg: ClientConfig{Interval: 20 * time.Millisecond, Control: control}}
 	for ms := 0; ms < 10_000; ms += 20 {

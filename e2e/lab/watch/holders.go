@@ -21,8 +21,8 @@ type Holders struct {
 	done    chan struct{}
 }
 
-// NewHolders watches the kernels of hosts for an address. Stalls of the
-// machine that the control has seen do not count; it may be nil.
+// NewHolders watches the kernels of hosts for an address. Stalls of the machine that the control has seen do not count; it
+// may be nil.
 func NewHolders(control *Control, address netip.Addr, hosts ...*lab.Host) (*Holders, error) {
 	w := &Holders{recorder: recorder{control: control}, address: address, done: make(chan struct{})}
 	w.record(time.Now(), nil)

@@ -16,8 +16,8 @@ import (
 // rateTimeout bounds one connection of a measured rate.
 const rateTimeout = 2 * time.Second
 
-// Rate returns how many connections per second a host can make, each with a
-// request and its answer, so many of them in parallel for some time.
+// Rate returns how many connections per second a host can make, each with a request and its answer, so many of them in
+// parallel for some time.
 func Rate(h *lab.Host, target netip.AddrPort, parallel int, length time.Duration) float64 {
 	c := &Client{cfg: ClientConfig{Target: target, Try: PlainHTTP}}
 	start := time.Now()

@@ -2,11 +2,9 @@
 
 //go:build linux
 
-// Package watch has the live observers of a virtual address in a lab: a client
-// that records when it is served, one that follows which hosts have the address
-// in their kernels, and one that records which hosts answer ARP and neighbour
-// discovery for it. They change nothing in the lab, and report in the vocabulary
-// of package observe.
+// Package watch has the live observers of a virtual address in a lab: a client that records when it is served, one that
+// follows which hosts have the address in their kernels, and one that records which hosts answer ARP and neighbour discovery
+// for it. They change nothing in the lab, and report in the vocabulary of package observe.
 package watch
 
 import (
@@ -17,8 +15,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
-// A recorder keeps which hosts had an address, from its first record on. Its
-// methods may be called concurrently.
+// A recorder keeps which hosts had an address, from its first record on. Its methods may be called concurrently.
 type recorder struct {
 	control *Control
 
@@ -70,9 +67,8 @@ func (r *recorder) Now() []string {
 	return r.hosts
 }
 
-// Since returns which hosts had the address since a moment, or since the first record,
-// without stalls of the machine. Hosts that are named are left out: they are
-// dead, frozen or cut off.
+// Since returns which hosts had the address since a moment, or since the first record, without stalls of the machine. Hosts
+// that are named are left out: they are dead, frozen or cut off.
 func (r *recorder) Since(since time.Time, except ...string) observe.Timeline {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 )
 
-// A Try is what an attempt of a client does on its new connection, which has a deadline. It returns the name of the host that
-// answered, if the answer has it.
+// A Try is what an attempt of a client does on its new connection, which has a deadline. It returns the name of the host
+// that answered, if the answer has it.
 type Try func(net.Conn) (host string, err error)
 
 // PlainHTTP asks in plain HTTP. That an API server refuses it proves as well that it is reached, at a tenth of the cost of
@@ -51,15 +51,15 @@ func ask(conn net.Conn, path string) (host string, err error) {
 	return response.Header.Get(guest.NodeHeader), err
 }
 
-// serverHello is the type of the message that begins the answer to a ClientHello (RFC 8446, section 4), and serverHelloAt its
-// place in the record.
+// serverHello is the type of the message that begins the answer to a ClientHello (RFC 8446, section 4), and serverHelloAt
+// its place in the record.
 const (
 	serverHello   = 2
 	serverHelloAt = 5
 )
 
-// Hello begins a TLS handshake with a ClientHello, and ends it with the begin of the answer: all that an API server can lose of
-// a new connection, at a part of the cost of HTTPS.
+// Hello begins a TLS handshake with a ClientHello, and ends it with the begin of the answer: all that an API server can lose
+// of a new connection, at a part of the cost of HTTPS.
 func Hello(hello []byte) Try {
 	return func(conn net.Conn) (string, error) {
 		if _, err := conn.Write(hello); err != nil {

@@ -27,8 +27,7 @@ type asker interface {
 	Close() error
 }
 
-// A Watcher records which hosts answer ARP or neighbour discovery for an
-// address. It asks every 20 ms.
+// A Watcher records which hosts answer ARP or neighbour discovery for an address. It asks every 20 ms.
 type Watcher struct {
 	recorder
 	lab   *lab.Lab
@@ -40,9 +39,8 @@ type Watcher struct {
 	round   []string // hosts that answered the last question
 }
 
-// Watch makes a host ask for an address. The host must not be one of those
-// that may have it. Stalls of the machine that the control has seen do not
-// count; it may be nil.
+// Watch makes a host ask for an address. The host must not be one of those that may have it. Stalls of the machine that the
+// control has seen do not count; it may be nil.
 func Watch(control *Control, l *lab.Lab, h *lab.Host, address netip.Addr) (*Watcher, error) {
 	w := &Watcher{recorder: recorder{control: control}, lab: l, stop: make(chan struct{})}
 	err := h.Do(func() (err error) {

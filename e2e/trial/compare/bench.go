@@ -13,8 +13,8 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
-// Bench builds Harbinger at a path, measures it and keepalived with haproxy in turn, so many times each, and writes tables in
-// Markdown.
+// Bench builds Harbinger at a path, measures it and keepalived with haproxy in turn, so many times each, and writes tables
+// in Markdown.
 func Bench(out io.Writer, binary string, runs int) error {
 	ours, err := trial.Build(binary)
 	if err != nil {

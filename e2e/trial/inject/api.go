@@ -63,8 +63,8 @@ func (r *run) thawQuorum() error {
 	return errors.Join(r.Nodes[0].Etcd.Thaw(), r.Nodes[1].Etcd.Thaw())
 }
 
-// The times of a slow API server: what is asked while it stands still is answered up to ten seconds later, and may be carried
-// out then.
+// The times of a slow API server: what is asked while it stands still is answered up to ten seconds later, and may be
+// carried out then.
 const (
 	slowStands = 10 * time.Second
 	slowRuns   = 300 * time.Millisecond

@@ -22,8 +22,7 @@ type forgery struct {
 	name   string
 	packet guest.Packet
 	reason string // of vrrp.Reason
-	// refusers are the nodes that hear it and must refuse it: none where it is
-	// a good packet that comes too late.
+	// refusers are the nodes that hear it and must refuse it: none where it is a good packet that comes too late.
 	refusers []*trial.Node
 }
 
@@ -32,8 +31,8 @@ const (
 	forgeInterval = 100 * time.Millisecond
 )
 
-// forge sends forgeries for a time, and expects that nothing comes of them but
-// that they are counted, and named in the status.
+// forge sends forgeries for a time, and expects that nothing comes of them but that they are counted, and named in the
+// status.
 func (r *run) forge(craft func(f *guest.Forger, unknown netip.Addr) ([]forgery, error)) (fault.Sample, error) {
 	host, err := r.UnknownHost()
 	if err != nil {
@@ -92,8 +91,8 @@ func (r *run) states() (states []string, err error) {
 	return states, nil
 }
 
-// counted returns an error unless each node that had to has refused the forgery
-// at least half as often as it was sent, and names its source.
+// counted returns an error unless each node that had to has refused the forgery at least half as often as it was sent, and
+// names its source.
 func (f forgery) counted() error {
 	var errs []error
 	for _, n := range f.refusers {
@@ -117,9 +116,8 @@ func (r *run) claim(addresses ...netip.Addr) vrrp.Advertisement {
 	}
 }
 
-// multicastForgeries are of another cluster with the same virtual router ID, of
-// a broken sender, and what somebody repeats of an earlier holder. The kernel of
-// that one refuses them before Harbinger sees them: they come from itself.
+// multicastForgeries are of another cluster with the same virtual router ID, of a broken sender, and what somebody repeats
+// of an earlier holder. The kernel of that one refuses them before Harbinger sees them: they come from itself.
 func (r *run) multicastForgeries(f *guest.Forger, unknown netip.Addr) ([]forgery, error) {
 	group := vrrp.GroupIPv4
 	foreign, err := r.claim(unknown.Next()).AppendBinary(nil, unknown, group, vrrp.ChecksumPseudo)

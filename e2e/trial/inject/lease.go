@@ -14,8 +14,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
-// holderOf returns the node of a holder's identity, which ends in the
-// incarnation of its process.
+// holderOf returns the node of a holder's identity, which ends in the incarnation of its process.
 func holderOf(identity string) string {
 	node, _, _ := strings.Cut(identity, "/")
 	return node
@@ -43,9 +42,8 @@ func (r *run) epochExceeds(epoch int32) error {
 	return r.await(findTime, fmt.Sprintf("the epoch exceeds %d", epoch), func() bool { return r.epoch() > epoch })
 }
 
-// restore puts etcd back to what it stored before the Lease changed hands, as
-// an administrator restores a backup: everything of the API stops, the data of
-// every member is replaced, and it starts again.
+// restore puts etcd back to what it stored before the Lease changed hands, as an administrator restores a backup: everything
+// of the API stops, the data of every member is replaced, and it starts again.
 func (r *run) restore(fault.Fault) (s fault.Sample, err error) {
 	if err := r.backUp(); err != nil {
 		return s, err

@@ -26,8 +26,7 @@ const (
 	findTime = 10 * time.Second
 )
 
-// calm waits until the plane is as it should be: one holder that serves, and
-// the Lease as arbiter.
+// calm waits until the plane is as it should be: one holder that serves, and the Lease as arbiter.
 func (r *run) calm() error {
 	if err := r.Settle(); err != nil {
 		return err
@@ -75,8 +74,8 @@ func (r *run) epoch() int32 {
 // worthNoting is how long the machine must have stalled for a note.
 const worthNoting = 200 * time.Millisecond
 
-// measure does something and returns what the observers saw meanwhile. Hosts that are named are dead, frozen or cut off: they
-// may have the address while another has it.
+// measure does something and returns what the observers saw meanwhile. Hosts that are named are dead, frozen or cut off:
+// they may have the address while another has it.
 func (r *run) measure(do func() error, apart ...string) (s fault.Sample, err error) {
 	start := time.Now()
 	err = do()
@@ -129,8 +128,7 @@ func (r *run) processes() ([]process, error) {
 	return all, nil
 }
 
-// withoutRestart does something and expects that no process of a sidecar was
-// started again meanwhile.
+// withoutRestart does something and expects that no process of a sidecar was started again meanwhile.
 func (r *run) withoutRestart(do func() error) error {
 	before, err := r.processes()
 	if err != nil {

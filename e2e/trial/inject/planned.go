@@ -15,8 +15,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
-// busyInterval is the time between two connections of the client of planned
-// moves: 200 a second.
+// busyInterval is the time between two connections of the client of planned moves: 200 a second.
 const busyInterval = 5 * time.Millisecond
 
 // underLoad measures while a client makes 200 connections a second.
@@ -56,8 +55,7 @@ func (r *run) handOverTo() error {
 	return r.askForHandover(holder, []*trial.Node{successor}, "--to", successor.Name)
 }
 
-// askForHandover asks a holder, and waits until one of the successors alone has
-// the address.
+// askForHandover asks a holder, and waits until one of the successors alone has the address.
 func (r *run) askForHandover(holder *trial.Node, successors []*trial.Node, flags ...string) error {
 	if _, err := r.cfg.System.Run(holder, append([]string{"handover"}, flags...)...); err != nil {
 		return err
@@ -72,8 +70,7 @@ func (r *run) askForHandover(holder *trial.Node, successors []*trial.Node, flags
 	return r.Settle()
 }
 
-// restartAll stops and starts every sidecar, one after the other, the holder
-// last: the address has to move once.
+// restartAll stops and starts every sidecar, one after the other, the holder last: the address has to move once.
 func (r *run) restartAll() error {
 	holder, err := r.Holder()
 	if err != nil {

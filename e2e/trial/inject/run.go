@@ -2,8 +2,8 @@
 
 //go:build linux
 
-// Package inject does the faults of the catalogue to a control plane of real API servers, on a real etcd, and judges what came
-// of them.
+// Package inject does the faults of the catalogue to a control plane of real API servers, on a real etcd, and judges what
+// came of them.
 package inject
 
 import (
@@ -86,8 +86,8 @@ func (r *Runner) runOnce(row *fault.Row) error {
 	return nil
 }
 
-// prepare makes sure of a plane for those needs. A run may leave a plane that no other can use: one that runs, that has grown,
-// or whose nodes wait a minute or two until they seize a Lease again.
+// prepare makes sure of a plane for those needs. A run may leave a plane that no other can use: one that runs, that has
+// grown, or whose nodes wait a minute or two until they seize a Lease again.
 func (r *Runner) prepare(n fault.Needs) error {
 	if spent := n.Bare || n.Discovery || n.Backplane; r.plane != nil && r.needs == n && !spent {
 		return nil

@@ -44,8 +44,8 @@ func (e BrokenError) Pattern() string {
 	return "^(" + strings.Join(quoted, "|") + ")$"
 }
 
-// Show does faults and writes a row for each, with its notes and what was broken. The error is a [BrokenError] where a promise
-// did not hold.
+// Show does faults and writes a row for each, with its notes and what was broken. The error is a [BrokenError] where a
+// promise did not hold.
 func Show(out io.Writer, cfg Config, faults []fault.Fault) error {
 	runner := NewRunner(cfg)
 	fmt.Fprintf(out, "Three nodes with kube-apiserver and etcd; a client asks GET /readyz through the virtual address every 20 ms.\n"+

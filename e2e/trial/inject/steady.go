@@ -41,8 +41,7 @@ func (r *run) countLoad() error {
 	return nil
 }
 
-// listRights shows what the credentials of a sidecar allow, and expects no more
-// than the election and the balancer need.
+// listRights shows what the credentials of a sidecar allow, and expects no more than the election and the balancer need.
 func (r *run) listRights() error {
 	own, excess, err := r.Rights(r.Nodes[0])
 	if err != nil {

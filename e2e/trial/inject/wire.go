@@ -15,8 +15,8 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
-// suspicionTime is within what a backup says that it hears no advertisements of a
-// holder that lives: the longest Master_Down_Interval, and two advertisements.
+// suspicionTime is within what a backup says that it hears no advertisements of a holder that lives: the longest
+// Master_Down_Interval, and two advertisements.
 const suspicionTime = 6 * time.Second
 
 // filter drops advertisements for a time.
@@ -49,8 +49,8 @@ func (r *run) suspected(holder *trial.Node) bool {
 	})
 }
 
-// splitWithoutAPI takes advertisements and API away, and makes two hosts have the address by a cut of the holder. When the cut
-// heals, only ARP shows them that they are two; when advertisements pass again, these do.
+// splitWithoutAPI takes advertisements and API away, and makes two hosts have the address by a cut of the holder. When the
+// cut heals, only ARP shows them that they are two; when advertisements pass again, these do.
 func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
 	holder, err := r.Holder()
 	if err != nil {
@@ -96,8 +96,8 @@ func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
 	return s, err
 }
 
-// dropSome drops a quarter of all packets to the nodes. Those of the control come through: what is lost is not to be taken for
-// a machine that stalls.
+// dropSome drops a quarter of all packets to the nodes. Those of the control come through: what is lost is not to be taken
+// for a machine that stalls.
 func (r *run) dropSome() error {
 	var drops []lab.Drop
 	for _, n := range r.Nodes {
