@@ -99,17 +99,20 @@ func (m *maxima) log(t *testing.T) {
 
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
-// Whatever faults overlap, the invariants hold.
-func TestSimulation(t *testing.T) {
+// Whatever faults overlap, the invariants hold; with a Lease, those of the API as well.
+func TestSimulation(t *testing.T)       { simulate(t, 200, allKinds(), runRandom) }
+func TestSimulationHybrid(t *testing.T) { simulate(t, 150, hybridKinds(), runHybrid) }
+
+func simulate(t *testing.T, few int, from []string, run func(uint64, []string, func(*world), func(string)) *world) {
 	t.Parallel()
 	if s := os.Getenv("HARBINGER_SIM_SEED"); s != "" {
 		seed, _ := strconv.ParseUint(s, 10, 64)
-		runRandom(seed, allKinds(), nil, func(line string) { t.Log(line) })
+		run(seed, from, nil, func(line string) { t.Log(line) })
 		return
 	}
 	var m maxima
-	for seed := range uint64(seeds(t, 200)) {
-		w := runRandom(seed, allKinds(), nil, nil)
+	for seed := range uint64(seeds(t, few)) {
+		w := run(seed, from, nil, nil)
 		m.add(w)
 		if v := w.oracle.violations; len(v) > 0 {
 			t.Errorf("seed %d:\n%s", seed, strings.Join(v, "\n"))
