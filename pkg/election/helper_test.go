@@ -32,6 +32,7 @@ type router struct {
 	api     *fakeAPI // answers what is asked of the Lease; nil: nobody does
 	probes  []time.Time
 	trace   []string
+	alarm   Alarm // the last one
 }
 
 type option func(*Config)
@@ -77,8 +78,11 @@ func (r *router) step(events ...Event) {
 	for _, ev := range events {
 		for _, a := range r.e.Step(r.now, ev) {
 			r.trace = append(r.trace, a.String())
-			if p, ok := a.(Probe); ok {
-				r.probes = append(r.probes, r.now.Add(p.Timeout))
+			switch a := a.(type) {
+			case Probe:
+				r.probes = append(r.probes, r.now.Add(a.Timeout))
+			case Alarm:
+				r.alarm = a
 			}
 			if r.api != nil {
 				r.api.ask(r.now, a)

@@ -463,6 +463,32 @@ func TestRow12CouldNotAsk(t *testing.T) {
 	r.until(Active, 10*time.Second)
 }
 
+// What kept a Backup from asking may end before its timer does.
+func TestRow7AsksAgainWhereItCouldNot(t *testing.T) {
+	r := started(t)
+	r.verdict = ProbeDone{Verdict: Unasked, Detail: "no buffer space available"}
+	for r.did("probe") == 0 {
+		r.run(time.Millisecond)
+	}
+	r.probes = nil // the answer comes at once
+	r.step(r.verdict)
+	r.run(2 * reprobeZombie)
+	r.wantState(Backup)
+	if n := r.did("probe"); n < 2 {
+		t.Errorf("asked %d times, want again", n)
+	}
+}
+
+// The alarm names the node that serves and is not heard.
+func TestRow11NamesTheHolder(t *testing.T) {
+	r := started(t)
+	r.verdict = ProbeDone{Verdict: Live, Owner: "02:00:00:00:00:83", KnownOwner: true}
+	r.run(5 * time.Second)
+	if r.alarm.Kind != SplitSuspected || r.alarm.Owner != r.verdict.Owner {
+		t.Errorf("alarm %+v, want one about %s", r.alarm, r.verdict.Owner)
+	}
+}
+
 // The alarm, the reason and the status name the foreign host, and another one when it has taken its place.
 func TestRow13NamesTheForeignHost(t *testing.T) {
 	r := started(t)
@@ -471,6 +497,9 @@ func TestRow13NamesTheForeignHost(t *testing.T) {
 		r.until(Conflict, 10*time.Second)
 		r.run(2 * time.Second)
 		s := r.e.Status()
+		if r.alarm.Kind != ForeignHolder || r.alarm.Owner != mac {
+			t.Errorf("alarm %+v, want one about %s", r.alarm, mac)
+		}
 		if s.ConflictOwner != mac || s.Conflict != mac+": connection refused" || s.Reason != "foreign holder: "+s.Conflict {
 			t.Errorf("conflict %q with %q, reason %q", s.Conflict, s.ConflictOwner, s.Reason)
 		}

@@ -117,11 +117,17 @@ func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) answer {
 		if found.reaction {
 			break
 		}
-		if next := <-answers; next.reaction || next.Verdict == election.Unasked {
-			found = next
-		}
+		found = found.with(<-answers)
 	}
 	return found
+}
+
+// with returns which of two answers counts, where the first is no reaction.
+func (a answer) with(next answer) answer {
+	if next.reaction || next.Verdict == election.Unasked {
+		return next
+	}
+	return a
 }
 
 // attempt makes one connection.

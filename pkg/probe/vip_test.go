@@ -279,6 +279,22 @@ func TestVerdictOfAFailedConnection(t *testing.T) {
 	}
 }
 
+// A question that was not sent is no silence, in whatever order the attempts end; a reaction counts before both.
+func TestAttemptThatCouldNotAskCounts(t *testing.T) {
+	free, unasked, refused := noConnection(syscall.ETIMEDOUT), noConnection(syscall.EMFILE), noConnection(syscall.ECONNREFUSED)
+	for _, tt := range []struct {
+		a, next answer
+		want    election.Verdict
+	}{
+		{free, free, election.Free}, {free, unasked, election.Unasked}, {unasked, free, election.Unasked},
+		{free, refused, election.Zombie}, {unasked, refused, election.Zombie},
+	} {
+		if got := tt.a.with(tt.next); got.Verdict != tt.want {
+			t.Errorf("%s, then %s: %s, want %s", tt.a.Verdict, tt.next.Verdict, got.Verdict, tt.want)
+		}
+	}
+}
+
 func TestOwnerIsAPeerFirst(t *testing.T) {
 	p := question{}.probe()
 	for _, tt := range []struct {

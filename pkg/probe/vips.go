@@ -34,8 +34,19 @@ func (v VIPs) Probe(ctx context.Context) election.ProbeDone {
 // severity orders the verdicts: what one address shows must not be lost behind the silence of the other.
 var severity = []election.Verdict{election.Free, election.Unasked, election.Zombie, election.LiveDistress, election.Foreign, election.Live}
 
+// severest returns the severest answer. Of equal verdicts, the one counts that names a foreign host, and then the one that
+// names any.
 func severest(answers []election.ProbeDone) election.ProbeDone {
+	rank := func(a election.ProbeDone) int {
+		switch {
+		case a.KnownOwner:
+			return 1
+		case a.Owner != "":
+			return 2
+		}
+		return 0
+	}
 	return slices.MaxFunc(answers, func(a, b election.ProbeDone) int {
-		return cmp.Compare(slices.Index(severity, a.Verdict), slices.Index(severity, b.Verdict))
+		return cmp.Or(cmp.Compare(slices.Index(severity, a.Verdict), slices.Index(severity, b.Verdict)), cmp.Compare(rank(a), rank(b)))
 	})
 }

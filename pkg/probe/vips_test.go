@@ -31,6 +31,20 @@ func TestSeverestVerdictCounts(t *testing.T) {
 	}
 }
 
+// The foreign host at one address is named, whoever answers for the other one.
+func TestSeverestVerdictNamesTheForeignHost(t *testing.T) {
+	for _, verdict := range []election.Verdict{election.Unasked, election.Zombie, election.Foreign} {
+		foreign := election.ProbeDone{Verdict: verdict, Owner: "02:00:00:00:09:09"}
+		for _, other := range []election.ProbeDone{{Verdict: verdict}, {Verdict: verdict, Owner: "02:00:00:00:00:83", KnownOwner: true}} {
+			for _, answers := range [][]election.ProbeDone{{foreign, other}, {other, foreign}} {
+				if got := severest(answers); got != foreign {
+					t.Errorf("%s and %s: %s, want the foreign host", answers[0], answers[1], got)
+				}
+			}
+		}
+	}
+}
+
 // An address of this host cannot be asked: the other one's silence must not hide it.
 func TestAllAddressesAreAsked(t *testing.T) {
 	own, absent := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.100")

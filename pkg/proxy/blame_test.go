@@ -109,6 +109,7 @@ func TestDoubtDoesNotBlameTheNextBackend(t *testing.T) {
 	next := newLink(near)
 	r.use(r.backend)
 	r.again = func(*server, error) *link { return next }
+	r.silence, r.asked = time.Minute, time.Now().Add(-time.Hour) // of the backend before
 	if !r.reopen(errors.New("reset")) {
 		t.Fatal("the connection did not move")
 	}

@@ -81,7 +81,7 @@ func (a *apiServer) setUnwell(unwell bool) {
 	a.unwell = unwell
 }
 
-// reasons returns those of the Events.
+// reasons returns those of the Events, each with its message.
 func (a *apiServer) reasons() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -116,7 +116,7 @@ func (a *apiServer) answer(r *http.Request) (object any, code int) {
 		return a.slices(), http.StatusOK
 	case "events":
 		e := read[*corev1.Event](r)
-		a.events = append(a.events, e.Reason)
+		a.events = append(a.events, e.Reason+": "+e.Message)
 		return e, http.StatusCreated
 	case "harbinger":
 		if r.Method != http.MethodGet {

@@ -69,6 +69,11 @@ func TestPageReadsTheStatus(t *testing.T) {
 			}
 		}
 	}
+	for _, shown := range []string{"r.currentReason", "r.conflictWith.hardwareAddress", "x.state", "x.since", "x.reason"} {
+		if !strings.Contains(string(page), shown) {
+			t.Errorf("the page does not show %s", shown)
+		}
+	}
 	if found < 30 {
 		t.Errorf("found only %d fields in the page", found)
 	}

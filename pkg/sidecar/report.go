@@ -80,6 +80,8 @@ func (s *sidecar) newReporter() *reporter {
 
 // status returns what this node says of itself now.
 func (r *reporter) status() v1alpha1.HarbingerStatus {
+	r.mu.Lock() // first: the conditions must not follow older facts after newer ones
+	defer r.mu.Unlock()
 	steering := r.balancing.steering
 	facts := report.Facts{
 		Node: r.node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
@@ -89,8 +91,6 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 		access := r.api.Status()
 		facts.API = &access
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	status := report.Status(facts, r.conditions)
 	r.conditions = status.Conditions
 	return status

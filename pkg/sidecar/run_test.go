@@ -196,22 +196,32 @@ func TestVirtualAddressComesBackWhereItIsTakenAway(t *testing.T) {
 	labtest.Until(t, patience, "the address is back", func() bool { return held(vip4) })
 }
 
+// Status, log and Event name the host, for each family.
 func TestForeignClaimIsAnAlarm(t *testing.T) {
-	serveAPI(t)
-	k := start(t, oneAddress+body("VRRP", ""))
-	k.until("this node holds the address", active)
+	api := serveAPI(t)
+	k := start(t, dualStack+body("Hybrid", ""))
+	k.until("this node holds the addresses", active)
 	var other *announce.Announcer
+	var mac string
 	labtest.Must(t, peer.Do(func() error {
 		link, err := net.InterfaceByName(lab.Interface)
 		if err == nil {
+			mac = link.HardwareAddr.String()
 			other, err = announce.New(announce.Link{Name: link.Name, Index: link.Index, MAC: link.HardwareAddr})
 		}
 		return err
 	}))
 	defer other.Close()
-	k.until("the claim is in the status", func(s v1alpha1.HarbingerStatus) bool {
-		labtest.Must(t, other.Announce(vip4.Addr()))
-		return s.VirtualRouter.Conflict != ""
+	for _, vip := range []netip.Addr{vip4.Addr(), vip6.Addr()} {
+		k.until("the claim is in the status", func(s v1alpha1.HarbingerStatus) bool {
+			labtest.Must(t, other.Announce(vip))
+			r := s.VirtualRouter
+			return strings.Contains(r.Conflict, "claims "+vip.String()) && *r.ConflictWith == v1alpha1.Host{HardwareAddress: mac}
+		})
+	}
+	k.untilLogged(fmt.Sprintf(`"hardwareAddress"=%q`, mac))
+	labtest.Until(t, patience, "an Event names the host", func() bool {
+		return slices.ContainsFunc(api.reasons(), func(r string) bool { return strings.HasPrefix(r, "AddressConflict: ") && strings.Contains(r, mac) })
 	})
 }
 
@@ -261,6 +271,9 @@ func TestLeaseArbitratesAndBackendsAreDiscovered(t *testing.T) {
 	k.until("this node holds the address by the Lease", func(s v1alpha1.HarbingerStatus) bool {
 		return active(s) && s.VirtualRouter.Arbiter == "lease" && s.Lease != nil && s.Lease.Node == "node1" && s.VirtualRouter.Epoch > 0
 	})
+	if id, s := identity(t, netip.AddrPortFrom(vip4.Addr(), 10444)), status().VirtualRouter; id.Epoch == 0 || id.Epoch != uint64(s.Epoch) {
+		t.Errorf("the identity has epoch %d, the status %d", id.Epoch, s.Epoch)
+	}
 	discovered := netip.AddrPortFrom(self.Address.Addr(), 6443).String()
 	k.until("the backend is discovered", func(s v1alpha1.HarbingerStatus) bool {
 		return len(s.Balancer.Backends) == 1 && s.Balancer.Backends[0].Address == discovered
