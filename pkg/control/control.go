@@ -91,6 +91,7 @@ type Loop struct {
 	events   chan election.Event
 	readable chan struct{}
 	shutdown chan struct{}
+	ended    chan struct{} // closed when no event is taken any more
 	stopOnce sync.Once
 	finished bool
 	workers  *errgroup.Group
@@ -120,6 +121,7 @@ func New(cfg Config) *Loop {
 		events:   make(chan election.Event),
 		readable: make(chan struct{}),
 		shutdown: make(chan struct{}),
+		ended:    make(chan struct{}),
 		failing:  map[string]string{},
 		alarmed:  map[string]time.Time{},
 		changed:  cfg.Now(),
@@ -128,10 +130,12 @@ func New(cfg Config) *Loop {
 	return l
 }
 
-// Notify hands an event of an adapter to the loop. It blocks until the loop takes it or ctx ends.
+// Notify hands an event of an adapter to the loop. It blocks until the loop takes it, has ended, or ctx ends: what an adapter
+// does beside the election goes on while connections drain.
 func (l *Loop) Notify(ctx context.Context, ev election.Event) {
 	select {
 	case l.events <- ev:
+	case <-l.ended:
 	case <-ctx.Done():
 	}
 }
@@ -148,6 +152,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.workers = g
 	ctx, cancel := context.WithCancel(ctx)
 	g.Go(func() error {
+		defer close(l.ended)
 		defer l.closePorts()
 		defer cancel() // before the sockets close, so that the watchers know the end as one
 		return l.loop(ctx)

@@ -386,6 +386,7 @@ func TestPlannedStopMakesBeforeItBreaks(t *testing.T) {
 		}
 		second.Shutdown()
 		waitSecond()
+		second.Notify(context.WithoutCancel(t.Context()), election.HealthChanged{}) // returns: connections may drain for long
 	})
 }
 

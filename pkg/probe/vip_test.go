@@ -252,6 +252,15 @@ func TestCouldNotAskIsNotFree(t *testing.T) {
 		t.Errorf("without the interface: %+v, want Unasked with the error", got)
 	}
 
+	for source, vip := range map[string]string{"192.0.2.1": "192.0.2.100", "2001:db8::1": "2001:db8::7"} {
+		p := question{Source: netip.MustParseAddr(source), Owners: owners}.probe()
+		p.Interface = "lo"
+		got := p.Probe(t.Context(), netip.MustParseAddr(vip))
+		if got.Verdict != election.Unasked || !strings.Contains(got.Detail, "cannot assign requested address") {
+			t.Errorf("without the own address %s: %+v, want Unasked with the error", source, got)
+		}
+	}
+
 	late, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
 	if got := p.Probe(late, netip.MustParseAddr("192.0.2.100")); got.Verdict != election.Unasked {

@@ -47,7 +47,7 @@ type HarbingerStatus struct {
 	// notReady lists why the node is not ready, sorted.
 	NotReady []string `json:"notReady,omitempty"`
 	// conditions have the form of those of Kubernetes objects: type, status (True, False, Unknown), reason, message and
-	// lastTransitionTime. The types are Ready, BackendAvailable, Conflict, SplitSuspected and, where the API is used, APIReachable.
+	// lastTransitionTime. The types are Ready, BackendAvailable, Conflict, SplitSuspected and, in the modes Hybrid and Lease, APIReachable.
 	Conditions []metav1.Condition `json:"conditions"`
 	// moves are the last ten changes of state, newest last.
 	Moves []Move `json:"moves"`
