@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Package lab builds a network of hosts on one machine: network namespaces on a bridge, with links that can be cut, filters
 // that can be set, and processes that can be killed, frozen and thawed. Tests, the demo and the benchmarks run on it.
 //

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Package trial puts a control plane on the hosts of a lab, does faults to it, and measures the outages of a client and
 // which hosts have the virtual address. The sidecar on the hosts may be Harbinger, or keepalived with haproxy: the same
 // faults are done to both.

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Command bench measures Harbinger and keepalived with haproxy in the lab, in turn, and prints tables in Markdown. It judges
 // nothing.
 package main

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Command demo shows Harbinger on three hosts: the generator, the election, and one fault after another with the outage that
 // a client sees. Where keepalived and haproxy are installed, the same is done to them. It exits 0 only when Harbinger kept
 // every promise.

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Command faults runs three control planes on this machine, each with a real kube-apiserver and a member of a real etcd, does
 // to them all that Harbinger promises to survive, and prints one table. It exits 0 only when every row stayed within its
 // bounds.

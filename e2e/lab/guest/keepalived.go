@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Package guest runs in hosts of the lab what Harbinger meets there: keepalived, haproxy, and stand-ins for the Kubernetes
 // API server. The first two are the real programs and must be installed.
 package guest

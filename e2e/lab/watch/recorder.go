@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Package watch has the live observers of a virtual address in a lab: a client that records when it is served, one that
 // follows which hosts have the address in their kernels, and one that records which hosts answer ARP and neighbour discovery
 // for it. They change nothing in the lab, and report in the vocabulary of package observe.

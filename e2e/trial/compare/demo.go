@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Package compare does the same faults to Harbinger and to keepalived with haproxy, on hosts of the lab: the demo shows and
 // judges them, the bench measures them in turn.
 package compare

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build linux
-
 // Package inject does the faults of the catalogue to a control plane of real API servers, on a real etcd, and judges what
 // came of them.
 package inject
