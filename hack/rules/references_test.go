@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package harbinger
+package rules
 
 import (
 	"go/ast"
@@ -239,7 +239,7 @@ func repository(t *testing.T) (names []string) {
 			return err
 		case d.IsDir() && (d.Name() == "testdata" || p == "bin" || p == "out" || strings.HasPrefix(p, ".") && !slices.Contains([]string{".", ".ci", ".github"}, p)):
 			return filepath.SkipDir
-		case d.Type().IsRegular() && p != "references_test.go" && (slices.Contains(cited, filepath.Ext(p)) || d.Name() == "Makefile" || p == ".ci/run"):
+		case d.Type().IsRegular() && p != "hack/rules/references_test.go" && (slices.Contains(cited, filepath.Ext(p)) || d.Name() == "Makefile" || p == ".ci/run"):
 			names = append(names, p)
 		}
 		return nil

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package harbinger
+package rules
 
 import (
 	"bytes"
