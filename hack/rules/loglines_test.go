@@ -43,6 +43,7 @@ type list struct {
 
 func readList(t *testing.T) list {
 	t.Helper()
+	t.Chdir(root)
 	tree, err := parser.ParseFile(token.NewFileSet(), "pkg/logging/lines.go", nil, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)

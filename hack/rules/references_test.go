@@ -233,6 +233,7 @@ func duration(x ast.Expr) time.Duration {
 // repository returns the files that may cite something, those of GitHub and of the CI too.
 func repository(t *testing.T) (names []string) {
 	t.Helper()
+	t.Chdir(root)
 	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -248,7 +249,7 @@ func repository(t *testing.T) (names []string) {
 		t.Fatal(err)
 	}
 	if len(names) < 200 {
-		t.Fatalf("found only %d files: run the test from the root of the repository", len(names))
+		t.Fatalf("found only %d files", len(names))
 	}
 	return names
 }
@@ -260,6 +261,7 @@ func exists(name string) bool {
 
 func read(t *testing.T, name string) string {
 	t.Helper()
+	t.Chdir(root)
 	content, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
