@@ -32,6 +32,7 @@ type table struct {
 var tables = []table{
 	{"config-reference", configuration},
 	{"failure-table", failures},
+	{"failures-in-short", shortFailures},
 	{"log-lines", logLines},
 	{"promises", promises},
 	{"status-reference", statusFields},

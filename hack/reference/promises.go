@@ -21,6 +21,18 @@ func failures() (string, error) {
 	return b.String(), nil
 }
 
+// shortFailures returns what a new user asks first: for how long no client is answered, at two intervals between advertisements.
+func shortFailures() (string, error) {
+	var b strings.Builder
+	b.WriteString("| What happens | No answer for at most | With advertisements every 100 ms |\n|---|---|---|\n")
+	for _, p := range []promise.Promise{
+		promise.PlannedStop, promise.Kill, promise.Freeze, promise.HostLoss, promise.BalancerCrash, promise.APIServerDeath,
+	} {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.Happens, value(p.Outage, time.Second), value(p.Outage, 100*time.Millisecond))
+	}
+	return b.String(), nil
+}
+
 // promises returns each bound with its formula, its values at two intervals between advertisements, and what holds it.
 func promises() (string, error) {
 	var b strings.Builder
