@@ -8,13 +8,36 @@
 package main
 
 import (
+	_ "embed"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 const folder = "pkg/election"
+
+//go:embed ablations.yaml
+var list []byte
+
+// ablation is a rule beyond VRRP, how to leave it out, and the test that shows what it is for.
+type ablation struct {
+	Rule   string
+	File   string // in folder
+	Change []struct {
+		From string // a text that is in the file exactly once
+		To   string
+	}
+	Test string // must fail without the rule, and pass with it
+	Says string // a regular expression that its output must match then
+}
 
 func main() {
 	if err := ablate(); err != nil {
@@ -24,6 +47,10 @@ func main() {
 }
 
 func ablate() error {
+	var ablations []ablation
+	if err := yaml.UnmarshalStrict(list, &ablations); err != nil {
+		return err
+	}
 	work, err := os.MkdirTemp("", "ablate")
 	if err != nil {
 		return err
@@ -31,7 +58,7 @@ func ablate() error {
 	defer os.RemoveAll(work)
 	var tests []string
 	for _, a := range ablations {
-		tests = append(tests, strings.Split(a.test, "/")[0])
+		tests = append(tests, strings.Split(a.Test, "/")[0])
 	}
 	if out, err := goTest("^("+strings.Join(tests, "|")+")$", "-vet=off"); err != nil {
 		return fmt.Errorf("with every rule: %w\n%s", err, out)
@@ -44,10 +71,71 @@ func ablate() error {
 			failed++
 			says = "FAILED: " + err.Error()
 		}
-		fmt.Printf("  %-50s %4.0f s  %s\n", a.rule, time.Since(began).Seconds(), says)
+		fmt.Printf("  %-50s %4.0f s  %s\n", a.Rule, time.Since(began).Seconds(), says)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d rules are not shown to be needed", failed, len(ablations))
 	}
 	return nil
+}
+
+// run tests the source without the rule and returns what the test says of it.
+func (a ablation) run(work string) (string, error) {
+	overlay, err := a.overlay(work)
+	if err != nil {
+		return "", err
+	}
+	out, err := goTest("^"+strings.ReplaceAll(a.Test, "/", "$/^")+"$", "-vet=off", "-overlay="+overlay)
+	switch says := regexp.MustCompile(a.Says).FindString(out); {
+	case strings.Contains(out, "[no tests to run]"):
+		return "", fmt.Errorf("%s has no test %s", folder, a.Test)
+	case err == nil:
+		return "", fmt.Errorf("%s passes without the rule", a.Test)
+	case strings.Contains(out, "[build failed]") || strings.Contains(out, "[setup failed]"):
+		return "", fmt.Errorf("the source does not compile without the rule:\n%s", out)
+	case says == "":
+		return "", fmt.Errorf("%s does not say %q without the rule:\n%s", a.Test, a.Says, out)
+	default:
+		return says, nil
+	}
+}
+
+// overlay writes the source without the rule, and the file that makes the go command read it, whose name it returns.
+func (a ablation) overlay(work string) (string, error) {
+	source, err := a.without(folder)
+	if err != nil {
+		return "", err
+	}
+	path, err := filepath.Abs(filepath.Join(folder, a.File))
+	if err != nil {
+		return "", err
+	}
+	changed, overlay := filepath.Join(work, a.File), filepath.Join(work, "overlay.json")
+	replaced, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	if err != nil {
+		return "", err
+	}
+	return overlay, errors.Join(os.WriteFile(changed, []byte(source), 0o600), os.WriteFile(overlay, replaced, 0o600))
+}
+
+// without returns the source without the rule.
+func (a ablation) without(folder string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(folder, a.File))
+	if err != nil {
+		return "", err
+	}
+	source := string(b)
+	for _, c := range a.Change {
+		if n := strings.Count(source, c.From); n != 1 {
+			return "", fmt.Errorf("%s has this text of the rule %d times, want once: %s", a.File, n, c.From)
+		}
+		source = strings.Replace(source, c.From, c.To, 1)
+	}
+	return source, nil
+}
+
+func goTest(run string, flags ...string) (string, error) {
+	args := append([]string{"test", "-count=1", "-run=" + run}, flags...)
+	out, err := exec.Command("go", append(args, "./"+folder)...).CombinedOutput()
+	return string(out), err
 }
