@@ -8,25 +8,42 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/netip"
 	"reflect"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
 // configuration returns the table of all configuration fields: names, types, defaults and comments.
 func configuration() (string, error) {
-	comments, err := readComments("pkg/apis/config/v1alpha1/types.go")
+	var defaults v1alpha1.HarbingerConfiguration
+	v1alpha1.SetDefaults_HarbingerConfiguration(&defaults)
+	return fields("pkg/apis/config/v1alpha1/types.go", defaults, true)
+}
+
+// statusFields returns the table of all fields of the status: names, types and comments.
+func statusFields() (string, error) {
+	return fields("pkg/apis/status/v1alpha1/types.go", statusv1alpha1.HarbingerStatus{}, false)
+}
+
+// fields returns the table of the fields of a struct that is declared in a file, with their values as defaults or without.
+func fields(file string, of any, defaults bool) (string, error) {
+	comments, err := readComments(file)
 	if err != nil {
 		return "", err
 	}
-	var defaults v1alpha1.HarbingerConfiguration
-	v1alpha1.SetDefaults_HarbingerConfiguration(&defaults)
-	t := &fieldTable{comments: comments}
-	t.WriteString("| Field | Type | Default | Meaning |\n|---|---|---|---|\n")
-	t.add("", reflect.ValueOf(defaults))
+	t := &fieldTable{comments: comments, defaults: defaults}
+	if defaults {
+		t.WriteString("| Field | Type | Default | Meaning |\n|---|---|---|---|\n")
+	} else {
+		t.WriteString("| Field | Type | Meaning |\n|---|---|---|\n")
+	}
+	t.add("", reflect.ValueOf(of))
 	return t.String(), errors.Join(t.errs...)
 }
 
@@ -57,25 +74,31 @@ func readComments(name string) (map[string]string, error) {
 type fieldTable struct {
 	strings.Builder
 	comments map[string]string
+	defaults bool // have a column
 	errs     []error
 }
 
-// add writes the rows of the fields of a struct.
+// add writes the rows of the fields of a struct. Groups have a row of their own where there are no defaults. What is embedded is
+// described where it has a field.
 func (t *fieldTable) add(prefix string, v reflect.Value) {
 	for field, value := range v.Fields() {
 		if field.Anonymous {
 			continue
 		}
 		name, comment := t.comment(v.Type(), field)
-		path := prefix + name
-		switch kind := describe(field.Type); kind {
-		case "group":
-			t.add(path+".", value)
-		default:
-			fmt.Fprintf(t, "| `%s` | %s | %s | %s |\n", path, kind, defaultOf(value), comment)
-			if field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
-				t.add(path+"[].", reflect.Zero(field.Type.Elem()))
+		kind, element, suffix := describe(field.Type)
+		switch {
+		case !t.defaults:
+			fmt.Fprintf(t, "| `%s` | %s | %s |\n", prefix+name, kind, comment)
+		case kind != "group":
+			kind, _, _ = strings.Cut(kind, " of ")
+			fmt.Fprintf(t, "| `%s` | %s | %s | %s |\n", prefix+name, kind, defaultOf(value), comment)
+		}
+		if element != nil {
+			if value.Type() != element {
+				value = reflect.Zero(element)
 			}
+			t.add(prefix+name+suffix+".", value)
 		}
 	}
 }
@@ -90,23 +113,30 @@ func (t *fieldTable) comment(group reflect.Type, field reflect.StructField) (nam
 	return name, comment
 }
 
-func describe(t reflect.Type) string {
+// describe returns the name of a type in JSON, and the struct that it consists of with what that adds to a path.
+func describe(t reflect.Type) (kind string, element reflect.Type, suffix string) {
 	switch {
+	case t == reflect.TypeFor[time.Time]():
+		return "time", nil, ""
 	case t == reflect.TypeFor[metav1.Duration]():
-		return "duration"
+		return "duration", nil, ""
+	case t == reflect.TypeFor[netip.Prefix]():
+		return "string", nil, ""
+	case t == reflect.TypeFor[metav1.Condition]():
+		return "condition", nil, ""
 	case t.Kind() == reflect.Pointer:
 		return describe(t.Elem())
+	case t.Kind() == reflect.Slice, t.Kind() == reflect.Map:
+		of, element, _ := describe(t.Elem())
+		return map[reflect.Kind]string{reflect.Slice: "list of ", reflect.Map: "map of "}[t.Kind()] + of, element, "[]"
 	case t.Kind() == reflect.Struct:
-		return "group"
-	case t.Kind() == reflect.Slice:
-		return "list"
+		return "group", t, ""
 	case t.Kind() == reflect.Bool:
-		return "boolean"
-	case t.Kind() == reflect.Int32:
-		return "integer"
-	default:
-		return t.Kind().String()
+		return "boolean", nil, ""
+	case strings.Contains(t.Kind().String(), "int"):
+		return "integer", nil, ""
 	}
+	return t.Kind().String(), nil, ""
 }
 
 // defaultOf returns the default of a field as code. One without a default has none, or its comment says how it is found.
