@@ -68,7 +68,7 @@ var HolderColumns = []Column{
 
 // HolderCells returns a row of a fault of the holder, which may have been done to a system that promises nothing.
 func (r Row) HolderCells(promises bool) []string {
-	bound, left := "", "no"
+	bound, left, worst := "", "no", r.worst()
 	if promises {
 		bound = "≤ " + seconds(r.Limits.Outage)
 	}
@@ -76,7 +76,7 @@ func (r Row) HolderCells(promises bool) []string {
 		left = "YES"
 	}
 	return []string{
-		r.Fault.Name, r.System, seconds(r.Outage()), bound, seconds(r.Undoing()), r.way(), seconds(r.live()), seconds(r.kernel()), left,
+		r.Fault.Name, r.System, seconds(r.Outage()), bound, seconds(r.Undoing()), r.way(), seconds(worst.Live), seconds(worst.Kernel), left,
 	}
 }
 
@@ -99,20 +99,20 @@ var ClusterColumns = []Column{
 
 // ClusterCells returns a row with every bound and the epochs of the Lease.
 func (r Row) ClusterCells() []string {
-	verdict := "ok"
+	verdict, worst := "ok", r.worst()
 	if len(r.Broken()) > 0 {
 		verdict = "BROKEN"
 	}
-	moves, epochs := fmt.Sprint(r.moves()), ""
+	moves, epochs := fmt.Sprint(worst.Moves), ""
 	if r.Limits.Moves != promise.Any {
-		moves = fmt.Sprintf("%d ≤ %d", r.moves(), r.Limits.Moves)
+		moves = fmt.Sprintf("%d ≤ %d", worst.Moves, r.Limits.Moves)
 	}
 	if n := len(r.Samples); n > 0 {
 		epochs = fmt.Sprintf("%d→%d", r.Samples[0].EpochBefore, r.Samples[n-1].EpochAfter)
 	}
 	return []string{
-		r.Fault.Name, bare(r.Outage()), atMost(r.Limits.Outage), pair(r.nobody(), r.Limits.Nobody), pair(r.live(), r.Limits.Live),
-		pair(r.kernel(), r.Limits.Kernel), moves, epochs, verdict,
+		r.Fault.Name, bare(r.Outage()), atMost(r.Limits.Outage), pair(worst.Nobody, r.Limits.Nobody), pair(worst.Live, r.Limits.Live),
+		pair(worst.Kernel, r.Limits.Kernel), moves, epochs, verdict,
 	}
 }
 

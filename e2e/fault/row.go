@@ -46,19 +46,15 @@ func (r *Row) Fail(err error) {
 }
 
 // Outage returns the median of the outages.
-func (r Row) Outage() time.Duration {
-	return r.median(func(s Sample) time.Duration { return s.Outage.Length() })
-}
+func (r Row) Outage() time.Duration { return r.median(func(s Sample) observe.Outage { return s.Outage }) }
 
 // Undoing returns the median of the outages from when the target had settled.
-func (r Row) Undoing() time.Duration {
-	return r.median(func(s Sample) time.Duration { return s.Undoing.Length() })
-}
+func (r Row) Undoing() time.Duration { return r.median(func(s Sample) observe.Outage { return s.Undoing }) }
 
-func (r Row) median(of func(Sample) time.Duration) time.Duration {
+func (r Row) median(of func(Sample) observe.Outage) time.Duration {
 	var times []time.Duration
 	for _, s := range r.Samples {
-		times = append(times, of(s))
+		times = append(times, of(s).Length())
 	}
 	if len(times) == 0 {
 		return 0
@@ -85,54 +81,35 @@ func (r Row) Left() (left int) {
 	return left
 }
 
-// judged returns the outage that is judged.
-func (r Row) judged() time.Duration {
-	if r.Median {
-		return r.Outage()
-	}
-	return r.worst(func(s Sample) time.Duration { return s.Outage.Length() })
-}
-
-func (r Row) nobody() time.Duration {
-	return r.worst(func(s Sample) time.Duration { return s.Nobody.Length() })
-}
-
-func (r Row) live() time.Duration {
-	return r.worst(func(s Sample) time.Duration { return s.Live.Length() })
-}
-
-func (r Row) kernel() time.Duration {
-	return r.worst(func(s Sample) time.Duration { return s.Kernel.Length() })
-}
-
-func (r Row) worst(of func(Sample) time.Duration) (worst time.Duration) {
+// worst returns the worst of all runs, but of the outages the one that is judged.
+func (r Row) worst() (worst promise.Limits) {
 	for _, s := range r.Samples {
-		worst = max(worst, of(s))
+		worst.Outage = max(worst.Outage, s.Outage.Length())
+		worst.Nobody = max(worst.Nobody, s.Nobody.Length())
+		worst.Live = max(worst.Live, s.Live.Length())
+		worst.Kernel = max(worst.Kernel, s.Kernel.Length())
+		worst.Moves = max(worst.Moves, s.Moves)
+	}
+	if r.Median {
+		worst.Outage = r.Outage()
 	}
 	return worst
 }
 
-func (r Row) moves() (most int) {
-	for _, s := range r.Samples {
-		most = max(most, s.Moves)
-	}
-	return most
-}
-
 // Broken returns what of the promise did not hold, each with the numbers.
 func (r Row) Broken() []string {
-	broken := slices.Clone(r.Failed)
+	broken, worst := slices.Clone(r.Failed), r.worst()
 	exceeds := func(what string, got, limit time.Duration) {
 		if got > limit {
 			broken = append(broken, fmt.Sprintf("%s %s, bound %s", what, seconds(got), seconds(limit)))
 		}
 	}
-	exceeds("outage", r.judged(), r.Limits.Outage)
-	exceeds("nobody had the address for", r.nobody(), r.Limits.Nobody)
-	exceeds("two live hosts had the address for", r.live(), r.Limits.Live)
-	exceeds("two hosts answered ARP for", r.kernel(), r.Limits.Kernel)
-	if r.moves() > r.Limits.Moves {
-		broken = append(broken, fmt.Sprintf("%d moves, bound %d", r.moves(), r.Limits.Moves))
+	exceeds("outage", worst.Outage, r.Limits.Outage)
+	exceeds("nobody had the address for", worst.Nobody, r.Limits.Nobody)
+	exceeds("two live hosts had the address for", worst.Live, r.Limits.Live)
+	exceeds("two hosts answered ARP for", worst.Kernel, r.Limits.Kernel)
+	if worst.Moves > r.Limits.Moves {
+		broken = append(broken, fmt.Sprintf("%d moves, bound %d", worst.Moves, r.Limits.Moves))
 	}
 	if r.Left() > 0 {
 		broken = append(broken, "the address was left on a host that does not serve it")
