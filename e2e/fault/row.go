@@ -46,10 +46,14 @@ func (r *Row) Fail(err error) {
 }
 
 // Outage returns the median of the outages.
-func (r Row) Outage() time.Duration { return r.median(func(s Sample) observe.Outage { return s.Outage }) }
+func (r Row) Outage() time.Duration {
+	return r.median(func(s Sample) observe.Outage { return s.Outage })
+}
 
 // Undoing returns the median of the outages from when the target had settled.
-func (r Row) Undoing() time.Duration { return r.median(func(s Sample) observe.Outage { return s.Undoing }) }
+func (r Row) Undoing() time.Duration {
+	return r.median(func(s Sample) observe.Outage { return s.Undoing })
+}
 
 func (r Row) median(of func(Sample) observe.Outage) time.Duration {
 	var times []time.Duration

@@ -2,10 +2,7 @@
 
 package trial
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
 // Where a node has the credentials of its sidecar, and of its administrator.
 const (
@@ -24,11 +21,6 @@ func (x Harbinger) GiveCredentials(n *Node) error {
 func (x Harbinger) Allow(n *Node) error {
 	_, err := x.Run(n, "kubeconfig")
 	return err
-}
-
-// TakeCredentials removes the credentials of a node's sidecar.
-func (x Harbinger) TakeCredentials(n *Node) error {
-	return n.Do(func() error { return os.Remove(KubeconfigFile) })
 }
 
 // localAPIServer is where a node's administrator reaches its API server.

@@ -6,6 +6,7 @@
 package trial
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -52,17 +53,9 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	if c.Nodes == 0 {
-		c.Nodes = 3
-	}
+	c.Nodes, c.Port, c.Interval = cmp.Or(c.Nodes, 3), cmp.Or(c.Port, 4300), cmp.Or(c.Interval, time.Second)
 	if c.VirtualAddresses == nil {
 		c.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")}
-	}
-	if c.Port == 0 {
-		c.Port = 4300
-	}
-	if c.Interval == 0 {
-		c.Interval = time.Second
 	}
 }
 
@@ -89,8 +82,9 @@ type Plane struct {
 	Answers *watch.Watcher // for the first virtual address
 
 	clientHost *lab.Host
-	unknown    *lab.Host   // nil before the first call of UnknownHost
-	admin      *guest.User // nil with stand-ins
+	unknown    *lab.Host    // nil before the first call of UnknownHost
+	admin      *guest.User  // nil with stand-ins
+	endSlow    func() error // of slow API servers
 }
 
 // A Node is a host of the control plane.

@@ -6,39 +6,8 @@ import (
 	"net/netip"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
-	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 )
-
-// acts are those on all nodes of a cluster, and on the wire between them.
-var acts = map[fault.Act]func(r *run, host string) error{
-	fault.KillAPIs:       func(r *run, _ string) error { return r.killAPIs() },
-	fault.StartAPIs:      func(r *run, _ string) error { return r.StartAPIServers() },
-	fault.HangAPIs:       func(r *run, _ string) error { return r.hangAPIs() },
-	fault.ThawAPIs:       func(r *run, _ string) error { return r.thawAPIs() },
-	fault.SlowAPIs:       func(r *run, _ string) error { return r.slowAPIs() },
-	fault.EndSlowAPIs:    func(r *run, _ string) error { return r.endSlow() },
-	fault.FreezeQuorum:   func(r *run, _ string) error { return r.freezeQuorum() },
-	fault.ThawQuorum:     func(r *run, _ string) error { return r.thawQuorum() },
-	fault.TakeCredential: func(r *run, _ string) error { return r.Each(r.cfg.System.TakeCredentials) },
-	fault.GiveCredential: func(r *run, _ string) error { return r.Each(r.cfg.System.GiveCredentials) },
-	fault.Mute: func(r *run, host string) error {
-		return r.Lab.Drop(lab.Drop{Traffic: lab.VRRP, From: r.Node(host).Host})
-	},
-	fault.MuteAll:   func(r *run, _ string) error { return r.Lab.Drop(lab.Drop{Traffic: lab.VRRP}) },
-	fault.Unmute:    func(r *run, _ string) error { return r.Lab.Pass() },
-	fault.UnmuteAll: func(r *run, _ string) error { return r.Lab.Pass() },
-	fault.DropSome:  func(r *run, _ string) error { return r.dropSome() },
-	fault.PassAll:   func(r *run, _ string) error { return r.Lab.Pass() },
-}
-
-// Do carries an act out: a run is a [fault.Target], as its plane is.
-func (r *run) Do(act fault.Act, host string) error {
-	if do := acts[act]; do != nil {
-		return do(r, host)
-	}
-	return r.Plane.Do(act, host)
-}
 
 // A course is how a fault is done, and what is looked at meanwhile.
 type course func(*run, fault.Fault) (fault.Sample, error)
@@ -92,7 +61,5 @@ func underLoad(do func(*run) error) course {
 
 // forged is the course of forgeries that are sent for a time.
 func forged(craft func(*run, *guest.Forger, netip.Addr) ([]forgery, error)) course {
-	return func(r *run, _ fault.Fault) (fault.Sample, error) {
-		return r.forge(func(f *guest.Forger, unknown netip.Addr) ([]forgery, error) { return craft(r, f, unknown) })
-	}
+	return func(r *run, _ fault.Fault) (fault.Sample, error) { return r.forge(craft) }
 }

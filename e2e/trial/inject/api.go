@@ -12,11 +12,15 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
-// apiOutage has the API away for the time that was asked for.
+// apiOutage has the API away for the time that was asked for, and expects that no process of a sidecar is started again.
 func (r *run) apiOutage(f fault.Fault) (s fault.Sample, err error) {
-	err = r.withoutRestart(func() error {
+	processes := func(status v1alpha1.HarbingerStatus) string {
+		return fmt.Sprintf("%s, balancer started again %d times", status.Incarnation, status.Balancer.Restarts)
+	}
+	err = r.unchanged("processes", processes, func() error {
 		s, err = r.measure(func() error { return r.endure(f) })
 		return err
 	})
@@ -37,64 +41,6 @@ func (r *run) endure(f fault.Fault) error {
 	r.expect(r.awaitArbiter(byLease, findTime))
 	observeFor(3 * time.Second)
 	return r.Settle()
-}
-
-func (r *run) killAPIs() error {
-	return r.Each(func(n *trial.Node) error { return n.APIServer.Kill() })
-}
-
-// hangAPIs makes the API servers accept connections and never answer.
-func (r *run) hangAPIs() error {
-	return r.Each(func(n *trial.Node) error { return n.APIServer.Freeze() })
-}
-
-func (r *run) thawAPIs() error {
-	return r.Each(func(n *trial.Node) error { return n.APIServer.Thaw() })
-}
-
-// freezeQuorum freezes two of three members of etcd.
-func (r *run) freezeQuorum() error {
-	return errors.Join(r.Nodes[0].Etcd.Freeze(), r.Nodes[1].Etcd.Freeze())
-}
-
-func (r *run) thawQuorum() error {
-	return errors.Join(r.Nodes[0].Etcd.Thaw(), r.Nodes[1].Etcd.Thaw())
-}
-
-// The times of a slow API server: what is asked while it stands still is answered up to ten seconds later, and may be
-// carried out then.
-const (
-	slowStands = 10 * time.Second
-	slowRuns   = 300 * time.Millisecond
-)
-
-// slowAPIs makes the API servers stand still for ten seconds, again and again, all at the same time, until endSlowAPIs.
-func (r *run) slowAPIs() error {
-	stop, ended := make(chan struct{}), make(chan error, 1)
-	r.endSlow = func() error {
-		close(stop)
-		return <-ended
-	}
-	// Ends when endSlow closes stop.
-	go func() { ended <- r.slowUntil(stop) }()
-	return nil
-}
-
-func (r *run) slowUntil(stop <-chan struct{}) error {
-	for {
-		if err := r.hangAPIs(); err != nil {
-			return err
-		}
-		select {
-		case <-stop:
-			return r.thawAPIs()
-		case <-time.After(slowStands):
-		}
-		if err := r.thawAPIs(); err != nil {
-			return err
-		}
-		time.Sleep(slowRuns)
-	}
 }
 
 // bootstrap is the birth of a cluster: the API comes when the address is held already, and allows the Lease later still.

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -31,7 +31,7 @@ const (
 
 // forge sends forgeries for a time, and expects that nothing comes of them but that they are counted, and named in the
 // status.
-func (r *run) forge(craft func(f *guest.Forger, unknown netip.Addr) ([]forgery, error)) (fault.Sample, error) {
+func (r *run) forge(craft func(r *run, f *guest.Forger, unknown netip.Addr) ([]forgery, error)) (fault.Sample, error) {
 	host, err := r.UnknownHost()
 	if err != nil {
 		return fault.Sample{}, err
@@ -41,24 +41,19 @@ func (r *run) forge(craft func(f *guest.Forger, unknown netip.Addr) ([]forgery, 
 		return fault.Sample{}, err
 	}
 	defer forger.Close()
-	forgeries, err := craft(forger, host.Address.Addr())
+	forgeries, err := craft(r, forger, host.Address.Addr())
 	if err != nil {
 		return fault.Sample{}, err
 	}
-	before, err := r.states()
-	if err != nil {
-		return fault.Sample{}, err
+	state := func(status v1alpha1.HarbingerStatus) string {
+		return fmt.Sprintf("%s since %s", status.VirtualRouter.State, status.VirtualRouter.Since)
 	}
-	m, err := r.measure(func() error { return send(forger, forgeries) })
-	if err != nil {
+	var m fault.Sample
+	if err := r.unchanged("states", state, func() error {
+		m, err = r.measure(func() error { return send(forger, forgeries) })
+		return err
+	}); err != nil {
 		return m, err
-	}
-	after, err := r.states()
-	if err != nil {
-		return m, err
-	}
-	if !slices.Equal(before, after) {
-		r.expect(fmt.Errorf("states were %q and are %q", before, after))
 	}
 	for _, f := range forgeries {
 		r.expect(f.counted())
@@ -75,18 +70,6 @@ func send(forger *guest.Forger, forgeries []forgery) error {
 		}
 	}
 	return nil
-}
-
-// states returns state and last change of every node.
-func (r *run) states() (states []string, err error) {
-	for _, n := range r.Nodes {
-		status, err := n.Status()
-		if err != nil {
-			return nil, err
-		}
-		states = append(states, fmt.Sprintf("%s %s since %s", n.Name, status.VirtualRouter.State, status.VirtualRouter.Since))
-	}
-	return states, nil
 }
 
 // counted returns an error unless each node that had to has refused the forgery at least half as often as it was sent, and

@@ -10,6 +10,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
 // The arbiters that a node may name.
@@ -107,40 +108,31 @@ func (r *run) ofTheHolder(f fault.Fault) (s fault.Sample, err error) {
 	return s, nil
 }
 
-// A process is a keeper and its balancer, as a status names them.
-type process struct {
-	incarnation string
-	balancers   uint64 // how often one was started again
-}
-
-// processes returns those of every node.
-func (r *run) processes() ([]process, error) {
-	var all []process
-	for _, n := range r.Nodes {
-		status, err := n.Status()
-		if err != nil {
-			return nil, err
+// unchanged does something and expects that what it looks for in the status of every node is the same after it.
+func (r *run) unchanged(what string, of func(v1alpha1.HarbingerStatus) string, do func() error) error {
+	look := func() (seen []string, err error) {
+		for _, n := range r.Nodes {
+			status, err := n.Status()
+			if err != nil {
+				return nil, err
+			}
+			seen = append(seen, n.Name+" "+of(status))
 		}
-		all = append(all, process{status.Incarnation, status.Balancer.Restarts})
+		return seen, nil
 	}
-	return all, nil
-}
-
-// withoutRestart does something and expects that no process of a sidecar was started again meanwhile.
-func (r *run) withoutRestart(do func() error) error {
-	before, err := r.processes()
+	before, err := look()
 	if err != nil {
 		return err
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	after, err := r.processes()
+	after, err := look()
 	if err != nil {
 		return err
 	}
 	if !slices.Equal(before, after) {
-		r.expect(fmt.Errorf("processes were %v and are %v: one was started again", before, after))
+		r.expect(fmt.Errorf("%s were %q and are %q", what, before, after))
 	}
 	return nil
 }

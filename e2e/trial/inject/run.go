@@ -23,18 +23,15 @@ type Config struct {
 	Outage     time.Duration // how long the API is away
 }
 
-// A Runner does faults, on as few planes as it can.
-type Runner struct {
+// A runner does faults, on as few planes as it can.
+type runner struct {
 	cfg   Config
 	plane *trial.Plane // nil before the first fault, and after one that failed
 	needs fault.Needs
 }
 
-// NewRunner returns a runner without a plane.
-func NewRunner(cfg Config) *Runner { return &Runner{cfg: cfg} }
-
-// Close ends its plane.
-func (r *Runner) Close() error {
+// close ends its plane.
+func (r *runner) close() error {
 	if r.plane == nil {
 		return nil
 	}
@@ -43,8 +40,8 @@ func (r *Runner) Close() error {
 	return plane.Close()
 }
 
-// Run does a fault as often as it is asked to.
-func (r *Runner) Run(f fault.Fault) fault.Row {
+// run does a fault as often as it is asked to.
+func (r *runner) run(f fault.Fault) fault.Row {
 	row := fault.Row{Fault: f}
 	runs := r.cfg.Runs
 	if f.Once {
@@ -53,7 +50,7 @@ func (r *Runner) Run(f fault.Fault) fault.Row {
 	for range runs {
 		if err := r.runOnce(&row); err != nil {
 			row.Fail(err)
-			row.Fail(r.Close()) // what the fault has left behind is unknown
+			row.Fail(r.close()) // what the fault has left behind is unknown
 			break
 		}
 	}
@@ -61,7 +58,7 @@ func (r *Runner) Run(f fault.Fault) fault.Row {
 	return row
 }
 
-func (r *Runner) runOnce(row *fault.Row) error {
+func (r *runner) runOnce(row *fault.Row) error {
 	f := row.Fault
 	if err := r.prepare(f.Needs); err != nil {
 		return fmt.Errorf("prepare: %w", err)
@@ -86,11 +83,11 @@ func (r *Runner) runOnce(row *fault.Row) error {
 
 // prepare makes sure of a plane for those needs. A run may leave a plane that no other can use: one that runs, that has
 // grown, or whose nodes wait a minute or two until they seize a Lease again.
-func (r *Runner) prepare(n fault.Needs) error {
+func (r *runner) prepare(n fault.Needs) error {
 	if spent := n.Bare || n.Discovery || n.Backplane; r.plane != nil && r.needs == n && !spent {
 		return nil
 	}
-	if err := r.Close(); err != nil {
+	if err := r.close(); err != nil {
 		return err
 	}
 	plane, err := r.newPlane(n)
@@ -102,12 +99,12 @@ func (r *Runner) prepare(n fault.Needs) error {
 		return nil
 	}
 	if err := errors.Join(r.start(plane), plane.Start()); err != nil {
-		return errors.Join(err, r.Close())
+		return errors.Join(err, r.close())
 	}
 	return nil
 }
 
-func (r *Runner) newPlane(n fault.Needs) (*trial.Plane, error) {
+func (r *runner) newPlane(n fault.Needs) (*trial.Plane, error) {
 	system := r.cfg.System
 	if n.Unicast {
 		system.Flags = peerFlags()
@@ -130,7 +127,7 @@ func peerFlags() (flags []string) {
 }
 
 // start runs the cluster of a plane, with credentials for the sidecars.
-func (r *Runner) start(p *trial.Plane) error {
+func (r *runner) start(p *trial.Plane) error {
 	if err := p.StartCluster(); err != nil {
 		return err
 	}
@@ -145,9 +142,8 @@ func (r *Runner) start(p *trial.Plane) error {
 // A run is one run of a fault on a plane.
 type run struct {
 	*trial.Plane
-	cfg     Config
-	row     *fault.Row
-	endSlow func() error // of slow API servers
+	cfg Config
+	row *fault.Row
 }
 
 // note keeps something that is worth to be read.

@@ -45,14 +45,14 @@ func (e BrokenError) Pattern() string {
 // Show does faults and writes a row for each, with its notes and what was broken. The error is a [BrokenError] where a
 // promise did not hold.
 func Show(out io.Writer, cfg Config, faults []fault.Fault) error {
-	runner := NewRunner(cfg)
+	runner := &runner{cfg: cfg}
 	fmt.Fprintf(out, "Three nodes with kube-apiserver and etcd; a client asks GET /readyz through the virtual address every 20 ms.\n"+
 		"Times in seconds: median outage of %d, the worst of all else. The API is away for %v in its outages.\n\n", cfg.Runs, cfg.Outage)
 	report := fault.Report{Out: out, Columns: fault.ClusterColumns}
 	report.Titles()
 	broken := BrokenError{Of: len(faults)}
 	for _, f := range faults {
-		row := runner.Run(f)
+		row := runner.run(f)
 		report.Cells(row.ClusterCells()...)
 		report.Lines(row.Notes...)
 		report.Lines(row.Broken()...)
@@ -60,7 +60,7 @@ func Show(out io.Writer, cfg Config, faults []fault.Fault) error {
 			broken.Names = append(broken.Names, f.Name)
 		}
 	}
-	if err := runner.Close(); len(broken.Names) > 0 {
+	if err := runner.close(); len(broken.Names) > 0 {
 		return errors.Join(broken, err)
 	} else if err != nil {
 		return err

@@ -54,7 +54,7 @@ func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	if err := r.hangAPIs(); err != nil {
+	if err := r.Do(fault.HangAPIs, ""); err != nil {
 		return s, err
 	}
 	cut := func() error {
@@ -82,7 +82,7 @@ func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
 			return err
 		}
 		observeFor(3 * time.Second)
-		return errors.Join(r.thawAPIs(), r.AwaitCluster(), r.Settle())
+		return errors.Join(r.Do(fault.ThawAPIs, ""), r.AwaitCluster(), r.Settle())
 	})
 	s.Moves += passed.Moves
 	if passed.Live.Length() > promise.Healed.In(promise.Lab, promise.At(r.Interval)).Live {
@@ -92,16 +92,6 @@ func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
 		}
 	}
 	return s, err
-}
-
-// dropSome drops a quarter of all packets to the nodes. Those of the control come through: what is lost is not to be taken
-// for a machine that stalls.
-func (r *run) dropSome() error {
-	var drops []lab.Drop
-	for _, n := range r.Nodes {
-		drops = append(drops, lab.Drop{To: n.Host, Percent: 25})
-	}
-	return r.Lab.Drop(drops...)
 }
 
 // lose loses packets for a time.
