@@ -5,6 +5,7 @@ package fault
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -25,20 +26,8 @@ func (r Role) String() string {
 
 // Of returns the host of the role among three, one of which is the holder. No host has the role All.
 func (r Role) Of(hosts []string, holder string) string {
-	role := FirstBackup
-	for _, host := range hosts {
-		if host == holder {
-			if r == Holder {
-				return host
-			}
-			continue
-		}
-		if r == role {
-			return host
-		}
-		role++
-	}
-	return ""
+	backups := slices.DeleteFunc(slices.Clone(hosts), func(host string) bool { return host == holder })
+	return append([]string{"", holder}, backups...)[r]
 }
 
 // A Step is one fault of a plan. It names a role, because who holds the virtual IP is known only when the fault is due.

@@ -83,10 +83,24 @@ func (p *Plane) Lease() (*coordinationv1.Lease, error) {
 // DeleteLease deletes the Lease, as an administrator can.
 func (p *Plane) DeleteLease() error { return p.ask(http.MethodDelete, leasePath, nil) }
 
-// Epoch returns how often the Lease has changed hands, 0 while there is none.
-func Epoch(lease *coordinationv1.Lease) int32 {
-	if lease == nil || lease.Spec.LeaseTransitions == nil {
-		return 0
-	}
-	return *lease.Spec.LeaseTransitions
+// Where a node has the credentials of its sidecar, and of its administrator.
+const (
+	KubeconfigFile = "/etc/kubernetes/harbinger/kubeconfig"
+
+	adminKubeconfigFile = "/etc/kubernetes/admin.conf"
+)
+
+// GiveCredentials makes the credentials of a node's sidecar. They allow nothing before [Harbinger.Allow].
+func (x Harbinger) GiveCredentials(n *Node) error {
+	_, err := x.Run(n, "kubeconfig", "--apply-rbac=false")
+	return err
 }
+
+// Allow makes the credentials of a node's sidecar, and gives those of all nodes their rights.
+func (x Harbinger) Allow(n *Node) error {
+	_, err := x.Run(n, "kubeconfig")
+	return err
+}
+
+// localAPIServer is where a node's administrator reaches its API server.
+func localAPIServer() string { return fmt.Sprintf("https://127.0.0.1:%d", APIServerPort) }

@@ -22,7 +22,7 @@ var courses = map[fault.Act]course{
 	fault.RestartEach:    underLoad((*run).restartAll),
 	fault.DeleteLease:    measured((*run).loseLease),
 	fault.RestoreEtcd:    (*run).restore,
-	fault.TakeCredential: undone((*run).changeCredentials),
+	fault.TakeCredential: measured((*run).changeCredentials),
 	fault.KillAPIs:       (*run).apiOutage,
 	fault.HangAPIs:       (*run).apiOutage,
 	fault.SlowAPIs:       (*run).apiOutage,
@@ -30,7 +30,7 @@ var courses = map[fault.Act]course{
 	fault.Mute:           (*run).filter,
 	fault.MuteAll:        (*run).filter,
 	fault.SplitHosts:     (*run).splitWithoutAPI,
-	fault.DropSome:       undone((*run).lose),
+	fault.DropSome:       measured((*run).lose),
 	fault.ForgeMany:      forged((*run).multicastForgeries),
 	fault.ForgeEach:      forged((*run).unicastForgeries),
 	fault.AddNode:        measured((*run).grow),
@@ -44,13 +44,8 @@ func (r *run) do(f fault.Fault) (fault.Sample, error) {
 	return r.ofTheHolder(f)
 }
 
-// measured is the course of what is measured as a whole.
-func measured(do func(*run) error) course {
-	return func(r *run, _ fault.Fault) (fault.Sample, error) { return r.measure(func() error { return do(r) }) }
-}
-
-// undone is the course of what injects and undoes the fault itself, and is measured as a whole.
-func undone(do func(*run, fault.Fault) error) course {
+// measured is the course of what does all of the fault itself, and is measured as a whole.
+func measured(do func(*run, fault.Fault) error) course {
 	return func(r *run, f fault.Fault) (fault.Sample, error) { return r.measure(func() error { return do(r, f) }) }
 }
 

@@ -21,24 +21,27 @@ func (r *run) apiOutage(f fault.Fault) (s fault.Sample, err error) {
 		return fmt.Sprintf("%s, balancer started again %d times", status.Incarnation, status.Balancer.Restarts)
 	}
 	err = r.unchanged("processes", processes, func() error {
-		s, err = r.measure(func() error { return r.endure(f) })
+		s, err = r.measure(func() error { return r.endure(f, r.cfg.Outage) })
 		return err
 	})
 	return s, err
 }
 
-// endure lets the API be away for its time, and come back.
-func (r *run) endure(f fault.Fault) error {
+// changeCredentials takes the credentials of all sidecars away, and gives them back.
+func (r *run) changeCredentials(f fault.Fault) error { return r.endure(f, 0) }
+
+// endure lets the API be away, for a time and until no node has it as arbiter, and come back.
+func (r *run) endure(f fault.Fault, outage time.Duration) error {
 	start := time.Now()
 	if err := f.Inject(r, ""); err != nil {
 		return err
 	}
-	r.expect(r.awaitArbiter(byVRRP, loseTime))
-	observeFor(time.Until(start.Add(r.cfg.Outage)))
+	r.expect(r.awaitArbiter(byVRRP, arbiterTime))
+	observeFor(max(time.Until(start.Add(outage)), 3*time.Second))
 	if err := errors.Join(f.Undo(r, ""), r.AwaitCluster()); err != nil {
 		return err
 	}
-	r.expect(r.awaitArbiter(byLease, findTime))
+	r.expect(r.awaitArbiter(byLease, arbiterTime))
 	observeFor(3 * time.Second)
 	return r.Settle()
 }
@@ -71,13 +74,13 @@ func (r *run) beBorn() error {
 	if err := errors.Join(r.Each(r.cfg.System.GiveCredentials), r.StartCluster()); err != nil {
 		return err
 	}
-	r.expect(r.await(findTime, "a node says that the Lease is forbidden to it", r.leaseIsForbidden))
+	r.expect(r.await(arbiterTime, "a node says that the Lease is forbidden to it", r.leaseIsForbidden))
 	observeFor(5 * time.Second)
 	r.expect(r.awaitArbiter(byVRRP, time.Second))
 	if err := r.cfg.System.Allow(holder); err != nil {
 		return err
 	}
-	r.expect(r.awaitArbiter(byLease, findTime))
+	r.expect(r.awaitArbiter(byLease, arbiterTime))
 	r.expect(r.leaseIsHeldBy(holder))
 	return r.Settle()
 }
@@ -92,7 +95,7 @@ func (r *run) leaseIsForbidden() bool {
 
 // leaseIsHeldBy waits until the Lease names a node.
 func (r *run) leaseIsHeldBy(n *trial.Node) error {
-	return r.await(findTime, "the Lease names "+n.Name, func() bool {
+	return r.await(arbiterTime, "the Lease names "+n.Name, func() bool {
 		lease, err := r.Lease()
 		return err == nil && lease.Spec.HolderIdentity != nil && holderOf(*lease.Spec.HolderIdentity) == n.Name
 	})

@@ -19,7 +19,7 @@ func holderOf(identity string) string {
 }
 
 // loseLease deletes the Lease by hand.
-func (r *run) loseLease() error {
+func (r *run) loseLease(fault.Fault) error {
 	holder, err := r.Holder()
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (r *run) loseLease() error {
 
 // epochExceeds waits until the Lease has a newer epoch.
 func (r *run) epochExceeds(epoch int32) error {
-	return r.await(findTime, fmt.Sprintf("the epoch exceeds %d", epoch), func() bool { return r.epoch() > epoch })
+	return r.await(arbiterTime, fmt.Sprintf("the epoch exceeds %d", epoch), func() bool { return r.epoch() > epoch })
 }
 
 // restore puts etcd back to what it stored before the Lease changed hands, as an administrator restores a backup: everything
@@ -81,24 +81,9 @@ func (r *run) rollBack() error {
 	); err != nil {
 		return err
 	}
-	r.expect(r.awaitArbiter(byLease, findTime))
+	r.expect(r.awaitArbiter(byLease, arbiterTime))
 	r.expect(r.leaseIsHeldBy(holder))
 	r.expect(r.epochExceeds(newest))
 	observeFor(5 * time.Second)
 	return r.Settle()
-}
-
-// changeCredentials takes the credentials of all sidecars away, and gives them back.
-func (r *run) changeCredentials(f fault.Fault) error {
-	if err := f.Inject(r, ""); err != nil {
-		return err
-	}
-	r.expect(r.awaitArbiter(byVRRP, loseTime))
-	observeFor(3 * time.Second)
-	if err := f.Undo(r, ""); err != nil {
-		return err
-	}
-	r.expect(r.awaitArbiter(byLease, findTime))
-	observeFor(2 * time.Second)
-	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
-	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
@@ -19,18 +18,15 @@ const (
 	byVRRP  = "vrrp"
 )
 
-// Times within which the arbiter changes, with what a busy machine adds.
-const (
-	loseTime = 10 * time.Second
-	findTime = 10 * time.Second
-)
+// arbiterTime is within what the arbiter changes, with what a busy machine adds.
+const arbiterTime = 10 * time.Second
 
 // calm waits until the plane is as it should be: one holder that serves, and the Lease as arbiter.
 func (r *run) calm() error {
 	if err := r.Settle(); err != nil {
 		return err
 	}
-	r.expect(r.awaitArbiter(byLease, findTime))
+	r.expect(r.awaitArbiter(byLease, arbiterTime))
 	return nil
 }
 
@@ -61,13 +57,13 @@ func (r *run) arbiters() []string {
 	return arbiters
 }
 
-// epoch returns that of the Lease, 0 while there is none or it cannot be read.
+// epoch returns how often the Lease has changed hands, 0 while there is none or it cannot be read.
 func (r *run) epoch() int32 {
 	lease, err := r.Lease()
-	if err != nil {
+	if err != nil || lease.Spec.LeaseTransitions == nil {
 		return 0
 	}
-	return trial.Epoch(lease)
+	return *lease.Spec.LeaseTransitions
 }
 
 // worthNoting is how long the machine must have stalled for a note.
@@ -104,7 +100,7 @@ func (r *run) ofTheHolder(f fault.Fault) (s fault.Sample, err error) {
 		s.Outage = m.Undoing
 	}
 	s.Live, s.Left = m.Live, m.Left
-	r.expect(r.awaitArbiter(byLease, findTime))
+	r.expect(r.awaitArbiter(byLease, arbiterTime))
 	return s, nil
 }
 

@@ -107,7 +107,9 @@ func (r *runner) prepare(n fault.Needs) error {
 func (r *runner) newPlane(n fault.Needs) (*trial.Plane, error) {
 	system := r.cfg.System
 	if n.Unicast {
-		system.Flags = peerFlags()
+		for i := range 3 {
+			system.Flags = append(system.Flags, "--peer", fmt.Sprintf("192.168.238.%d", lab.FirstNode+i))
+		}
 	}
 	return trial.New(trial.Config{
 		System:     system,
@@ -118,25 +120,12 @@ func (r *runner) newPlane(n fault.Needs) (*trial.Plane, error) {
 	})
 }
 
-// peerFlags name the nodes to the generator.
-func peerFlags() (flags []string) {
-	for i := range 3 {
-		flags = append(flags, "--peer", fmt.Sprintf("192.168.238.%d", lab.FirstNode+i))
-	}
-	return flags
-}
-
 // start runs the cluster of a plane, with credentials for the sidecars.
 func (r *runner) start(p *trial.Plane) error {
 	if err := p.StartCluster(); err != nil {
 		return err
 	}
-	for _, n := range p.Nodes {
-		if err := r.cfg.System.Allow(n); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.Each(r.cfg.System.Allow)
 }
 
 // A run is one run of a fault on a plane.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
@@ -17,7 +18,7 @@ import (
 const loadTime = 30 * time.Second
 
 // countLoad counts what is asked of the API while nothing happens.
-func (r *run) countLoad() error {
+func (r *run) countLoad(fault.Fault) error {
 	start := time.Now()
 	observeFor(loadTime)
 	load, err := r.Load(start)
@@ -40,7 +41,7 @@ func (r *run) countLoad() error {
 }
 
 // listRights shows what the credentials of a sidecar allow, and expects no more than the election and the balancer need.
-func (r *run) listRights() error {
+func (r *run) listRights(fault.Fault) error {
 	own, excess, err := r.Rights(r.Nodes[0])
 	if err != nil {
 		return err
@@ -53,4 +54,25 @@ func (r *run) listRights() error {
 		r.expect(fmt.Errorf("the credentials allow what no sidecar needs: %s", right))
 	}
 	return nil
+}
+
+// grow adds a fourth control-plane node. No file of another changes.
+func (r *run) grow(fault.Fault) error {
+	n, err := r.AddNode()
+	if err != nil {
+		return err
+	}
+	if err := r.AwaitAPIServer(n); err != nil {
+		return err
+	}
+	ready := time.Now()
+	err = r.Control.Until(promise.DiscoveryTime, n.Name+" answers a client of the virtual address", func() bool {
+		return r.Client.Nodes(ready)[n.Name] > 0
+	})
+	if err != nil {
+		r.expect(fmt.Errorf("%w; who answered: %v", err, r.Client.Nodes(ready)))
+	} else {
+		r.note("%s got traffic %.3f s after it was ready", n.Name, time.Since(ready).Seconds())
+	}
+	return n.APIServer.Kill()
 }
