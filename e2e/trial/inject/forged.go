@@ -29,8 +29,7 @@ const (
 	forgeInterval = 100 * time.Millisecond
 )
 
-// forge sends forgeries for a time, and expects that nothing comes of them but that they are counted, and named in the
-// status.
+// forge sends forgeries for a time, and expects that nothing comes of them but that they are counted, and named in the status.
 func (r *run) forge(craft func(r *run, f *guest.Forger, unknown netip.Addr) ([]forgery, error)) (fault.Sample, error) {
 	host, err := r.UnknownHost()
 	if err != nil {
