@@ -3,16 +3,21 @@
 package trial
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
 // ManifestFile is where a node has the pod of its sidecar.
@@ -49,7 +54,11 @@ func (Harbinger) Name() string { return "harbinger" }
 
 // Start generates ha.yaml on a node and runs its pod.
 func (x Harbinger) Start(p *Plane, n *Node) (*Sidecar, error) {
-	if err := x.generate(p, n); err != nil {
+	// On a real host the package of the kubelet makes the directory.
+	if err := n.Do(func() error { return os.MkdirAll(filepath.Dir(ManifestFile), 0o755) }); err != nil {
+		return nil, err
+	}
+	if _, err := x.Run(n, x.ManifestArguments(p)...); err != nil {
 		return nil, err
 	}
 	command, err := x.podCommand(n)
@@ -93,15 +102,6 @@ func (x Harbinger) ManifestArguments(p *Plane) []string {
 	return append(args, x.Flags...)
 }
 
-func (x Harbinger) generate(p *Plane, n *Node) error {
-	// On a real host the package of the kubelet makes the directory.
-	if err := n.Do(func() error { return os.MkdirAll(filepath.Dir(ManifestFile), 0o755) }); err != nil {
-		return err
-	}
-	_, err := x.Run(n, x.ManifestArguments(p)...)
-	return err
-}
-
 // podCommand returns the command of the pod on that node, as the kubelet runs it.
 func (x Harbinger) podCommand(n *Node) (lab.Command, error) {
 	content, err := n.ReadFile(ManifestFile)
@@ -141,4 +141,26 @@ func environment(vars []corev1.EnvVar, n *Node) []string {
 		env = append(env, v.Name+"="+value)
 	}
 	return env
+}
+
+// Ready reports whether the balancer of a node has found all API servers healthy.
+func (Harbinger) Ready(n *Node) bool {
+	s, err := n.Status()
+	return err == nil && len(s.Balancer.Backends) > 0 &&
+		!slices.ContainsFunc(s.Balancer.Backends, func(b statusv1alpha1.Backend) bool { return !b.Healthy })
+}
+
+// Status asks Harbinger on a node for its status.
+func (n *Node) Status() (s statusv1alpha1.HarbingerStatus, err error) {
+	client := http.Client{
+		Transport: &http.Transport{DialContext: n.Dial, DisableKeepAlives: true},
+		Timeout:   2 * time.Second,
+	}
+	response, err := client.Get("http://" + v1alpha1.DefaultStatusBindAddress + "/status")
+	if err != nil {
+		return s, fmt.Errorf("status of %s: %w", n.Name, err)
+	}
+	defer response.Body.Close()
+	err = json.NewDecoder(response.Body).Decode(&s)
+	return s, err
 }

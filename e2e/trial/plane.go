@@ -141,12 +141,22 @@ func (p *Plane) StartAPIServer(n *Node) (err error) {
 	return err
 }
 
-func (p *Plane) startObservers() error {
-	var err error
+func (p *Plane) startObservers() (err error) {
 	if p.clientHost, err = p.Lab.AddHost("client", clientNumber); err != nil {
 		return err
 	}
-	if err := p.startControl(); err != nil {
+	control, err := p.Lab.AddHost("control", controlNumber)
+	if err != nil {
+		return err
+	}
+	if _, err := guest.StartAPIServer(control, p.CA, APIServerPort); err != nil {
+		return err
+	}
+	client := p.Config.Client
+	if p.Cluster != nil { // a real one answers by HTTPS
+		client.Try = watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz")
+	}
+	if p.Control, err = watch.StartControl(p.clientHost, netip.AddrPortFrom(control.Address.Addr(), APIServerPort), client); err != nil {
 		return err
 	}
 	watcher, err := p.Lab.AddHost("watcher", watcherNumber)
@@ -159,31 +169,8 @@ func (p *Plane) startObservers() error {
 	if p.Answers, err = watch.Watch(p.Control, p.Lab, watcher, p.VirtualAddress()); err != nil {
 		return err
 	}
-	client := p.clientConfig()
-	client.Target, client.Control = p.endpoint(), p.Control
-	p.Client = watch.StartClient(p.clientHost, client)
+	p.Client = p.StartClient(client)
 	return nil
-}
-
-func (p *Plane) startControl() error {
-	h, err := p.Lab.AddHost("control", controlNumber)
-	if err != nil {
-		return err
-	}
-	if _, err := guest.StartAPIServer(h, p.CA, APIServerPort); err != nil {
-		return err
-	}
-	p.Control, err = watch.StartControl(p.clientHost, netip.AddrPortFrom(h.Address.Addr(), APIServerPort), p.clientConfig())
-	return err
-}
-
-// clientConfig is how the client asks: real API servers by HTTPS for /readyz.
-func (p *Plane) clientConfig() watch.ClientConfig {
-	client := p.Config.Client
-	if p.Cluster != nil {
-		client.Try = watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz")
-	}
-	return client
 }
 
 // UnknownHost returns a host that has no part in the plane, the same each time.

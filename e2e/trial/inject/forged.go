@@ -122,11 +122,7 @@ func (r *run) multicastForgeries(f *guest.Forger, unknown netip.Addr) ([]forgery
 
 // hearEarlierHolder returns an advertisement of the holder, which then hands over.
 func (r *run) hearEarlierHolder(f *guest.Forger) (guest.Packet, error) {
-	holder, err := r.Holder()
-	if err != nil {
-		return guest.Packet{}, err
-	}
-	advertisement, err := f.Hear(holder.Address.Addr(), 5*time.Second)
+	advertisement, err := f.Hear(r.holder.Address.Addr(), 5*time.Second)
 	if err != nil {
 		return advertisement, err
 	}

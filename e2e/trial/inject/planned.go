@@ -35,27 +35,17 @@ func (r *run) underLoad(do func() error) (s fault.Sample, err error) {
 }
 
 // handOver asks the holder to hand the address over, to whoever is the first.
-func (r *run) handOver() error {
-	holder, err := r.Holder()
-	if err != nil {
-		return err
-	}
-	return r.askForHandover(holder, r.Others(holder))
-}
+func (r *run) handOver() error { return r.askForHandover(r.Others(r.holder)) }
 
 // handOverTo asks the holder to hand the address over to one node.
 func (r *run) handOverTo() error {
-	holder, err := r.Holder()
-	if err != nil {
-		return err
-	}
-	successor := r.Others(holder)[1]
-	return r.askForHandover(holder, []*trial.Node{successor}, "--to", successor.Name)
+	successor := r.Others(r.holder)[1]
+	return r.askForHandover([]*trial.Node{successor}, "--to", successor.Name)
 }
 
-// askForHandover asks a holder, and waits until one of the successors alone has the address.
-func (r *run) askForHandover(holder *trial.Node, successors []*trial.Node, flags ...string) error {
-	if _, err := r.cfg.System.Run(holder, append([]string{"handover"}, flags...)...); err != nil {
+// askForHandover asks the holder, and waits until one of the successors alone has the address.
+func (r *run) askForHandover(successors []*trial.Node, flags ...string) error {
+	if _, err := r.cfg.System.Run(r.holder, append([]string{"handover"}, flags...)...); err != nil {
 		return err
 	}
 	if err := r.Control.Until(10*time.Second, "a successor holds the address", func() bool {
@@ -70,11 +60,7 @@ func (r *run) askForHandover(holder *trial.Node, successors []*trial.Node, flags
 
 // restartAll stops and starts every sidecar, one after the other, the holder last: the address has to move once.
 func (r *run) restartAll() error {
-	holder, err := r.Holder()
-	if err != nil {
-		return err
-	}
-	for _, n := range append(r.Others(holder), holder) {
+	for _, n := range append(r.Others(r.holder), r.holder) {
 		if err := r.restart(n); err != nil {
 			return fmt.Errorf("restart %s: %w", n.Name, err)
 		}

@@ -19,29 +19,25 @@ const suspicionTime = 6 * time.Second
 
 // filter drops advertisements for a time.
 func (r *run) filter(f fault.Fault) (fault.Sample, error) {
-	holder, err := r.Holder()
-	if err != nil {
-		return fault.Sample{}, err
-	}
 	return r.measure(func() error {
 		start := time.Now()
-		if err := f.Inject(r, holder.Name); err != nil {
+		if err := f.Inject(r, r.holder.Name); err != nil {
 			return err
 		}
-		r.expect(r.await(suspicionTime, "a backup suspects a split", func() bool { return r.suspected(holder) }))
+		r.expect(r.await(suspicionTime, "a backup suspects a split", r.suspected))
 		observeFor(time.Until(start.Add(12 * time.Second)))
-		if err := f.Undo(r, holder.Name); err != nil {
+		if err := f.Undo(r, r.holder.Name); err != nil {
 			return err
 		}
-		r.expect(r.await(5*time.Second, "nobody suspects a split any more", func() bool { return !r.suspected(holder) }))
+		r.expect(r.await(5*time.Second, "nobody suspects a split any more", func() bool { return !r.suspected() }))
 		observeFor(2 * time.Second)
 		return r.Settle()
 	})
 }
 
 // suspected reports whether a backup says that it should hear a holder.
-func (r *run) suspected(holder *trial.Node) bool {
-	return slices.ContainsFunc(r.Others(holder), func(n *trial.Node) bool {
+func (r *run) suspected() bool {
+	return slices.ContainsFunc(r.Others(r.holder), func(n *trial.Node) bool {
 		status, err := n.Status()
 		return err == nil && status.VirtualRouter.SplitSuspected
 	})
@@ -50,25 +46,21 @@ func (r *run) suspected(holder *trial.Node) bool {
 // splitWithoutAPI takes advertisements and API away, and makes two hosts have the address by a cut of the holder. When the
 // cut heals, only ARP shows them that they are two; when advertisements pass again, these do.
 func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
-	holder, err := r.Holder()
-	if err != nil {
-		return s, err
-	}
 	if err := r.Do(fault.HangAPIs, ""); err != nil {
 		return s, err
 	}
 	cut := func() error {
-		if err := errors.Join(r.Lab.Drop(lab.Drop{Traffic: lab.VRRP}), holder.Blackhole()); err != nil {
+		if err := errors.Join(r.Lab.Drop(lab.Drop{Traffic: lab.VRRP}), r.holder.Blackhole()); err != nil {
 			return err
 		}
 		return r.Control.Until(20*time.Second, "another node has the address too", func() bool { return len(r.Holders.Now()) > 1 })
 	}
-	if s, err = r.measure(cut, holder.Name); err != nil {
+	if s, err = r.measure(cut, r.holder.Name); err != nil {
 		return s, err
 	}
 	limits := f.Promise.In(promise.Lab, promise.At(r.Interval))
 	healed, err := r.measure(func() error {
-		if err := holder.Unblackhole(); err != nil {
+		if err := r.holder.Unblackhole(); err != nil {
 			return err
 		}
 		return r.Control.Until(2*limits.Live, "one node gives the address up", func() bool { return len(r.Holders.Now()) == 1 })
