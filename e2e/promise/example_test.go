@@ -17,7 +17,8 @@ func ExampleFormula_At() {
 	for _, interval := range []time.Duration{time.Second, 100 * time.Millisecond} {
 		fmt.Printf("advertisements every %s: %s\n", interval, promise.Seconds(dead.At(promise.At(interval))))
 	}
-	// Output: two hosts have the address of a killed holder for at most L + 1.1 s
+	// Output:
+	// two hosts have the address of a killed holder for at most L + 1.1 s
 	// advertisements every 1s: 3.1 s
 	// advertisements every 100ms: 2.1 s
 }
