@@ -135,7 +135,7 @@ func TestVariableIsEscaped(t *testing.T) {
 }
 
 func TestConfigFile(t *testing.T) {
-	pod, _ := render(t, readSample(t, "classic"), manifest.Options{Image: "registry.example.org/harbinger@sha256:abc", ConfigFile: true})
+	pod, _ := render(t, readSample(t, "classic"), manifest.Options{Image: "registry.example.org/harbinger@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", ConfigFile: true})
 	container := pod.Spec.Containers[0]
 	if want := []string{"run", "--config", "/etc/kubernetes/harbinger/config.yaml"}; !slices.Equal(container.Args, want) {
 		t.Errorf("args are %q, want %q", container.Args, want)
@@ -143,7 +143,7 @@ func TestConfigFile(t *testing.T) {
 	if got := variable(pod, config.Variable); got != "" {
 		t.Errorf("%s is %q beside a configuration file", config.Variable, got)
 	}
-	if want := "registry.example.org/harbinger@sha256:abc"; container.Image != want {
+	if want := "registry.example.org/harbinger@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; container.Image != want {
 		t.Errorf("image is %q, want %q", container.Image, want)
 	}
 }

@@ -4,8 +4,10 @@ package staticpod_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -123,7 +125,7 @@ func TestWriteErrors(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none", "ha.yaml"): "directory " + filepath.Join(dir, "none") + " does not exist",
 		filepath.Join(file, "ha.yaml"):        "not a directory",
-		filepath.Join(dir, "ha.yaml"):         "rename",
+		filepath.Join(dir, "ha.yaml"):         "is a directory, not a regular file",
 	} {
 		err := staticpod.Write(path, []byte("new"))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -132,6 +134,71 @@ func TestWriteErrors(t *testing.T) {
 	}
 	if got := names(t, dir); !slices.Equal(got, []string{"file", "ha.yaml"}) {
 		t.Errorf("directory has %q", got)
+	}
+}
+
+// What is no regular file is left as it is, with its directory: neither Check nor Write replaces a device or a pipe.
+func TestWriteRefusesWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	socket, err := net.Listen("unix", at("socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	for _, err := range []error{
+		unix.Mkfifo(at("pipe"), 0o600),
+		unix.Mknod(at("null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))),
+		os.Mkdir(at("folder"), 0o700),
+		os.Symlink("null", at("link to a device")),
+		os.Symlink("folder", at("link to a directory")),
+		os.Symlink("none", at("link to nothing")),
+		os.Symlink("link to itself", at("link to itself")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := names(t, dir)
+	for name, want := range map[string]string{
+		"pipe": "is a named pipe", "null": "is a device", "socket": "is a socket", "folder": "is a directory",
+		"link to a device": at("null") + " is a device", "link to a directory": at("folder") + " is a directory",
+		"link to nothing": "leads to no file", "link to itself": "leads to no file",
+	} {
+		info, err := os.Lstat(at(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{"Check": staticpod.Check(at(name)), "Write": staticpod.Write(at(name), []byte("new"))} {
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "choose another output") {
+				t.Errorf("%s of %s gives %v, want %q and a remedy", what, name, err, want)
+			}
+		}
+		if after, err := os.Lstat(at(name)); err != nil || !os.SameFile(info, after) || after.Mode() != info.Mode() {
+			t.Errorf("%s was %v and is %v (%v)", name, info.Mode(), after, err)
+		}
+	}
+	if got := names(t, dir); !slices.Equal(got, before) {
+		t.Errorf("directory has %q, had %q", got, before)
+	}
+}
+
+// A symbolic link to a file stays, and the file that it leads to is replaced in its own directory.
+func TestWriteFollowsLink(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	path, file := filepath.Join(dir, "ha.yaml"), filepath.Join(elsewhere, "pod.yaml")
+	if err := errors.Join(os.WriteFile(file, []byte("old"), 0o644), os.Symlink(file, path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := staticpod.Write(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(path); err != nil || to != file {
+		t.Errorf("the link leads to %q (%v), want %s", to, err, file)
+	}
+	wantFile(t, file, "new")
+	if got := names(t, elsewhere); !slices.Equal(got, []string{"pod.yaml"}) {
+		t.Errorf("the directory of the file has %q", got)
 	}
 }
 

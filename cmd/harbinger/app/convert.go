@@ -59,7 +59,7 @@ func (o *convertOptions) run(s streams) error {
 		return usageError(errors.New("--keepalived and --haproxy: only one of them can be read from stdin"))
 	}
 	var versioned v1alpha1.HarbingerConfiguration
-	errs := []error{carry(s, o.keepalived, &versioned, convert.Keepalived)}
+	errs := []error{checkImage(o.image), carry(s, o.keepalived, &versioned, convert.Keepalived)}
 	if o.haproxy != "" {
 		errs = append(errs, carry(s, o.haproxy, &versioned, convert.HAProxy))
 	}

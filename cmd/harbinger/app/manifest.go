@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -111,6 +113,11 @@ func (o *manifestOptions) run(ctx context.Context, s streams, changed func(strin
 	if err != nil {
 		return err
 	}
+	if !o.dryRun || !o.noHostChecks {
+		if err := checkOutputs(files); err != nil {
+			return err
+		}
+	}
 	if o.dryRun || o.output == "-" {
 		return show(s, files)
 	}
@@ -136,7 +143,7 @@ func (o *manifestOptions) configuration(s streams, changed func(string) bool) (*
 			return nil, kubeadm, err
 		}
 	}
-	errs := []error{o.override(versioned, changed)}
+	errs := []error{o.override(versioned, changed), checkImage(o.image)}
 	if o.kubeadmConfig != "" {
 		raw, err := readFile(s, o.kubeadmConfig)
 		if err != nil {
@@ -237,6 +244,13 @@ func canonical[T ~string](value string, known ...T) string {
 	return value
 }
 
+func checkImage(image string) error {
+	if err := manifest.CheckImage(image); err != nil {
+		return fmt.Errorf("--image: %w", err)
+	}
+	return nil
+}
+
 func checkHost(ctx context.Context, cfg *config.HarbingerConfiguration) error {
 	facts, err := preflight.Gather(ctx, cfg)
 	if err != nil {
@@ -285,10 +299,25 @@ func show(s streams, files []file) error {
 	return err
 }
 
+// own reports whether a file is in the directory of the configuration, which is Harbinger's own and is made where it is missing.
+// That of the manifest is the kubelet's.
+func (f file) own() bool { return filepath.Dir(f.path) == config.Directory }
+
+// checkOutputs finds what would keep a file from being written, before the first is.
+func checkOutputs(files []file) error {
+	var errs []error
+	for _, f := range files {
+		if _, err := os.Stat(config.Directory); f.path == "-" || f.own() && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		errs = append(errs, staticpod.Check(f.path))
+	}
+	return errors.Join(errs...)
+}
+
 func write(files []file) error {
 	for _, f := range files {
-		// The directory of the configuration is Harbinger's own; that of the manifest is the kubelet's.
-		if f.path == config.File {
+		if f.own() {
 			if err := os.MkdirAll(config.Directory, 0o755); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@
 package app_test
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +80,10 @@ func TestManifestRefuses(t *testing.T) {
 			"apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\ncontrolPlaneEndpoint: 192.168.238.101:6443\n", "virtualAddresses: Invalid value"},
 		{"port 0", append(vip, "--port", "0"), "", "--port: 0 is not allowed"},
 		{"unknown policy", append(vip, "--policy", "random"), "", "loadBalancer.policy: Unsupported value"},
+		{"empty image", append(vip, "--image", ""), "", `--image: image "": invalid reference format: use NAME:TAG or NAME@DIGEST`},
+		{"image with a space", append(vip, "--image", "harbinger.dev/harbinger: v1"), "", "--image: image \"harbinger.dev/harbinger: v1\": invalid reference format"},
+		{"image in upper case", append(vip, "--image", "harbinger.dev/Harbinger:v1"), "", "--image: image \"harbinger.dev/Harbinger:v1\": invalid reference format: repository name (Harbinger) must be lowercase"},
+		{"image without a name", append(vip, "--image", ":v1"), "", "--image: image \":v1\": invalid reference format"},
 		{"unknown mode", append(vip, "--election-mode", "raft"), "", "election.mode: Unsupported value"},
 	}
 	cleanNode(t)
@@ -203,13 +209,13 @@ func TestManifestFlags(t *testing.T) {
 	if err := os.WriteFile(password, []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := harbinger("", "manifest", "--no-host-checks", "-o", "-", "--image", "example.org/harbinger@sha256:abc",
+	r := harbinger("", "manifest", "--no-host-checks", "-o", "-", "--image", "example.org/harbinger@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 		"--vip", "192.168.238.100/24", "--interface", "ens160", "--apiserver-port", "7443",
 		"--virtual-router-id", "60", "--priority", "254", "--vrrp-version", "2", "--advertisement-interval", "2s",
 		"--nopreempt", "--auth-pass-file", password, "--election-mode", "vrrp", "--policy", "roundrobin")
 	r.want(t, 0)
 	pod, cfg := decodePod(t, r.stdout)
-	if image := pod.Spec.Containers[0].Image; image != "example.org/harbinger@sha256:abc" {
+	if image := pod.Spec.Containers[0].Image; image != "example.org/harbinger@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" {
 		t.Errorf("image is %q", image)
 	}
 	vrrp := cfg.Election.VRRP
@@ -262,6 +268,37 @@ func TestManifestConfigFile(t *testing.T) {
 	}
 	if args := pod.Spec.Containers[0].Args; !slices.Contains(args, config.File) {
 		t.Errorf("args are %q", args)
+	}
+}
+
+// What is no regular file is refused before the first file is written, and by a dry run as well.
+func TestManifestRefusesOutput(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Symlink(os.DevNull, filepath.Join(dir, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.Stat(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		os.DevNull: "/dev/null is a device, not a regular file", filepath.Join(dir, "link"): "/dev/null is a device, not a regular file",
+		dir: " is a directory, not a regular file", pipe: " is a named pipe, not a regular file", filepath.Join(dir, "none", "ha.yaml"): " does not exist",
+	} {
+		for _, more := range [][]string{nil, {"--config-file"}, {"--dry-run"}} {
+			t.Run(path+strings.Join(more, " "), func(t *testing.T) {
+				cleanNode(t)
+				r := harbinger("", append([]string{"manifest", "--vip", "192.168.238.100/24", "--output", path}, more...)...)
+				r.want(t, 1, "error: ", want, "choose another output")
+				if files := written(t); len(files) > 0 || r.stdout != "" {
+					t.Errorf("files written: %v; stdout: %q", files, r.stdout)
+				}
+			})
+		}
+	}
+	if after, err := os.Stat(os.DevNull); err != nil || !os.SameFile(null, after) || after.Mode() != null.Mode() {
+		t.Fatalf("%s is %v (%v) now", os.DevNull, after, err)
 	}
 }
 
