@@ -67,6 +67,10 @@ const (
 	// MsgDiscovered (INFO): The Kubernetes API named these apiservers: they are backends now, in addition to the configured ones.
 	// Remedy: Nothing.
 	MsgDiscovered = "Backends discovered"
+	// MsgBackendsLeftOut (ERROR): `backends` are named as apiservers, by the configuration or by the Kubernetes API, but lead back
+	// to Harbinger itself: a virtual address, or a port that it listens on at this host. They are not used. Remedy: Give the
+	// addresses and the port of the apiservers in `loadBalancer.backends`.
+	MsgBackendsLeftOut = "Backends left out"
 	// MsgNotDiscovered (DEBUG+3): The apiservers could not be read from the Kubernetes API. The last list stays in use. Remedy:
 	// Nothing.
 	MsgNotDiscovered = "Apiservers not discovered"

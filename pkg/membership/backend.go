@@ -16,19 +16,48 @@ func (v View) LocalAPIServer() netip.AddrPort {
 
 // Backends returns the backends of the balancer: the configured ones, then the discovered apiservers that are not among
 // them. Without configured ones the local apiserver is added until it is discovered: it may have joined no cluster yet, but
-// is the first that there is. own are the addresses of this node on any interface.
+// is the first that there is. Those through which the balancer would reach itself are left out. own are the addresses of this
+// node on any interface.
 func (v View) Backends(own []netip.Addr) []balance.Backend {
+	all := v.named()
+	backends := slices.DeleteFunc(slices.Clone(all), func(b balance.Backend) bool { return v.itself(b.Address, own) })
+	here := func(d netip.AddrPort) bool { return slices.Contains(own, d.Addr()) }
+	if (len(v.Config.LoadBalancer.Backends) == 0 || len(backends) == 0) && !slices.ContainsFunc(v.Discovered, here) {
+		backends = append(backends, balance.Backend{Address: v.LocalAPIServer()})
+	}
+	return backends
+}
+
+// LeftOut returns the backends that the configuration or the API names and Backends leaves out.
+func (v View) LeftOut(own []netip.Addr) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, b := range v.named() {
+		if v.itself(b.Address, own) {
+			out = append(out, b.Address)
+		}
+	}
+	return out
+}
+
+// named are the configured backends and then the discovered ones that are not among them.
+func (v View) named() []balance.Backend {
 	backends := slices.Clone(v.Config.LoadBalancer.Backends)
 	for _, d := range v.Discovered {
 		if !slices.ContainsFunc(backends, func(b balance.Backend) bool { return b.Address == d }) {
 			backends = append(backends, balance.Backend{Address: d})
 		}
 	}
-	here := func(d netip.AddrPort) bool { return slices.Contains(own, d.Addr()) }
-	if len(v.Config.LoadBalancer.Backends) == 0 && !slices.ContainsFunc(v.Discovered, here) {
-		backends = append(backends, balance.Backend{Address: v.LocalAPIServer()})
-	}
 	return backends
+}
+
+// itself reports whether a connection to a backend would come back to a balancer: by a virtual address, or by a port of
+// Harbinger's own on any address of this node.
+func (v View) itself(backend netip.AddrPort, own []netip.Addr) bool {
+	addr := backend.Addr().Unmap()
+	if slices.Contains(v.VirtualAddresses(), addr) {
+		return true
+	}
+	return v.Config.ListensOn(backend.Port()) && (addr.IsLoopback() || addr.IsUnspecified() || slices.Contains(own, addr))
 }
 
 // An APIServer is a backend of the balancer, and whether its checks find it healthy.

@@ -38,6 +38,48 @@ func TestBackends(t *testing.T) {
 	}
 }
 
+// A balancer that is its own backend would pass a connection on to itself until no port is left, whoever has named it so.
+func TestBackendsThatLeadBackAreLeftOut(t *testing.T) {
+	own := addresses("192.0.2.1", "10.0.0.1", "2001:db8::1", "127.0.0.1", "::1")
+	configured := func(port string, list ...string) string {
+		body := dualStack + "controlPlane: {port: " + port + "}\nloadBalancer:\n  backends:\n"
+		for _, a := range list {
+			body += "  - address: '" + a + "'\n"
+		}
+		return body
+	}
+	for _, tc := range []struct {
+		name       string
+		view       membership.View
+		want, left []netip.AddrPort
+	}{
+		{
+			"own port", view(t, configured("4300", "192.0.2.1:4300", "10.0.0.1:4300", "[2001:db8::1]:4300", "192.0.2.2:4300", "192.0.2.1:6443")),
+			apiServers("192.0.2.2:4300", "192.0.2.1:6443"), apiServers("192.0.2.1:4300", "10.0.0.1:4300", "[2001:db8::1]:4300"),
+		},
+		{
+			"shared port: the apiserver is there, the steered listener is not", view(t, configured("6443", "192.0.2.1:6443", "192.0.2.1:16443")),
+			apiServers("192.0.2.1:6443"), apiServers("192.0.2.1:16443"),
+		},
+		{"ports of the status", view(t, configured("4300", "10.0.0.1:10443", "10.0.0.1:10444", "10.0.0.1:6443")), apiServers("10.0.0.1:6443"), apiServers("10.0.0.1:10443", "10.0.0.1:10444")},
+		{
+			"discovered", view(t, configured("4300", "192.0.2.2:6443"), "192.0.2.1:4300", "[::1]:4300", "127.0.0.2:4300", "[::ffff:192.0.2.1]:4300", "192.0.2.100:6443", "[2001:db8::100]:6443"),
+			apiServers("192.0.2.2:6443"),
+			apiServers("192.0.2.1:4300", "[::1]:4300", "127.0.0.2:4300", "[::ffff:192.0.2.1]:4300", "192.0.2.100:6443", "[2001:db8::100]:6443"),
+		},
+		{"nothing else: the local apiserver", view(t, configured("4300", "192.0.2.1:4300")), apiServers("127.0.0.1:6443"), apiServers("192.0.2.1:4300")},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var got []netip.AddrPort
+			for _, b := range tc.view.Backends(own) {
+				got = append(got, b.Address)
+			}
+			wantEqual(t, tc.want, got)
+			wantEqual(t, tc.left, tc.view.LeftOut(own))
+		})
+	}
+}
+
 func plain(texts ...string) []balance.Backend {
 	var out []balance.Backend
 	for _, a := range apiServers(texts...) {

@@ -32,7 +32,21 @@ type Listener struct {
 
 // Check returns every fault of a valid configuration on a host, with its path and its remedy.
 func Check(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList {
-	return append(checkAddresses(cfg, facts.Links), checkPorts(cfg, facts)...)
+	errs := append(checkAddresses(cfg, facts.Links), checkPorts(cfg, facts)...)
+	return append(errs, checkBackends(cfg, facts.Links)...)
+}
+
+// checkBackends refuses this node's own balancer as a backend: it would pass connections on to itself.
+func checkBackends(cfg *config.HarbingerConfiguration, links []address.Link) field.ErrorList {
+	var errs field.ErrorList
+	for i, backend := range cfg.LoadBalancer.Backends {
+		here := slices.ContainsFunc(links, func(l address.Link) bool { return has(l, backend.Address.Addr()) })
+		if here && cfg.ListensOn(backend.Address.Port()) {
+			errs = append(errs, field.Invalid(field.NewPath("loadBalancer", "backends").Index(i).Child("address"), backend.Address.String(),
+				"must be the port of an apiserver: Harbinger itself listens there on this node, and would pass connections on to itself"))
+		}
+	}
+	return errs
 }
 
 func checkAddresses(cfg *config.HarbingerConfiguration, links []address.Link) field.ErrorList {

@@ -69,6 +69,8 @@ func TestCheck(t *testing.T) {
 		{name: "second address outside", document: "virtualAddresses: [192.168.238.100/24, 'fd01::100/64']", want: []string{"virtualAddresses"}},
 		{name: "address of this node", document: "virtualAddresses: ['fd00::100/64', 192.168.238.130/24]", want: []string{"virtualAddresses[1]"}},
 		{name: "address of this node elsewhere", document: "virtualAddresses: [10.0.0.130/24]\ninterface: ens160", want: []string{"virtualAddresses[0]"}},
+		{name: "own balancer as a backend", document: vip + "controlPlane: {port: 4300}\nloadBalancer: {backends: [{address: '192.168.238.130:6443'}, {address: '10.0.0.130:4300'}, {address: '[fd00::130]:10444'}, {address: '192.168.238.131:4300'}]}",
+			want: []string{"loadBalancer.backends[1].address", "loadBalancer.backends[2].address"}},
 		{name: "source address", document: vip + "election: {vrrp: {sourceAddress: 192.168.238.130}}"},
 		{name: "source address of another node", document: vip + "election: {vrrp: {sourceAddress: 192.168.238.131}}", want: []string{"election.vrrp.sourceAddress"}},
 		{name: "in the list of peers", document: vip + "election: {vrrp: {peers: [192.168.238.130, 192.168.238.131]}}"},

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -57,6 +58,7 @@ type balancing struct {
 	steering   *steer.Steering // nil: the balancer has the port of the control plane to itself
 	supervisor *proxy.Supervisor
 	changed    chan struct{} // the health may have; a signal that is not taken yet says enough
+	leftOut    []netip.AddrPort
 }
 
 // openBalancing opens the frontends, which stay open as long as the keeper lives, whatever becomes of a balancer process:
@@ -74,6 +76,7 @@ func openBalancing(log logr.Logger, m *metrics.Metrics, view membership.View, co
 	if err := b.openSteering(view, p); err != nil {
 		return nil, err
 	}
+	b.reportLeftOut(view)
 	b.supervisor = proxy.NewSupervisor(proxy.SupervisorConfig{
 		Log: log.WithName("balancer"), Command: command, Listeners: b.frontends, Settings: settings(view),
 		OnStatus: func(proxy.Status) {
@@ -85,6 +88,21 @@ func openBalancing(log logr.Logger, m *metrics.Metrics, view membership.View, co
 	})
 	p.runs(b.supervisor.Run)
 	return b, nil
+}
+
+// apply gives the balancer process new settings.
+func (b *balancing) apply(view membership.View) {
+	b.reportLeftOut(view)
+	b.supervisor.Apply(settings(view))
+}
+
+// reportLeftOut logs which backends are not used because they lead back here, once until that changes. One goroutine calls it.
+func (b *balancing) reportLeftOut(view membership.View) {
+	left := view.LeftOut(ownAddresses())
+	if len(left) > 0 && !slices.Equal(left, b.leftOut) {
+		b.log.Error(nil, logging.MsgBackendsLeftOut, logging.KeyBackends, left)
+	}
+	b.leftOut = left
 }
 
 // settings are what the balancer process works with.

@@ -47,7 +47,7 @@ func (s *sidecar) followMembers(ctx context.Context) error {
 		case <-s.members.changed:
 		}
 		view := s.members.now()
-		s.balancing.supervisor.Apply(settings(view))
+		s.balancing.apply(view)
 		for _, socket := range s.sockets {
 			if err := socket.follow(view); err != nil {
 				s.metrics.Failed("peers")

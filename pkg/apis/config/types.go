@@ -48,6 +48,16 @@ type HarbingerConfiguration struct {
 	Logging      Logging
 }
 
+// ListensOn reports whether Harbinger itself listens on a port of a node, where no apiserver can be: a connection of the balancer
+// to it would come back to a balancer.
+func (c *HarbingerConfiguration) ListensOn(port uint16) bool {
+	own := c.ControlPlane.Port
+	if c.ControlPlane.Shared() {
+		own = c.LoadBalancer.Steering.Port
+	}
+	return port == own || port == c.Status.BindAddress.Port() || port == c.Status.IdentityPort
+}
+
 // ControlPlane says where clients find the control plane and where its apiservers listen.
 type ControlPlane struct {
 	// Port is where clients reach the control plane on a virtual address.

@@ -5,6 +5,7 @@ package validation
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,9 @@ func validateBackends(fldPath *field.Path, cfg *config.HarbingerConfiguration) f
 			errs = append(errs, field.Invalid(address, backend.Address.String(), "must be the address and port of an apiserver"))
 		case isVirtual(addr, cfg.VirtualAddresses):
 			errs = append(errs, field.Invalid(address, backend.Address.String(), "must be the address of a node: through a virtual address the balancer would reach itself"))
+		case cfg.ListensOn(backend.Address.Port()) && (addr.IsLoopback() || slices.Contains(cfg.Election.VRRP.Peers, addr)):
+			errs = append(errs, field.Invalid(address, backend.Address.String(),
+				"must be the port of an apiserver: Harbinger itself listens there, and would pass connections on to itself"))
 		case seen[backend.Address]:
 			errs = append(errs, field.Duplicate(address, backend.Address.String()))
 		}

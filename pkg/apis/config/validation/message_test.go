@@ -3,11 +3,13 @@
 package validation_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
@@ -56,6 +58,9 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 		`healthCheck: Invalid value: "3.9s": failureThreshold x interval + timeout must be at most 3s, so that the balancer notices a dead apiserver before the election notices a dead node`: func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.FailureThreshold = 3
 		},
+		`loadBalancer.backends[0].address: Invalid value: "127.0.0.1:4300": must be the port of an apiserver: Harbinger itself listens there, and would pass connections on to itself`: func(c *config.HarbingerConfiguration) {
+			c.ControlPlane.Port, c.LoadBalancer.Backends = 4300, backends("127.0.0.1:4300")
+		},
 		"status.identityPort: Invalid value: 10443: must differ from the port of status.bindAddress": func(c *config.HarbingerConfiguration) { c.Status.IdentityPort = 10443 },
 	} {
 		cfg := valid(t)
@@ -63,6 +68,29 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 		errs := validation.Validate(cfg)
 		if len(errs) != 1 || errs[0].Error() != want {
 			t.Errorf("Validate: %v, want %s", errs, want)
+		}
+	}
+}
+
+func backends(ss ...string) []balance.Backend {
+	var out []balance.Backend
+	for _, s := range ss {
+		out = append(out, balance.Backend{Address: netip.MustParseAddrPort(s)})
+	}
+	return out
+}
+
+// The ports that Harbinger opens on a node are no apiservers there. The same port of a host that is no node may be one.
+func TestBackendIsNotHarbingerItself(t *testing.T) {
+	for backend, refused := range map[string]bool{
+		"127.0.0.1:4300": true, "[::1]:4300": true, "127.0.0.2:10444": true, "192.168.238.131:4300": true, "192.168.238.131:10443": true,
+		"127.0.0.1:6443": false, "192.168.238.131:6443": false, "192.168.238.140:4300": false, "127.0.0.1:16443": false,
+	} {
+		cfg := valid(t)
+		cfg.ControlPlane.Port, cfg.LoadBalancer.Backends = 4300, backends(backend)
+		cfg.Election.VRRP.Peers = addrs("192.168.238.130", "192.168.238.131")
+		if errs := validation.Validate(cfg); (len(errs) > 0) != refused {
+			t.Errorf("%s: %v, want refused %v", backend, errs, refused)
 		}
 	}
 }
