@@ -3,6 +3,7 @@
 package kubeapi_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/ecdsa"
@@ -11,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -18,6 +20,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,12 +132,54 @@ func TestCredentialsInFiles(t *testing.T) {
 	until(t, "the server is trusted again", func() bool { _, err := read(t, c); return err == nil })
 }
 
+// Whatever a reader finds while the kubeconfig or a file that it names is replaced, the credentials before stay in force until the
+// new ones are whole: not one question goes unanswered.
+func TestCredentialsInTheMiddleOfTheirReplacement(t *testing.T) {
+	log := &labtest.Log{}
+	c := newCluster(t, 1, func(o *kubeapi.Options) { o.CredentialsInterval, o.Log = credentialsInterval, log.Logger() })
+	run(t, c.Client)
+	mustRead(t, c)
+	ca := strings.TrimSuffix(c.kubeconfig, "kubeconfig") + "ca.crt"
+	for path, spoil := range map[string]map[string]func([]byte) error{
+		c.kubeconfig: {
+			"empty":        func([]byte) error { return os.WriteFile(c.kubeconfig, nil, 0o600) },
+			"half-written": func(raw []byte) error { return os.WriteFile(c.kubeconfig, raw[:len(raw)/2], 0o600) },
+			"without a token": func(raw []byte) error {
+				return os.WriteFile(c.kubeconfig, bytes.ReplaceAll(raw, []byte(`token: "secret"`), nil), 0o600)
+			},
+			"a pipe": func([]byte) error { return errors.Join(os.Remove(c.kubeconfig), syscall.Mkfifo(c.kubeconfig, 0o600)) },
+		},
+		ca: {
+			"empty":        func([]byte) error { return os.WriteFile(ca, nil, 0o600) },
+			"half-written": func(raw []byte) error { return os.WriteFile(ca, raw[:len(raw)/2], 0o600) },
+			"removed":      func([]byte) error { return os.Remove(ca) },
+		},
+	} {
+		for name, f := range spoil {
+			good, err := os.ReadFile(path)
+			must(t, err)
+			before := log.Count(`"Credentials not usable"`)
+			must(t, f(good))
+			until(t, path+" "+name+" is seen", func() bool { return c.Status().CredentialsProblem != "" })
+			mustRead(t, c)
+			must(t, os.RemoveAll(path))
+			must(t, os.WriteFile(path, good, 0o600))
+			until(t, "the problem has gone", func() bool { return c.Status().CredentialsProblem == "" })
+			mustRead(t, c)
+			if n := log.Count(`"Credentials not usable"`) - before; n != 1 {
+				t.Errorf("%s %s: %d lines in the log", path, name, n)
+			}
+		}
+	}
+}
+
 func TestUnusableKubeconfigs(t *testing.T) {
 	for name, tt := range map[string]struct{ replace, by, want string }{
 		"no context":       {"current-context: x", "current-context: other", "specified context: other"},
 		"plain HTTP":       {"https://", "http://", "is not an https:// address"},
 		"missing CA":       {"ca.crt", "none.crt", "none.crt"},
 		"credentials exec": {`token: "secret"`, "exec: {apiVersion: client.authentication.k8s.io/v1, command: aws, interactiveMode: Never}", "plugin"},
+		"no credentials":   {`token: "secret"`, "token: ''", "neither a client certificate nor a token"},
 		"not YAML":         {"users:", "\x00", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@
 package kubeapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -10,13 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
@@ -40,7 +41,7 @@ func (c *credentials) expired(now time.Time) bool { return !c.expires.IsZero() &
 
 // readCredentials reads a kubeconfig. The error is errNoCredentials if there is no such file.
 func readCredentials(path string) (*credentials, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := hostfile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %s does not exist", errNoCredentials, path)
 	}
@@ -93,6 +94,9 @@ func parseKubeconfig(path string, raw []byte) (*rest.Config, error) {
 	if !strings.HasPrefix(config.Host, "https://") {
 		return nil, fmt.Errorf("server %q is not an https:// address", config.Host)
 	}
+	if config.CertFile == "" && len(config.CertData) == 0 && config.BearerToken == "" && config.BearerTokenFile == "" && config.Username == "" {
+		return nil, errors.New("the user has neither a client certificate nor a token: is the file complete?")
+	}
 	return config, nil
 }
 
@@ -101,16 +105,29 @@ func inline(config *rest.Config) error {
 	if err := rest.LoadTLSFiles(config); err != nil {
 		return err
 	}
+	for name, content := range map[string][]byte{config.CAFile: config.CAData, config.CertFile: config.CertData, config.KeyFile: config.KeyData} {
+		if name != "" && !whole(content) {
+			return fmt.Errorf("%s is empty or incomplete", name)
+		}
+	}
 	if config.BearerTokenFile != "" {
-		token, err := os.ReadFile(config.BearerTokenFile)
+		token, err := hostfile.Read(config.BearerTokenFile)
 		if err != nil {
 			return err
 		}
-		config.BearerToken = strings.TrimSpace(string(token))
+		if config.BearerToken = strings.TrimSpace(string(token)); config.BearerToken == "" {
+			return fmt.Errorf("%s is empty", config.BearerTokenFile)
+		}
 	}
 	config.CAFile, config.CertFile, config.KeyFile, config.BearerTokenFile = "", "", "", ""
 	_, err := rest.TLSConfigFor(config)
 	return err
+}
+
+// whole reports whether a PEM document has blocks that end as often as they begin: one that is just being written has not.
+func whole(document []byte) bool {
+	begun := bytes.Count(document, []byte("-----BEGIN "))
+	return begun > 0 && begun == bytes.Count(document, []byte("-----END "))
 }
 
 // notAfter returns when the first certificate of a PEM document expires.
@@ -129,8 +146,8 @@ func notAfter(document []byte) (time.Time, error) {
 	return certificate.NotAfter, nil
 }
 
-// followCredentials reads the kubeconfig periodically. Its content is compared, not its time: it is replaced by a rename inside
-// a mounted directory.
+// followCredentials reads the kubeconfig, and the files that it names, periodically. Their content is compared, whatever way it
+// came there.
 func (c *Client) followCredentials(ctx context.Context) error {
 	ticker := time.NewTicker(c.opts.CredentialsInterval)
 	defer ticker.Stop()
@@ -145,12 +162,21 @@ func (c *Client) followCredentials(ctx context.Context) error {
 	}
 }
 
-// loadCredentials uses what is in the kubeconfig now. Without the file there are no credentials; a file that cannot be used
-// leaves the previous ones in force.
+// goneAfter is how often in a row the kubeconfig must be missing until there are no credentials any more: it may just be in the
+// middle of its replacement.
+const goneAfter = 3
+
+// loadCredentials uses what is in the kubeconfig now. Without the file there are no credentials; a file that cannot be used,
+// such as one that is half-written, leaves the previous ones in force.
 func (c *Client) loadCredentials() {
 	found, err := readCredentials(c.opts.Kubeconfig)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !errors.Is(err, errNoCredentials) {
+		c.missing = 0
+	} else if c.missing++; c.session != nil && c.missing < goneAfter {
+		return
+	}
 	switch {
 	case errors.Is(err, errNoCredentials):
 		c.replaceSession(nil)

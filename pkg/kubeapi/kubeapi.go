@@ -53,6 +53,7 @@ type Client struct {
 	mu      sync.Mutex
 	session *session // nil: there are no credentials
 	problem string   // with the credentials
+	missing int      // how often in a row the kubeconfig was
 	warned  time.Time
 	seen    []*coordinationv1.Lease // the last versions of the Lease, the newest last
 }

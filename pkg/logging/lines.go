@@ -30,6 +30,14 @@ const (
 	// MsgConfigNotApplied (ERROR): A changed configuration file is invalid, or changes what only a restart can change. The
 	// previous configuration stays in use. Remedy: Correct the file (`harbinger config validate FILE`), or restart the pod.
 	MsgConfigNotApplied = "Configuration change not applied"
+	// MsgFileUnusable (INFO): A file of the host is missing, empty or half-written; `reason` says which. What was read from it
+	// before stays in use. Remedy: Nothing, if it is being replaced, or before kubeadm init. Otherwise correct the file.
+	MsgFileUnusable = "File not usable"
+	// MsgFileReplaced (ERROR): A file, or the directory that is mounted into the pod, was replaced on the host, and the pod sees
+	// the old one until its container is made anew. The pod has the kubelet do that by failing `/livez`: one node after the other,
+	// the holder last and only where the old file makes it distrust a backend. Remedy: Write ha.yaml anew with
+	// `harbinger manifest`, which mounts the directory of the file; or restart the pod.
+	MsgFileReplaced = "File replaced on the host"
 	// MsgPeersNotChanged (ERROR): The unicast peers of a socket could not be replaced. Remedy: Restart the pod; report the
 	// error.
 	MsgPeersNotChanged = "Peers not changed"

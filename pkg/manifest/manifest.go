@@ -181,12 +181,12 @@ func gracePeriodSeconds(cfg *config.HarbingerConfiguration) int64 {
 	return int64((total + time.Second - 1) / time.Second)
 }
 
-// volumes are the host paths of the pod, sorted by name. Each has a type: of a path without one that does not exist, the
-// runtime makes an empty directory.
+// volumes are the host paths of the pod. Each has a type: of a path without one that does not exist, the runtime makes an empty
+// directory.
 //
-// The CA certificate is the one file of the cluster's PKI that the pod sees. It need not exist when the manifest is written
-// before kubeadm init: the kubelet starts the pod only when it is there, and kubeadm makes (or, on joining, fetches) it
-// before it starts the kubelet.
+// Directories are mounted, not files: a mounted file goes on showing what was there when the container was made, whatever is
+// moved over it. That of the CA need not exist when the pod starts before kubeadm init, and is made as kubeadm's own pods make
+// it; the file in it is used as soon as kubeadm has written it. The pod only reads there.
 func volumes(cfg *config.HarbingerConfiguration) ([]corev1.Volume, []corev1.VolumeMount) {
 	var volumes []corev1.Volume
 	var mounts []corev1.VolumeMount
@@ -196,8 +196,12 @@ func volumes(cfg *config.HarbingerConfiguration) ([]corev1.Volume, []corev1.Volu
 		}})
 		mounts = append(mounts, corev1.VolumeMount{Name: name, MountPath: hostPath, ReadOnly: readOnly})
 	}
-	if file := cfg.HealthCheck.CAFile; file != "" && path.Dir(file) != config.Directory {
-		add("ca", file, corev1.HostPathFile, true)
+	switch dir := path.Dir(cfg.HealthCheck.CAFile); {
+	case cfg.HealthCheck.CAFile == "", dir == config.Directory, strings.HasPrefix(dir, config.Directory+"/"):
+	case path.Dir(dir) == "/": // "/" or one such as /etc, which is not for a container to have
+		add("ca", cfg.HealthCheck.CAFile, corev1.HostPathFile, true)
+	default:
+		add("ca", dir, corev1.HostPathDirectoryOrCreate, true)
 	}
 	add("config", config.Directory, corev1.HostPathDirectoryOrCreate, true)
 	add("state", config.StateDirectory, corev1.HostPathDirectoryOrCreate, false)

@@ -194,7 +194,15 @@ func TestVolumes(t *testing.T) {
 		want   []string
 	}{
 		{"kubeadm's CA", "/etc/kubernetes/pki/ca.crt", []string{
-			"/etc/kubernetes/pki/ca.crt File true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
+			"/etc/kubernetes/pki DirectoryOrCreate true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
+		{"CA in a directory of its own", "/opt/cluster/trust/bundle/ca.pem", []string{
+			"/opt/cluster/trust/bundle DirectoryOrCreate true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
+		{"CA in a directory of the system", "/etc/ca.crt", []string{
+			"/etc/ca.crt File true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
+		{"CA at the root", "/ca.crt", []string{
+			"/ca.crt File true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
+		{"CA below that of the administrator", "/etc/kubernetes/harbinger/trust/ca.crt", []string{
+			"/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
 		{"CA of the administrator", "/etc/kubernetes/harbinger/ca.crt", []string{
 			"/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
 		{"no CA", "", []string{

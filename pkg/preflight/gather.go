@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 	if err != nil {
 		return Facts{}, err
 	}
-	facts := Facts{Links: links}
+	facts := Facts{Links: links, CAOutside: outside(cfg.HealthCheck.CAFile)}
 	for _, table := range []string{"tcp", "tcp6"} {
 		// The table of the network namespace of the calling thread.
 		f, err := os.ReadFile("/proc/thread-self/net/" + table)
@@ -55,6 +56,19 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 		}
 	}
 	return facts, nil
+}
+
+// outside returns where a file leads by symbolic links, if that is outside its directory. One that is not there leads nowhere.
+func outside(file string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
+	if err != nil {
+		return ""
+	}
+	target, err := filepath.EvalSymlinks(file)
+	if err != nil || strings.HasPrefix(target, strings.TrimSuffix(dir, "/")+"/") {
+		return ""
+	}
+	return target
 }
 
 func (f *Facts) add(ctx context.Context, cfg *config.HarbingerConfiguration, listener netip.AddrPort) {

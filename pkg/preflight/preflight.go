@@ -21,6 +21,8 @@ type Facts struct {
 	Listeners []Listener
 	// HarbingerRuns says that Harbinger runs on this host, so that its ports may be in use.
 	HarbingerRuns bool
+	// CAOutside is where the CA file leads by symbolic links, if that is outside its own directory. Empty: it does not.
+	CAOutside string
 }
 
 // Listener is a TCP socket that accepts connections.
@@ -33,6 +35,10 @@ type Listener struct {
 // Check returns every fault of a valid configuration on a host, with its path and its remedy.
 func Check(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList {
 	errs := append(checkAddresses(cfg, facts.Links), checkPorts(cfg, facts)...)
+	if facts.CAOutside != "" {
+		errs = append(errs, field.Invalid(field.NewPath("healthCheck", "caFile"), cfg.HealthCheck.CAFile,
+			fmt.Sprintf("is a symbolic link out of its directory, which is all that the pod sees: use %s", facts.CAOutside)))
+	}
 	return append(errs, checkBackends(cfg, facts.Links)...)
 }
 

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -175,6 +177,35 @@ func TestGather(t *testing.T) {
 	cfg.HealthCheck.Scheme = health.TCP
 	if l := find(t, gather(t, host, cfg), 6443); !l.APIServer {
 		t.Errorf("without TLS, the listener is seen as %+v", l)
+	}
+}
+
+// The pod sees the directory of the CA file: a link out of it leads nowhere there, one inside it, or to the directory, does.
+func TestGatherFollowsTheCAFile(t *testing.T) {
+	host, dir := newHost(t), t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	for _, err := range []error{
+		os.MkdirAll(at("pki/..1"), 0o755), os.WriteFile(at("pki/..1/ca.crt"), nil, 0o600), os.WriteFile(at("elsewhere.crt"), nil, 0o600),
+		os.Symlink("..1", at("pki/..data")), os.Symlink("..data/ca.crt", at("pki/ca.crt")), os.Symlink("pki", at("link")),
+		os.Symlink("../elsewhere.crt", at("pki/out.crt")), os.Symlink("none", at("pki/dangling.crt")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, want := range map[string]string{
+		"pki/ca.crt": "", "link/ca.crt": "", "elsewhere.crt": "", "pki/none.crt": "", "none/ca.crt": "", "pki/dangling.crt": "",
+		"pki/out.crt": at("elsewhere.crt"), "link/out.crt": at("elsewhere.crt"),
+	} {
+		cfg := decode(t, "virtualAddresses: [192.168.238.100/24]\nhealthCheck: {caFile: "+at(file)+"}")
+		facts := gather(t, host, cfg)
+		if facts.CAOutside != want {
+			t.Errorf("%s leads to %q outside, want %q", file, facts.CAOutside, want)
+		}
+		errs := preflight.Check(cfg, facts)
+		if refused := len(errs) == 1 && errs[0].Field == "healthCheck.caFile" && strings.HasSuffix(errs[0].Detail, "use "+want); refused != (want != "") {
+			t.Errorf("%s: %v", file, errs)
+		}
 	}
 }
 

@@ -3,18 +3,20 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 )
 
 // handshakeTimeout bounds a TLS handshake, which may go on when the check that began it has failed: breaking it off
@@ -27,7 +29,7 @@ type HTTPS struct {
 	*HTTP
 	cfg    health.Config
 	dialer net.Dialer
-	caFile os.FileInfo // as it was read last
+	ca     []byte // what roots was made from
 	roots  atomic.Pointer[x509.CertPool]
 }
 
@@ -48,38 +50,67 @@ func (h *HTTPS) Check(ctx context.Context) error {
 	return h.HTTP.Check(ctx)
 }
 
-// loadCA reads the file if it is another one than before. Where it cannot be read, the certificates that were read
-// before stay trusted: it may just be in the middle of its replacement.
+// loadCA uses what is in the file now: its content is compared, whatever way it came there. Where the file is missing, empty
+// or half-written, the certificates that were read before stay trusted: it may just be in the middle of its replacement.
 func (h *HTTPS) loadCA() error {
 	if h.cfg.InsecureSkipVerify {
 		return nil
 	}
-	info, err := os.Stat(h.cfg.CAFile)
-	if err == nil && h.caFile != nil && os.SameFile(info, h.caFile) &&
-		info.ModTime().Equal(h.caFile.ModTime()) && info.Size() == h.caFile.Size() {
+	raw, err := hostfile.Read(h.cfg.CAFile)
+	if err == nil && h.roots.Load() != nil && bytes.Equal(raw, h.ca) {
 		return nil
 	}
+	var roots *x509.CertPool
 	if err == nil {
-		err = h.readCA(info)
+		roots, err = parseCA(h.cfg.CAFile, raw)
 	}
-	if err != nil && h.roots.Load() == nil {
+	if roots != nil && (err == nil || h.roots.Load() == nil) {
+		h.roots.Store(roots)
+		h.ca = raw
+	}
+	if h.roots.Load() == nil {
 		return fmt.Errorf("CA file: %w", err)
 	}
 	return nil
 }
 
-func (h *HTTPS) readCA(info os.FileInfo) error {
-	pem, err := os.ReadFile(h.cfg.CAFile)
-	if err != nil {
-		return err
+// CheckCA says what is wrong with a CA file. Checks that have read it before go on with what it was.
+func CheckCA(path string) error {
+	raw, err := hostfile.Read(path)
+	if err == nil {
+		_, err = parseCA(path, raw)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("no certificate in %s", h.cfg.CAFile)
+	return err
+}
+
+// certificate begins each certificate of a CA file.
+const certificate = "-----BEGIN CERTIFICATE-----"
+
+// parseCA returns the certificates of a CA file. If there is also one that is incomplete, the error says so: the file is most
+// likely being written.
+func parseCA(path string, raw []byte) (*x509.CertPool, error) {
+	roots, found, complete := x509.NewCertPool(), false, 0
+	for rest := raw; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		complete++
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil {
+			roots.AddCert(c)
+			found = true
+		}
 	}
-	h.roots.Store(roots)
-	h.caFile = info
-	return nil
+	switch begun := bytes.Count(raw, []byte(certificate)); {
+	case !found:
+		return nil, fmt.Errorf("no certificate in %s", path)
+	case begun != complete:
+		return roots, fmt.Errorf("%d of the %d certificates in %s are incomplete", begun-complete, begun, path)
+	}
+	return roots, nil
 }
 
 // dial makes the connection. The context is not that of a check: the transport ends it when it is closed.

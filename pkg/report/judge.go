@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,12 +70,12 @@ func currentReason(loop control.Status) string {
 }
 
 // conditions returns the conditions of a status. One whose status is as before keeps its time.
-func conditions(s v1alpha1.HarbingerStatus, before []metav1.Condition, now time.Time) []metav1.Condition {
+func conditions(s v1alpha1.HarbingerStatus, before []metav1.Condition, f Facts) []metav1.Condition {
 	r := s.VirtualRouter
 	all := slices.Clone(before)
 	set := func(kind string, status metav1.ConditionStatus, reason, message string) {
 		meta.SetStatusCondition(&all, metav1.Condition{
-			Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(wall(now)),
+			Type: kind, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(wall(f.Now)),
 		})
 	}
 	is := func(kind string, status bool, whenTrue, whenFalse, message string) {
@@ -98,6 +97,8 @@ func conditions(s v1alpha1.HarbingerStatus, before []metav1.Condition, now time.
 		split = "the holder serves or renews its Lease, but is not heard: is protocol 112 filtered?"
 	}
 	is(v1alpha1.ConditionSplitSuspected, r.SplitSuspected, "HolderNotHeard", "HolderHeard", split)
+	files, stale := staleFiles(f)
+	is(v1alpha1.ConditionFilesCurrent, stale == "", "Current", stale, files)
 	if s.Lease == nil {
 		meta.RemoveStatusCondition(&all, v1alpha1.ConditionAPIReachable)
 		return all
@@ -113,6 +114,21 @@ func conditions(s v1alpha1.HarbingerStatus, before []metav1.Condition, now time.
 		set(v1alpha1.ConditionAPIReachable, metav1.ConditionTrue, "Answered", "")
 	}
 	return all
+}
+
+// staleFiles says which files of the host are not in use as they are there, and in one word why not.
+func staleFiles(f Facts) (message, reason string) {
+	var all []string
+	for path, why := range f.Unusable {
+		all = append(all, path+" is not used as it is now: "+why)
+		reason = "FileUnusable"
+	}
+	slices.Sort(all)
+	for _, path := range f.Replaced {
+		all = append(all, path+" was replaced on the host, and this pod sees the old one until it is started anew")
+		reason = "FileReplaced"
+	}
+	return strings.Join(all, "; "), reason
 }
 
 // backendReasons says what is wrong with the backends that are not Healthy.

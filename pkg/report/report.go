@@ -42,6 +42,8 @@ type Facts struct {
 	Steered  bool
 	API      *kubeapi.Status // nil: no use is made of the API
 	Dropped  map[string]v1alpha1.Drop
+	Unusable map[string]string // files of the host, and why they are not used as they are now
+	Replaced []string          // files of the host that the pod sees as they were before
 }
 
 // Status returns the status. Conditions are those of the status before, whose times last while nothing changes.
@@ -57,7 +59,7 @@ func Status(f Facts, before []metav1.Condition) v1alpha1.HarbingerStatus {
 	}
 	s.NotReady = notReady(s)
 	s.Ready = len(s.NotReady) == 0
-	s.Conditions = conditions(s, before, f.Now)
+	s.Conditions = conditions(s, before, f)
 	return s
 }
 

@@ -149,6 +149,11 @@ func TestConditions(t *testing.T) {
 		}, yes, "BackendHealthy", "192.0.2.1:6443 is Suspect: reset; 192.0.2.1:6443 is Down: refused"},
 		{"no backend", v1alpha1.ConditionBackendAvailable, func(f *Facts) { f.Balancer.Backends[0] = backend(health.NotReady, "etcd failed") },
 			no, "NoHealthyBackend", "192.0.2.1:6443 is NotReady: etcd failed"},
+		{"files", v1alpha1.ConditionFilesCurrent, func(*Facts) {}, yes, "Current", ""},
+		{"file not usable", v1alpha1.ConditionFilesCurrent, func(f *Facts) { f.Unusable = map[string]string{"/b": "is empty", "/a": "no such file"} },
+			no, "FileUnusable", "/a is not used as it is now: no such file; /b is not used as it is now: is empty"},
+		{"file replaced", v1alpha1.ConditionFilesCurrent, func(f *Facts) { f.Replaced = []string{"/a"} },
+			no, "FileReplaced", "/a was replaced on the host, and this pod sees the old one until it is started anew"},
 		{"API", v1alpha1.ConditionAPIReachable, func(*Facts) {}, yes, "Answered", ""},
 		{"API not asked", v1alpha1.ConditionAPIReachable, func(f *Facts) { f.Loop.Election.LeaseAnswered = time.Time{} }, unknown, "NotAsked", ""},
 		{"no credentials", v1alpha1.ConditionAPIReachable, func(f *Facts) {

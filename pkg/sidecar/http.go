@@ -30,9 +30,9 @@ var page []byte
 //	/        a page for people
 //	/status  the status as JSON
 //	/metrics for Prometheus
-//	/livez   200 while the control loop turns
+//	/livez   200 while the control loop turns and no restart would help, else 503 with the reason
 //	/readyz  200 while the addresses are where the state says and a backend is healthy, else 503 with the reasons
-func handler(status func() v1alpha1.HarbingerStatus, alive func() bool, metrics http.Handler) http.Handler {
+func handler(status func() v1alpha1.HarbingerStatus, alive func() error, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -46,8 +46,8 @@ func handler(status func() v1alpha1.HarbingerStatus, alive func() bool, metrics 
 		_ = encoder.Encode(status())
 	})
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		if !alive() {
-			http.Error(w, "the control loop does not turn", http.StatusServiceUnavailable)
+		if err := alive(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
@@ -94,7 +94,7 @@ func openEndpoints(view membership.View, p *parts) (endpoints, error) {
 func (e endpoints) serve(r *reporter, p *parts) {
 	p.runs(r.watch)
 	p.runs(func(ctx context.Context) error {
-		return serveHTTP(ctx, e.status, handler(r.status, r.loop.Alive, r.metrics.Handler()))
+		return serveHTTP(ctx, e.status, handler(r.status, r.alive, r.metrics.Handler()))
 	})
 	for _, ln := range e.identities {
 		p.runs(func(ctx context.Context) error { return probe.ServeIdentity(ctx, ln, r.identity) })

@@ -4,6 +4,7 @@ package sidecar
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -16,8 +17,8 @@ import (
 
 func TestEndpoints(t *testing.T) {
 	s := v1alpha1.HarbingerStatus{Node: "node1", NotReady: []string{"balancer down", "no healthy backend"}}
-	alive := true
-	h := handler(func() v1alpha1.HarbingerStatus { return s }, func() bool { return alive }, http.NotFoundHandler())
+	var alive error
+	h := handler(func() v1alpha1.HarbingerStatus { return s }, func() error { return alive }, http.NotFoundHandler())
 	get := func(method, path string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
@@ -31,7 +32,7 @@ func TestEndpoints(t *testing.T) {
 	}
 	expect("/livez", http.StatusOK, "ok")
 	expect("/readyz", http.StatusServiceUnavailable, "balancer down\nno healthy backend\n")
-	s.Ready, alive = true, false
+	s.Ready, alive = true, errors.New("the control loop does not turn")
 	expect("/livez", http.StatusServiceUnavailable, "the control loop does not turn")
 	expect("/readyz", http.StatusOK, "ok")
 	expect("/nothing", http.StatusNotFound, "")

@@ -3,49 +3,68 @@
 package sidecar
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 )
 
-// reloadEvery is how often the configuration file is looked at. A file that was replaced by rename is found as well.
-const reloadEvery = time.Second
-
 // followFile applies a changed configuration file while everything runs. What is wrong with a file is logged once, and the
-// configuration before it stays in force.
+// configuration before it stays in force. A change counts when it was found twice alike: a reader may come while the file is
+// written, or between its removal and its return.
 func (s *sidecar) followFile(ctx context.Context) error {
-	ticker := time.NewTicker(reloadEvery)
+	ticker := time.NewTicker(filesEvery)
 	defer ticker.Stop()
-	last, err := os.ReadFile(s.File)
-	for logged := fmt.Sprint(err); ; {
+	type found struct{ content, problem string }
+	look := func() found {
+		raw, err := hostfile.Read(s.File)
+		if err != nil {
+			return found{problem: err.Error()}
+		}
+		return found{content: string(raw)}
+	}
+	done := look()
+	inForce := done.content
+	for before := done; ; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
-		raw, err := os.ReadFile(s.File)
-		if err == nil && bytes.Equal(raw, last) {
-			continue
+		now := look()
+		switch {
+		case now == done || now != before:
+		case now.problem == "" && now.content == inForce: // it is back as it was
+			done = now
+			s.files.remember(s.File, nil)
+		default:
+			done = now
+			if s.applyFile(now.content, now.problem) {
+				inForce = now.content
+			}
 		}
-		if err == nil {
-			last = raw
-			err = s.reload(raw)
-		}
-		if message := fmt.Sprint(err); err != nil && message != logged {
-			logged = message
-			s.metrics.Failed("reload")
-			s.Log.Error(err, logging.MsgConfigNotApplied, logging.KeyFile, s.File)
-		}
+		before = now
 	}
+}
+
+// applyFile uses what was found in the configuration file, and reports whether it is in force now.
+func (s *sidecar) applyFile(content, problem string) bool {
+	err := errors.New(problem)
+	if problem == "" {
+		err = s.reload([]byte(content))
+	}
+	if s.files.remember(s.File, err) {
+		s.metrics.Failed("reload")
+		s.Log.Error(err, logging.MsgConfigNotApplied, logging.KeyFile, s.File)
+	}
+	return err == nil
 }
 
 // reload applies a document as far as that is possible while everything runs.

@@ -58,6 +58,7 @@ type reporter struct {
 	api       *kubeapi.Client // nil: no use is made of the API
 	metrics   *metrics.Metrics
 	drops     *drops
+	files     *files
 
 	mu         sync.Mutex
 	conditions []metav1.Condition // of the last status
@@ -66,6 +67,7 @@ type reporter struct {
 func (s *sidecar) newReporter() *reporter {
 	r := &reporter{
 		node: s.node, members: s.members, loop: s.loop, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
+		files: &s.files,
 	}
 	r.node.Interface = s.link.Name
 	for _, f := range s.balancing.frontends {
@@ -87,6 +89,7 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 		Node: r.node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
 		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(),
 	}
+	facts.Unusable, facts.Replaced = r.files.state()
 	if r.api != nil {
 		access := r.api.Status()
 		facts.API = &access

@@ -9,11 +9,15 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
@@ -247,6 +251,43 @@ func TestConfigurationFileIsFollowed(t *testing.T) {
 	if !active(status()) {
 		t.Errorf("a refused configuration had an effect: %+v", status())
 	}
+}
+
+// While the configuration file is away, empty or half-written the last good one stays in force; a half-written one that would
+// be a configuration of its own is never seen.
+func TestConfigurationFileInTheMiddleOfItsReplacement(t *testing.T) {
+	serveAPI(t)
+	whole := oneAddress + body("VRRP", ", priority: 120")
+	k := start(t, whole)
+	k.until("this node holds the address", active)
+	spoilt := []byte("apiVersion: harbinger.dev/v1alpha1\nkind: Harb")
+	labtest.Must(t, os.WriteFile(k.file, spoilt, 0o600))
+	k.untilLogged("Configuration change not applied")
+	notCurrent := func(s v1alpha1.HarbingerStatus) bool {
+		return meta.IsStatusConditionFalse(s.Conditions, v1alpha1.ConditionFilesCurrent)
+	}
+	k.until("the status says so", notCurrent)
+	for _, moment := range []func() error{
+		func() error { return os.Remove(k.file) },
+		func() error { return os.WriteFile(k.file, document(oneAddress), 0o600) }, // priority 100
+	} {
+		labtest.Must(t, moment())
+	}
+	k.configure(whole)
+	k.until("the status knows that it is back", func(s v1alpha1.HarbingerStatus) bool { return active(s) && !notCurrent(s) })
+	if n := k.log.Count("Configuration changed"); n != 0 || status().VirtualRouter.Configured != 120 {
+		t.Errorf("%d changes, priority %d, want 0 and 120", n, status().VirtualRouter.Configured)
+	}
+	if n := k.log.Count("Configuration change not applied"); n != 1 {
+		t.Errorf("%d lines say that the file cannot be used, want 1", n)
+	}
+	// By the links of a Kubernetes volume.
+	version := filepath.Join(filepath.Dir(k.file), "..version")
+	labtest.Must(t, os.Mkdir(version, 0o755))
+	labtest.Must(t, os.WriteFile(filepath.Join(version, "config.yaml"), document(oneAddress+body("VRRP", ", priority: 130")), 0o600))
+	labtest.Must(t, os.Symlink(filepath.Join(version, "config.yaml"), k.file+".link"))
+	labtest.Must(t, os.Rename(k.file+".link", k.file))
+	k.until("the priority is the new one", func(s v1alpha1.HarbingerStatus) bool { return s.VirtualRouter.Configured == 130 })
 }
 
 func TestUnicastPeersAreFollowed(t *testing.T) {

@@ -54,6 +54,7 @@ type sidecar struct {
 	link       address.Link
 	metrics    *metrics.Metrics
 	drops      drops
+	files      files
 	addresses  *address.Addresses
 	neighbours *neighbours
 	balancing  *balancing
@@ -66,7 +67,7 @@ type sidecar struct {
 // are handed over, then open connections drain. It returns nil after that, or the error that ended it.
 func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Options) error {
 	options.Log = options.Log.WithValues(logging.KeyVRID, cfg.Election.VRRP.VirtualRouterID)
-	s := &sidecar{Options: options, cfg: cfg}
+	s := &sidecar{Options: options, cfg: cfg, files: files{log: options.Log}}
 	s.node = report.Node{Name: options.Node, Version: version.Get().Version, Incarnation: incarnation(), Started: time.Now()}
 	if err := scheduling.RealTime(); err != nil {
 		s.Log.Info(logging.MsgNormalScheduling, logging.KeyReason, err.Error())
@@ -119,6 +120,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	s.runs(func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
 	s.runs(s.watchAddresses)
 	s.runs(s.followMembers)
+	s.runs(s.followFiles)
 	if s.File != "" {
 		s.runs(s.followFile)
 	}

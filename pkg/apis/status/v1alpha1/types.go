@@ -47,7 +47,8 @@ type HarbingerStatus struct {
 	// notReady lists why the node is not ready, sorted.
 	NotReady []string `json:"notReady,omitempty"`
 	// conditions have the form of those of Kubernetes objects: type, status (True, False, Unknown), reason, message and
-	// lastTransitionTime. The types are Ready, BackendAvailable, Conflict, SplitSuspected and, in the modes Hybrid and Lease, APIReachable.
+	// lastTransitionTime. The types are Ready, BackendAvailable, Conflict, SplitSuspected,
+	// FilesCurrent and, in the modes Hybrid and Lease, APIReachable.
 	Conditions []metav1.Condition `json:"conditions"`
 	// moves are the last ten changes of state, newest last.
 	Moves []Move `json:"moves"`
@@ -63,6 +64,8 @@ const (
 	ConditionConflict = "Conflict"
 	// ConditionSplitSuspected is True while the holder serves or renews its Lease, but is not heard.
 	ConditionSplitSuspected = "SplitSuspected"
+	// ConditionFilesCurrent is True while the files of the host (CA, configuration, credentials) are in use as they are there.
+	ConditionFilesCurrent = "FilesCurrent"
 	// ConditionAPIReachable is True while the Kubernetes API answers, and Unknown until it was asked.
 	ConditionAPIReachable = "APIReachable"
 )

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sidecar
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/proxy"
+)
+
+// The nodes are started anew one after the other: those that hold nothing first, the holder only where the old file does harm.
+func TestRestartForAFile(t *testing.T) {
+	var soon []time.Duration
+	for i := range 30 {
+		node := fmt.Sprint("node", i)
+		after := func(holds, distrusts bool) time.Duration {
+			d, ok := restartAfter(node, holds, distrusts)
+			if !ok {
+				return -1
+			}
+			return d
+		}
+		if d := after(true, false); d != -1 {
+			t.Errorf("%s holds, all is well: restart after %v", node, d)
+		}
+		backup, later, holder := after(false, true), after(false, false), after(true, true)
+		if backup < restartSoon || backup >= restartSoon+restartSlots {
+			t.Errorf("%s distrusts a backend: restart after %v", node, backup)
+		}
+		if later != backup+restartLater || holder != backup+restartLater {
+			t.Errorf("%s: without harm after %v, as the holder after %v, want %v", node, later, holder, backup+restartLater)
+		}
+		soon = append(soon, backup)
+	}
+	slices.Sort(soon)
+	if spread := soon[len(soon)-1] - soon[0]; spread < restartSlots/2 {
+		t.Errorf("30 nodes are started anew within %v", spread)
+	}
+}
+
+// mountedFile gives the pod one file of the host, as old manifests do: the path on the host, and the one in the pod.
+func mountedFile(t *testing.T, content string) (host, pod string) {
+	t.Helper()
+	dir := t.TempDir()
+	host, pod = filepath.Join(dir, "host.crt"), filepath.Join(dir, "ca.crt")
+	labtest.Must(t, os.WriteFile(host, []byte(content), 0o600))
+	labtest.Must(t, os.WriteFile(pod, nil, 0o600))
+	labtest.Must(t, unix.Mount(host, pod, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { labtest.Must(t, unix.Unmount(pod, unix.MNT_DETACH)) })
+	return host, pod
+}
+
+func moveOver(t *testing.T, path, content string) {
+	t.Helper()
+	labtest.Must(t, os.WriteFile(path+".new", []byte(content), 0o600))
+	labtest.Must(t, os.Rename(path+".new", path))
+}
+
+func TestReplacedFileIsNoticed(t *testing.T) {
+	host, pod := mountedFile(t, "old")
+	log := &labtest.Log{}
+	f := files{log: log.Logger()}
+	cfg := &config.HarbingerConfiguration{HealthCheck: health.Config{Scheme: health.HTTPS, CAFile: pod}}
+	refusal := proxy.Status{Backends: []proxy.BackendStatus{{State: health.NotReady, Reason: "tls: failed to verify certificate: x509: unknown authority"}}}
+	failing := func(after time.Duration, loop control.Status, balancer proxy.Status) bool {
+		return f.restart(time.Now().Add(after), "node1", loop, balancer) != nil
+	}
+
+	f.look(cfg, "")
+	labtest.Must(t, os.WriteFile(host, []byte("in place"), 0o600))
+	f.look(cfg, "")
+	if unusable, replaced := f.state(); len(replaced) > 0 || !strings.Contains(unusable[pod], "no certificate in") || failing(time.Hour, control.Status{}, refusal) {
+		t.Errorf("written in place: replaced %q, unusable %q", replaced, unusable)
+	}
+	moveOver(t, host, "moved over")
+	for range 3 {
+		f.look(cfg, "")
+	}
+	if _, replaced := f.state(); !slices.Equal(replaced, []string{pod}) {
+		t.Errorf("moved over: replaced %q, want %s", replaced, pod)
+	}
+	if n := log.Count("File replaced on the host"); n != 1 {
+		t.Errorf("%d lines say so, want 1", n)
+	}
+	if n := log.Count("File not usable"); n != 1 {
+		t.Errorf("%d lines say that there is no certificate in the file, want 1", n)
+	}
+	backup, holder := control.Status{}, control.Status{Held: true}
+	for _, tt := range []struct {
+		what     string
+		after    time.Duration
+		loop     control.Status
+		balancer proxy.Status
+		want     bool
+	}{
+		{"at once", 0, backup, refusal, false},
+		{"a backup that distrusts", restartSoon + restartSlots, backup, refusal, true},
+		{"a backup that trusts", restartSoon + restartSlots, backup, proxy.Status{}, false},
+		{"a backup that trusts, later", restartLater + restartSoon + restartSlots, backup, proxy.Status{}, true},
+		{"a holder that distrusts", restartSoon + restartSlots, holder, refusal, false},
+		{"a holder that distrusts, later", restartLater + restartSoon + restartSlots, holder, refusal, true},
+		{"a holder that trusts", 24 * time.Hour, holder, proxy.Status{}, false},
+	} {
+		if got := failing(tt.after, tt.loop, tt.balancer); got != tt.want {
+			t.Errorf("%s: fails liveness %v, want %v", tt.what, got, tt.want)
+		}
+	}
+}
+
+// A problem is logged once until it is another one or was gone in between.
+func TestFileProblemIsLoggedOnce(t *testing.T) {
+	log := &labtest.Log{}
+	f := files{log: log.Logger()}
+	for _, err := range []error{errors.New("a"), errors.New("a"), errors.New("b"), nil, nil, errors.New("b")} {
+		f.used("/file", err)
+	}
+	if n := log.Count("File not usable"); n != 3 {
+		t.Errorf("%d lines, want 3:\n%s", n, log)
+	}
+}
