@@ -30,6 +30,9 @@ const (
 	// MsgConfigNotApplied (ERROR): A changed configuration file is invalid, or changes what only a restart can change. The
 	// previous configuration stays in use. Remedy: Correct the file (`harbinger config validate FILE`), or restart the pod.
 	MsgConfigNotApplied = "Configuration change not applied"
+	// MsgPasswordMissing (INFO): The file with the password of VRRP version 2 is missing, or cannot be used; `reason` says why. The
+	// sidecar waits for it. Remedy: Write the password to the file, for root alone (mode 0600).
+	MsgPasswordMissing = "Waiting for the password"
 	// MsgFileUnusable (INFO): A file of the host is missing, empty or half-written; `reason` says which. What was read from it
 	// before stays in use. Remedy: Nothing, if it is being replaced, or before kubeadm init. Otherwise correct the file.
 	MsgFileUnusable = "File not usable"

@@ -6,6 +6,7 @@ package manifest
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"path"
 	"strings"
@@ -105,6 +106,9 @@ func container(cfg *config.HarbingerConfiguration, opts Options) (corev1.Contain
 	if opts.ConfigFile {
 		c.Args = append(c.Args, "--config", config.File)
 	} else {
+		if cfg.Election.VRRP.Authentication.Password != "" {
+			return corev1.Container{}, errors.New("election.vrrp.authentication.password: the manifest must not contain the password, which everybody who may read pods could read: use passwordFile")
+		}
 		document, err := scheme.EncodeMinimal(cfg)
 		if err != nil {
 			return corev1.Container{}, err

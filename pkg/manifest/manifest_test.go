@@ -127,10 +127,23 @@ func TestRenderIsStable(t *testing.T) {
 // The kubelet replaces $(NAME) by a variable and $$ by one dollar sign.
 func TestVariableIsEscaped(t *testing.T) {
 	cfg := readSample(t, "keepalived")
-	cfg.Election.VRRP.Authentication.Password = "$$$(A)$"
+	cfg.ControlPlane.ClusterName = "$$$(A)$"
 	pod, _ := render(t, cfg, manifest.Options{})
-	if got := variable(pod, config.Variable); !strings.Contains(got, "password: $$$$$$(A)$$\n") {
+	if got := variable(pod, config.Variable); !strings.Contains(got, "clusterName: $$$$$$(A)$$\n") {
 		t.Errorf("%s is %q", config.Variable, got)
+	}
+}
+
+// Whoever may read pods reads their variables: a manifest with the password is not made, one that names its file is.
+func TestPasswordIsNeverInThePod(t *testing.T) {
+	cfg := readSample(t, "keepalived").WithPassword("s3cret")
+	if raw, err := manifest.Render(cfg, manifest.Options{}); err == nil || !strings.Contains(err.Error(), "use passwordFile") || strings.Contains(err.Error(), "s3cret") || raw != nil {
+		t.Errorf("a manifest with the password: %s, %v", raw, err)
+	}
+	without, password := cfg.WithPasswordFile(config.PasswordFile)
+	pod, raw := render(t, without, manifest.Options{})
+	if password != "s3cret" || bytes.Contains(raw, []byte("s3cret")) || !strings.Contains(variable(pod, config.Variable), "passwordFile: "+config.PasswordFile+"\n") {
+		t.Errorf("the password is %q, the manifest:\n%s", password, raw)
 	}
 }
 

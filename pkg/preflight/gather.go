@@ -22,6 +22,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
 
@@ -38,6 +39,9 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 		return Facts{}, err
 	}
 	facts := Facts{Links: links, CAOutside: outside(cfg.HealthCheck.CAFile)}
+	if file := cfg.Election.VRRP.PasswordFile; file != "" {
+		facts.Password = passwordFault(file)
+	}
 	for _, table := range []string{"tcp", "tcp6"} {
 		// The table of the network namespace of the calling thread.
 		f, err := os.ReadFile("/proc/thread-self/net/" + table)
@@ -56,6 +60,18 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 		}
 	}
 	return facts, nil
+}
+
+// passwordFault says why a process could not read a password from its file.
+func passwordFault(file string) string {
+	content, err := hostfile.ReadPrivate(file)
+	if err == nil {
+		_, err = config.ParsePassword(content)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // outside returns where a file leads by symbolic links, if that is outside its directory. One that is not there leads nowhere.

@@ -23,6 +23,8 @@ type Facts struct {
 	HarbingerRuns bool
 	// CAOutside is where the CA file leads by symbolic links, if that is outside its own directory. Empty: it does not.
 	CAOutside string
+	// Password is why the pod could not read the password from its file. Empty: it can, or has none.
+	Password string
 }
 
 // Listener is a TCP socket that accepts connections.
@@ -38,6 +40,9 @@ func Check(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList {
 	if facts.CAOutside != "" {
 		errs = append(errs, field.Invalid(field.NewPath("healthCheck", "caFile"), cfg.HealthCheck.CAFile,
 			fmt.Sprintf("is a symbolic link out of its directory, which is all that the pod sees: use %s", facts.CAOutside)))
+	}
+	if facts.Password != "" {
+		errs = append(errs, field.Invalid(field.NewPath("election", "vrrp", "authentication", "passwordFile"), cfg.Election.VRRP.PasswordFile, facts.Password))
 	}
 	return append(errs, checkBackends(cfg, facts.Links)...)
 }

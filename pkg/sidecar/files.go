@@ -44,6 +44,7 @@ func (s *sidecar) followFiles(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		s.files.look(s.members.now().Config, s.File)
+		s.followPassword()
 		select {
 		case <-ctx.Done():
 			return nil

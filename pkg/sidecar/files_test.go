@@ -3,6 +3,7 @@
 package sidecar
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -129,5 +130,42 @@ func TestFileProblemIsLoggedOnce(t *testing.T) {
 	}
 	if n := log.Count("File not usable"); n != 3 {
 		t.Errorf("%d lines, want 3:\n%s", n, log)
+	}
+}
+
+// A keeper waits for a password that only root can read, and notices a new one.
+func TestPasswordFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "password")
+	log := &labtest.Log{}
+	cfg := &config.HarbingerConfiguration{}
+	cfg.Election.VRRP.PasswordFile = path
+	s := &sidecar{Options: Options{Log: log.Logger()}, cfg: cfg, files: files{log: log.Logger()}}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.awaitPassword(ctx) }() // ends with the password or its context
+	logged := func(text string) {
+		t.Helper()
+		labtest.Until(t, 10*time.Second, "the log has "+text, func() bool { return log.Count(text) > 0 })
+	}
+	logged("no such file")
+	labtest.Must(t, os.WriteFile(path, []byte("s3cret\n"), 0o644))
+	logged("has mode 0644")
+	labtest.Must(t, os.Chmod(path, 0o600))
+	labtest.Must(t, <-done)
+	if a := s.cfg.Election.VRRP.Authentication; a.Password != "s3cret" || a.Type != "Password" || cfg.Election.VRRP.Authentication.Password != "" {
+		t.Fatalf("authentication is %+v", a)
+	}
+	for _, step := range []struct{ content, problem string }{
+		{"s3cret", ""}, {"other", "another password"}, {"", "the password is empty"}, {"123456789", "9 bytes"}, {"s3cret\n", ""},
+	} {
+		labtest.Must(t, os.WriteFile(path, []byte(step.content), 0o600))
+		s.followPassword()
+		if got, _ := s.files.state(); !strings.Contains(got[path], step.problem) || (step.problem == "") != (len(got) == 0) {
+			t.Errorf("%q: %q, want %q", step.content, got, step.problem)
+		}
+	}
+	if log.Count("s3cret") > 0 {
+		t.Errorf("the log has the password:\n%s", log)
 	}
 }

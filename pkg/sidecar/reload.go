@@ -73,6 +73,9 @@ func (s *sidecar) reload(raw []byte) error {
 	if err != nil {
 		return err
 	}
+	if next, err = withPassword(next); err != nil {
+		return err
+	}
 	if fixed := validation.NeedsRestart(s.cfg, next); len(fixed) > 0 {
 		return fmt.Errorf("a change of %s asks for a restart of the pod", strings.Join(fixed, ", "))
 	}

@@ -88,7 +88,10 @@ func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Option
 // open takes what the host gives, in the order that the safety of the election asks for: alone on the host, without
 // leftover addresses, and only then with a socket that could send.
 func (s *sidecar) open(ctx context.Context) error {
-	var err error
+	err := s.awaitPassword(ctx)
+	if err != nil {
+		return err
+	}
 	if s.link, err = findLink(ctx, s.Log, s.cfg); err != nil {
 		return err
 	}

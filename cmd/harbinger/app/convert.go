@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/convert"
@@ -75,6 +76,10 @@ func (o *convertOptions) run(s streams) error {
 	}
 	render := func() ([]byte, error) { return scheme.EncodeMinimal(cfg) }
 	if o.output == "manifest" {
+		without, password := cfg.WithPasswordFile(config.PasswordFile)
+		if cfg = without; password != "" {
+			fmt.Fprintln(s.err, "warning: auth_pass is not in the manifest.", passwordNote)
+		}
 		render = func() ([]byte, error) { return manifest.Render(cfg, manifest.Options{Image: o.image}) }
 	}
 	document, err := render()

@@ -17,7 +17,10 @@ func TestConvert(t *testing.T) {
 	r.want(t, 0, "warning: "+recipe+"keepalived.conf:9: ", "warning: "+recipe+"haproxy.cfg:20: timeout client 20s: ")
 	harbinger(r.stdout, "config", "validate", "-").want(t, 0)
 	pod := harbinger("", append(files, "-o", "manifest", "--image", "registry.example.org/harbinger:1")...)
-	pod.want(t, 0)
+	pod.want(t, 0, "warning: auth_pass is not in the manifest. The pod reads the password from /etc/kubernetes/harbinger/vrrp-password")
+	if strings.Contains(pod.stdout, "password:") {
+		t.Errorf("the manifest contains the password:\n%s", pod.stdout)
+	}
 	if p := decode[corev1.Pod](t, pod.stdout); p.Spec.Containers[0].Image != "registry.example.org/harbinger:1" {
 		t.Errorf("the image of the pod is %q", p.Spec.Containers[0].Image)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/convert"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
@@ -84,7 +85,7 @@ func (o *manifestOptions) addConfigurationFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.interval, "advertisement-interval", v1alpha1.DefaultAdvertisementInterval, "time between two advertisements of the holder, such as 100ms")
 	flags.BoolVar(&o.noPreempt, "nopreempt", false, "do not take the virtual address from a healthy holder of lower priority")
 	flags.DurationVar(&o.preemptDelay, "preempt-delay", 0, "how long a node waits after its start before it preempts")
-	flags.StringVar(&o.authPassFile, "auth-pass-file", "", "file with the password of VRRP version 2 (keepalived's auth_type PASS)")
+	flags.StringVar(&o.authPassFile, "auth-pass-file", "", "file with the password of VRRP version 2 (keepalived's auth_type PASS); one outside of "+config.Directory+" is copied to "+config.PasswordFile+", where the pod reads it")
 	flags.StringVar(&o.mode, "election-mode", strings.ToLower(v1alpha1.DefaultElectionMode), "who decides: hybrid (VRRP, and a Lease once the API answers), vrrp or lease")
 	flags.StringVar(&o.policy, "policy", v1alpha1.DefaultPolicy, "how the balancer chooses a backend: RoundRobin, LeastConnections or SourceHash")
 }
@@ -121,7 +122,7 @@ func (o *manifestOptions) run(ctx context.Context, s streams, changed func(strin
 	if o.dryRun || o.output == "-" {
 		return show(s, files)
 	}
-	if err := write(files); err != nil {
+	if err := write(s, files); err != nil {
 		return err
 	}
 	return o.printNextSteps(s, cfg, kubeadm)
@@ -180,16 +181,29 @@ func (o *manifestOptions) override(cfg *v1alpha1.HarbingerConfiguration, changed
 	override(changed("policy"), &cfg.LoadBalancer.Policy, canonical(o.policy, balance.RoundRobin, balance.LeastConnections, balance.SourceHash))
 	errs := []error{o.refuseZero(changed)}
 	if o.authPassFile != "" {
-		password, err := os.ReadFile(o.authPassFile)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("--auth-pass-file: %w", err))
-		}
-		v.Authentication = v1alpha1.Authentication{
-			Type:     string(vrrp.AuthenticationPassword),
-			Password: strings.TrimRight(string(password), "\r\n"),
-		}
+		var err error
+		v.Authentication, err = authentication(o.authPassFile)
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// authentication names the file of a password where the pod sees it, and has the content of one elsewhere, which is then written
+// to a file that the pod sees.
+func authentication(file string) (v1alpha1.Authentication, error) {
+	a := v1alpha1.Authentication{Type: string(vrrp.AuthenticationPassword)}
+	if path, err := filepath.Abs(file); err == nil && filepath.Dir(path) == config.Directory {
+		a.PasswordFile = path
+		return a, nil
+	}
+	content, err := hostfile.Read(file)
+	if err != nil {
+		return a, fmt.Errorf("--auth-pass-file: %w", err)
+	}
+	if a.Password, err = config.ParsePassword(content); err != nil {
+		return a, fmt.Errorf("--auth-pass-file: %s: %w", file, err)
+	}
+	return a, nil
 }
 
 // refuseZero refuses the zeros that a configuration would take for "the default".
@@ -267,29 +281,38 @@ func checkHost(ctx context.Context, cfg *config.HarbingerConfiguration) error {
 type file struct {
 	path    string
 	content []byte
+	secret  bool // is never shown
 }
 
 // render returns the files in the order in which they must be there.
 func (o *manifestOptions) render(cfg *config.HarbingerConfiguration) ([]file, error) {
 	var files []file
+	cfg, password := cfg.WithPasswordFile(config.PasswordFile)
+	if password != "" {
+		files = append(files, file{path: config.PasswordFile, content: []byte(password + "\n"), secret: true})
+	}
 	if o.configFile {
 		document, err := scheme.EncodeMinimal(cfg)
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, file{config.File, document})
+		files = append(files, file{path: config.File, content: document})
 	}
 	pod, err := manifest.Render(cfg, manifest.Options{Image: o.image, ConfigFile: o.configFile})
 	if err != nil {
 		return nil, err
 	}
-	return append(files, file{o.output, pod}), nil
+	return append(files, file{path: o.output, content: pod}), nil
 }
 
 // show prints the files as documents of one stream.
 func show(s streams, files []file) error {
 	var documents [][]byte
 	for _, f := range files {
+		if f.secret {
+			fmt.Fprintln(s.err, passwordNote)
+			continue
+		}
 		if f.path != "-" {
 			fmt.Fprintln(s.err, "Would write", f.path)
 		}
@@ -298,6 +321,9 @@ func show(s streams, files []file) error {
 	_, err := s.out.Write(bytes.Join(documents, []byte("---\n")))
 	return err
 }
+
+// passwordNote says where the pod looks for a password that was not written.
+const passwordNote = "The pod reads the password from " + config.PasswordFile + ": write it there on the node, for root alone (mode 0600)."
 
 // own reports whether a file is in the directory of the configuration, which is Harbinger's own and is made where it is missing.
 // That of the manifest is the kubelet's.
@@ -315,7 +341,7 @@ func checkOutputs(files []file) error {
 	return errors.Join(errs...)
 }
 
-func write(files []file) error {
+func write(s streams, files []file) error {
 	for _, f := range files {
 		if f.own() {
 			if err := os.MkdirAll(config.Directory, 0o755); err != nil {
@@ -324,6 +350,9 @@ func write(files []file) error {
 		}
 		if err := staticpod.Write(f.path, f.content); err != nil {
 			return err
+		}
+		if f.secret {
+			fmt.Fprintf(s.err, "Wrote %s with the password, which the pod reads from there\n", f.path)
 		}
 	}
 	return nil

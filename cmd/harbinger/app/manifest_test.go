@@ -73,6 +73,9 @@ func TestManifestRefuses(t *testing.T) {
 		{"empty file", []string{"--config", "-"}, "", "the configuration is empty"},
 		{"missing file", []string{"--config", "/etc/kubernetes/none.yaml"}, "", "--config: open /etc/kubernetes/none.yaml"},
 		{"missing password file", append(vip, "--auth-pass-file", "/etc/kubernetes/none"), "", "--auth-pass-file: open /etc/kubernetes/none"},
+		{"password file of the pod missing", append(vip, "--vrrp-version", "2", "--auth-pass-file", config.Directory+"/pass"), "",
+			`election.vrrp.authentication.passwordFile: Invalid value: "/etc/kubernetes/harbinger/pass": open /etc/kubernetes/harbinger/pass: no such file`},
+		{"password device", append(vip, "--vrrp-version", "2", "--auth-pass-file", "/dev/zero"), "", "--auth-pass-file: /dev/zero is not a regular file"},
 		{"missing kubeadm configuration", append(vip, "--kubeadm-config", "/etc/kubernetes/none"), "", "--kubeadm-config: open /etc/kubernetes/none"},
 		{"two files from stdin", []string{"--config", "-", "--kubeadm-config", "-"}, head, "only one of them"},
 		{"no kubeadm configuration", append(vip, "--kubeadm-config", "-"), head, "--kubeadm-config: no kubeadm configuration"},
@@ -224,7 +227,8 @@ func TestManifestFlags(t *testing.T) {
 		{"mode", string(cfg.Election.Mode), "VRRP"},
 		{"policy", string(cfg.LoadBalancer.Policy), "RoundRobin"},
 		{"interval", vrrp.AdvertisementInterval.String(), "2s"},
-		{"password", vrrp.Authentication.Password, "s3cret"},
+		{"password", vrrp.Authentication.Password, ""},
+		{"file of the password", vrrp.PasswordFile, config.PasswordFile},
 	} {
 		if field.got != field.want {
 			t.Errorf("%s is %q, want %q", field.name, field.got, field.want)
@@ -238,6 +242,72 @@ func TestManifestFlags(t *testing.T) {
 	if _, cfg := decodePod(t, r.stdout); len(cfg.VirtualAddresses) != 2 || cfg.Election.VRRP.PreemptDelay.String() != "5s" {
 		t.Errorf("configuration is %+v", cfg)
 	}
+}
+
+// The password reaches the pod by a file for root alone, whichever way it was given, and nothing else contains it.
+func TestManifestPassword(t *testing.T) {
+	const secret = "s3cret"
+	elsewhere := filepath.Join(t.TempDir(), "pass")
+	if err := os.WriteFile(elsewhere, []byte(secret+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	inline := "apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\nelection: {vrrp: {authentication: {type: Password, password: " + secret + "}}}"
+	version2 := []string{"manifest", "--vip", "192.168.238.100/24", "--vrrp-version", "2"}
+	for name, tt := range map[string]struct {
+		args  []string
+		stdin string
+	}{
+		"file elsewhere":               {slices.Concat(version2, []string{"--auth-pass-file", elsewhere}), ""},
+		"in the configuration":         {slices.Concat(version2, []string{"--config", "-"}), inline},
+		"into a file of configuration": {slices.Concat(version2, []string{"--config", "-", "--config-file"}), inline},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cleanNode(t)
+			for _, args := range [][]string{slices.Concat(tt.args, []string{"--output", "-"}), slices.Concat(tt.args, []string{"--dry-run"})} {
+				r := harbinger(tt.stdin, args...)
+				r.want(t, 0, "The pod reads the password from "+config.PasswordFile)
+				if files := written(t); len(files) > 0 || strings.Contains(r.stdout+r.stderr, secret) {
+					t.Errorf("%q: files %v, stdout %s, stderr %s", args, files, r.stdout, r.stderr)
+				}
+			}
+			r := harbinger(tt.stdin, tt.args...)
+			r.want(t, 0, "Wrote "+config.PasswordFile+" with the password")
+			info, err := os.Stat(config.PasswordFile)
+			if err != nil || info.Mode() != 0o600 {
+				t.Fatalf("%s: %v, %v", config.PasswordFile, info, err)
+			}
+			for path, content := range written(t) {
+				if has := strings.Contains(content, secret); has != (path == config.PasswordFile) {
+					t.Errorf("%s contains the password: %v", path, has)
+				}
+			}
+			if strings.Contains(r.stderr, secret) {
+				t.Errorf("stderr is %s", r.stderr)
+			}
+		})
+	}
+}
+
+// A file where the pod sees it is not copied, but checked: the pod will read it only if nobody else can.
+func TestManifestPasswordFileOfThePod(t *testing.T) {
+	cleanNode(t)
+	path := config.Directory + "/mine"
+	if err := errors.Join(os.MkdirAll(config.Directory, 0o755), os.WriteFile(path, []byte("123"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"manifest", "--vip", "192.168.238.100/24", "--vrrp-version", "2", "--auth-pass-file", path}
+	harbinger("", args...).want(t, 2, "has mode 0644", "chmod 0600 "+path)
+	if err := os.Chmod(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	harbinger("", args...).want(t, 0)
+	if _, cfg := decodePod(t, written(t)[manifestFile]); cfg.Election.VRRP.PasswordFile != path {
+		t.Errorf("the pod reads %q", cfg.Election.VRRP.PasswordFile)
+	}
+	if err := os.WriteFile(path, []byte("123456789"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	harbinger("", args...).want(t, 2, "the password has 9 bytes")
 }
 
 func TestManifestDryRun(t *testing.T) {

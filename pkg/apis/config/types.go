@@ -93,6 +93,8 @@ type VRRP struct {
 	SourceAddress  netip.Addr
 	Checksum       vrrp.ChecksumPolicy
 	Authentication vrrp.Authentication
+	// PasswordFile has the password where it is not in Authentication: an absolute path in Directory, for root alone.
+	PasswordFile string
 }
 
 // Arbitration of the election by a Kubernetes Lease: where the Lease is, how the API is reached, and the times.

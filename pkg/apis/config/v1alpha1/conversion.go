@@ -82,6 +82,7 @@ func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
 			Type:     vrrp.AuthenticationType(in.Authentication.Type),
 			Password: in.Authentication.Password,
 		},
+		PasswordFile: in.Authentication.PasswordFile,
 	}
 	if in.Peers != nil {
 		out.Peers = make([]netip.Addr, 0, len(in.Peers))
@@ -187,8 +188,9 @@ func fromVRRP(in config.VRRP) VRRP {
 		PreemptDelay:          metav1.Duration{Duration: in.PreemptDelay},
 		Checksum:              string(in.Checksum),
 		Authentication: Authentication{
-			Type:     string(in.Authentication.Type),
-			Password: in.Authentication.Password,
+			Type:         string(in.Authentication.Type),
+			Password:     in.Authentication.Password,
+			PasswordFile: in.PasswordFile,
 		},
 	}
 	for _, peer := range in.Peers {

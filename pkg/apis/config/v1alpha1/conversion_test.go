@@ -31,7 +31,7 @@ func document() *v1alpha1.HarbingerConfiguration {
 			Peers:          []string{"192.168.238.130", "192.168.238.131"},
 			SourceAddress:  "192.168.238.130",
 			PreemptDelay:   metav1.Duration{Duration: time.Second},
-			Authentication: v1alpha1.Authentication{Type: "Password", Password: "secret"},
+			Authentication: v1alpha1.Authentication{Type: "Password", Password: "secret", PasswordFile: "/etc/kubernetes/harbinger/password"},
 		}},
 		LoadBalancer: v1alpha1.LoadBalancer{
 			Backends:         []v1alpha1.Backend{{Address: "192.168.238.130:6443", Backup: true}},

@@ -88,8 +88,11 @@ type VRRP struct {
 type Authentication struct {
 	// type is None or Password (keepalived's auth_type PASS).
 	Type string `json:"type,omitempty"`
-	// password of at most 8 bytes.
+	// password of at most 8 bytes. harbinger manifest moves it into a file, which the pod then reads.
 	Password string `json:"password,omitempty"`
+	// passwordFile has the password: a file in /etc/kubernetes/harbinger, the directory that the pod sees, which only root may read
+	// (mode 0600). A new password asks for a restart of the pod.
+	PasswordFile string `json:"passwordFile,omitempty"`
 }
 
 // Lease is the arbitration by the Kubernetes API.

@@ -37,9 +37,6 @@ const (
 // maxPreemptDelay is keepalived's.
 const maxPreemptDelay = 1000 * time.Second
 
-// maxPassword is the size of the field on the wire (RFC 2338, section 5.3.10).
-const maxPassword = 8
-
 func validateElection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	e := &cfg.Election
 	errs := validateMode(fldPath.Child("mode"), e.Mode)
@@ -106,26 +103,49 @@ func validateVersion(fldPath *field.Path, cfg *config.HarbingerConfiguration) fi
 
 func validateAuthentication(fldPath *field.Path, v *config.VRRP) field.ErrorList {
 	auth := &v.Authentication
-	password := fldPath.Child("password")
+	password, file := fldPath.Child("password"), fldPath.Child("passwordFile")
 	switch auth.Type {
 	case vrrp.AuthenticationNone:
+		const remedy = "is used with type Password only: set the type, or remove "
 		if auth.Password != "" {
-			return field.ErrorList{field.Forbidden(password, "is used with type Password only: set the type, or remove the password")}
+			return field.ErrorList{field.Forbidden(password, remedy+"the password")}
+		}
+		if v.PasswordFile != "" {
+			return field.ErrorList{field.Forbidden(file, remedy+"the file")}
 		}
 	case vrrp.AuthenticationPassword:
 		if v.Version != 2 {
 			return field.ErrorList{field.Invalid(fldPath.Child("type"), auth.Type, "must be None in version 3, which has no authentication")}
 		}
+		if v.PasswordFile != "" {
+			return validatePasswordFile(fldPath, v)
+		}
 		if auth.Password == "" {
 			return field.ErrorList{field.Required(password, "type Password needs a password of 1 to 8 bytes")}
 		}
-		if len(auth.Password) > maxPassword {
-			return field.ErrorList{field.TooLong(password, "", maxPassword)}
+		if len(auth.Password) > config.MaxPassword {
+			return field.ErrorList{field.TooLong(password, "", config.MaxPassword)}
 		}
 	default:
 		return oneOf(fldPath.Child("type"), auth.Type, vrrp.AuthenticationNone, vrrp.AuthenticationPassword)
 	}
 	return nil
+}
+
+func validatePasswordFile(fldPath *field.Path, v *config.VRRP) field.ErrorList {
+	if v.Authentication.Password != "" {
+		return field.ErrorList{field.Forbidden(fldPath.Child("password"), "the password is in passwordFile: remove one of the two")}
+	}
+	return inDirectory(fldPath.Child("passwordFile"), v.PasswordFile)
+}
+
+// inDirectory checks the path of a file in the directory that the pod sees.
+func inDirectory(fldPath *field.Path, file string) field.ErrorList {
+	errs := absoluteFile(fldPath, file)
+	if len(errs) == 0 && path.Dir(file) != config.Directory {
+		errs = append(errs, field.Invalid(fldPath, file, "must be a file in "+config.Directory+", the directory that the pod sees"))
+	}
+	return errs
 }
 
 // minPeers are a node and another: without another, advertisements would go to nobody.
@@ -194,10 +214,7 @@ func validateSourceAddress(fldPath *field.Path, cfg *config.HarbingerConfigurati
 }
 
 func validateLease(fldPath *field.Path, lease *config.Arbitration) field.ErrorList {
-	errs := absoluteFile(fldPath.Child("kubeconfig"), lease.Kubeconfig)
-	if len(errs) == 0 && path.Dir(lease.Kubeconfig) != config.Directory {
-		errs = append(errs, field.Invalid(fldPath.Child("kubeconfig"), lease.Kubeconfig, "must be a file in "+config.Directory+", the directory that the pod sees"))
-	}
+	errs := inDirectory(fldPath.Child("kubeconfig"), lease.Kubeconfig)
 	for _, detail := range validation.IsDNS1123Label(lease.Namespace) {
 		errs = append(errs, field.Invalid(fldPath.Child("namespace"), lease.Namespace, detail))
 	}

@@ -38,6 +38,17 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 		"election.vrrp.authentication.password: Forbidden: is used with type Password only: set the type, or remove the password": func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Authentication.Password = "secret"
 		},
+		"election.vrrp.authentication.passwordFile: Forbidden: is used with type Password only: set the type, or remove the file": func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.PasswordFile = config.PasswordFile
+		},
+		"election.vrrp.authentication.password: Forbidden: the password is in passwordFile: remove one of the two": func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Version, c.Election.VRRP.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
+			c.Election.VRRP.PasswordFile = config.PasswordFile
+		},
+		`election.vrrp.authentication.passwordFile: Invalid value: "/root/pass": must be a file in /etc/kubernetes/harbinger, the directory that the pod sees`: func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Version, c.Election.VRRP.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword}
+			c.Election.VRRP.PasswordFile = "/root/pass"
+		},
 		`election.vrrp.authentication.type: Invalid value: "Password": must be None in version 3, which has no authentication`: func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
 		},

@@ -146,6 +146,10 @@ func TestValidate(t *testing.T) {
 			c.Election.VRRP.Version = 2
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "123456789"}
 		}, []string{"election.vrrp.authentication.password"}},
+		{"PASS by a file", func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Version = 2
+			c.Election.VRRP.Authentication, c.Election.VRRP.PasswordFile = vrrp.Authentication{Type: vrrp.AuthenticationPassword}, config.PasswordFile
+		}, nil},
 		{"PASS without a password", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Version = 2
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword}
