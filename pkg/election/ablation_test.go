@@ -61,8 +61,8 @@ var ablations = []struct {
 }{
 	{"announcements after the train", func(w *world) { w.quiet = true }, []string{"filter", "partition", "blackhole"}, "ARP", 0},
 	// The silence of fast advertisements is shorter than the kernel keeps the addresses.
-	{"wait for what a dead process leaves", believe(func(d *ProbeDone) { d.Verdict = without(d.Verdict, Zombie, Free) }), []string{"kill", "freeze"}, "S3-start", 1},
-	{"refusal of a foreign host's address", believe(func(d *ProbeDone) { d.KnownOwner = true }), []string{"foreign", "power"}, "foreign", 0},
+	{"wait for what a dead process leaves", believe(func(d *ProbeDone) { *d = without(*d, Zombie, Free) }), []string{"kill", "freeze"}, "S3-start", 1},
+	{"refusal of a foreign host's address", believe(func(d *ProbeDone) { d.Peer = lower }), []string{"foreign", "power"}, "foreign", 0},
 	{"lifetime of the addresses", func(w *world) { w.endless = true }, []string{"kill", "freeze"}, "S3", 0},
 }
 
@@ -76,11 +76,14 @@ func believe(change func(*ProbeDone)) func(*world) {
 	}
 }
 
-func without(v, rule, instead Verdict) Verdict {
-	if v == rule {
-		return instead
+// without returns what is found, or what makes another verdict in place of one.
+func without(d ProbeDone, rule, instead Verdict) ProbeDone {
+	v := d.Evidence()
+	v.Lasting = true
+	if verdict, _ := v.Judge(); verdict == rule {
+		return found(instead)
 	}
-	return v
+	return d
 }
 
 // In a faulty world the faults break the invariant; in a sound one the same runs break none. The first runs that show it are
@@ -175,7 +178,7 @@ func TestAblationOfTakingFromDistress(t *testing.T) {
 		for seed := range uint64(20) {
 			p := params{seed: seed, hosts: 3, together: true, each: pinned}
 			if !taken {
-				p.spoil = believe(func(d *ProbeDone) { d.Verdict = without(d.Verdict, LiveDistress, Live) })
+				p.spoil = believe(func(d *ProbeDone) { *d = without(*d, LiveDistress, Live) })
 			}
 			w := newWorld(p)
 			w.run(20 * sec)

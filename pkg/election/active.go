@@ -4,6 +4,7 @@ package election
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 func (e *Election) becomeActive(reason string) {
 	e.probe.drop()
 	e.become(Active, reason)
-	e.heard.interval, e.heard.split, e.heard.rival = e.cfg.AdvertisementInterval, false, rival{}
+	e.heard.interval, e.heard.rival = e.cfg.AdvertisementInterval, rival{}
+	e.heard.hear()
 	e.presence.conflict = conflict{}
 	e.arbiter.seize.from = time.Time{}
 	e.arbiter.next = e.now.Add(e.cfg.Lease.RenewInterval)
@@ -150,6 +152,9 @@ func (e *Election) activeClaimed(ev AddressClaimed) {
 // hears the peer, its own rank is known to be the higher one; then the peer yields, to our advertisements or by its patience.
 func (e *Election) claimedByPeer(ev AddressClaimed) {
 	claims, lower := e.presence.claimedByPeer(e.now), e.cfg.own(ev.Peer).Less(ev.Peer)
+	if e.presence.mute(e.now, e.cfg.AdvertisementInterval) {
+		claims = math.MaxInt // this node cannot say that it holds them
+	}
 	if claims >= patience(lower, e.arbiter.claim.epoch > 0, e.health.distress) && !e.heard.hears(e.now, ev.Peer) {
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("yielded %s to %s, which claims it", ev.Address, ev.Peer))

@@ -70,7 +70,8 @@ func (e *Election) accepts(priority uint8) bool {
 // accept is row 4: there is a holder, and what was found out of the silence before is forgotten.
 func (e *Election) accept(adv vrrp.Advertisement) {
 	e.learn(adv.Interval)
-	e.heard.accepted, e.heard.split = e.now, false
+	e.heard.accepted = e.now
+	e.heard.hear()
 	e.probe.drop()
 	e.arbiter.abdication, e.arbiter.seize.from, e.arbiter.seize.tries = abdication{}, time.Time{}, 0
 	e.restartDown(e.now)
@@ -124,9 +125,8 @@ func (e *Election) suspect() {
 	if h.split || h.accepted.IsZero() || silence < 2*h.interval || !e.arbiter.renewed.Equal(e.now) {
 		return
 	}
-	h.split = true
-	e.do(Alarm{Kind: SplitSuspected, Detail: fmt.Sprintf("no advertisement heard for %s, but %s renews its Lease: is protocol 112 filtered?",
-		silence.Round(time.Millisecond), e.arbiter.lease.holderName())})
+	h.split, h.filtered = true, Unheard{Advertisements: true, Node: e.arbiter.lease.holderName()}
+	e.do(Alarm{Kind: Filtered, Detail: fmt.Sprintf("%s: no advertisement for %s, but its Lease is renewed", h.filtered, silence.Round(time.Millisecond))})
 }
 
 // suspectAt returns when the Lease is to be read because the holder is not heard.
@@ -172,7 +172,7 @@ func (e *Election) preflightAt() time.Time {
 
 // backupProbed asks again (row 7): a Zombie may die before the timer ends, and what kept this node from asking may end.
 func (e *Election) backupProbed(ev ProbeDone) {
-	if ev.Verdict == Zombie || ev.Verdict == Unasked {
+	if verdict, _ := e.evidence(ev).Judge(); verdict == Zombie || verdict == Unasked {
 		e.probe.again = e.now.Add(reprobeZombie)
 	}
 }

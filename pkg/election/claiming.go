@@ -46,66 +46,83 @@ func (e *Election) claimingProbed(ProbeDone) {
 	}
 }
 
-// judge decides on a fresh verdict, after the end of the Active_Down_Timer: rows 11 to 13 and 16.
+// evidence returns what is known of the holder that is not heard.
+func (e *Election) evidence(a ProbeDone) Evidence {
+	v, h := a.Evidence(), &e.heard
+	v.Announced, v.Released = h.announces(e.now, a.Owner), h.released(a.Peer)
+	v.Lasting = e.now.Before(h.expired(&e.cfg))
+	v.Lingering = v.Lasting || !h.served.IsZero() && e.now.Before(e.cfg.expires(h.served))
+	return v
+}
+
+// judge decides on fresh evidence, after the end of the Active_Down_Timer: rows 11 to 13 and 16.
 func (e *Election) judge() {
-	switch a := *e.probe.answer; a.Verdict {
-	case Free:
-		e.take("no advertisement heard, virtual address free")
+	a := *e.probe.answer
+	switch verdict, why := e.evidence(a).Judge(); verdict {
+	case Live, Served:
+		e.served(a, verdict, why)
 	case LiveDistress:
 		if e.health.distress {
-			e.served(a)
-		} else {
-			e.take("no advertisement heard, holder in distress")
+			e.served(a, verdict, why)
+			return
 		}
-	case Live:
-		e.served(a)
-	case Zombie, Unasked:
-		e.judgeZombie(a)
+		e.take("no advertisement heard, holder in distress")
 	case Foreign:
 		e.becomeConflict(a)
+	case Zombie:
+		e.await(why)
+	case Unasked:
+		why = "the virtual address could not be asked: " + a.Detail
+		if e.now.Before(e.heard.expired(&e.cfg)) {
+			e.await(why)
+			return
+		}
+		e.takeUnlessAnnounced(a, why)
+	case Free:
+		e.takeUnlessAnnounced(a, "virtual address free")
+	case Abandoned:
+		e.takeUnlessAnnounced(a, why)
 	}
 }
 
-// served is row 11: the holder lives, only its advertisements do not arrive. Taking the addresses would make two holders.
-func (e *Election) served(a ProbeDone) {
-	if !e.heard.split && e.cfg.Mode != LeaseOnly {
-		e.do(Alarm{Kind: SplitSuspected, Detail: "no advertisement heard, but the virtual address is served: is protocol 112 filtered? " + a.Detail, Owner: a.Owner})
+// takeUnlessAnnounced takes the addresses, unless another node has announced them since they were asked for: nodes that do not
+// hear each other's advertisements take their turns by that.
+func (e *Election) takeUnlessAnnounced(a ProbeDone, why string) {
+	if n := e.heard.announced; n.at.After(e.probe.asked) && n.owner != a.Owner {
+		e.become(Claiming, "no advertisement heard, but "+n.owner+" announced the virtual address")
+		e.probe.drop()
+		e.ask(e.probeTimeout())
+		return
 	}
-	e.heard.split, e.heard.sign = e.cfg.Mode != LeaseOnly, e.now
+	e.take("no advertisement heard, " + why)
+}
+
+// await is row 12: it waits until the kernel of a dead or frozen holder has dropped the addresses.
+func (e *Election) await(why string) {
+	e.become(Claiming, "no advertisement heard, "+why)
+	e.probe.again = e.now.Add(reprobeZombie)
+}
+
+// served is row 11: the holder lives, only its advertisements do not arrive. Taking the addresses would make two holders. What a
+// process says of itself is a sign of life; that a kernel reacts is none, as it may outlive the process.
+func (e *Election) served(a ProbeDone, verdict Verdict, why string) {
+	h := &e.heard
+	if e.cfg.Mode != LeaseOnly {
+		found := Unheard{Advertisements: true, Identity: verdict == Served && a.Identity != CouldNotAsk, Owner: a.Owner, Peer: a.Peer}
+		if !h.split || h.filtered != found {
+			e.do(Alarm{Kind: Filtered, Detail: found.String() + ": " + why + " (" + a.Detail + ")", Owner: a.Owner})
+		}
+		h.split, h.filtered = true, found
+	}
+	if verdict == Served {
+		h.served = e.now
+	} else {
+		h.sign = e.now
+	}
 	e.arbiter.seize.from = time.Time{}
 	e.probe.drop()
 	e.become(Backup, "virtual address is served by another node")
 	e.downAt = e.now.Add(retryLive)
-}
-
-// judgeZombie is rows 12 and 13: it waits until the kernel of a dead or frozen holder has dropped the addresses. What answers
-// longer is a peer whose addresses do not expire, as keepalived's, and is overruled as VRRP would; or a foreign host, and is
-// not.
-//
-// A node that could not ask waits as long, as there may be a dead holder. Then it decides by what it did hear, as VRRP does
-// (RFC 9568, section 6.4.2): silence of the advertisements, and no foreign host that answers for the address.
-func (e *Election) judgeZombie(a ProbeDone) {
-	waiting, taking := "a dead or frozen holder still has the addresses", "dead holder still has the addresses"
-	if a.Verdict == Unasked {
-		waiting = "the virtual address could not be asked: " + a.Detail
-		taking = waiting
-	}
-	switch {
-	case e.now.Before(e.heard.expired(&e.cfg)):
-		e.become(Claiming, "no advertisement heard, "+waiting)
-		e.probe.again = e.now.Add(reprobeZombie)
-	case a.foreignHost():
-		e.becomeConflict(a)
-	default:
-		e.take("no advertisement heard, " + taking)
-	}
-}
-
-// foreignHost reports whether a host that is no peer answers for the virtual address without serving it. A connection that is
-// refused or left unanswered shows one, whether its hardware address is known or not; where nobody could be asked, only the
-// hardware address does.
-func (d ProbeDone) foreignHost() bool {
-	return !d.KnownOwner && (d.Verdict == Zombie || d.Verdict == Unasked && d.Owner != "")
 }
 
 // take is a takeover that the wire allows: rows 14 to 16. The Lease has the last word where it can be read; where it cannot,
@@ -135,8 +152,7 @@ func (e *Election) refuse() {
 	if s.from.IsZero() {
 		s.from = e.now
 	}
-	free := e.probe.answer != nil && e.probe.answer.Verdict == Free
-	if free && a.maySeize(e.now) && !e.heard.preemptable(e.now) && !e.health.distress {
+	if e.free() && a.maySeize(e.now) && !e.heard.preemptable(e.now) && !e.health.distress {
 		s.from, s.epoch, s.tries = time.Time{}, a.lease.Epoch, 0
 		e.become(Claiming, fmt.Sprintf("seizing the Lease of %s, which serves nobody", a.lease.holderName()))
 		e.do(a.trySeize(e.now)...)
@@ -145,6 +161,15 @@ func (e *Election) refuse() {
 	e.probe.drop()
 	e.become(Backup, fmt.Sprintf("the Lease of %s is fresh", a.lease.holderName()))
 	e.downAt = e.now.Add(a.retryAfterRefusal(e.now))
+}
+
+// free reports whether the channels were asked, and nobody has the addresses.
+func (e *Election) free() bool {
+	if e.probe.answer == nil {
+		return false
+	}
+	verdict, _ := e.evidence(*e.probe.answer).Judge()
+	return verdict == Free
 }
 
 // claimingLeased is rows 14 to 17 and 19. A claim that was not answered may be carried out later: then this node finds itself

@@ -63,6 +63,11 @@ func (c *Config) refreshEvery() time.Duration {
 	return RefreshInterval(c.AdvertisementInterval, c.Lifetime)
 }
 
+// expires returns when a kernel has dropped addresses at the latest that were last refreshed at a time.
+func (c *Config) expires(refreshed time.Time) time.Time {
+	return refreshed.Add(c.Lifetime + KernelSlack)
+}
+
 // own returns the own address of the family of another.
 func (c *Config) own(other netip.Addr) netip.Addr {
 	for _, p := range c.Primary {

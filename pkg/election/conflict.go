@@ -18,7 +18,7 @@ func (e *Election) foreignHolder(a ProbeDone) {
 	if a.Owner != "" {
 		who = a.Owner + ": " + a.Detail
 	}
-	e.do(Alarm{Kind: ForeignHolder, Detail: "a host that is no peer holds the virtual address: " + who, Owner: a.Owner})
+	e.do(Alarm{Kind: ForeignHolder, Detail: "a host that is no peer holds the virtual address (or a node that is not known yet, and is not heard): " + who, Owner: a.Owner})
 	e.become(Conflict, "foreign holder: "+who)
 	e.presence.conflict.with, e.presence.conflict.owner = who, a.Owner
 }
@@ -27,19 +27,20 @@ func (e *Election) foreignHolder(a ProbeDone) {
 // of this cluster. After the verdicts only the skew time remains, as after a release: the silence has been long enough.
 func (e *Election) conflictProbed(a ProbeDone) {
 	p := &e.probe
-	switch {
-	case a.Verdict == Free && p.free > 0:
-		e.becomeBackup("foreign holder has gone")
-		e.shortenDown()
-		return
-	case a.Verdict == Free:
+	switch verdict, _ := e.evidence(a).Judge(); verdict {
+	case Free:
+		if p.free > 0 {
+			e.becomeBackup("foreign holder has gone")
+			e.shortenDown()
+			return
+		}
 		p.free++
-	case a.Verdict == Live, a.Verdict == LiveDistress, a.Verdict == Zombie && a.KnownOwner:
+	case Live, LiveDistress, Served, Abandoned:
 		e.becomeBackup("a peer holds the virtual address")
 		return
-	case a.Verdict == Unasked:
+	case Zombie, Unasked:
 		p.free = 0
-	default:
+	case Foreign:
 		p.free = 0
 		e.foreignHolder(a)
 	}

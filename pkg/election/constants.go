@@ -37,6 +37,7 @@ const (
 	reprobeZombie   = 100 * time.Millisecond
 	reprobeForeign  = time.Second
 	retryLive       = 500 * time.Millisecond // next probe after the virtual address was found to be served
+	announceSlack   = time.Second            // an announcement that is older than AnnounceEvery and this was of an earlier holder
 	verdictAge      = time.Second            // an older verdict says nothing of now
 	distressEnds    = 2 * time.Second        // with a healthy backend again
 	shortestLearned = 10 * time.Millisecond

@@ -75,7 +75,10 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 		e.probeDone(ev)
 	case LeaseDone:
 		e.leaseDone(ev)
+	case AdvertisementUnsent:
+		e.presence.couldNotSend(now, e.cfg.AdvertisementInterval)
 	case AddressClaimed:
+		e.heard.announced = announced{ev.Owner, now}
 		call(e, state.claimed, ev)
 	case AddressLost:
 		call(e, state.lost, ev)

@@ -50,15 +50,23 @@ type Reconfigured struct {
 // which is invited by the Lease; empty: any node.
 type Handover struct{ To string }
 
-// ProbeDone answers a Probe.
+// ProbeDone answers a Probe: what each channel found, as in Evidence.
 type ProbeDone struct {
-	Verdict Verdict
+	Identity, Client, Neighbour Finding
 	// Owner is the hardware address that answers ARP or neighbour discovery for the virtual address. Empty: not known.
 	Owner string
-	// KnownOwner says that Owner is a peer's.
-	KnownOwner bool
-	Detail     string
+	// Peer is the known peer that has this hardware address; invalid: none.
+	Peer   netip.Addr
+	Detail string // of every channel, for people
 }
+
+// Evidence returns what the channels found, without what an election knows in addition.
+func (d ProbeDone) Evidence() Evidence {
+	return Evidence{Identity: d.Identity, Client: d.Client, Neighbour: d.Neighbour, Peer: d.Peer.IsValid()}
+}
+
+// AdvertisementUnsent says that an advertisement of this node could not be sent: its own output filter, or it has no route.
+type AdvertisementUnsent struct{}
 
 // AddressClaimed says that another host claims a virtual address by ARP or neighbour discovery.
 type AddressClaimed struct {
@@ -74,18 +82,19 @@ type AddressLost struct{}
 // late, or they could not be added.
 type AddressLate struct{}
 
-func (Startup) event()        {}
-func (Shutdown) event()       {}
-func (Tick) event()           {}
-func (Received) event()       {}
-func (LinkChanged) event()    {}
-func (HealthChanged) event()  {}
-func (Reconfigured) event()   {}
-func (Handover) event()       {}
-func (ProbeDone) event()      {}
-func (AddressClaimed) event() {}
-func (AddressLost) event()    {}
-func (AddressLate) event()    {}
+func (Startup) event()             {}
+func (Shutdown) event()            {}
+func (Tick) event()                {}
+func (Received) event()            {}
+func (LinkChanged) event()         {}
+func (HealthChanged) event()       {}
+func (Reconfigured) event()        {}
+func (Handover) event()            {}
+func (ProbeDone) event()           {}
+func (AdvertisementUnsent) event() {}
+func (AddressClaimed) event()      {}
+func (AddressLost) event()         {}
+func (AddressLate) event()         {}
 
 func (Startup) String() string  { return "startup" }
 func (Shutdown) String() string { return "shutdown" }
@@ -100,31 +109,14 @@ func (e Reconfigured) String() string {
 }
 func (e Handover) String() string { return fmt.Sprintf("handover to=%s", e.To) }
 func (d ProbeDone) String() string {
-	return fmt.Sprintf("probe %s owner=%s known=%t %s", d.Verdict, d.Owner, d.KnownOwner, d.Detail)
+	return fmt.Sprintf("probe identity=%s client=%s neighbour=%s owner=%s peer=%s %s", d.Identity, d.Client, d.Neighbour, d.Owner, d.Peer, d.Detail)
 }
 func (e AddressClaimed) String() string {
 	return fmt.Sprintf("claimed %s by %s owner=%s", e.Address, e.Peer, e.Owner)
 }
-func (AddressLost) String() string { return "address lost" }
-func (AddressLate) String() string { return "address late" }
-
-// Verdict is what a probe found out about the virtual address.
-type Verdict uint8
-
-// The verdicts.
-const (
-	Free         Verdict = iota // nobody reacts, or a leaving holder does
-	Zombie                      // a kernel reacts, but no process that says it is Active
-	Live                        // a node of this cluster says it is Active
-	LiveDistress                // the same, without a healthy backend
-	Foreign                     // another cluster serves it
-	Unasked                     // this node could not ask, which says nothing of the others
-)
-
-var verdicts = [...]string{"Free", "Zombie", "Live", "LiveDistress", "Foreign", "Unasked"}
-
-// String returns the name of the verdict.
-func (v Verdict) String() string { return verdicts[v] }
+func (AdvertisementUnsent) String() string { return "advertisement unsent" }
+func (AddressLost) String() string         { return "address lost" }
+func (AddressLate) String() string         { return "address late" }
 
 // Action is something that the caller of Step must do, in the order given. The actions are the types below.
 type Action interface {
@@ -201,7 +193,7 @@ type AlarmKind uint8
 
 // The alarms.
 const (
-	SplitSuspected    AlarmKind = iota // advertisements are silent, but a node serves the virtual address: is protocol 112 filtered?
+	Filtered          AlarmKind = iota // the holder serves, but its advertisements do not arrive: protocol 112 is filtered
 	ForeignHolder                      // a host that is no peer holds the virtual address
 	AddressConflict                    // another host claims the virtual address that this node holds
 	IntervalClamped                    // an advertised interval is out of bounds
@@ -210,7 +202,7 @@ const (
 	ClaimIgnored                       // a peer with the priority of a claim does not yield to a newer one
 )
 
-var alarmKinds = [...]string{"SplitSuspected", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable", "ClaimIgnored"}
+var alarmKinds = [...]string{"Filtered", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable", "ClaimIgnored"}
 
 // String returns the name of the alarm.
 func (k AlarmKind) String() string { return alarmKinds[k] }

@@ -15,6 +15,8 @@ var (
 	start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	self  = netip.MustParseAddr("192.0.2.1")
 	other = netip.MustParseAddr("192.0.2.2")
+
+	silent = election.ProbeDone{Identity: election.Nobody, Client: election.Nobody, Neighbour: election.Nobody}
 )
 
 func node(mode election.Mode) *election.Election {
@@ -48,7 +50,7 @@ func Example() {
 		for _, a := range e.Step(now, election.Tick{}) {
 			fmt.Printf("%5.3fs %s\n", now.Sub(start).Seconds(), a)
 			if _, ok := a.(election.Probe); ok {
-				show(e, now, election.ProbeDone{Verdict: election.Free})
+				show(e, now, silent)
 			}
 		}
 	}
@@ -118,12 +120,12 @@ func ExampleElection_Step_advertisementsFiltered() {
 	e.Step(start, election.HealthChanged{Healthy: true})
 	probes := e.Deadline()
 	show(e, probes, election.Tick{})
-	show(e, probes.Add(20*time.Millisecond), election.ProbeDone{Verdict: election.Live, Detail: "cp2 is Active"})
+	show(e, probes.Add(20*time.Millisecond), election.ProbeDone{Identity: election.SaysActive, Detail: "cp2 is Active"})
 	show(e, e.Deadline(), election.Tick{})
 	fmt.Println(e.State(), e.Status().SplitSuspected)
 	// Output:
 	// 3.114s probe timeout=300ms
-	// 3.414s alarm SplitSuspected: no advertisement heard, but the virtual address is served: is protocol 112 filtered? cp2 is Active
+	// 3.414s alarm Filtered: protocol 112 from the holder does not arrive here: its holder says so (cp2 is Active)
 	// Backup true
 }
 
@@ -157,7 +159,7 @@ func answer(e *election.Election, now time.Time, actions []election.Action, stor
 		fmt.Printf("%5.3fs %s\n", now.Sub(start).Seconds(), a)
 		switch a := a.(type) {
 		case election.Probe:
-			answer(e, now, e.Step(now, election.ProbeDone{Verdict: election.Free}), stored)
+			answer(e, now, e.Step(now, silent), stored)
 		case election.ReadLease:
 			answer(e, now, e.Step(now, election.LeaseDone{Lease: stored, Sent: now}), stored)
 		case election.WriteLease:
@@ -175,7 +177,7 @@ func takeover(e *election.Election) (now time.Time) {
 	for now = start; e.State() != election.Active; {
 		now = e.Deadline()
 		e.Step(now, election.Tick{})
-		e.Step(now, election.ProbeDone{Verdict: election.Free})
+		e.Step(now, silent)
 	}
 	return now
 }

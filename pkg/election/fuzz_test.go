@@ -39,9 +39,9 @@ func (s *script) event() Event {
 	case 2:
 		return HealthChanged{Healthy: s.next()%2 == 0}
 	case 3, 4:
-		d := ProbeDone{Verdict: Verdict(s.next() % 6), KnownOwner: s.next()%2 == 0}
-		if d.KnownOwner || s.next()%2 == 0 {
-			d.Owner = "02:00:00:00:09:09"
+		d := ProbeDone{Identity: Finding(s.next() % 10), Client: Finding(s.next() % 5)}
+		if s.next()%2 == 0 {
+			d.Neighbour, d.Owner, d.Peer = Answers, "02:00:00:00:09:09", s.peer()
 		}
 		return d
 	case 5:
@@ -188,7 +188,7 @@ func play(t *testing.T, data []byte) {
 	o.step(now, LinkChanged{Up: true})
 	for range 20000 {
 		if o.asked > 0 {
-			o.step(now, ProbeDone{Verdict: Free})
+			o.step(now, found(Free))
 		}
 		if o.open > 0 {
 			o.step(now, LeaseDone{Outcome: Unanswered, Sent: now})

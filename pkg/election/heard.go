@@ -3,6 +3,7 @@
 package election
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -10,18 +11,57 @@ import (
 // heard is what the advertisements of other nodes show: who holds the addresses, with which priority, and how long none was
 // heard. Rows 3 to 10 and 24 to 26 decide by it.
 type heard struct {
-	interval time.Duration        // learned: Active_Adver_Interval (RFC 9568, section 6.1)
-	holder   netip.Addr           // source of the last advertisement
-	priority uint8                // of the last advertisement
-	at       time.Time            // of the last advertisement that was no release
-	first    time.Time            // the same, of the first family
-	accepted time.Time            // of the last advertisement that this node accepted
-	sign     time.Time            // of the last sign of life of a holder; at first, when this node began to listen
-	sick     time.Time            // since when the holder advertises distress; zero: it does not
-	ever     bool                 // an advertisement was heard since the process began
-	split    bool                 // the virtual address is served, but its node is not heard
-	claims   map[netip.Addr]uint8 // the priorities of those that advertise a claim
-	rival    rival
+	interval  time.Duration // learned: Active_Adver_Interval (RFC 9568, section 6.1)
+	holder    netip.Addr    // source of the last advertisement
+	priority  uint8         // of the last advertisement
+	at        time.Time     // of the last advertisement that was no release
+	first     time.Time     // the same, of the first family
+	accepted  time.Time     // of the last advertisement that this node accepted
+	sign      time.Time     // of the last sign of life of a holder; at first, when this node began to listen
+	sick      time.Time     // since when the holder advertises distress; zero: it does not
+	ever      bool          // an advertisement was heard since the process began
+	split     bool          // the virtual address is served, but its node is not heard
+	filtered  Unheard       // what does not arrive from it
+	served    time.Time     // when somebody who did not say who last served the virtual address
+	leaver    netip.Addr    // the last to advertise, if it released the addresses
+	announced announced
+	claims    map[netip.Addr]uint8 // the priorities of those that advertise a claim
+	rival     rival
+}
+
+// announced is the last host that announced the addresses by ARP or neighbour discovery.
+type announced struct {
+	owner string // hardware address
+	at    time.Time
+}
+
+// Unheard says what does not arrive from a holder that serves. The zero value: everything does, or there is no such holder.
+type Unheard struct {
+	Advertisements bool       // protocol 112
+	Identity       bool       // TCP, its identity port
+	Owner          string     // its hardware address; empty: not known
+	Peer           netip.Addr // its address, where it is a known peer; else invalid
+	Node           string     // its name, where the Lease shows it
+}
+
+// Holder names the holder as well as it is known.
+func (u Unheard) Holder() string {
+	switch {
+	case u.Peer.IsValid():
+		return u.Peer.String()
+	case u.Node != "":
+		return u.Node
+	}
+	return cmp.Or(u.Owner, "the holder")
+}
+
+// String says it in words.
+func (u Unheard) String() string {
+	text := "protocol 112 from " + u.Holder() + " does not arrive here"
+	if u.Identity {
+		text += ", and neither does an answer of its identity port"
+	}
+	return text
 }
 
 // rival is a peer whose claim meets the claim of this node.
@@ -35,8 +75,10 @@ type rival struct {
 func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, claims bool) {
 	h.sign, h.ever = now, true
 	if priority == 0 {
+		h.leaver = from
 		return
 	}
+	h.leaver = netip.Addr{}
 	if claims && inClaim(priority) {
 		h.claims[from] = priority
 	} else {
@@ -54,6 +96,23 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 	if first {
 		h.first = now
 	}
+}
+
+// hear notes that a holder is heard, or that this node is one.
+func (h *heard) hear() {
+	h.split, h.filtered, h.served = false, Unheard{}, time.Time{}
+}
+
+// announces reports whether the host with a hardware address announced the addresses a moment ago: a holder repeats that.
+func (h *heard) announces(now time.Time, owner string) bool {
+	a := h.announced
+	return owner != "" && a.owner == owner && now.Sub(a.at) <= AnnounceEvery+announceSlack
+}
+
+// released reports whether the last host that advertised has released the addresses, and may be a peer. A peer is known by one
+// address of each family, and advertises over IPv6 from the link-local one.
+func (h *heard) released(peer netip.Addr) bool {
+	return h.leaver.IsValid() && (!peer.IsValid() || h.leaver == peer || h.leaver.Is6())
 }
 
 // hears reports whether a peer was the last to advertise, a moment ago.
@@ -85,8 +144,7 @@ func (h *heard) defied(now time.Time, from netip.Addr, interval time.Duration) b
 // expired returns when the kernel of a holder that died unseen has dropped the addresses at the latest (row 12). Its last
 // refresh was the last one before the advertisement that did not come.
 func (h *heard) expired(cfg *Config) time.Time {
-	lastRefresh := h.sign.Add(h.interval - cfg.refreshEvery())
-	return lastRefresh.Add(cfg.Lifetime + KernelSlack)
+	return cfg.expires(h.sign.Add(h.interval - cfg.refreshEvery()))
 }
 
 // suspicions are the times, in tenths of an interval of silence, at which the Lease is read to see whether the holder lives:

@@ -35,6 +35,31 @@ type router struct {
 	alarm   Alarm // the last one
 }
 
+// found returns what the channels find where a verdict is to be. A Zombie is a dead process of a peer.
+func found(v Verdict) ProbeDone {
+	const mac = "02:00:00:00:00:83"
+	switch v {
+	case Free:
+		return ProbeDone{Identity: Nobody, Client: Nobody, Neighbour: Nobody}
+	case Zombie, Abandoned:
+		return ProbeDone{Identity: Reset, Client: Reset, Neighbour: Answers, Owner: mac, Peer: upper}
+	case Served:
+		return ProbeDone{Identity: Nobody, Client: Answers, Neighbour: Answers, Owner: mac, Peer: upper}
+	case Live:
+		return ProbeDone{Identity: SaysActive, Client: Answers, Neighbour: Answers, Owner: mac, Peer: upper}
+	case LiveDistress:
+		return ProbeDone{Identity: SaysDistress, Client: Answers, Neighbour: Answers, Owner: mac, Peer: upper}
+	case Foreign:
+		return ProbeDone{Identity: SaysForeign, Client: Answers, Neighbour: Answers, Owner: mac, Peer: upper}
+	}
+	return ProbeDone{Detail: "network is unreachable"}
+}
+
+// foreignHost returns what the channels find where a host that is no peer refuses every connection.
+func foreignHost(mac string) ProbeDone {
+	return ProbeDone{Identity: Reset, Client: Reset, Neighbour: Answers, Owner: mac, Detail: "connection refused"}
+}
+
 type option func(*Config)
 
 func priority(p uint8) option         { return func(c *Config) { c.Priority = p } }
@@ -51,7 +76,7 @@ func newRouter(t *testing.T, options ...option) *router {
 	for _, o := range options {
 		o(&cfg)
 	}
-	return &router{t: t, e: New(cfg), now: epoch}
+	return &router{t: t, e: New(cfg), now: epoch, verdict: found(Free)}
 }
 
 // started returns a healthy router in Backup.

@@ -14,8 +14,14 @@ type presence struct {
 	advertised  time.Time // when the last advertisement was sent
 	advertiseAt time.Time // Adver_Timer (RFC 9568, section 6.4.3)
 	refreshAt   time.Time
+	unsent      unsent
 	train       announcements
 	conflict    conflict
+}
+
+// unsent are advertisements that could not be sent.
+type unsent struct {
+	since, last time.Time
 }
 
 // announcements is a train of announcements under way.
@@ -41,6 +47,20 @@ type conflict struct {
 func (p *presence) advertises(now time.Time, interval time.Duration) {
 	p.advertised, p.advertiseAt = now, now.Add(interval)
 	p.refreshAt = now
+}
+
+// couldNotSend notes that an advertisement could not be sent.
+func (p *presence) couldNotSend(now time.Time, interval time.Duration) {
+	if now.Sub(p.unsent.last) > 2*interval {
+		p.unsent.since = now
+	}
+	p.unsent.last = now
+}
+
+// mute reports whether no advertisement could be sent for so long that the Backups must take this node for dead.
+func (p *presence) mute(now time.Time, interval time.Duration) bool {
+	u := p.unsent
+	return !u.last.IsZero() && now.Sub(u.last) <= 2*interval && now.Sub(u.since) >= 3*interval-interval/10
 }
 
 // announce starts a train of announcements, whose first goes now.

@@ -15,7 +15,12 @@ import (
 // Rows 6, 14, 15, 17 to 20, 24, 29 to 34 and 37 need a Lease.
 
 // zombie makes a probe find the addresses in a kernel without a process behind them.
-func zombie(known bool) ProbeDone { return ProbeDone{Verdict: Zombie, KnownOwner: known} }
+func zombie(known bool) ProbeDone {
+	if known {
+		return found(Zombie)
+	}
+	return foreignHost("02:00:00:00:09:09")
+}
 
 func TestRow1StartRemovesLeftovers(t *testing.T) {
 	r := newRouter(t)
@@ -316,7 +321,7 @@ func TestRow9SilenceWaitsForTheAnswer(t *testing.T) {
 	if r.did("probe") != 1 {
 		t.Errorf("did %q, want one probe outstanding", r.trace)
 	}
-	r.step(ProbeDone{Verdict: Free})
+	r.step(found(Free))
 	r.wantState(Active)
 }
 
@@ -327,7 +332,7 @@ func TestRow9OldAnswer(t *testing.T) {
 	r.until(Claiming, 5*time.Second)
 	r.now = r.now.Add(10 * time.Second)
 	r.taken()
-	r.step(ProbeDone{Verdict: Free})
+	r.step(found(Free))
 	r.wantState(Claiming)
 	r.wantOrder("probe")
 }
@@ -340,7 +345,7 @@ func TestRow10AdvertisementEndsTheClaim(t *testing.T) {
 	r.wantState(Claiming)
 	r.hear(upper, 200)
 	r.wantState(Backup)
-	r.step(ProbeDone{Verdict: Free}) // of the old silence
+	r.step(found(Free)) // of the old silence
 	r.run(3 * time.Second)
 	r.wantState(Backup)
 }
@@ -360,10 +365,10 @@ func TestRow11ServedByAnother(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := started(t)
 			r.step(HealthChanged{Healthy: !tc.distressed})
-			r.verdict = ProbeDone{Verdict: tc.verdict, KnownOwner: true}
+			r.verdict = found(tc.verdict)
 			r.run(6 * time.Second)
 			r.wantState(tc.want)
-			if tc.want == Backup && r.did("alarm SplitSuspected") != 1 {
+			if tc.want == Backup && r.did("alarm Filtered") != 1 {
 				t.Errorf("did %q, want one alarm", r.trace)
 			}
 			if tc.want == Backup && r.did("probe") < 3 {
@@ -375,7 +380,7 @@ func TestRow11ServedByAnother(t *testing.T) {
 
 func TestRow11SplitEnds(t *testing.T) {
 	r := started(t)
-	r.verdict = ProbeDone{Verdict: Live}
+	r.verdict = found(Live)
 	r.run(6 * time.Second)
 	if !r.e.Status().SplitSuspected {
 		t.Fatal("no split suspected")
@@ -396,7 +401,7 @@ func TestRow12ZombieOfAPeer(t *testing.T) {
 	if n := r.did("probe"); n < 2 {
 		t.Errorf("%d probes, want it asked again", n)
 	}
-	r.verdict = ProbeDone{Verdict: Free}
+	r.verdict = found(Free)
 	r.wantWithin("takeover once the kernel dropped it", r.until(Active, time.Second), 0, 400*time.Millisecond)
 }
 
@@ -407,7 +412,7 @@ func TestRow12ZombieThatStays(t *testing.T) {
 		"started": func(*router) {},
 		"heard":   func(r *router) { r.run(2 * time.Second); r.hear(upper, 240) },
 		"answered": func(r *router) {
-			r.verdict = ProbeDone{Verdict: Live}
+			r.verdict = found(Live)
 			r.run(8 * time.Second)
 			r.step(Tick{})
 		},
@@ -440,7 +445,7 @@ func TestRow12And13ForeignHost(t *testing.T) {
 func TestRow12CouldNotAsk(t *testing.T) {
 	const detail = "network is unreachable"
 	r := started(t, priority(239))
-	r.verdict = ProbeDone{Verdict: Unasked, Detail: detail}
+	r.verdict = ProbeDone{Detail: detail}
 	r.run(3500 * time.Millisecond)
 	r.wantState(Claiming)
 	r.until(Active, time.Second)
@@ -452,21 +457,21 @@ func TestRow12CouldNotAsk(t *testing.T) {
 	}
 
 	r = started(t)
-	r.verdict = ProbeDone{Verdict: Unasked, Detail: detail, Owner: "02:00:00:00:09:09"}
+	r.verdict = ProbeDone{Detail: detail, Neighbour: Answers, Owner: "02:00:00:00:09:09"}
 	r.until(Conflict, 10*time.Second)
-	r.verdict.Owner = "" // the host may be there still
+	r.verdict = ProbeDone{Detail: detail} // the host may be there still
 	r.taken()
 	r.run(time.Minute)
 	r.wantState(Conflict)
 	r.wantNone("alarm")
-	r.verdict = ProbeDone{Verdict: Free}
+	r.verdict = found(Free)
 	r.until(Active, 10*time.Second)
 }
 
 // What kept a Backup from asking may end before its timer does.
 func TestRow7AsksAgainWhereItCouldNot(t *testing.T) {
 	r := started(t)
-	r.verdict = ProbeDone{Verdict: Unasked, Detail: "no buffer space available"}
+	r.verdict = ProbeDone{Detail: "no buffer space available"}
 	for r.did("probe") == 0 {
 		r.run(time.Millisecond)
 	}
@@ -482,9 +487,9 @@ func TestRow7AsksAgainWhereItCouldNot(t *testing.T) {
 // The alarm names the node that serves and is not heard.
 func TestRow11NamesTheHolder(t *testing.T) {
 	r := started(t)
-	r.verdict = ProbeDone{Verdict: Live, Owner: "02:00:00:00:00:83", KnownOwner: true}
+	r.verdict = found(Live)
 	r.run(5 * time.Second)
-	if r.alarm.Kind != SplitSuspected || r.alarm.Owner != r.verdict.Owner {
+	if r.alarm.Kind != Filtered || r.alarm.Owner != r.verdict.Owner {
 		t.Errorf("alarm %+v, want one about %s", r.alarm, r.verdict.Owner)
 	}
 }
@@ -493,7 +498,7 @@ func TestRow11NamesTheHolder(t *testing.T) {
 func TestRow13NamesTheForeignHost(t *testing.T) {
 	r := started(t)
 	for _, mac := range []string{"02:00:00:00:09:09", "02:00:00:00:09:0a"} {
-		r.verdict = ProbeDone{Verdict: Zombie, Owner: mac, Detail: "connection refused"}
+		r.verdict = foreignHost(mac)
 		r.until(Conflict, 10*time.Second)
 		r.run(2 * time.Second)
 		s := r.e.Status()
@@ -503,7 +508,7 @@ func TestRow13NamesTheForeignHost(t *testing.T) {
 		if s.ConflictOwner != mac || s.Conflict != mac+": connection refused" || s.Reason != "foreign holder: "+s.Conflict {
 			t.Errorf("conflict %q with %q, reason %q", s.Conflict, s.ConflictOwner, s.Reason)
 		}
-		if r.did("alarm ForeignHolder: a host that is no peer holds the virtual address: "+s.Conflict) == 0 {
+		if r.did("alarm ForeignHolder: a host that is no peer holds the virtual address (or a node that is not known yet, and is not heard): "+s.Conflict) == 0 {
 			t.Errorf("no alarm that names %s", mac)
 		}
 	}
@@ -511,7 +516,7 @@ func TestRow13NamesTheForeignHost(t *testing.T) {
 
 func TestRow13OtherCluster(t *testing.T) {
 	r := started(t)
-	r.verdict = ProbeDone{Verdict: Foreign, Detail: "cluster other"}
+	r.verdict = found(Foreign)
 	r.until(Conflict, 5*time.Second)
 	r.taken()
 	r.run(10 * time.Second)
@@ -540,7 +545,7 @@ func TestRow38BackupStops(t *testing.T) {
 	for _, verdict := range []Verdict{Free, Live, Zombie, Foreign} {
 		for _, after := range []time.Duration{0, 3400 * time.Millisecond, 3800 * time.Millisecond, 8 * time.Second} {
 			r := started(t)
-			r.verdict = ProbeDone{Verdict: verdict}
+			r.verdict = found(verdict)
 			r.run(after)
 			if r.e.State() == Active {
 				continue
@@ -552,7 +557,7 @@ func TestRow38BackupStops(t *testing.T) {
 			if r.did("advertise") != 0 {
 				t.Errorf("%s after %s: a node that held nothing did %q", verdict, after, r.trace)
 			}
-			r.step(ProbeDone{Verdict: Free})
+			r.step(found(Free))
 			r.run(10 * time.Second)
 			r.wantState(Initialize)
 		}
@@ -563,7 +568,7 @@ func TestRow39ConflictEnds(t *testing.T) {
 	r := started(t)
 	r.verdict = zombie(false)
 	r.until(Conflict, 10*time.Second)
-	r.verdict = ProbeDone{Verdict: Free}
+	r.verdict = found(Free)
 	r.wantWithin("two verdicts", r.until(Backup, 5*time.Second), time.Second, 3*time.Second)
 	r.wantWithin("takeover", r.until(Active, 5*time.Second), 609*time.Millisecond, 620*time.Millisecond) // the skew time
 

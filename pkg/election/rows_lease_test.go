@@ -370,7 +370,7 @@ func TestSeizureLost(t *testing.T) {
 // Row 11: an address that is served is not claimed, whatever the Lease says.
 func TestServedAddressIsNotClaimed(t *testing.T) {
 	r, f := withAPI(t, Lease{Version: "1", Epoch: 1})
-	r.verdict = ProbeDone{Verdict: Live}
+	r.verdict = found(Live)
 	r.run(10 * time.Second)
 	r.wantState(Backup)
 	if len(f.writes) > 0 {
@@ -459,7 +459,7 @@ func TestHandover(t *testing.T) {
 func TestSplitIsSuspectedByTheLease(t *testing.T) {
 	for _, lives := range []bool{true, false} {
 		r, f := withAPI(t, another(1))
-		r.verdict = ProbeDone{Verdict: Live}
+		r.verdict = found(Live)
 		for range 4 {
 			r.hear(upper, claimPriority(1))
 			f.put(another(1))

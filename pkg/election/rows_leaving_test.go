@@ -52,7 +52,7 @@ func TestLeavingIgnores(t *testing.T) {
 	r.taken()
 	r.hear(upper, 0) // another that leaves is no successor
 	r.claim(foreign)
-	r.step(Shutdown{}, Startup{}, LinkChanged{Up: true}, HealthChanged{Healthy: false}, ProbeDone{Verdict: Free})
+	r.step(Shutdown{}, Startup{}, LinkChanged{Up: true}, HealthChanged{Healthy: false}, found(Free))
 	r.wantState(Leaving)
 	if len(r.trace) != 0 {
 		t.Errorf("did %q", r.trace)

@@ -59,13 +59,16 @@ func (e *Election) seizingTick(time.Duration) {
 		}
 		return
 	}
-	switch a, late := p.answer, e.due(ready.Add(seizeProbes)); {
-	case a.Verdict == Foreign, late && a.foreignHost():
+	a, late := p.answer, e.due(ready.Add(seizeProbes))
+	evidence := e.evidence(*a)
+	evidence.Lasting, evidence.Lingering = !late, !late
+	switch verdict, why := evidence.Judge(); {
+	case verdict == Foreign && (late || a.Identity == SaysForeign):
 		e.becomeConflict(*a)
-	case a.Verdict == Live && late:
+	case (verdict == Live || verdict == Served) && late:
 		e.arbiter.giveUp(e.now)
-		e.served(*a)
-	case a.Verdict == Free, late:
+		e.served(*a, verdict, why)
+	case verdict == Free, late:
 		e.becomeActive(e.reason)
 	case e.due(p.again):
 		e.ask(e.probeTimeout())

@@ -331,7 +331,7 @@ func (h *host) perform(a Action) Event {
 		h.w.announce(h)
 	case Probe:
 		if h.w.credulous {
-			return ProbeDone{Verdict: Free}
+			return found(Free)
 		}
 		h.w.question(h, a.Timeout)
 	case ReadLease, WriteLease:
@@ -347,14 +347,20 @@ func (h *host) perform(a Action) Event {
 
 // identity is what the process says of itself at the virtual address.
 func (h *host) identity() ProbeDone {
-	d := ProbeDone{Verdict: Zombie, KnownOwner: true}
+	d := h.found(Answers)
+	d.Identity = SaysBackup
 	switch s := h.core.(*Election).Status(); {
 	case s.State == Leaving:
-		d.Verdict = Free
+		d.Identity = SaysLeaving
 	case s.State == Active && s.Distress:
-		d.Verdict = LiveDistress
+		d.Identity = SaysDistress
 	case s.State == Active:
-		d.Verdict = Live
+		d.Identity = SaysActive
 	}
 	return d
+}
+
+// found is what the channels find where the kernel of this host reacts to connections.
+func (h *host) found(reaction Finding) ProbeDone {
+	return ProbeDone{Identity: reaction, Client: reaction, Neighbour: Answers, Owner: h.addr.String(), Peer: h.addr, Detail: reaction.String()}
 }

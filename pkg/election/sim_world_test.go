@@ -155,7 +155,7 @@ func (w *world) announce(from *host) {
 	}
 	for _, to := range w.hosts {
 		if to != from && w.connected(from.id, to.id) && !w.lost() {
-			w.after(w.delay(from.id, to.id), func() { to.frame(AddressClaimed{Address: vip, Peer: from.addr}) })
+			w.after(w.delay(from.id, to.id), func() { to.frame(AddressClaimed{Address: vip, Owner: from.addr.String(), Peer: from.addr}) })
 		}
 	}
 	if w.reachable(from.id) && !w.lost() {
@@ -174,7 +174,7 @@ func (w *world) intrude() {
 	w.client = foreigner
 	for _, to := range w.hosts {
 		if w.reachable(to.id) {
-			to.frame(AddressClaimed{Address: vip})
+			to.frame(AddressClaimed{Address: vip, Owner: "02:00:00:00:09:09"})
 		}
 	}
 }
@@ -214,7 +214,7 @@ func (w *world) question(from *host, timeout time.Duration) {
 // react is what the virtual address answers at once, if it does.
 func (w *world) react(from *host) (ProbeDone, bool) {
 	if w.foreign && w.reachable(from.id) {
-		return ProbeDone{Verdict: Zombie, Detail: "refused"}, true
+		return foreignHost("02:00:00:00:09:09"), true
 	}
 	for _, i := range w.rng.Perm(len(w.hosts)) {
 		h := w.hosts[i]
@@ -223,7 +223,7 @@ func (w *world) react(from *host) (ProbeDone, bool) {
 		}
 		switch {
 		case !h.running || h.plain:
-			return ProbeDone{Verdict: Zombie, KnownOwner: true, Detail: "refused"}, true
+			return h.found(Reset), true
 		case h.frozen:
 			return ProbeDone{}, false
 		}
@@ -236,10 +236,10 @@ func (w *world) react(from *host) (ProbeDone, bool) {
 func (w *world) timeout(from *host) ProbeDone {
 	for _, h := range w.hosts {
 		if h != from && h.held && h.alive() && !h.live() && w.connected(from.id, h.id) {
-			return ProbeDone{Verdict: Zombie, KnownOwner: true, Detail: "no answer"}
+			return h.found(Answers)
 		}
 	}
-	return ProbeDone{Verdict: Free}
+	return found(Free)
 }
 
 // disturb notes that a fault begins or ends.
