@@ -263,12 +263,14 @@ func (l *Loop) tick(ctx context.Context) {
 func (l *Loop) step(ctx context.Context, ev election.Event) {
 	for ev != nil {
 		var next election.Event
+		broken := false // an action failed: those that build on it are not performed
 		for _, a := range l.cfg.Election.Step(l.cfg.Now(), ev) {
-			if next != nil && !election.Stands(a) {
-				continue // an action failed: those that build on it are not performed
+			if broken && !election.Stands(a) {
+				continue
 			}
-			if e := l.perform(ctx, a); e != nil {
-				next = e
+			if e := l.perform(ctx, a); e != nil && !broken {
+				_, unsent := e.(election.AdvertisementUnsent)
+				next, broken = e, !unsent
 			}
 		}
 		ev = next

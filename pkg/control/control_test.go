@@ -40,10 +40,10 @@ type host struct {
 	trace   []string
 	queue   []vrrp.Packet
 	held    bool
-	failing error         // of Acquire and Refresh
-	mute    error         // of Send and Announce
-	stall   time.Duration // of the next Announce: the process does not run
-	verdict election.Verdict
+	failing error              // of Acquire and Refresh
+	mute    error              // of Send and Announce
+	stall   time.Duration      // of the next Announce: the process does not run
+	served  election.ProbeDone // zero: nobody has the address
 
 	readable chan struct{}
 	closed   chan struct{}
@@ -173,12 +173,13 @@ func (h *host) Announce(a netip.Addr) error {
 
 func (h *host) Probe(ctx context.Context) election.ProbeDone {
 	h.mu.Lock()
-	verdict := h.verdict
+	served := h.served
 	h.mu.Unlock()
-	if verdict == election.Free {
-		<-ctx.Done() // silence is known only when the time is over
+	if served != (election.ProbeDone{}) {
+		return served
 	}
-	return election.ProbeDone{Verdict: verdict}
+	<-ctx.Done() // silence is known only when the time is over
+	return election.ProbeDone{Identity: election.Nobody, Client: election.Nobody, Neighbour: election.Nobody}
 }
 
 // taken returns the trace so far and forgets it.

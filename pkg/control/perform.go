@@ -29,7 +29,9 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	case election.Release:
 		_ = l.outcome("release", l.cfg.Addresses.Release())
 	case election.Advertise:
-		l.advertise(a.Priority)
+		if !l.advertise(a.Priority) {
+			return election.AdvertisementUnsent{}
+		}
 	case election.Announce:
 		l.announce()
 	case election.Probe:
@@ -48,7 +50,8 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	return nil
 }
 
-func (l *Loop) advertise(priority uint8) {
+// advertise reports whether an advertisement was sent.
+func (l *Loop) advertise(priority uint8) bool {
 	var failed []error
 	for _, p := range l.cfg.Ports {
 		adv := p.Advertisement
@@ -61,6 +64,7 @@ func (l *Loop) advertise(priority uint8) {
 		l.cfg.Metrics.Sent(priority)
 	}
 	_ = l.outcome("advertise", errors.Join(failed...))
+	return len(failed) == 0 || len(failed) < len(l.cfg.Ports)
 }
 
 func (l *Loop) announce() {
@@ -81,7 +85,8 @@ func (l *Loop) probe(ctx context.Context, timeout time.Duration) {
 		bounded, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		done := l.cfg.Prober.Probe(bounded)
-		l.cfg.Metrics.Probed(done.Verdict.String())
+		verdict, _ := done.Evidence().Judge()
+		l.cfg.Metrics.Probed(verdict.String())
 		l.Notify(ctx, done)
 		return nil
 	})

@@ -32,7 +32,7 @@ func (f Finding) reacts() bool { return f >= Rejected }
 // Verdict is what the evidence shows of who serves the virtual addresses.
 type Verdict uint8
 
-// The verdicts.
+// The verdicts, the severer the later.
 const (
 	Free         Verdict = iota // nobody has them, or who has them leaves
 	Unasked                     // no channel could be asked

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
@@ -28,10 +30,11 @@ type Resolver interface {
 type VIPProbe struct {
 	Cluster, Node string // of this node
 	Port          uint16 // of the identity endpoints
+	Client        uint16 // of the control plane, for its clients
 	Interface     string // that the questions leave by, whatever the routes say
 	Source        netip.Addr
 	Resolver      Resolver
-	KnownPeer     func(net.HardwareAddr) bool
+	PeerOf        func(net.HardwareAddr) (netip.Addr, bool)
 }
 
 const (
@@ -40,29 +43,35 @@ const (
 	attemptInterval = 100 * time.Millisecond
 )
 
-// Probe asks until there is an answer or ctx ends: its deadline is the time that a live holder has for the answer. It always
-// answers. What keeps this node from asking is Unasked, with the error as its detail: it says nothing of the others.
+// Probe asks on every channel until there is an answer or ctx ends: its deadline is the time that a live holder has for the
+// answer. It always answers. What keeps this node from asking is CouldNotAsk, with the error in the detail: it says nothing of
+// the others.
 func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone {
 	if local(vip) {
-		return election.ProbeDone{Verdict: election.Zombie, Detail: fmt.Sprintf("%s is an address of this host: it cannot be probed from here", vip)}
+		return election.ProbeDone{Detail: fmt.Sprintf("%s is an address of this host: it cannot be asked from here", vip)}
 	}
-	resolving, stop := context.WithCancel(ctx)
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var owners []net.HardwareAddr
-	var err error
-	var resolver sync.WaitGroup
-	resolver.Go(func() { owners, err = p.Resolver.Resolve(resolving, vip, p.Source) })
-	r := p.ask(ctx, vip)
-	if r.Verdict != election.Zombie && r.Verdict != election.Foreign && r.Verdict != election.Unasked {
-		stop()
+	var unresolved error
+	var identity, client answer
+	var asking sync.WaitGroup
+	asking.Go(func() { owners, unresolved = p.Resolver.Resolve(ctx, vip, p.Source) })
+	asking.Go(func() { client = p.ask(ctx, netip.AddrPortFrom(vip, p.Client), p.knock) })
+	asking.Go(func() {
+		if identity = p.ask(ctx, netip.AddrPortFrom(vip, p.Port), p.identify); identity.holder() {
+			stop() // nothing else counts
+		}
+	})
+	asking.Wait()
+	done := p.neighbour(owners, unresolved)
+	answered := done.Neighbour == election.Answers
+	done.Identity, done.Client = identity.found(answered), client.found(answered)
+	done.Detail = fmt.Sprintf("identity port %d: %s", p.Port, identity.detail)
+	if !identity.holder() {
+		done.Detail += fmt.Sprintf("; port %d: %s; %s", p.Client, client.detail, resolution(owners, unresolved))
 	}
-	resolver.Wait()
-	if err != nil {
-		r.Detail += "; " + err.Error()
-	}
-	owner, known := p.owner(owners)
-	r.Owner, r.KnownOwner = owner.String(), known
-	return r.ProbeDone
+	return done
 }
 
 // local reports whether an address is this host's. An error means that the question will fail in its own way.
@@ -76,28 +85,58 @@ func local(addr netip.Addr) bool {
 	return false
 }
 
-// owner returns a peer among those who answered, else the first.
-func (p VIPProbe) owner(macs []net.HardwareAddr) (net.HardwareAddr, bool) {
-	for _, mac := range macs {
-		if p.KnownPeer(mac) {
-			return mac, true
+// neighbour says what ARP or neighbour discovery found: a peer among those who answered, else the first.
+func (p VIPProbe) neighbour(owners []net.HardwareAddr, err error) (done election.ProbeDone) {
+	switch {
+	case len(owners) > 0:
+		done.Neighbour, done.Owner = election.Answers, owners[0].String()
+	case err == nil:
+		done.Neighbour = election.Nobody
+	}
+	for _, mac := range owners {
+		if peer, ok := p.PeerOf(mac); ok {
+			done.Owner, done.Peer = mac.String(), peer
+			break
 		}
 	}
-	if len(macs) == 0 {
-		return nil, false
+	return done
+}
+
+// resolution says the same in words.
+func resolution(owners []net.HardwareAddr, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(owners) == 0:
+		return "no hardware address"
 	}
-	return macs[0], false
+	return fmt.Sprintf("hardware address %s", owners)
 }
 
 // answer is what one attempt found.
 type answer struct {
-	election.ProbeDone
-	reaction bool // a host reacted: no other attempt knows better
+	finding election.Finding
+	detail  string
+	// otherwise is the finding where no host answers ARP or neighbour discovery: then an error is not the answer of a host.
+	otherwise election.Finding
+}
+
+// holder reports whether a holder of this cluster has said who it is.
+func (a answer) holder() bool {
+	return a.finding == election.SaysActive || a.finding == election.SaysDistress || a.finding == election.SaysLeaving
+}
+
+// found returns the finding of a connection to an address that a host answers for, or does not.
+func (a answer) found(answered bool) election.Finding {
+	if a.finding == election.Rejected && !answered {
+		return a.otherwise
+	}
+	return a.finding
 }
 
 // ask makes the attempts and returns the first reaction. Without one, an attempt that could not ask counts before silence: too
 // few questions may have been heard.
-func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) answer {
+func (p VIPProbe) ask(ctx context.Context, to netip.AddrPort, attempt func(context.Context, netip.AddrPort) answer) answer {
 	if ctx.Err() != nil { // this process did not run while it should have asked
 		return noConnection(fmt.Errorf("began too late: %s", ctx.Err().Error())) // not wrapped: it is no silence of the address
 	}
@@ -109,12 +148,12 @@ func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) answer {
 	for i := range attempts {
 		running.Go(func() {
 			pause(ctx, time.Duration(i)*attemptInterval)
-			answers <- p.attempt(ctx, vip)
+			answers <- attempt(ctx, to)
 		})
 	}
 	found := <-answers
 	for range attempts - 1 {
-		if found.reaction {
+		if found.finding > election.Rejected {
 			break
 		}
 		found = found.with(<-answers)
@@ -124,19 +163,26 @@ func (p VIPProbe) ask(ctx context.Context, vip netip.Addr) answer {
 
 // with returns which of two answers counts, where the first is no reaction.
 func (a answer) with(next answer) answer {
-	if next.reaction || next.Verdict == election.Unasked {
+	if next.finding > election.Nobody || next.finding == election.CouldNotAsk && a.finding != election.Rejected {
 		return next
 	}
 	return a
 }
 
-// attempt makes one connection.
-func (p VIPProbe) attempt(ctx context.Context, vip netip.Addr) answer {
+// dial makes a connection.
+func (p VIPProbe) dial(ctx context.Context, to netip.AddrPort, options func(fd int) error) (net.Conn, error) {
 	dialer := net.Dialer{
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.Source, 0)),
-		Control:   p.bind,
+		Control: func(_, _ string, c syscall.RawConn) error {
+			return socket.Control(c, func(fd int) error { return errors.Join(syscall.BindToDevice(fd, p.Interface), options(fd)) })
+		},
 	}
-	conn, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(vip, p.Port).String())
+	return dialer.DialContext(ctx, "tcp", to.String())
+}
+
+// identify asks a process who it is.
+func (p VIPProbe) identify(ctx context.Context, to netip.AddrPort) answer {
+	conn, err := p.dial(ctx, to, func(int) error { return nil })
 	if err != nil {
 		return noConnection(err)
 	}
@@ -144,23 +190,36 @@ func (p VIPProbe) attempt(ctx context.Context, vip netip.Addr) answer {
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // ends the read
 	id, err := readIdentity(conn)
 	if err != nil {
-		return answer{election.ProbeDone{Verdict: election.Zombie, Detail: fmt.Sprintf("connected to %s: %v", conn.RemoteAddr(), err)}, true}
+		return answer{finding: election.Answers, detail: fmt.Sprintf("connected to %s: %v", conn.RemoteAddr(), err)}
 	}
-	return answer{p.judge(id), true}
+	return p.judge(id)
 }
 
-// bind keeps a socket on the interface.
-func (p VIPProbe) bind(_, _ string, c syscall.RawConn) error {
-	return socket.Control(c, func(fd int) error { return syscall.BindToDevice(fd, p.Interface) })
+// knock asks a kernel whether anybody listens. The acknowledgement that would complete the connection is delayed, and the
+// connection reset before: the server never accepts it, and logs nothing.
+func (p VIPProbe) knock(ctx context.Context, to netip.AddrPort) answer {
+	conn, err := p.dial(ctx, to, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) })
+	if err != nil {
+		return noConnection(err)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // the answer is known, whatever becomes of the connection
+	}
+	_ = conn.Close()
+	return answer{finding: election.Answers, detail: "accepts connections"}
 }
 
-// What the error of a connection says about the host at the address. Every other error is this node's own: it has no route to
-// the address, no source address, no interface, no port, no file descriptor, or no permission.
+// What the error of a connection says. Every other error is this node's own: it has no route to the address, no source address,
+// no interface, no port, no file descriptor, or no permission.
 var (
-	// silences: no host is there. The time is over, or no host answers ARP or neighbour discovery.
-	silences = []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN}
+	// silences: no host is there. The time is over.
+	silences = []error{context.DeadlineExceeded, os.ErrDeadlineExceeded, syscall.ETIMEDOUT}
 	// refusals: a kernel is there and refuses.
 	refusals = []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOPROTOOPT}
+	// rejections: an ICMP message came back; or no host answers ARP or neighbour discovery.
+	rejections = []error{syscall.EHOSTUNREACH, syscall.EHOSTDOWN}
+	// prohibitions: an ICMP message came back; or this host has no route, or a rule of its own forbids it.
+	prohibitions = []error{syscall.ENETUNREACH, syscall.EACCES}
 )
 
 // noConnection says what a connection that was not made means.
@@ -170,30 +229,31 @@ func noConnection(err error) answer {
 	}
 	switch {
 	case says(silences):
-		return answer{ProbeDone: election.ProbeDone{Verdict: election.Free, Detail: fmt.Sprintf("no reaction: %v", err)}}
+		return answer{finding: election.Nobody, detail: fmt.Sprintf("no reaction: %v", err)}
 	case says(refusals):
-		return answer{election.ProbeDone{Verdict: election.Zombie, Detail: err.Error()}, true}
+		return answer{finding: election.Reset, detail: err.Error()}
+	case says(rejections):
+		return answer{finding: election.Rejected, otherwise: election.Nobody, detail: err.Error()}
+	case says(prohibitions):
+		return answer{finding: election.Rejected, otherwise: election.CouldNotAsk, detail: fmt.Sprintf("could not ask: %v", err)}
 	}
-	return answer{ProbeDone: election.ProbeDone{Verdict: election.Unasked, Detail: fmt.Sprintf("could not ask: %v", err)}}
+	return answer{finding: election.CouldNotAsk, detail: fmt.Sprintf("could not ask: %v", err)}
 }
 
 // judge says what an identity at the virtual address means.
-func (p VIPProbe) judge(id Identity) election.ProbeDone {
-	r := election.ProbeDone{Detail: fmt.Sprintf("node %s of cluster %s is %s", id.Node, id.Cluster, id.State)}
+func (p VIPProbe) judge(id Identity) answer {
+	a := answer{finding: election.SaysBackup, detail: fmt.Sprintf("node %s of cluster %s is %s", id.Node, id.Cluster, id.State)}
 	switch {
 	case id.Cluster != p.Cluster:
-		r.Verdict = election.Foreign
+		a.finding = election.SaysForeign
 	case id.Node == p.Node:
-		r.Verdict = election.Zombie
-		r.Detail += ": another host has the name of this node"
+		a.detail += ": another host has the name of this node"
 	case id.State == stateLeaving:
-		r.Verdict = election.Free
-	case id.State != stateActive:
-		r.Verdict = election.Zombie
-	case id.Distress:
-		r.Verdict = election.LiveDistress
-	default:
-		r.Verdict = election.Live
+		a.finding = election.SaysLeaving
+	case id.State == stateActive && id.Distress:
+		a.finding = election.SaysDistress
+	case id.State == stateActive:
+		a.finding = election.SaysActive
 	}
-	return r
+	return a
 }

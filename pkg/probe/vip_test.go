@@ -23,7 +23,12 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
-const identityPort = 10444
+const (
+	identityPort = 10444
+	clientPort   = 6443
+)
+
+var peer = netip.MustParseAddr("192.0.2.2")
 
 var (
 	peerMAC    = net.HardwareAddr{2, 0, 0, 0, 0, 131}
@@ -61,7 +66,8 @@ func (q question) probe() VIPProbe {
 		Interface: lab.Interface,
 		Source:    q.Source,
 		Resolver:  fakeResolver(q.Owners),
-		KnownPeer: func(mac net.HardwareAddr) bool { return bytes.Equal(mac, peerMAC) },
+		Client:    clientPort,
+		PeerOf:    func(mac net.HardwareAddr) (netip.Addr, bool) { return peer, bytes.Equal(mac, peerMAC) },
 	}
 }
 
@@ -136,12 +142,22 @@ func says(text string) func(net.Conn) {
 	}
 }
 
-func TestVerdictOfAReaction(t *testing.T) {
+func TestFindingOfAReaction(t *testing.T) {
 	owners := []net.HardwareAddr{peerMAC}
-	asker, other := newHosts(t, vip4)
-	if got := ask(t, asker, question{VIP: vip4, Owners: owners}); got.Verdict != election.Zombie || !got.KnownOwner {
-		t.Errorf("refused connection: %+v, want a Zombie of a known owner", got)
+	asker, other := newHosts(t, vip4, vip6)
+	for _, limit := range []string{"net/ipv4/icmp_ratelimit", "net/ipv6/icmp/ratelimit"} { // the probes of a second share one message
+		must(t, other.SetSysctl(limit, "0"))
 	}
+	want := func(t *testing.T, vip netip.Addr, want election.ProbeDone, detail string) {
+		t.Helper()
+		want.Neighbour, want.Owner, want.Peer = election.Answers, peerMAC.String(), peer
+		got := ask(t, asker, question{VIP: vip, Owners: owners})
+		want.Detail = got.Detail
+		if got != want || !strings.Contains(got.Detail, detail) {
+			t.Errorf("%s, want %s with %q", got, want, detail)
+		}
+	}
+	want(t, vip4, election.ProbeDone{Identity: election.Reset, Client: election.Reset}, "refused")
 	for _, tt := range []struct {
 		name   string
 		react  func(net.Conn)
@@ -153,15 +169,62 @@ func TestVerdictOfAReaction(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			reaction(t, other, tt.react)
-			got := ask(t, asker, question{VIP: vip4, Owners: owners})
-			if got.Verdict != election.Zombie || !got.KnownOwner || !strings.Contains(got.Detail, tt.detail) {
-				t.Errorf("%+v, want a Zombie of a known owner with %q", got, tt.detail)
+			want(t, vip4, election.ProbeDone{Identity: election.Answers, Client: election.Reset}, tt.detail)
+		})
+	}
+	for _, tt := range []struct {
+		rule    string
+		finding election.Finding
+	}{
+		{"drop", election.Nobody},
+		{"reject with icmpx admin-prohibited", election.Rejected},
+		{"reject with icmpx host-unreachable", election.Rejected},
+		{"reject with icmpx no-route", election.Rejected},
+		{"reject with icmpx port-unreachable", election.Reset},
+		{"reject with tcp reset", election.Reset},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			filterInput(t, other, fmt.Sprintf("tcp dport { %d, %d } %s", identityPort, clientPort, tt.rule))
+			want(t, vip4, election.ProbeDone{Identity: tt.finding, Client: tt.finding}, "identity port 10444")
+			if strings.Contains(tt.rule, "icmpx") {
+				return // over IPv6 the kernel keeps the message to itself, so that silence is found
 			}
+			want(t, vip6, election.ProbeDone{Identity: tt.finding, Client: tt.finding}, "identity port 10444")
 		})
 	}
 }
 
-func TestVerdictOfAnIdentity(t *testing.T) {
+// filterInput has a host filter what it gets, until the test ends.
+func filterInput(t *testing.T, h *lab.Host, rule string) {
+	t.Helper()
+	nft(t, h, "table inet filter { chain input { type filter hook input priority 0; "+rule+"; }; }")
+	t.Cleanup(func() { nft(t, h, "delete table inet filter") })
+}
+
+func nft(t *testing.T, h *lab.Host, text string) {
+	t.Helper()
+	p, err := h.Start(lab.Command{Path: "nft", Args: []string{text}})
+	must(t, err)
+	must(t, p.Wait(10*time.Second))
+}
+
+// The port of the clients is asked without a connection that its server would see.
+func TestKnockIsNotAccepted(t *testing.T) {
+	asker, other := newHosts(t, vip4)
+	ln, err := other.Listen(fmt.Sprintf(":%d", clientPort))
+	must(t, err)
+	defer ln.Close()
+	got := ask(t, asker, question{VIP: vip4, Owners: []net.HardwareAddr{peerMAC}})
+	if got.Client != election.Answers || got.Identity != election.Reset {
+		t.Errorf("%s, want an open port", got)
+	}
+	must(t, ln.(*net.TCPListener).SetDeadline(time.Now().Add(300*time.Millisecond)))
+	if conn, err := ln.Accept(); err == nil {
+		t.Errorf("a connection from %s was accepted", conn.RemoteAddr())
+	}
+}
+
+func TestFindingOfAnIdentity(t *testing.T) {
 	asker, other := newHosts(t, vip4, vip6)
 	var said atomic.Pointer[Identity]
 	ln, err := other.Listen(fmt.Sprintf(":%d", identityPort))
@@ -170,14 +233,14 @@ func TestVerdictOfAnIdentity(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*Identity)
-		want   election.Verdict
+		want   election.Finding
 	}{
-		{"active", func(*Identity) {}, election.Live},
-		{"in distress", func(id *Identity) { id.Distress = true }, election.LiveDistress},
-		{"leaving", func(id *Identity) { id.State = stateLeaving }, election.Free},
-		{"backup", func(id *Identity) { id.State = "backup" }, election.Zombie},
-		{"another cluster", func(id *Identity) { id.Cluster = "staging" }, election.Foreign},
-		{"the same node", func(id *Identity) { id.Node = "node1" }, election.Zombie},
+		{"active", func(*Identity) {}, election.SaysActive},
+		{"in distress", func(id *Identity) { id.Distress = true }, election.SaysDistress},
+		{"leaving", func(id *Identity) { id.State = stateLeaving }, election.SaysLeaving},
+		{"backup", func(id *Identity) { id.State = "backup" }, election.SaysBackup},
+		{"another cluster", func(id *Identity) { id.Cluster = "staging" }, election.SaysForeign},
+		{"the same node", func(id *Identity) { id.Node = "node1" }, election.SaysBackup},
 	} {
 		for _, vip := range []netip.Addr{vip4, vip6} {
 			t.Run(tt.name+" "+vip.String(), func(t *testing.T) {
@@ -185,7 +248,7 @@ func TestVerdictOfAnIdentity(t *testing.T) {
 				tt.change(&id)
 				said.Store(&id)
 				got := ask(t, asker, question{VIP: vip, Timeout: 5 * time.Second, Owners: []net.HardwareAddr{peerMAC}})
-				if got.Verdict != tt.want || !strings.Contains(got.Detail, "node "+id.Node+" of cluster "+id.Cluster+" is "+id.State) {
+				if got.Identity != tt.want || !strings.Contains(got.Detail, "node "+id.Node+" of cluster "+id.Cluster+" is "+id.State) {
 					t.Errorf("%+v, want %s by %+v", got, tt.want, id)
 				}
 			})
@@ -197,11 +260,12 @@ func TestVerdictOfAnIdentity(t *testing.T) {
 func TestSilenceIsFree(t *testing.T) {
 	asker, other := newHosts(t)
 	for name, owners := range map[string][]net.HardwareAddr{"no ARP": {}, "ARP": {foreignMAC}, "failed ARP": nil} {
+		neighbour := map[string]election.Finding{"no ARP": election.Nobody, "ARP": election.Answers, "failed ARP": election.CouldNotAsk}[name]
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			got := ask(t, asker, question{VIP: vip4, Owners: owners})
-			if got.Verdict != election.Free || !strings.Contains(got.Detail, "no reaction") {
-				t.Errorf("%+v, want Free", got)
+			if got.Identity != election.Nobody || got.Client != election.Nobody || got.Neighbour != neighbour || !strings.Contains(got.Detail, "no reaction") {
+				t.Errorf("%s, want silence", got)
 			}
 			if took := time.Since(start); took < 300*time.Millisecond {
 				t.Errorf("gave up after %s", took)
@@ -211,8 +275,8 @@ func TestSilenceIsFree(t *testing.T) {
 	t.Run("blackhole", func(t *testing.T) {
 		must(t, other.AddAddress(netip.PrefixFrom(vip4, 32)))
 		must(t, other.Blackhole())
-		if got := ask(t, asker, question{VIP: vip4, Owners: []net.HardwareAddr{}}); got.Verdict != election.Free {
-			t.Errorf("%+v, want Free", got)
+		if got := ask(t, asker, question{VIP: vip4, Owners: []net.HardwareAddr{}}); got.Identity != election.Nobody || got.Client != election.Nobody {
+			t.Errorf("%s, want silence", got)
 		}
 	})
 }
@@ -224,65 +288,82 @@ func TestLostPacketIsNoSilence(t *testing.T) {
 	const first = 100 // bytes: one packet without data is less, two are more
 	must(t, l.Drop(lab.Drop{Traffic: lab.Traffic(fmt.Sprintf("tcp dport %d quota %d bytes", identityPort, first))}))
 	got := ask(t, asker, question{VIP: vip4, Timeout: 900 * time.Millisecond, Owners: []net.HardwareAddr{}})
-	if got.Verdict != election.Live {
-		t.Errorf("%+v, want Live", got)
+	if got.Identity != election.SaysActive {
+		t.Errorf("%s, want what the holder says", got)
 	}
 }
 
 func TestOwnAddressIsNotAsked(t *testing.T) {
 	asker, _ := newHosts(t)
 	got := ask(t, asker, question{VIP: asker.Address.Addr()})
-	if got.Verdict != election.Zombie || !strings.Contains(got.Detail, "is an address of this host") {
-		t.Errorf("%+v, want a Zombie that says so", got)
+	if got != (election.ProbeDone{Detail: got.Detail}) || !strings.Contains(got.Detail, "is an address of this host") {
+		t.Errorf("%s, want that nothing could be asked", got)
 	}
 }
 
 // What keeps this node from asking says nothing of the others, but for who answers ARP.
-func TestCouldNotAskIsNotFree(t *testing.T) {
+func TestCouldNotAskIsNotNobody(t *testing.T) {
 	asker, _ := newHosts(t)
 	owners := []net.HardwareAddr{foreignMAC}
-	got := ask(t, asker, question{VIP: netip.MustParseAddr("2001:db8::7"), Owners: owners})
-	if got.Verdict != election.Unasked || !strings.Contains(got.Detail, "network is unreachable") || got.Owner != foreignMAC.String() || got.KnownOwner {
-		t.Errorf("without a route: %+v, want Unasked with the error and who answers ARP", got)
+	unasked := func(got election.ProbeDone, why string) {
+		t.Helper()
+		if got.Identity != election.CouldNotAsk || got.Client != election.CouldNotAsk || !strings.Contains(got.Detail, why) {
+			t.Errorf("%s, want that it could not ask: %s", got, why)
+		}
+	}
+	got := ask(t, asker, question{VIP: netip.MustParseAddr("2001:db8::7"), Owners: []net.HardwareAddr{}})
+	unasked(got, "network is unreachable")
+	if got.Neighbour != election.Nobody {
+		t.Errorf("%s, want that nobody answers", got)
 	}
 
 	p := question{Source: netip.MustParseAddr("192.0.2.1"), Owners: owners}.probe()
 	p.Interface = "missing0"
-	if got := p.Probe(t.Context(), netip.MustParseAddr("192.0.2.100")); got.Verdict != election.Unasked || !strings.Contains(got.Detail, "no such device") {
-		t.Errorf("without the interface: %+v, want Unasked with the error", got)
+	got = p.Probe(t.Context(), netip.MustParseAddr("192.0.2.100"))
+	unasked(got, "no such device")
+	if got.Owner != foreignMAC.String() || got.Peer.IsValid() {
+		t.Errorf("%s, want who answers ARP", got)
 	}
 
 	for source, vip := range map[string]string{"192.0.2.1": "192.0.2.100", "2001:db8::1": "2001:db8::7"} {
 		p := question{Source: netip.MustParseAddr(source), Owners: owners}.probe()
 		p.Interface = "lo"
-		got := p.Probe(t.Context(), netip.MustParseAddr(vip))
-		if got.Verdict != election.Unasked || !strings.Contains(got.Detail, "cannot assign requested address") {
-			t.Errorf("without the own address %s: %+v, want Unasked with the error", source, got)
-		}
+		unasked(p.Probe(t.Context(), netip.MustParseAddr(vip)), "cannot assign requested address")
 	}
 
 	late, cancel := context.WithDeadline(t.Context(), time.Now())
 	defer cancel()
-	if got := p.Probe(late, netip.MustParseAddr("192.0.2.100")); got.Verdict != election.Unasked {
-		t.Errorf("began when the time was over: %+v, want Unasked", got)
+	unasked(p.Probe(late, netip.MustParseAddr("192.0.2.100")), "began too late")
+}
+
+// TCP does not report that the own output filter drops what it sends: it is silence, and the other channels count.
+func TestOwnFilterLeavesTheOtherChannels(t *testing.T) {
+	asker, _ := newHosts(t, vip4)
+	nft(t, asker, fmt.Sprintf("table inet filter { chain output { type filter hook output priority 0; tcp dport %d drop; }; }", identityPort))
+	got := ask(t, asker, question{VIP: vip4, Owners: []net.HardwareAddr{peerMAC}})
+	if got.Identity != election.Nobody || got.Client != election.Reset || got.Neighbour != election.Answers {
+		t.Errorf("%s, want what the other channels find", got)
 	}
 }
 
-func TestVerdictOfAFailedConnection(t *testing.T) {
+func TestFindingOfAFailedConnection(t *testing.T) {
 	for _, tt := range []struct {
-		want   election.Verdict
-		errors []error
+		answered, unanswered election.Finding // ARP
+		errors               []error
 	}{
-		{election.Free, []error{syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.EHOSTDOWN, os.ErrDeadlineExceeded, context.DeadlineExceeded}},
-		{election.Zombie, []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOPROTOOPT}},
-		{election.Unasked, []error{
-			syscall.ENETUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENODEV, syscall.EPERM, syscall.EACCES,
+		{election.Nobody, election.Nobody, []error{syscall.ETIMEDOUT, os.ErrDeadlineExceeded, context.DeadlineExceeded}},
+		{election.Rejected, election.Nobody, []error{syscall.EHOSTUNREACH, syscall.EHOSTDOWN}},
+		{election.Rejected, election.CouldNotAsk, []error{syscall.ENETUNREACH, syscall.EACCES}},
+		{election.Reset, election.Reset, []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOPROTOOPT}},
+		{election.CouldNotAsk, election.CouldNotAsk, []error{
+			syscall.ENETDOWN, syscall.EADDRNOTAVAIL, syscall.EADDRINUSE, syscall.ENODEV, syscall.EPERM,
 			syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EINVAL, context.Canceled, errors.New("unheard of"),
 		}},
 	} {
 		for _, err := range tt.errors {
-			if got := noConnection(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)}); got.Verdict != tt.want {
-				t.Errorf("%v is %s, want %s", err, got.Verdict, tt.want)
+			got := noConnection(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", err)})
+			if got.found(true) != tt.answered || got.found(false) != tt.unanswered {
+				t.Errorf("%v is %s where a host answers ARP, else %s; want %s and %s", err, got.found(true), got.found(false), tt.answered, tt.unanswered)
 			}
 		}
 	}
@@ -290,16 +371,18 @@ func TestVerdictOfAFailedConnection(t *testing.T) {
 
 // A question that was not sent is no silence, in whatever order the attempts end; a reaction counts before both.
 func TestAttemptThatCouldNotAskCounts(t *testing.T) {
-	free, unasked, refused := noConnection(syscall.ETIMEDOUT), noConnection(syscall.EMFILE), noConnection(syscall.ECONNREFUSED)
+	nobody, unasked, refused := noConnection(syscall.ETIMEDOUT), noConnection(syscall.EMFILE), noConnection(syscall.ECONNREFUSED)
+	rejected := noConnection(syscall.EHOSTUNREACH)
 	for _, tt := range []struct {
 		a, next answer
-		want    election.Verdict
+		want    election.Finding
 	}{
-		{free, free, election.Free}, {free, unasked, election.Unasked}, {unasked, free, election.Unasked},
-		{free, refused, election.Zombie}, {unasked, refused, election.Zombie},
+		{nobody, nobody, election.Nobody}, {nobody, unasked, election.CouldNotAsk}, {unasked, nobody, election.CouldNotAsk},
+		{nobody, refused, election.Reset}, {unasked, refused, election.Reset},
+		{nobody, rejected, election.Rejected}, {rejected, nobody, election.Rejected}, {rejected, unasked, election.Rejected}, {rejected, refused, election.Reset},
 	} {
-		if got := tt.a.with(tt.next); got.Verdict != tt.want {
-			t.Errorf("%s, then %s: %s, want %s", tt.a.Verdict, tt.next.Verdict, got.Verdict, tt.want)
+		if got := tt.a.with(tt.next); got.finding != tt.want {
+			t.Errorf("%s, then %s: %s, want %s", tt.a.finding, tt.next.finding, got.finding, tt.want)
 		}
 	}
 }
@@ -308,15 +391,16 @@ func TestOwnerIsAPeerFirst(t *testing.T) {
 	p := question{}.probe()
 	for _, tt := range []struct {
 		answers []net.HardwareAddr
-		owner   net.HardwareAddr
-		known   bool
+		err     error
+		want    election.ProbeDone
 	}{
-		{nil, nil, false},
-		{[]net.HardwareAddr{foreignMAC}, foreignMAC, false},
-		{[]net.HardwareAddr{foreignMAC, peerMAC}, peerMAC, true},
+		{nil, nil, election.ProbeDone{Neighbour: election.Nobody}},
+		{nil, errors.New("network is down"), election.ProbeDone{}},
+		{[]net.HardwareAddr{foreignMAC}, nil, election.ProbeDone{Neighbour: election.Answers, Owner: foreignMAC.String()}},
+		{[]net.HardwareAddr{foreignMAC, peerMAC}, nil, election.ProbeDone{Neighbour: election.Answers, Owner: peerMAC.String(), Peer: peer}},
 	} {
-		if owner, known := p.owner(tt.answers); !bytes.Equal(owner, tt.owner) || known != tt.known {
-			t.Errorf("owner of %v is %v, %t, want %v, %t", tt.answers, owner, known, tt.owner, tt.known)
+		if got := p.neighbour(tt.answers, tt.err); got != tt.want {
+			t.Errorf("%v, %v: %s, want %s", tt.answers, tt.err, got, tt.want)
 		}
 	}
 }

@@ -31,22 +31,23 @@ func (v VIPs) Probe(ctx context.Context) election.ProbeDone {
 	return severest(all)
 }
 
-// severity orders the verdicts: what one address shows must not be lost behind the silence of the other.
-var severity = []election.Verdict{election.Free, election.Unasked, election.Zombie, election.LiveDistress, election.Foreign, election.Live}
-
-// severest returns the severest answer. Of equal verdicts, the one counts that names a foreign host, and then the one that
-// names any.
+// severest returns the severest answer: what one address shows must not be lost behind the silence of the other. Of equal
+// verdicts, the one counts that names a peer, and then the one that names any host.
 func severest(answers []election.ProbeDone) election.ProbeDone {
 	rank := func(a election.ProbeDone) int {
 		switch {
-		case a.KnownOwner:
-			return 1
-		case a.Owner != "":
+		case a.Peer.IsValid():
 			return 2
+		case a.Owner != "":
+			return 1
 		}
 		return 0
 	}
+	verdict := func(a election.ProbeDone) election.Verdict {
+		v, _ := a.Evidence().Judge()
+		return v
+	}
 	return slices.MaxFunc(answers, func(a, b election.ProbeDone) int {
-		return cmp.Or(cmp.Compare(slices.Index(severity, a.Verdict), slices.Index(severity, b.Verdict)), cmp.Compare(rank(a), rank(b)))
+		return cmp.Or(cmp.Compare(verdict(a), verdict(b)), cmp.Compare(rank(a), rank(b)))
 	})
 }

@@ -68,9 +68,9 @@ func (s *sidecar) prober() probe.VIPs {
 	vips := probe.VIPs{}
 	for _, vip := range s.members.now().VirtualAddresses() {
 		vips[vip] = probe.VIPProbe{
-			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.Node, Port: s.cfg.Status.IdentityPort, Interface: s.link.Name,
+			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.Node, Port: s.cfg.Status.IdentityPort, Client: s.cfg.ControlPlane.Port, Interface: s.link.Name,
 			Source: s.link.Primary(vip), Resolver: s.neighbours.announcer,
-			KnownPeer: func(mac net.HardwareAddr) bool { _, ok := s.neighbours.announcer.PeerOf(mac); return ok },
+			PeerOf: s.neighbours.announcer.PeerOf,
 		}
 	}
 	return vips
