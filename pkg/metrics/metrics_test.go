@@ -37,7 +37,7 @@ func TestScrape(t *testing.T) {
 	m.Sent(0)
 	m.Received()
 	m.Dropped("vrid")
-	m.Alarm("SplitSuspected")
+	m.Alarm("Filtered")
 	m.Probed("Free")
 	m.Failed("acquire")
 	m.Announced()

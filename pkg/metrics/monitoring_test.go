@@ -91,7 +91,7 @@ func exposed(t *testing.T) map[string][]string {
 	m := New("51", "eth0", []string{"Backup"}, []string{"checksum"})
 	m.StateChanged("Backup", "Active")
 	m.Sent(100)
-	m.Alarm("SplitSuspected")
+	m.Alarm("Filtered")
 	m.Probed("Free")
 	m.Failed("acquire")
 	m.Consulted("read", "Answered", 0.01)

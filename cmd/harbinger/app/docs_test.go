@@ -57,7 +57,7 @@ func TestDocumentedFields(t *testing.T) {
 // The page of the failure modes explains every alarm.
 func TestEveryAlarmIsExplained(t *testing.T) {
 	page := readFile(t, pages+"failure-modes.md")
-	for kind := election.SplitSuspected; kind <= election.ClaimIgnored; kind++ {
+	for kind := election.Filtered; kind <= election.ClaimIgnored; kind++ {
 		if !strings.Contains(page, "| `"+kind.String()+"` |") {
 			t.Errorf("failure-modes.md does not explain the alarm %s", kind)
 		}
