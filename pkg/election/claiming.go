@@ -51,7 +51,7 @@ func (e *Election) evidence(a ProbeDone) Evidence {
 	v, h := a.Evidence(), &e.heard
 	v.Announced, v.Released = h.announces(e.now, a.Owner), h.released(a.Peer)
 	v.Lasting = e.now.Before(h.expired(&e.cfg))
-	v.Lingering = v.Lasting || !h.served.IsZero() && e.now.Before(e.cfg.expires(h.served))
+	v.Lingering = v.Lasting || !h.served.IsZero() && e.now.Before(e.cfg.expires(h.served.Add(retryLive+LongestProbe)))
 	return v
 }
 
