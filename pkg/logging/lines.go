@@ -25,6 +25,10 @@ const (
 	// MsgInterfaceMissing (INFO): No interface has a subnet that contains the virtual addresses; `reason` says what was found.
 	// Remedy: Configure the network of the host, or set `interface`. The sidecar goes on as soon as the interface is there.
 	MsgInterfaceMissing = "Waiting for the interface of the virtual addresses"
+	// MsgRoutingDiffers (INFO): A routing rule of the host sends the answers from a virtual address another way than those from the
+	// address of the host: clients behind that way do not reach the virtual address. `reason` names both ways, and a rule that
+	// makes them the same. It is looked at once, at the start. Remedy: Add the rule, and make it permanent.
+	MsgRoutingDiffers = "Virtual address is routed differently"
 	// MsgConfigChanged (INFO): A changed configuration file is in use now. Remedy: Nothing.
 	MsgConfigChanged = "Configuration changed"
 	// MsgConfigNotApplied (ERROR): A changed configuration file is invalid, or changes what only a restart can change. The

@@ -38,7 +38,11 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 	if err != nil {
 		return Facts{}, err
 	}
-	facts := Facts{Links: links, CAOutside: outside(cfg.HealthCheck.CAFile)}
+	routing, err := address.GetRouting()
+	if err != nil {
+		return Facts{}, err
+	}
+	facts := Facts{Links: links, Routing: routing, CAOutside: outside(cfg.HealthCheck.CAFile)}
 	if file := cfg.Election.VRRP.PasswordFile; file != "" {
 		facts.Password = passwordFault(file)
 	}
@@ -76,6 +80,9 @@ func passwordFault(file string) string {
 
 // outside returns where a file leads by symbolic links, if that is outside its directory. One that is not there leads nowhere.
 func outside(file string) string {
+	if file == "" {
+		return ""
+	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(file))
 	if err != nil {
 		return ""

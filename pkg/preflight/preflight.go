@@ -19,6 +19,7 @@ import (
 type Facts struct {
 	Links     []address.Link
 	Listeners []Listener
+	Routing   address.Routing
 	// HarbingerRuns says that Harbinger runs on this host, so that its ports may be in use.
 	HarbingerRuns bool
 	// CAOutside is where the CA file leads by symbolic links, if that is outside its own directory. Empty: it does not.
@@ -32,6 +33,11 @@ type Listener struct {
 	Address netip.AddrPort
 	// APIServer says that it has the certificate of an apiserver. It is found out for the port of the apiserver only.
 	APIServer bool
+}
+
+// Warnings returns what a person should look at on a host that a configuration fits, with its path and its remedy.
+func Warnings(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList {
+	return CheckRouting(cfg, facts)
 }
 
 // Check returns every fault of a valid configuration on a host, with its path and its remedy.

@@ -193,6 +193,10 @@ func TestGatherFollowsTheCAFile(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	without := decode(t, "virtualAddresses: [192.168.238.100/24]\nhealthCheck: {scheme: HTTP}")
+	if errs := preflight.Check(without, gather(t, host, without)); len(errs) > 0 {
+		t.Errorf("without a CA file: %v", errs)
+	}
 	for file, want := range map[string]string{
 		"pki/ca.crt": "", "link/ca.crt": "", "elsewhere.crt": "", "pki/none.crt": "", "none/ca.crt": "", "pki/dangling.crt": "",
 		"pki/out.crt": at("elsewhere.crt"), "link/out.crt": at("elsewhere.crt"),

@@ -95,6 +95,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	if s.link, err = findLink(ctx, s.Log, s.cfg); err != nil {
 		return err
 	}
+	s.warnOfRouting()
 	s.members = newMembers(membership.View{Config: s.cfg, Link: s.link})
 	vrid := s.cfg.Election.VRRP.VirtualRouterID
 	commands, err := command.Listen(ctx, s.Log, s.link.Name, vrid)

@@ -106,7 +106,7 @@ func (o *manifestOptions) run(ctx context.Context, s streams, changed func(strin
 		return usageError(err)
 	}
 	if !o.noHostChecks {
-		if err := checkHost(ctx, cfg); err != nil {
+		if err := checkHost(ctx, s, cfg); err != nil {
 			return err
 		}
 	}
@@ -265,11 +265,12 @@ func checkImage(image string) error {
 	return nil
 }
 
-func checkHost(ctx context.Context, cfg *config.HarbingerConfiguration) error {
+func checkHost(ctx context.Context, s streams, cfg *config.HarbingerConfiguration) error {
 	facts, err := preflight.Gather(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("this host cannot be checked: %w (use --no-host-checks to write the pod for another host)", err)
 	}
+	warn(s, preflight.Warnings(cfg, facts))
 	var errs []error
 	for _, err := range preflight.Check(cfg, facts) {
 		errs = append(errs, err)

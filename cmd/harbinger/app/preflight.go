@@ -39,6 +39,7 @@ func newPreflightCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warn(s, preflight.Warnings(cfg, facts))
 			faults := preflight.Check(cfg, facts)
 			if err := show(s.out, faults); err != nil || len(faults) == 0 {
 				return err
@@ -49,6 +50,13 @@ func newPreflightCommand(s streams) *cobra.Command {
 	cmd.Flags().StringVar(&file, "config", file, "configuration file, or - for standard input")
 	cmd.Flags().StringVarP(&output, "output", "o", output, "table or json")
 	return cmd
+}
+
+// warn prints what does not keep a command from its work.
+func warn(s streams, warnings field.ErrorList) {
+	for _, w := range warnings {
+		fmt.Fprintln(s.err, "warning:", w)
+	}
 }
 
 var faultPrinters = map[string]func(io.Writer, field.ErrorList) error{
