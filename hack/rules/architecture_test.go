@@ -55,7 +55,7 @@ var within = []string{"pkg/apis/config", "pkg/apis/config/v1alpha1", "pkg/apis/c
 // package logging's, and writes none.
 func configuration(dir string) bool { return slices.Contains(within, dir) }
 
-var leaves = []string{"pkg/hostfile", "pkg/logging", "pkg/metrics", "pkg/scheduling", "pkg/socket", "pkg/version"}
+var leaves = []string{"pkg/guard", "pkg/hostfile", "pkg/logging", "pkg/metrics", "pkg/scheduling", "pkg/socket", "pkg/version"}
 
 // tools are the proving ground and the programs of the maintainers: they may import anything, and the product imports none
 // of them.

@@ -7,6 +7,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -14,9 +15,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/errgroup"
-
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
@@ -94,7 +95,8 @@ type Loop struct {
 	ended    chan struct{} // closed when no event is taken any more
 	stopOnce sync.Once
 	finished bool
-	workers  *errgroup.Group
+	workers  guard.Group
+	failed   chan error           // holds the first error that ended the election
 	failing  map[string]string    // action → error last logged
 	alarmed  map[string]time.Time // alarm kind → last logged
 	moves    []Move
@@ -122,6 +124,7 @@ func New(cfg Config) *Loop {
 		readable: make(chan struct{}),
 		shutdown: make(chan struct{}),
 		ended:    make(chan struct{}),
+		failed:   make(chan error, 1),
 		failing:  map[string]string{},
 		alarmed:  map[string]time.Time{},
 		changed:  cfg.Now(),
@@ -145,22 +148,81 @@ func (l *Loop) Shutdown() {
 	l.stopOnce.Do(func() { close(l.shutdown) })
 }
 
-// Run elects until Shutdown has been carried out (nil), ctx is cancelled (the addresses are released at once; nil), or a
-// socket fails. The sockets are closed when it returns.
+// Run elects until Shutdown has been carried out (nil) or ctx is cancelled (the addresses are released at once; nil). A socket
+// that fails and a question that panics begin the planned stop, whose end returns their error; a panic of the loop itself leaves
+// time for the least: the release is advertised and the addresses are removed. The sockets are closed when it returns.
 func (l *Loop) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	l.workers = g
 	ctx, cancel := context.WithCancel(ctx)
+	g, ctx := guard.WithContext(ctx)
+	l.workers = g
 	g.Go(func() error {
 		defer close(l.ended)
 		defer l.closePorts()
 		defer cancel() // before the sockets close, so that the watchers know the end as one
-		return l.loop(ctx)
+		return l.guarded(ctx)
 	})
 	for _, p := range l.cfg.Ports {
-		g.Go(func() error { return l.watch(ctx, p.Conn) })
+		l.work(func() error { return l.watch(ctx, p.Conn) })
 	}
-	return g.Wait()
+	err := g.Wait()
+	select {
+	case failed := <-l.failed:
+		return errors.Join(failed, err)
+	default:
+		return err
+	}
+}
+
+// work calls a function in a goroutine of its own. Its error begins the planned stop: the loop goes on until that is complete.
+func (l *Loop) work(f func() error) {
+	l.workers.Go(func() error {
+		if err := guard.Run(f); err != nil {
+			l.fail(err)
+		}
+		return nil
+	})
+}
+
+// fail begins the planned stop because of an error, the first of which Run returns.
+func (l *Loop) fail(err error) {
+	select {
+	case l.failed <- err:
+		l.cfg.Log.Error(err, logging.MsgElectionFailed, logging.KeyStack, guard.Stack(err))
+	default:
+	}
+	l.Shutdown()
+}
+
+// guarded runs the loop. After a panic nothing of the election can be trusted any more but what it held.
+func (l *Loop) guarded(ctx context.Context) error {
+	err := guard.Run(func() error { return l.loop(ctx) })
+	if err != nil {
+		l.cfg.Log.Error(err, logging.MsgElectionFailed, logging.KeyStack, guard.Stack(err))
+		l.abandon()
+	}
+	return err
+}
+
+// abandon does the least for the others: each step is tried, whatever became of the one before it.
+func (l *Loop) abandon() {
+	state := election.Active
+	_ = guard.Run(func() error { state = l.cfg.Election.State(); return nil })
+	if state == election.Active || state == election.Leaving {
+		for _, p := range l.cfg.Ports {
+			adv := p.Advertisement
+			adv.Priority = vrrp.PriorityRelease
+			l.attempt("advertise", func() error { return p.Conn.Send(adv) })
+		}
+	}
+	l.attempt("release", l.cfg.Addresses.Release)
+	_ = guard.Run(func() error { l.publish(); return nil }) // for who asks for the status meanwhile
+}
+
+// attempt logs the error of an action that no other one depends on.
+func (l *Loop) attempt(action string, f func() error) {
+	if err := guard.Run(f); err != nil {
+		l.cfg.Log.Error(err, logging.MsgActionFailed, logging.KeyAction, action)
+	}
 }
 
 func (l *Loop) closePorts() {

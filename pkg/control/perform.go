@@ -81,7 +81,7 @@ func (l *Loop) announce() {
 
 // probe asks in a goroutine of its own, which ends with the probe's timeout, and comes back as an event.
 func (l *Loop) probe(ctx context.Context, timeout time.Duration) {
-	l.workers.Go(func() error {
+	l.work(func() error {
 		bounded, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		done := l.cfg.Prober.Probe(bounded)
@@ -97,7 +97,7 @@ func (l *Loop) readLease(ctx context.Context) election.LeaseDone { return l.cfg.
 // consult asks for the Lease as probe does for the address.
 func (l *Loop) consult(ctx context.Context, kind string, timeout time.Duration, ask func(context.Context) election.LeaseDone) {
 	sent := l.cfg.Now()
-	l.workers.Go(func() error {
+	l.work(func() error {
 		bounded, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		done := ask(bounded)

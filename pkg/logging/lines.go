@@ -60,6 +60,14 @@ const (
 	MsgActionFailed = "Action failed"
 	// MsgActionSucceeds (INFO): The action that failed before succeeds again. Remedy: Nothing.
 	MsgActionSucceeds = "Action succeeds again"
+	// MsgElectionFailed (ERROR): A socket or a question of the election failed in a way that it does not go on with, or the program
+	// has a fault, whose `stack` is given. A holder hands over as at a planned stop, then the process ends with the error, to be
+	// started again. Remedy: Report it with the stack.
+	MsgElectionFailed = "Election failed"
+	// MsgPartFailed (ERROR): The named part of the keeper failed. It is started again; where that does not help, or the program has
+	// a fault, whose `stack` is given, a holder hands over as at a planned stop, and the process ends with the error, to be started
+	// again. Remedy: Follow the error. Report it where there is a stack.
+	MsgPartFailed = "Part failed"
 	// MsgHandingOver (INFO): `harbinger handover` asked this holder to give up the addresses; `to` names the successor, if one
 	// was named. Remedy: Nothing.
 	MsgHandingOver = "Handing over"
@@ -148,11 +156,13 @@ const (
 	KeyInterface        = "interface"        // The name of a network interface.
 	KeyKind             = "kind"             // Which alarm, or which kind of steering.
 	KeyLasted           = "lasted"           // How long the state before lasted.
+	KeyPart             = "part"             // The part of the keeper.
 	KeyPeer             = "peer"             // The address of another node.
 	KeyPriority         = "priority"         // The configured priority of this node.
 	KeyReason           = "reason"           // Why, in words.
 	KeyRemedy           = "remedy"           // What to do.
 	KeyServer           = "server"           // The URL of an apiserver.
+	KeyStack            = "stack"            // Where in the program a fault is; empty for other errors.
 	KeyTo               = "to"               // The state, the backend or the node after.
 	KeyVersion          = "version"          // The version of Harbinger.
 	KeyVirtualAddresses = "virtualAddresses" // The virtual addresses.
