@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 )
 
 // A Claim is another hardware address that uses a virtual address.
@@ -30,7 +30,7 @@ const claimInterval = 50 * time.Millisecond
 // deleted hears nothing for ever. A gateway that answers for others (proxy ARP) answers the one who asked, so it is
 // never seen here, only by Resolve.
 func (a *Announcer) Watch(ctx context.Context, addrs []netip.Addr, claims chan<- Claim) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := guard.WithContext(ctx)
 	for _, family := range [][]netip.Addr{only(addrs, netip.Addr.Is4), only(addrs, netip.Addr.Is6)} {
 		if len(family) == 0 {
 			continue

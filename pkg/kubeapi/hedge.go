@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 )
 
 // hedgeAfter is how long a request waits for one backend alone. A healthy apiserver answers in a tenth of it.
@@ -67,6 +69,9 @@ func hedge[T any](ctx context.Context, now func() time.Time, backends []*backend
 	for send(); len(failures) < len(backends); {
 		select {
 		case r := <-results:
+			if guard.Stack(r.err) != "" {
+				panic(r.err) // a fault of this program is no answer: the caller's owner ends as planned
+			}
 			if r.err == nil || isAnswer(r.err) {
 				return r.value, sent, r.err
 			}
@@ -83,7 +88,8 @@ func hedge[T any](ctx context.Context, now func() time.Time, backends []*backend
 
 func askOne[T any](ctx context.Context, now func() time.Time, b *backend, isAnswer func(error) bool, ask question[T], results chan<- result[T]) {
 	start := now()
-	value, err := ask(ctx, b)
+	var value T
+	err := guard.Run(func() (err error) { value, err = ask(ctx, b); return err })
 	failure := err
 	switch cause := context.Cause(ctx); {
 	case err == nil || isAnswer(err):

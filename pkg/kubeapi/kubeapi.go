@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/errgroup"
 	coordinationv1 "k8s.io/api/coordination/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 )
 
 // Options configure a Client.
@@ -73,7 +74,7 @@ func New(opts Options) *Client {
 
 // Run follows the credentials, finds apiservers and sends Events until the context ends. Then it closes the connections.
 func (c *Client) Run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := guard.WithContext(ctx)
 	g.Go(func() error { return c.followCredentials(ctx) })
 	g.Go(func() error { return c.sendEvents(ctx) })
 	if c.opts.Discovery != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/errgroup"
 
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
@@ -97,7 +97,8 @@ const (
 	startTime    = 5 * time.Second  // for the first report of a process
 )
 
-// Run keeps a balancer process running until ctx is cancelled or Drain has finished.
+// Run keeps a balancer process running until ctx is cancelled or Drain has finished. Its error is a panic: what a process does is
+// no reason to end.
 func (s *Supervisor) Run(ctx context.Context) error {
 	defer close(s.done)
 	s.mu.Lock()
@@ -110,6 +111,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 			return nil
 		}
 		s.lost(err)
+		if guard.Stack(err) != "" {
+			return err
+		}
 		if time.Since(started) > stableAfter {
 			delay = 0
 		}
@@ -146,7 +150,7 @@ func (s *Supervisor) runProcess(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := guard.WithContext(ctx)
 	stop := context.AfterFunc(ctx, func() {
 		_ = p.conn.SetDeadline(time.Unix(1, 0)) // fails only when it is closed, as wanted
 	})

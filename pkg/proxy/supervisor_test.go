@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
@@ -229,6 +230,23 @@ func TestDrainCutsConnectionsInTheEnd(t *testing.T) {
 	must(t, <-s.ended)
 	if err := echoes(conn); err == nil {
 		t.Error("the connection is still there")
+	}
+}
+
+// What the supervisor itself does wrong is not met by another process.
+func TestPanicEndsTheSupervisor(t *testing.T) {
+	s := newSupervisor(t, greeters(t, "a"), func(status Status) {
+		if status.PID != 0 {
+			panic("here")
+		}
+	})
+	select {
+	case err := <-s.ended:
+		if !strings.Contains(guard.Stack(err), "TestPanicEndsTheSupervisor") {
+			t.Errorf("ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on")
 	}
 }
 

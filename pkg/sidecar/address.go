@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/announce"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
@@ -69,7 +69,7 @@ func (s *sidecar) openAddresses() error {
 // watchAddresses turns what happens to the link and the virtual addresses into events.
 func (s *sidecar) watchAddresses(ctx context.Context) error {
 	events := make(chan address.Event)
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := guard.WithContext(ctx)
 	g.Go(func() error {
 		defer close(events)
 		return s.addresses.Watch(ctx, events)

@@ -32,7 +32,7 @@ func (s *sidecar) openAPI() {
 		}
 	}
 	s.api = kubeapi.New(options)
-	s.runs(s.api.Run)
+	s.runs("API", s.api.Run)
 }
 
 // apiServers are whom the API is asked of.

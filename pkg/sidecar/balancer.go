@@ -86,7 +86,7 @@ func openBalancing(log logr.Logger, m *metrics.Metrics, view membership.View, co
 			}
 		},
 	})
-	p.runs(b.supervisor.Run)
+	p.runs("balancer", b.supervisor.Run)
 	return b, nil
 }
 

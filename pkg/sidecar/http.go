@@ -91,13 +91,14 @@ func openEndpoints(view membership.View, p *parts) (endpoints, error) {
 }
 
 // serve has the endpoints served while the parts run.
-func (e endpoints) serve(r *reporter, p *parts) {
-	p.runs(r.watch)
-	p.runs(func(ctx context.Context) error {
-		return serveHTTP(ctx, e.status, handler(r.status, r.alive, r.metrics.Handler()))
+func (s *sidecar) serve(e endpoints) {
+	r := s.newReporter()
+	s.runs("conditions", r.watch)
+	s.runs("status", func(ctx context.Context) error {
+		return serveHTTP(ctx, e.status, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
 	})
 	for _, ln := range e.identities {
-		p.runs(func(ctx context.Context) error { return probe.ServeIdentity(ctx, ln, r.identity) })
+		s.runs("identity", func(ctx context.Context) error { return probe.ServeIdentity(ctx, ln, r.identity) })
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
@@ -91,6 +92,12 @@ type keeper struct {
 // start runs a sidecar with a configuration until the test ends. Its election takes tenths of a second.
 func start(t *testing.T, body string) *keeper {
 	t.Helper()
+	return startAs(t, body, sidecar.Run)
+}
+
+// startAs is start with another way to run the sidecar.
+func startAs(t *testing.T, body string, run func(context.Context, *config.HarbingerConfiguration, sidecar.Options) error) *keeper {
+	t.Helper()
 	k := &keeper{t: t, log: &labtest.Log{}, file: filepath.Join(t.TempDir(), "config.yaml"), done: make(chan error, 1)}
 	k.configure(body)
 	cfg, err := scheme.Decode(document(body))
@@ -98,7 +105,7 @@ func start(t *testing.T, body string) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
 	k.stop = cancel
 	go func() {
-		k.done <- sidecar.Run(ctx, cfg, sidecar.Options{
+		k.done <- run(ctx, cfg, sidecar.Options{
 			Log: k.log.Logger(), Node: "node1", Balancer: []string{"/proc/self/exe", balancerArgument}, File: k.file,
 		})
 	}()

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/harbinger-ha/harbinger/pkg/announce"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -57,7 +57,7 @@ func (n *neighbours) learnAll() {
 // watch reports every other host that claims a virtual address, and learns the nodes.
 func (n *neighbours) watch(ctx context.Context, notify notify) error {
 	claims := make(chan announce.Claim)
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := guard.WithContext(ctx)
 	g.Go(func() error {
 		defer close(claims)
 		n.watchClaims(ctx, claims)

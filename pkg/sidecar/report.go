@@ -76,7 +76,10 @@ func (s *sidecar) newReporter() *reporter {
 	if s.balancing.steering != nil {
 		r.node.Steering = string(s.balancing.steering.Mode())
 	}
-	s.metrics.WatchStatus(r.status, names(health.States()))
+	s.metrics.WatchStatus(func() (status v1alpha1.HarbingerStatus) { // in a goroutine of the registry's
+		_ = s.guarded("metrics", func() error { status = r.status(); return nil })
+		return status
+	}, names(health.States()))
 	return r
 }
 

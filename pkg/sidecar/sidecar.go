@@ -15,13 +15,13 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
@@ -61,25 +61,38 @@ type sidecar struct {
 	api        *kubeapi.Client // nil: no use is made of the API
 	sockets    []advertisementSocket
 	loop       *control.Loop
+	failed     chan error // holds the first error that asks for the end
 }
 
 // Run starts a sidecar and keeps it running until ctx is cancelled, which begins the planned stop: the virtual addresses
 // are handed over, then open connections drain. It returns nil after that, or the error that ended it.
 func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Options) error {
+	return newSidecar(cfg, options).start(ctx)
+}
+
+func newSidecar(cfg *config.HarbingerConfiguration, options Options) *sidecar {
 	options.Log = options.Log.WithValues(logging.KeyVRID, cfg.Election.VRRP.VirtualRouterID)
-	s := &sidecar{Options: options, cfg: cfg, files: files{log: options.Log}}
+	s := &sidecar{Options: options, cfg: cfg, files: files{log: options.Log}, failed: make(chan error, 1)}
 	s.node = report.Node{Name: options.Node, Version: version.Get().Version, Incarnation: incarnation(), Started: time.Now()}
+	return s
+}
+
+// start opens and runs everything.
+func (s *sidecar) start(ctx context.Context) error {
 	if err := scheduling.RealTime(); err != nil {
 		s.Log.Info(logging.MsgNormalScheduling, logging.KeyReason, err.Error())
 	}
 	defer s.closeAll(s.Log)
-	if err := s.open(ctx); err != nil {
+	if err := guard.Run(func() error { return s.open(ctx) }); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if stack := guard.Stack(err); stack != "" {
+			s.Log.Error(err, logging.MsgPartFailed, logging.KeyPart, "start", logging.KeyStack, stack)
+		}
 		return err
 	}
-	s.Log.Info(logging.MsgStarted, logging.KeyVersion, s.node.Version, logging.KeyInterface, s.link.Name, logging.KeyVirtualAddresses, cfg.VirtualAddresses, logging.KeyPriority, cfg.Election.VRRP.Priority)
+	s.Log.Info(logging.MsgStarted, logging.KeyVersion, s.node.Version, logging.KeyInterface, s.link.Name, logging.KeyVirtualAddresses, s.cfg.VirtualAddresses, logging.KeyPriority, s.cfg.Election.VRRP.Priority)
 	err := s.run(ctx)
 	s.Log.Info(logging.MsgStopped)
 	return err
@@ -119,30 +132,32 @@ func (s *sidecar) open(ctx context.Context) error {
 	if err := s.openLoop(); err != nil {
 		return err
 	}
-	s.runs(func(ctx context.Context) error { return command.Serve(ctx, commands, s.handover) })
-	s.runs(func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
-	s.runs(func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
-	s.runs(s.watchAddresses)
-	s.runs(s.followMembers)
-	s.runs(s.followFiles)
+	s.runs("commands", s.serveCommands(commands))
+	s.runs("health of the backends", func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
+	s.runs("watch of the neighbours", func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
+	s.runs("watch of the addresses", s.watchAddresses)
+	s.runs("members", s.followMembers)
+	s.runs("files", s.followFiles)
 	if s.File != "" {
-		s.runs(s.followFile)
+		s.runs("configuration file", s.followFile)
 	}
-	endpoints.serve(s.newReporter(), &s.parts)
+	s.serve(endpoints)
 	return nil
 }
 
-// run runs all parts. The order of the stop is in its first goroutine: hand over, drain, end the rest.
+// run runs all parts. The order of the stop is in its first goroutine: hand over, drain, end the rest. An error of a part
+// begins the stop as a signal does.
 func (s *sidecar) run(stop context.Context) error {
 	ctx, end := context.WithCancel(context.WithoutCancel(stop))
 	defer end()
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := guard.WithContext(ctx)
 	g.Go(func() error {
 		defer end()
-		if err := s.loop.Run(ctx); err != nil || ctx.Err() != nil {
+		err := s.loop.Run(ctx)
+		if ctx.Err() != nil {
 			return err
 		}
-		return s.balancing.drain(ctx, s.members.now().Config.LoadBalancer.Drain.Timeout)
+		return errors.Join(err, s.balancing.drain(ctx, s.members.now().Config.LoadBalancer.Drain.Timeout))
 	})
 	g.Go(func() error {
 		select {
@@ -153,40 +168,49 @@ func (s *sidecar) run(stop context.Context) error {
 		}
 		return nil
 	})
-	for _, run := range s.running {
-		g.Go(func() error { return run(ctx) })
+	for _, p := range s.running {
+		g.Go(func() error { return s.keep(ctx, p) })
 	}
-	return g.Wait()
+	err := g.Wait()
+	select {
+	case failed := <-s.failed:
+		return errors.Join(failed, err)
+	default:
+		return err
+	}
+}
+
+// relockTimeout bounds the wait for a lock that was lost: another instance may have it now.
+const relockTimeout = time.Second
+
+// serveCommands takes commands on the socket given, and where that fails on another one.
+func (s *sidecar) serveCommands(ln net.Listener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if ln == nil {
+			bounded, cancel := context.WithTimeout(ctx, relockTimeout)
+			defer cancel()
+			var err error
+			if ln, err = command.Listen(bounded, s.Log, s.link.Name, s.cfg.Election.VRRP.VirtualRouterID); err != nil {
+				return err
+			}
+		}
+		defer func() { ln = nil }()
+		return command.Serve(ctx, ln, s.handover)
+	}
 }
 
 // handover begins a planned move of the addresses to another node.
 func (s *sidecar) handover(ctx context.Context, to string) error {
+	return s.guarded("handover", func() error { return s.beginHandover(ctx, to) })
+}
+
+func (s *sidecar) beginHandover(ctx context.Context, to string) error {
 	if err := command.CheckHandover(s.loop.Status().Election, s.Node, to); err != nil {
 		return err
 	}
 	s.Log.Info(logging.MsgHandingOver, logging.KeyTo, to)
 	s.loop.Notify(ctx, election.Handover{To: to})
 	return nil
-}
-
-// parts are what was opened and what runs.
-type parts struct {
-	closers []func() error // closed in reverse order
-	running []func(context.Context) error
-}
-
-// atEnd has f called when everything has ended.
-func (p *parts) atEnd(f func() error) { p.closers = append(p.closers, f) }
-
-// runs has f run in a goroutine of its own. It must return when its context ends.
-func (p *parts) runs(f func(context.Context) error) { p.running = append(p.running, f) }
-
-func (p *parts) closeAll(log logr.Logger) {
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		if err := p.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
-			log.Error(err, logging.MsgCloseFailed)
-		}
-	}
 }
 
 // incarnation names this process of this boot: a node that came back is not the one that left.
