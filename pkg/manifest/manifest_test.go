@@ -82,7 +82,7 @@ func TestSamples(t *testing.T) {
 			if diff := cmp.Diff(string(want), string(got)); diff != "" {
 				t.Errorf("%s (-want +got; -update rewrites it):\n%s", golden, diff)
 			}
-			carried, err := scheme.Decode([]byte(variable(pod, config.Variable)))
+			carried, err := scheme.Decode([]byte(variable(pod)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,9 +98,9 @@ func TestSamples(t *testing.T) {
 
 func equal[T comparable](a, b T) bool { return a == b }
 
-func variable(pod *corev1.Pod, name string) string {
+func variable(pod *corev1.Pod) string {
 	env := pod.Spec.Containers[0].Env
-	if i := slices.IndexFunc(env, func(v corev1.EnvVar) bool { return v.Name == name }); i >= 0 {
+	if i := slices.IndexFunc(env, func(v corev1.EnvVar) bool { return v.Name == config.Variable }); i >= 0 {
 		return env[i].Value
 	}
 	return ""
@@ -129,7 +129,7 @@ func TestVariableIsEscaped(t *testing.T) {
 	cfg := readSample(t, "keepalived")
 	cfg.ControlPlane.ClusterName = "$$$(A)$"
 	pod, _ := render(t, cfg, manifest.Options{})
-	if got := variable(pod, config.Variable); !strings.Contains(got, "clusterName: $$$$$$(A)$$\n") {
+	if got := variable(pod); !strings.Contains(got, "clusterName: $$$$$$(A)$$\n") {
 		t.Errorf("%s is %q", config.Variable, got)
 	}
 }
@@ -142,7 +142,7 @@ func TestPasswordIsNeverInThePod(t *testing.T) {
 	}
 	without, password := cfg.WithPasswordFile(config.PasswordFile)
 	pod, raw := render(t, without, manifest.Options{})
-	if password != "s3cret" || bytes.Contains(raw, []byte("s3cret")) || !strings.Contains(variable(pod, config.Variable), "passwordFile: "+config.PasswordFile+"\n") {
+	if password != "s3cret" || bytes.Contains(raw, []byte("s3cret")) || !strings.Contains(variable(pod), "passwordFile: "+config.PasswordFile+"\n") {
 		t.Errorf("the password is %q, the manifest:\n%s", password, raw)
 	}
 }
@@ -153,7 +153,7 @@ func TestConfigFile(t *testing.T) {
 	if want := []string{"run", "--config", "/etc/kubernetes/harbinger/config.yaml"}; !slices.Equal(container.Args, want) {
 		t.Errorf("args are %q, want %q", container.Args, want)
 	}
-	if got := variable(pod, config.Variable); got != "" {
+	if got := variable(pod); got != "" {
 		t.Errorf("%s is %q beside a configuration file", config.Variable, got)
 	}
 	if want := "registry.example.org/harbinger@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; container.Image != want {

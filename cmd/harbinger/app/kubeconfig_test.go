@@ -73,6 +73,21 @@ func TestKubeconfig(t *testing.T) {
 	}
 }
 
+// What is no regular file is not replaced by credentials.
+func TestKubeconfigRefusesOutput(t *testing.T) {
+	cleanNode(t)
+	makeCA(t, kubernetes+"/pki")
+	before, err := os.Stat(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	harbinger("", "kubeconfig", "--output", os.DevNull).want(t, 1, "/dev/null is a device, not a regular file")
+	harbinger("", "kubeconfig", "--output", kubernetes).want(t, 1, kubernetes+" is a directory, not a regular file")
+	if after, err := os.Stat(os.DevNull); err != nil || !os.SameFile(before, after) {
+		t.Errorf("%s is %v (%v) now", os.DevNull, after, err)
+	}
+}
+
 func TestKubeconfigOfAConfiguration(t *testing.T) {
 	cleanNode(t)
 	dir := t.TempDir()

@@ -55,6 +55,7 @@ const statusDocument = `{"node": "node1", "interface": "eth0", "virtualAddresses
     "dropped": {"checksum": {"count": 7, "from": "192.168.238.9"}}},
   "balancer": {"up": true, "pid": 42, "backends": [{"address": "192.168.238.130:6443", "state": "NotReady", "reason": "etcd failed"},
     {"address": "192.168.238.131:6443", "state": "Suspect", "reason": "connection refused", "healthy": true}]},
+  "conditions": [{"type": "FilesCurrent", "status": "False", "reason": "FileReplaced", "message": "/etc/kubernetes/pki/ca.crt was replaced on the host"}],
   "moves": [{"from": "Initialize", "to": "Backup", "reason": "started"}]}`
 
 func TestStatus(t *testing.T) {
@@ -67,7 +68,7 @@ func TestStatus(t *testing.T) {
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
 	for output, wanted := range map[string][]string{
-		"table": {"not ready: no healthy backend", "not held here", "192.168.238.131 (priority 100)", "protocol 112 filtered?", "a foreign host claims it", "hardware address 02:00:00:00:09:09", "hears 192.168.238.131",
+		"table": {"not ready: no healthy backend", "not held here", "192.168.238.131 (priority 100)", "protocol 112 filtered?", "FILES", "/etc/kubernetes/pki/ca.crt was replaced on the host", "a foreign host claims it", "hardware address 02:00:00:00:09:09", "hears 192.168.238.131",
 			"7 packets: checksum", "process 42", "192.168.238.130:6443 NotReady for ", ": etcd failed", "192.168.238.131:6443 Suspect for ", "Initialize → Backup"},
 		"json": {`"node": "node1"`, `"state": "Backup"`},
 		"yaml": {"node: node1", "state: Backup"},

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
@@ -128,6 +130,9 @@ func printStatus(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
 	}
 	if r.SplitSuspected {
 		line("SPLIT\tsuspected: the holder serves but is not heard\tis protocol 112 filtered?")
+	}
+	if c := meta.FindStatusCondition(s.Conditions, statusv1alpha1.ConditionFilesCurrent); c != nil && c.Status == metav1.ConditionFalse {
+		line("FILES\t" + c.Message)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Dropped)) {
 		d := r.Dropped[reason]
