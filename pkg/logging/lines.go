@@ -42,7 +42,7 @@ const (
 	MsgFileUnusable = "File not usable"
 	// MsgFileReplaced (ERROR): A file, or the directory that is mounted into the pod, was replaced on the host, and the pod sees
 	// the old one until its container is made anew. The pod has the kubelet do that by failing `/livez`: one node after the other,
-	// the holder last and only where the old file makes it distrust a backend. Remedy: Write ha.yaml anew with
+	// the holder last and only where the old file did harm. No certificate is refused by an old CA file. Remedy: Write ha.yaml anew with
 	// `harbinger manifest`, which mounts the directory of the file; or restart the pod.
 	MsgFileReplaced = "File replaced on the host"
 	// MsgPeersNotChanged (ERROR): The unicast peers of a socket could not be replaced. Remedy: Restart the pod; report the

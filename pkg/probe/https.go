@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -31,6 +32,10 @@ type HTTPS struct {
 	dialer net.Dialer
 	ca     []byte // what roots was made from
 	roots  atomic.Pointer[x509.CertPool]
+	mounts hostfile.Mounts
+	// stale says that the CA file was replaced on the host, that this process cannot see the new one, and that it refused a
+	// certificate by the old one.
+	stale atomic.Bool
 }
 
 // NewHTTPS returns a check of a backend that has not connected yet. The certificates of kubeadm have "kubernetes" and the
@@ -47,7 +52,19 @@ func (h *HTTPS) Check(ctx context.Context) error {
 	if err := h.loadCA(); err != nil {
 		return err
 	}
-	return h.HTTP.Check(ctx)
+	err := h.HTTP.Check(ctx)
+	if _, refused := errors.AsType[*tls.CertificateVerificationError](err); refused && h.replaced() {
+		h.stale.Store(true)
+	}
+	return err
+}
+
+// replaced reports whether the CA file is another one on the host than the one that this process sees. A certificate that is
+// refused then is most likely good: what the old CA says is no reason to serve nobody, and clients verify the certificate of the
+// apiserver themselves.
+func (h *HTTPS) replaced() bool {
+	paths, err := h.mounts.Replaced(h.cfg.CAFile)
+	return err == nil && len(paths) > 0
 }
 
 // loadCA uses what is in the file now: its content is compared, whatever way it came there. Where the file is missing, empty
@@ -65,8 +82,10 @@ func (h *HTTPS) loadCA() error {
 		roots, err = parseCA(h.cfg.CAFile, raw)
 	}
 	if roots != nil && (err == nil || h.roots.Load() == nil) {
+		h.replaced() // from here on
 		h.roots.Store(roots)
 		h.ca = raw
+		h.stale.Store(false)
 	}
 	if h.roots.Load() == nil {
 		return fmt.Errorf("CA file: %w", err)
@@ -124,7 +143,7 @@ func (h *HTTPS) dial(ctx context.Context, network, address string) (net.Conn, er
 	conn := tls.Client(raw, &tls.Config{
 		ServerName:         h.cfg.ServerName,
 		RootCAs:            h.roots.Load(),
-		InsecureSkipVerify: h.cfg.InsecureSkipVerify,
+		InsecureSkipVerify: h.cfg.InsecureSkipVerify || h.stale.Load(),
 		NextProtos:         []string{"http/1.1"},
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {

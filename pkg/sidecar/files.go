@@ -35,6 +35,7 @@ type files struct {
 	unusable map[string]string // why, by path
 	replaced []string          // on the host, which the pod does not see
 	since    time.Time         // of the first of them
+	harm     bool              // the old one has made a balancer distrust a backend
 }
 
 // followFiles looks at the files that the host has for this process, but for the configuration file and the kubeconfig, which
@@ -44,6 +45,7 @@ func (s *sidecar) followFiles(ctx context.Context) error {
 	defer ticker.Stop()
 	for {
 		s.files.look(s.members.now().Config, s.File)
+		s.files.notice(s.balancing.supervisor.Status())
 		s.followPassword()
 		select {
 		case <-ctx.Done():
@@ -104,6 +106,13 @@ func (f *files) sees(replaced []string) {
 
 const remountRemedy = "write ha.yaml anew with harbinger manifest, which mounts the directory of the file; until then each replacement asks for a restart of the pod"
 
+// notice remembers whether an old file does harm: a balancer that knows that its CA file is old goes on without it after that.
+func (f *files) notice(balancer proxy.Status) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.harm = len(f.replaced) > 0 && (f.harm || distrusts(balancer))
+}
+
 // state returns which files cannot be used, with the reasons, and which were replaced.
 func (f *files) state() (unusable map[string]string, replaced []string) {
 	f.mu.Lock()
@@ -112,13 +121,13 @@ func (f *files) state() (unusable map[string]string, replaced []string) {
 }
 
 // restart returns an error while this process should be started anew, so that it sees the files of the host.
-func (f *files) restart(now time.Time, node string, loop control.Status, balancer proxy.Status) error {
+func (f *files) restart(now time.Time, node string, loop control.Status) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.replaced) == 0 {
 		return nil
 	}
-	if after, ok := restartAfter(node, loop.Held, distrusts(balancer)); !ok || now.Sub(f.since) < after {
+	if after, ok := restartAfter(node, loop.Held, f.harm); !ok || now.Sub(f.since) < after {
 		return nil
 	}
 	return fmt.Errorf("%s was replaced on the host, and this pod sees the old one until it is started anew", strings.Join(f.replaced, ", "))
@@ -126,22 +135,22 @@ func (f *files) restart(now time.Time, node string, loop control.Status, balance
 
 // The waits before a restart for the sake of a file: each node has its own part of slots, so that they do not stop at once.
 const (
-	restartSoon  = 5 * time.Second  // where the old file does harm
+	restartSoon  = 5 * time.Second  // where the old file did harm
 	restartLater = time.Minute      // where it does none yet, and for the holder after the others
 	restartSlots = 30 * time.Second // over which the nodes spread
 )
 
 // restartAfter says how long after the replacement of a file a node is started anew, and whether it is at all. The holder waits
-// for the others, and goes only where the old file makes it distrust a backend: what cannot be read again, because it was removed
-// and not replaced, must not stop the node that serves.
-func restartAfter(node string, holds, distrusts bool) (time.Duration, bool) {
+// for the others, and goes only where the old file did harm: what cannot be read again, because it was removed and not replaced,
+// must not stop the node that serves.
+func restartAfter(node string, holds, harm bool) (time.Duration, bool) {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(node)) // never fails
 	after := restartSoon + time.Duration(hash.Sum32()%uint32(restartSlots/time.Millisecond))*time.Millisecond
-	if holds || !distrusts {
+	if holds || !harm {
 		after += restartLater
 	}
-	return after, distrusts || !holds
+	return after, harm || !holds
 }
 
 // distrusts reports whether the certificate of a backend is refused.
@@ -159,5 +168,5 @@ func (r *reporter) alive() error {
 	if !r.loop.Alive() {
 		return errors.New("the control loop does not turn")
 	}
-	return r.files.restart(time.Now(), r.node.Name, r.loop.Status(), r.balancing.supervisor.Status())
+	return r.files.restart(time.Now(), r.node.Name, r.loop.Status())
 }

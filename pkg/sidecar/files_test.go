@@ -39,7 +39,7 @@ func TestRestartForAFile(t *testing.T) {
 		}
 		backup, later, holder := after(false, true), after(false, false), after(true, true)
 		if backup < restartSoon || backup >= restartSoon+restartSlots {
-			t.Errorf("%s distrusts a backend: restart after %v", node, backup)
+			t.Errorf("%s was harmed: restart after %v", node, backup)
 		}
 		if later != backup+restartLater || holder != backup+restartLater {
 			t.Errorf("%s: without harm after %v, as the holder after %v, want %v", node, later, holder, backup+restartLater)
@@ -76,14 +76,15 @@ func TestReplacedFileIsNoticed(t *testing.T) {
 	f := files{log: log.Logger()}
 	cfg := &config.HarbingerConfiguration{HealthCheck: health.Config{Scheme: health.HTTPS, CAFile: pod}}
 	refusal := proxy.Status{Backends: []proxy.BackendStatus{{State: health.NotReady, Reason: "tls: failed to verify certificate: x509: unknown authority"}}}
-	failing := func(after time.Duration, loop control.Status, balancer proxy.Status) bool {
-		return f.restart(time.Now().Add(after), "node1", loop, balancer) != nil
+	failing := func(after time.Duration, loop control.Status) bool {
+		return f.restart(time.Now().Add(after), "node1", loop) != nil
 	}
 
 	f.look(cfg, "")
 	labtest.Must(t, os.WriteFile(host, []byte("in place"), 0o600))
 	f.look(cfg, "")
-	if unusable, replaced := f.state(); len(replaced) > 0 || !strings.Contains(unusable[pod], "no certificate in") || failing(time.Hour, control.Status{}, refusal) {
+	f.notice(refusal)
+	if unusable, replaced := f.state(); len(replaced) > 0 || !strings.Contains(unusable[pod], "no certificate in") || failing(time.Hour, control.Status{}) {
 		t.Errorf("written in place: replaced %q, unusable %q", replaced, unusable)
 	}
 	moveOver(t, host, "moved over")
@@ -100,22 +101,25 @@ func TestReplacedFileIsNoticed(t *testing.T) {
 		t.Errorf("%d lines say that there is no certificate in the file, want 1", n)
 	}
 	backup, holder := control.Status{}, control.Status{Held: true}
+	fine := proxy.Status{Backends: []proxy.BackendStatus{{State: health.Healthy, Reason: refusal.Backends[0].Reason}}}
 	for _, tt := range []struct {
 		what     string
+		balancer proxy.Status
 		after    time.Duration
 		loop     control.Status
-		balancer proxy.Status
 		want     bool
 	}{
-		{"at once", 0, backup, refusal, false},
-		{"a backup that distrusts", restartSoon + restartSlots, backup, refusal, true},
-		{"a backup that trusts", restartSoon + restartSlots, backup, proxy.Status{}, false},
-		{"a backup that trusts, later", restartLater + restartSoon + restartSlots, backup, proxy.Status{}, true},
-		{"a holder that distrusts", restartSoon + restartSlots, holder, refusal, false},
-		{"a holder that distrusts, later", restartLater + restartSoon + restartSlots, holder, refusal, true},
-		{"a holder that trusts", 24 * time.Hour, holder, proxy.Status{}, false},
+		{"a backup that trusts", fine, restartSoon + restartSlots, backup, false},
+		{"a backup that trusts, later", fine, restartLater + restartSoon + restartSlots, backup, true},
+		{"a holder that trusts", fine, 24 * time.Hour, holder, false},
+		{"at once", refusal, 0, backup, false},
+		{"a backup that distrusts", refusal, restartSoon + restartSlots, backup, true},
+		{"a holder that distrusts", refusal, restartSoon + restartSlots, holder, false},
+		{"a holder that distrusts, later", refusal, restartLater + restartSoon + restartSlots, holder, true},
+		{"a holder that distrusted", fine, restartLater + restartSoon + restartSlots, holder, true},
 	} {
-		if got := failing(tt.after, tt.loop, tt.balancer); got != tt.want {
+		f.notice(tt.balancer)
+		if got := failing(tt.after, tt.loop); got != tt.want {
 			t.Errorf("%s: fails liveness %v, want %v", tt.what, got, tt.want)
 		}
 	}
