@@ -3,6 +3,7 @@
 package address
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -56,6 +57,9 @@ func GetRouting() (Routing, error) {
 	var r Routing
 	for _, family := range families {
 		rules, err := list(func() ([]netlink.Rule, error) { return h.RuleList(family) })
+		if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
+			continue // a kernel without IPv6, or without rules
+		}
 		if err != nil {
 			return Routing{}, fmt.Errorf("list routing rules: %w", err)
 		}

@@ -38,10 +38,8 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 	if err != nil {
 		return Facts{}, err
 	}
-	routing, err := address.GetRouting()
-	if err != nil {
-		return Facts{}, err
-	}
+	// It serves a warning alone: where it cannot be found out, there is none.
+	routing, _ := address.GetRouting()
 	facts := Facts{Links: links, Routing: routing, CAOutside: outside(cfg.HealthCheck.CAFile)}
 	if file := cfg.Election.VRRP.PasswordFile; file != "" {
 		facts.Password = passwordFault(file)

@@ -33,7 +33,7 @@ func target(path string) (string, error) {
 	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		link := path
 		if path, err = filepath.EvalSymlinks(link); err != nil {
-			return "", fmt.Errorf("%s is a symbolic link that leads to no file: choose another output, or - for standard output: %w", link, err)
+			return "", fmt.Errorf("%s is a symbolic link that leads to no file: choose another output: %w", link, err)
 		}
 		info, err = os.Lstat(path)
 	}
