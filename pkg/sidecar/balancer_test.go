@@ -8,13 +8,17 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
@@ -101,5 +105,30 @@ loadBalancer:
 	var got proxy.Settings
 	if err := json.Unmarshal(message, &got); err != nil || !reflect.DeepEqual(sent, got) {
 		t.Errorf("sent %+v, received %+v: %v", sent, got, err)
+	}
+}
+
+// A backend that is this balancer itself, by any address of the host, is left out of the settings and named once.
+func TestOwnBalancerIsNoBackend(t *testing.T) {
+	cfg := &config.HarbingerConfiguration{VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")}}
+	cfg.ControlPlane.Port, cfg.ControlPlane.APIServerPort = 4300, 6443
+	for _, a := range []string{"192.168.238.130:4300", "192.168.238.130:6443", "[::1]:4300"} {
+		cfg.LoadBalancer.Backends = append(cfg.LoadBalancer.Backends, balance.Backend{Address: netip.MustParseAddrPort(a)})
+	}
+	view := membership.View{Config: cfg, Discovered: []netip.AddrPort{netip.MustParseAddrPort("192.168.238.131:6443"), netip.MustParseAddrPort("192.168.238.100:6443")}}
+	var got []string
+	for _, b := range settings(view).Backends {
+		got = append(got, b.Address.String())
+	}
+	if want := []string{"192.168.238.130:6443", "192.168.238.131:6443"}; !slices.Equal(got, want) {
+		t.Errorf("backends %q, want %q", got, want)
+	}
+	log := &labtest.Log{}
+	b := &balancing{log: log.Logger()}
+	for range 3 {
+		b.reportLeftOut(view)
+	}
+	if log.Count("Backends left out") != 1 || log.Count("192.168.238.130:4300") != 1 || log.Count("192.168.238.100:6443") != 1 {
+		t.Errorf("the log:\n%s", log)
 	}
 }
