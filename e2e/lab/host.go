@@ -162,10 +162,18 @@ func (h *Host) AddAddress(prefix netip.Prefix) error {
 	return h.onInterface(func(link netlink.Link) error { return addAddress(link, prefix) })
 }
 
-// DeleteAddress takes an address away from the interface.
+// DeleteAddress takes an address away from the interface, with the prefix that it has there.
 func (h *Host) DeleteAddress(prefix netip.Prefix) error {
 	return h.onInterface(func(link netlink.Link) error {
-		return netlink.AddrDel(link, kernelAddr(prefix))
+		found, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(found, func(a netlink.Addr) bool { return a.IP.Equal(prefix.Addr().AsSlice()) })
+		if i < 0 {
+			return fmt.Errorf("%s has no address %s", Interface, prefix.Addr())
+		}
+		return netlink.AddrDel(link, &found[i])
 	})
 }
 

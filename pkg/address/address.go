@@ -7,7 +7,9 @@
 // the lifetime and 1.1 s more after the last refresh. A virtual address has the preferred lifetime 0 (deprecated) and
 // no prefix route, so that the host never chooses it as a source address; only connections to the virtual address
 // itself come from it. No kernel setting is needed or changed: a listener that must exist before the address uses
-// IP_FREEBIND, not ip_nonlocal_bind.
+// IP_FREEBIND, not ip_nonlocal_bind. It is a host address (/32, /128), whatever its prefix in the configuration: the kernel
+// removes an address of a subnet with the first one of that subnet, and takes the route of the subnet from one that comes
+// after it. So the node's own addresses may come and go beside it.
 //
 // The package does not announce addresses, does not decide who holds them, and touches no route and no neighbour entry.
 package address
@@ -42,6 +44,10 @@ const maxLabel = unix.IFNAMSIZ - 1
 type Config struct {
 	Link      Link
 	Addresses []netip.Prefix
+	// Name is the configured name of the interface; empty: the one whose subnet has the addresses.
+	Name string
+	// Required are addresses that the node needs as well to take part, such as a configured source.
+	Required []netip.Addr
 	// Lifetime is how long the kernel keeps an address without a refresh. It counts in whole seconds.
 	Lifetime time.Duration
 	// Now is the clock that lateness is judged by. Default: time.Now, by its monotonic reading.
@@ -54,8 +60,9 @@ type Addresses struct {
 	cfg    Config
 	handle *netlink.Handle
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards cfg.Link as well
 	held     bool
+	complete bool      // the link was up with all addresses at the last look of Watch
 	deadline time.Time // the kernel may remove the addresses from here on
 }
 
@@ -89,7 +96,8 @@ func (a *Addresses) Held() bool {
 	return a.held
 }
 
-// Acquire adds the addresses with a full lifetime. After an error none of them is there.
+// Acquire adds the addresses with a full lifetime, and removes every entry of them that has another: it would outlive this
+// process. After an error none of them is there.
 func (a *Addresses) Acquire() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -98,6 +106,15 @@ func (a *Addresses) Acquire() error {
 		return errors.Join(err, a.remove())
 	}
 	a.held, a.deadline = true, deadline
+	entries, err := addresses(a.handle)
+	for _, e := range entries {
+		if a.stray(e) {
+			err = errors.Join(err, a.delete(e, entries))
+		}
+	}
+	if err != nil {
+		return errors.Join(err, a.remove())
+	}
 	return nil
 }
 
@@ -152,11 +169,14 @@ func (a *Addresses) replace() error {
 	return nil
 }
 
+// host is the entry of an address in the kernel: a subnet of its own.
+func host(p netip.Prefix) netip.Prefix { return netip.PrefixFrom(p.Addr(), p.Addr().BitLen()) }
+
 // entry is an address as netlink wants it: deprecated, without a prefix route and without duplicate address detection,
 // which would leave the address mute for a second.
 func (a *Addresses) entry(p netip.Prefix) *netlink.Addr {
 	entry := &netlink.Addr{
-		IPNet:       &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())},
+		IPNet:       &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Addr().BitLen(), p.Addr().BitLen())},
 		LinkIndex:   a.cfg.Link.Index,
 		Flags:       unix.IFA_F_NOPREFIXROUTE,
 		ValidLft:    int(a.cfg.Lifetime / time.Second),
@@ -179,12 +199,29 @@ func (a *Addresses) remove() error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if !a.virtual(prefixOf(e).Addr()) {
-			continue
+		if a.virtual(prefixOf(e).Addr()) {
+			errs = append(errs, a.delete(e, entries))
 		}
-		err := a.handle.AddrDel(nil, &e)
-		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) { // it may expire meanwhile
-			errs = append(errs, fmt.Errorf("remove %s: %w", e.IPNet, err))
+	}
+	return errors.Join(errs...)
+}
+
+// delete deletes an entry and keeps the others: with the first IPv4 address of a subnet the kernel may delete the node's own
+// ones, where a configuration of the network has the virtual address before them.
+func (a *Addresses) delete(entry netlink.Addr, all []netlink.Addr) error {
+	err := a.handle.AddrDel(nil, &entry)
+	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) { // it may expire meanwhile
+		return fmt.Errorf("remove %s: %w", entry.IPNet, err)
+	}
+	if subnet := prefixOf(entry); subnet.Addr().Is6() || subnet.IsSingleIP() {
+		return nil
+	}
+	var errs []error
+	for _, e := range all {
+		secondary := e.LinkIndex == entry.LinkIndex && e.Flags&unix.IFA_F_SECONDARY != 0 && prefixOf(e).Masked() == prefixOf(entry).Masked()
+		if secondary && !a.virtual(prefixOf(e).Addr()) {
+			e.Flags &^= unix.IFA_F_SECONDARY
+			errs = append(errs, a.handle.AddrReplace(nil, &e))
 		}
 	}
 	return errors.Join(errs...)

@@ -49,6 +49,9 @@ func checkEntry(t *testing.T, found []netlink.Addr, label string) {
 		t.Fatalf("entries %v, want one", found)
 	}
 	e := found[0]
+	if !prefixOf(e).IsSingleIP() {
+		t.Errorf("%s is part of a subnet, whose other addresses it could take along", e.IPNet)
+	}
 	if e.Label != label {
 		t.Errorf("%s: label %q, want %q", e.IPNet, e.Label, label)
 	}

@@ -40,6 +40,6 @@ func expiry(t *testing.T, h *lab.Host, vip netip.Prefix, lifetime time.Duration)
 	must(t, a.Acquire())
 	must(t, a.Refresh())
 	refreshed := time.Now()
-	expect(t, events, Event{AddressRemoved, vip.Addr()})
+	expect(t, events, Event{Kind: AddressRemoved, Address: vip.Addr()})
 	return time.Since(refreshed)
 }

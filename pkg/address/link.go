@@ -21,9 +21,18 @@ type Link struct {
 	MAC   net.HardwareAddr
 	// Up reports whether packets can pass: administratively up, with carrier.
 	Up bool
-	// Addresses are the addresses that belong to the node: those in use that are not deprecated. A virtual address of
-	// this package is deprecated and so never among them.
+	// Master is the index of the bridge, bond or team of which the link is a port; 0: of none. What arrives at a port is the
+	// master's: the addresses of a port serve nobody.
+	Master int
+	// Addresses are the addresses that belong to the node, those that are deprecated last. A virtual address of this package is
+	// never among them.
 	Addresses []netip.Prefix
+}
+
+// Equal reports whether nothing differs.
+func (l Link) Equal(other Link) bool {
+	return l.Name == other.Name && l.Index == other.Index && slices.Equal(l.MAC, other.MAC) && l.Up == other.Up &&
+		l.Master == other.Master && slices.Equal(l.Addresses, other.Addresses)
 }
 
 // Primary returns the node's own address in the subnet of a virtual address, or the zero Addr.
@@ -70,6 +79,10 @@ func Links() ([]Link, error) {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
 	defer h.Close()
+	return readLinks(h)
+}
+
+func readLinks(h *netlink.Handle) ([]Link, error) {
 	found, err := list(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
@@ -78,9 +91,17 @@ func Links() ([]Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	routed := map[int]bool{} // the masters whose ports keep their addresses: a VRF only chooses another routing table
+	for _, l := range found {
+		routed[l.Attrs().Index] = l.Type() == "vrf"
+	}
 	links := make([]Link, 0, len(found))
 	for _, l := range found {
-		links = append(links, newLink(l.Attrs(), addrs))
+		link := newLink(l.Attrs(), addrs)
+		if routed[link.Master] {
+			link.Master = 0
+		}
+		links = append(links, link)
 	}
 	return links, nil
 }
@@ -88,23 +109,34 @@ func Links() ([]Link, error) {
 func newLink(attrs *netlink.LinkAttrs, addrs []netlink.Addr) Link {
 	const passing = unix.IFF_UP | unix.IFF_RUNNING | unix.IFF_LOWER_UP
 	l := Link{
-		Name:  attrs.Name,
-		Index: attrs.Index,
-		MAC:   attrs.HardwareAddr,
-		Up:    attrs.RawFlags&passing == passing,
+		Name:   attrs.Name,
+		Index:  attrs.Index,
+		MAC:    attrs.HardwareAddr,
+		Up:     attrs.RawFlags&passing == passing,
+		Master: attrs.MasterIndex,
 	}
+	var deprecated []netip.Prefix
 	for _, a := range addrs {
-		if a.LinkIndex == attrs.Index && owned(a) {
+		switch {
+		case a.LinkIndex != attrs.Index || !owned(a):
+		case a.Flags&unix.IFA_F_DEPRECATED != 0:
+			deprecated = append(deprecated, prefixOf(a))
+		default:
 			l.Addresses = append(l.Addresses, prefixOf(a))
 		}
 	}
+	l.Addresses = append(l.Addresses, deprecated...)
 	return l
 }
 
-// owned reports whether the node uses an address as its own: not deprecated, no temporary one that privacy extensions
-// will replace, and not waiting for or failed in duplicate address detection.
+// owned reports whether the node uses an address as its own: no temporary one that privacy extensions will replace, not waiting
+// for or failed in duplicate address detection, and none that was added as entry of this package does. A deprecated address is
+// valid and reachable: a router may have withdrawn its prefix.
 func owned(a netlink.Addr) bool {
-	unusable := unix.IFA_F_DEPRECATED | unix.IFA_F_DADFAILED
+	if p := prefixOf(a); a.Flags&unix.IFA_F_DEPRECATED != 0 && p.IsSingleIP() {
+		return false
+	}
+	unusable := unix.IFA_F_DADFAILED
 	if a.Flags&unix.IFA_F_OPTIMISTIC == 0 {
 		unusable |= unix.IFA_F_TENTATIVE
 	}
@@ -143,19 +175,23 @@ func list[T any](dump func() ([]T, error)) ([]T, error) {
 	return found, nil
 }
 
-// Find returns the link of that name or, without a name, the one link whose subnet holds the first virtual address.
-// Every virtual address must be in a subnet of the link: its neighbours could not reach it otherwise.
+// Find returns the link of that name or, without a name, the one link whose subnet holds the first virtual address. The bridge
+// or bond of which the named link is a port stands for it. Every virtual address must be in a subnet of the link: its
+// neighbours could not reach it otherwise.
 func Find(links []Link, name string, virtual []netip.Prefix) (Link, error) {
 	link, err := find(links, name, virtual[0].Addr())
 	if err != nil {
 		return Link{}, err
+	}
+	if i := slices.IndexFunc(links, func(l Link) bool { return link.Master != 0 && l.Index == link.Master }); i >= 0 && links[i].Carries(virtual) {
+		link = links[i]
 	}
 	for _, v := range virtual {
 		if !link.Primary(v.Addr()).IsValid() {
 			return Link{}, fmt.Errorf("%s is in no subnet of interface %s, which has %s", v.Addr(), link.Name, subnets(link))
 		}
 	}
-	return link, nil
+	return link.without(virtual), nil
 }
 
 func find(links []Link, name string, first netip.Addr) (Link, error) {

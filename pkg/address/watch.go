@@ -9,44 +9,57 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"golang.org/x/sys/unix"
 )
-
-// ErrLinkReplaced is the error of Watch when the interface was created again, with its name or another, or got another hardware
-// address: sockets and announcements that are bound to the old one do not work any more.
-var ErrLinkReplaced = errors.New("interface was replaced")
 
 // EventKind says what happened.
 type EventKind uint8
 
 // The link is in the state that the last of the first three kinds named.
 const (
-	// LinkUp: packets pass, and the node has its own addresses.
+	// LinkUp: packets pass, and the node has its own addresses. It comes again when the link is another, or has another name,
+	// hardware address or address than before.
 	LinkUp EventKind = iota + 1
 	// LinkDown: the link is administratively down, without carrier, or deleted.
 	LinkDown
-	// PrimaryLost: packets pass, but an address of the node is gone. LinkUp follows when all are back.
+	// PrimaryLost: packets pass, but an address of the node is gone. LinkUp follows when it is back, or another in its place.
 	PrimaryLost
 	// AddressRemoved: a virtual address that is held vanished from the kernel.
 	AddressRemoved
+	// StrayFound: a virtual address is on this host that is not from here. It was removed, or could not be.
+	StrayFound
 )
 
-var eventKinds = [...]string{LinkUp: "LinkUp", LinkDown: "LinkDown", PrimaryLost: "PrimaryLost", AddressRemoved: "AddressRemoved"}
+var eventKinds = [...]string{
+	LinkUp: "LinkUp", LinkDown: "LinkDown", PrimaryLost: "PrimaryLost", AddressRemoved: "AddressRemoved", StrayFound: "StrayFound",
+}
 
 // String returns the name of the kind.
 func (k EventKind) String() string { return eventKinds[k] }
 
-// An Event is a change on the link. Address is set for the last two kinds.
+// An Event is a change on the link.
 type Event struct {
 	Kind    EventKind
-	Address netip.Addr
+	Address netip.Addr // of the last three kinds
+	Link    Link       // as it is now, of the first three kinds
+	Stray   Stray      // of the last kind
 }
 
-// Watch reports the state of the link, then every change of it and every virtual address that vanishes while held. It
-// returns nil when ctx ends.
+// equal reports whether two events say the same of the link.
+func (e Event) equal(other Event) bool {
+	return e.Kind == other.Kind && e.Address == other.Address && e.Link.Equal(other.Link)
+}
+
+// settle is how long the node's own address, or the link itself, may be away before that is reported: one may be replaced by
+// another, or move to a bridge.
+const settle = 100 * time.Millisecond
+
+// Watch reports the state of the link, then every change of it and every virtual address that vanishes while held. It follows
+// the link (see Follow), and takes the virtual addresses along to another one. It returns nil when ctx ends.
 //
 // Messages of the kernel only say where to look: an event reports what is there now, so messages lost in an overflow of the socket
 // lose nothing but time.
@@ -57,34 +70,31 @@ func (a *Addresses) Watch(ctx context.Context, events chan<- Event) error {
 	}
 	defer w.socket.Close()
 	defer context.AfterFunc(ctx, w.socket.Close)()
-	for err = w.look(ctx); err == nil; err = w.next(ctx) {
+	g, inner := guard.WithContext(ctx)
+	changed := make(chan struct{})
+	g.Go(func() error {
+		defer close(changed)
+		return w.listen(inner, changed)
+	})
+	g.Go(func() error {
+		defer w.socket.Close() // ends the other
+		return w.run(inner, changed)
+	})
+	if err := g.Wait(); ctx.Err() == nil {
+		return err
 	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// own returns the addresses that the node needs to take part: its own in the subnets of the virtual addresses and, with
-// an IPv6 one among those, its link-local address if it has one.
-func (a *Addresses) own() []netip.Addr {
-	var own []netip.Addr
-	for _, p := range a.cfg.Addresses {
-		own = append(own, a.cfg.Link.Primary(p.Addr()))
-		if ll := a.cfg.Link.LinkLocal(); p.Addr().Is6() && ll.IsValid() {
-			own = append(own, ll)
-		}
-	}
-	return own
+	return nil
 }
 
 // A watcher is a Watch that runs.
 type watcher struct {
 	*Addresses
-	own    []netip.Addr
 	socket *nl.NetlinkSocket
 	events chan<- Event
-	state  Event // last reported, one of LinkUp, LinkDown, PrimaryLost
+	last   Link      // that was up with all addresses
+	state  Event     // last reported, one of LinkUp, LinkDown, PrimaryLost
+	lostAt time.Time // when an address or the link was found missing first; zero: nothing is
+	strays map[stray]time.Time
 }
 
 // newWatcher returns a watcher that misses nothing from here on.
@@ -93,78 +103,124 @@ func (a *Addresses) newWatcher(events chan<- Event) (*watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to netlink: %w", err)
 	}
-	return &watcher{Addresses: a, own: a.own(), socket: socket, events: events}, nil
+	return &watcher{Addresses: a, socket: socket, events: events, last: a.link(), strays: map[stray]time.Time{}}, nil
 }
 
-// next waits for messages and looks if they are about this link.
-func (w *watcher) next(ctx context.Context) error {
-	messages, _, err := w.socket.Receive()
-	if errors.Is(err, unix.ENOBUFS) {
-		return w.look(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("receive from netlink: %w", err)
-	}
-	for _, m := range messages {
-		if addr, ok := w.lost(m); ok {
-			if err := w.report(ctx, Event{PrimaryLost, addr}); err != nil {
-				return err
-			}
+// listen signals messages that can be about a change that is reported.
+func (w *watcher) listen(ctx context.Context, changed chan<- struct{}) error {
+	for {
+		messages, _, err := w.socket.Receive()
+		if err != nil && !errors.Is(err, unix.ENOBUFS) {
+			return fmt.Errorf("receive from netlink: %w", err)
+		}
+		if err == nil && !slices.ContainsFunc(messages, w.concerns) {
+			continue
+		}
+		select {
+		case changed <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	if !slices.ContainsFunc(messages, w.concerns) {
-		return nil
-	}
-	return w.look(ctx)
 }
 
-// lost returns the node's address whose removal a message reports. It may be back already, but its prefix route went with
-// it and stays away while a virtual address of the same prefix is there: that must go first.
-func (w *watcher) lost(m syscall.NetlinkMessage) (netip.Addr, bool) {
-	if m.Header.Type != unix.RTM_DELADDR || indexOf(m) != w.cfg.Link.Index || w.state.Kind != LinkUp {
-		return netip.Addr{}, false
+// run looks at the start, after every signal, when what was missing has had its time, and for strays that were left for later.
+func (w *watcher) run(ctx context.Context, changed <-chan struct{}) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case _, ok := <-changed:
+			if !ok {
+				return nil // listen says why
+			}
+		case <-timer.C:
+		}
+		again, err := w.look(ctx)
+		if err != nil {
+			return err
+		}
+		timer.Reset(again)
 	}
-	addr := addressOf(m)
-	return addr, slices.Contains(w.own, addr)
 }
 
-// concerns reports whether a message can be about a change that is reported. The own refreshes are not.
+// concerns reports whether a message can be about a change that is reported. The own refreshes are not. Links come and go all the
+// time on a host with containers.
 func (w *watcher) concerns(m syscall.NetlinkMessage) bool {
+	link, complete := w.watched()
+	here := indexOf(m) == link.Index || !complete
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		return w.state.Kind == LinkDown || indexOf(m) == w.cfg.Link.Index
+		return here
 	case unix.RTM_NEWADDR:
-		return (w.state.Kind == LinkDown || indexOf(m) == w.cfg.Link.Index) && !w.virtual(addressOf(m))
+		if w.virtual(addressOf(m)) {
+			return indexOf(m) != link.Index || m.Data[1] != byte(8*len(addressOf(m).AsSlice())) || !w.Held()
+		}
+		return here
 	case unix.RTM_DELADDR:
-		return indexOf(m) == w.cfg.Link.Index
+		return here || w.virtual(addressOf(m))
 	}
 	return false
 }
 
-// look reports what changed since the last look.
-func (w *watcher) look(ctx context.Context) error {
-	link, err := w.link()
+// again is how long a watch that nothing wakes looks away.
+const again = 10 * time.Second
+
+// look reports what changed since the last look, and returns when to look again.
+func (w *watcher) look(ctx context.Context) (time.Duration, error) {
+	links, err := readLinks(w.handle)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := w.report(ctx, w.stateOf(link)); err != nil {
-		return err
+	link := Follow(links, w.last, w.cfg.Name, w.cfg.Addresses)
+	state := w.stateOf(link)
+	up := state.Kind == LinkUp
+	w.relink(link, up)
+	if wait := w.unsettled(state, time.Now()); wait > 0 {
+		return wait, nil
 	}
-	if w.state.Kind != LinkUp {
-		return nil // a virtual address that vanishes now is no news
+	if up {
+		w.last = link
+	}
+	if err := w.report(ctx, state); err != nil {
+		return 0, err
+	}
+	strays, err := w.tidy(time.Now())
+	for _, s := range strays {
+		if err := w.send(ctx, Event{Kind: StrayFound, Address: s.Address, Stray: s}); err != nil {
+			return 0, err
+		}
+	}
+	if err != nil || !up {
+		return again, err // a virtual address that vanishes now is no news
 	}
 	vanished, err := w.vanished()
 	for _, addr := range vanished {
-		if err := w.send(ctx, Event{AddressRemoved, addr}); err != nil {
-			return err
+		if err := w.send(ctx, Event{Kind: AddressRemoved, Address: addr}); err != nil {
+			return 0, err
 		}
 	}
-	return err
+	return again, err
+}
+
+// unsettled returns how long a loss is still waited out, which may be the half of a replacement.
+func (w *watcher) unsettled(state Event, now time.Time) time.Duration {
+	lost := state.Kind == PrimaryLost || state.Kind == LinkDown && state.Link.Index != w.last.Index
+	if !lost || w.state.Kind != LinkUp {
+		w.lostAt = time.Time{}
+		return 0
+	}
+	if w.lostAt.IsZero() {
+		w.lostAt = now
+	}
+	return settle - now.Sub(w.lostAt)
 }
 
 // report sends a state of the link if it is another than the last.
 func (w *watcher) report(ctx context.Context, state Event) error {
-	if state == w.state {
+	if state.equal(w.state) {
 		return nil
 	}
 	w.state = state
@@ -180,71 +236,14 @@ func (w *watcher) send(ctx context.Context, ev Event) error {
 	}
 }
 
-// link returns the watched link as it is now; one that was deleted is just not up.
-func (w *watcher) link() (Link, error) {
-	found, err := w.handle.LinkByIndex(w.cfg.Link.Index)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return Link{}, w.replaced()
-	}
-	if err != nil {
-		return Link{}, fmt.Errorf("read %s: %w", w.cfg.Link.Name, err)
-	}
-	if !slices.Equal(found.Attrs().HardwareAddr, w.cfg.Link.MAC) {
-		return Link{}, fmt.Errorf("%s has the hardware address %s, had %s: %w",
-			w.cfg.Link.Name, found.Attrs().HardwareAddr, w.cfg.Link.MAC, ErrLinkReplaced)
-	}
-	addrs, err := addresses(w.handle)
-	return newLink(found.Attrs(), addrs), err
-}
-
-// replaced returns ErrLinkReplaced if, in the place of a link that was deleted, there is one with its name or with an address
-// of the node.
-func (w *watcher) replaced() error {
-	if _, err := w.handle.LinkByName(w.cfg.Link.Name); err == nil {
-		return fmt.Errorf("%s: %w", w.cfg.Link.Name, ErrLinkReplaced)
-	}
-	addrs, err := addresses(w.handle)
-	for _, addr := range addrs {
-		if own := prefixOf(addr).Addr(); slices.Contains(w.own, own) {
-			return fmt.Errorf("%s is gone, and %s on another interface: %w", w.cfg.Link.Name, own, ErrLinkReplaced)
-		}
-	}
-	return err
-}
-
 func (w *watcher) stateOf(l Link) Event {
 	if !l.Up {
-		return Event{Kind: LinkDown}
+		return Event{Kind: LinkDown, Link: l}
 	}
-	for _, addr := range w.own {
-		if !slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr() == addr }) {
-			return Event{PrimaryLost, addr}
-		}
+	if addr, lost := l.missing(w.last, w.cfg.Addresses, w.cfg.Required); lost {
+		return Event{Kind: PrimaryLost, Address: addr, Link: l}
 	}
-	return Event{Kind: LinkUp}
-}
-
-// vanished returns the addresses that are held but not in the kernel. The lock keeps Acquire and Release from changing
-// the one between the looks at both.
-func (a *Addresses) vanished() ([]netip.Addr, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.held {
-		return nil, nil
-	}
-	entries, err := addresses(a.handle)
-	if err != nil {
-		return nil, err
-	}
-	var missing []netip.Addr
-	for _, p := range a.cfg.Addresses {
-		if !slices.ContainsFunc(entries, func(e netlink.Addr) bool {
-			return e.LinkIndex == a.cfg.Link.Index && prefixOf(e) == p
-		}) {
-			missing = append(missing, p.Addr())
-		}
-	}
-	return missing, nil
+	return Event{Kind: LinkUp, Link: l}
 }
 
 // indexOf returns the interface that a message is about. In both kinds of message the index follows the same four bytes

@@ -8,6 +8,7 @@
 package announce
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -36,18 +37,20 @@ func (l Link) listen(protocol int, cfg *packet.Config) (*packet.Conn, error) {
 
 // An Announcer sends and watches on one link. Its methods may be called from several goroutines.
 type Announcer struct {
-	link Link
-	conn *packet.Conn // sends; it is bound to no protocol and receives nothing
-
 	mu     sync.Mutex
+	link   Link
+	conn   *packet.Conn    // sends; it is bound to no protocol and receives nothing
+	valid  context.Context // ends when the link is replaced
+	expire context.CancelFunc
 	peers  map[netip.Addr]peer
 	owners map[netip.Addr]net.HardwareAddr // who claimed a watched address last
 }
 
 // A peer is a node of the group.
 type peer struct {
-	mac   net.HardwareAddr // nil until learned
-	asked time.Time
+	mac     net.HardwareAddr // nil until learned
+	asked   time.Time
+	doubted bool // it may have another hardware address by now
 }
 
 const (
@@ -59,28 +62,54 @@ const (
 
 // New returns an announcer for a link, which may be down.
 func New(link Link) (*Announcer, error) {
+	a := &Announcer{peers: map[netip.Addr]peer{}, owners: map[netip.Addr]net.HardwareAddr{}, expire: func() {}}
+	if err := a.SetLink(link); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// SetLink replaces the link: another interface, or one that has another hardware address now. What is known of the neighbours
+// stays, and a Watch goes on there. After an error the link is the one before.
+func (a *Announcer) SetLink(link Link) error {
 	if len(link.MAC) != macLen {
-		return nil, fmt.Errorf("interface %s: hardware address %q is not Ethernet's", link.Name, link.MAC)
+		return fmt.Errorf("interface %s: hardware address %q is not Ethernet's", link.Name, link.MAC)
 	}
 	conn, err := link.listen(0, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &Announcer{
-		link:   link,
-		conn:   conn,
-		peers:  map[netip.Addr]peer{},
-		owners: map[netip.Addr]net.HardwareAddr{},
-	}, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.conn != nil {
+		_ = a.conn.Close() // nothing is lost: it does not receive
+	}
+	a.expire()
+	a.link, a.conn = link, conn
+	a.valid, a.expire = context.WithCancel(context.Background())
+	return nil
 }
 
 // Close ends the announcer.
-func (a *Announcer) Close() error { return a.conn.Close() }
+func (a *Announcer) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expire()
+	return a.conn.Close()
+}
+
+// current returns the link, and a context that ends when it is replaced.
+func (a *Announcer) current() (Link, context.Context) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.link, a.valid
+}
 
 // Announce announces the address to all neighbours: one gratuitous ARP request, or one unsolicited neighbour
 // advertisement. The frames are those of keepalived.
 func (a *Announcer) Announce(addr netip.Addr) error {
-	frame, err := announcement(a.link.MAC, addr)
+	link, _ := a.current()
+	frame, err := announcement(link.MAC, addr)
 	if err != nil {
 		return fmt.Errorf("announce %s: %w", addr, err)
 	}
@@ -102,11 +131,23 @@ func (a *Announcer) due(addr netip.Addr, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p, known := a.peers[addr]
-	if p.mac != nil || now.Sub(p.asked) < askInterval || !known && len(a.peers) >= maxPeers {
+	if p.mac != nil && !p.doubted || now.Sub(p.asked) < askInterval || !known && len(a.peers) >= maxPeers {
 		return false
 	}
-	a.peers[addr] = peer{asked: now}
+	p.asked = now
+	a.peers[addr] = p
 	return true
+}
+
+// Doubt has every peer asked for its hardware address again at the next Learn, as one may have changed its: an unknown hardware
+// address was seen. Until the answer the one before counts.
+func (a *Announcer) Doubt() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for addr, p := range a.peers {
+		p.doubted = true
+		a.peers[addr] = p
+	}
 }
 
 // PeerOf returns the peer that has a hardware address.
@@ -126,7 +167,7 @@ func (a *Announcer) see(s sighting) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if p, ok := a.peers[s.addr]; ok {
-		p.mac = s.mac
+		p.mac, p.doubted = s.mac, false
 		a.peers[s.addr] = p
 	}
 }
@@ -145,6 +186,8 @@ func (a *Announcer) owner(addr netip.Addr) net.HardwareAddr {
 }
 
 func (a *Announcer) send(frame []byte) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	_, err := a.conn.WriteTo(frame, &packet.Addr{HardwareAddr: frame[:macLen]})
 	if err != nil {
 		return fmt.Errorf("send on %s: %w", a.link.Name, err)

@@ -17,6 +17,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
@@ -172,6 +174,19 @@ func TestLearnAsksRarelyAndRemembersFew(t *testing.T) {
 	if a.due(addr, start.Add(time.Hour)) {
 		t.Error("asks for what it knows")
 	}
+	a.Doubt()
+	for _, want := range []bool{true, false} { // at once, and not again until it is time
+		if got := a.due(addr, start.Add(time.Hour)); got != want {
+			t.Errorf("doubted: asks %t, want %t", got, want)
+		}
+	}
+	if _, known := a.PeerOf(macA); !known {
+		t.Error("a peer that is doubted is forgotten")
+	}
+	a.see(sighting{addr, macA})
+	if a.due(addr, start.Add(2*time.Hour)) {
+		t.Error("asks for what it has been told again")
+	}
 	for range 2 * maxPeers {
 		addr = addr.Next()
 		a.due(addr, start)
@@ -209,6 +224,48 @@ func TestWatchSurvivesAFlap(t *testing.T) {
 		claim(t, claims, s[1], vip4)
 		s[0].setLink(t, netlink.LinkSetDown)
 	}
+}
+
+// A link gets another hardware address, or is made again with another index: the watch goes on, and announcements come from it.
+func TestSetLink(t *testing.T) {
+	s := newStations(t, 2)
+	claims, others := s[0].watch(t), s[1].watch(t)
+	claim(t, claims, s[1], vip4)
+	mac := net.HardwareAddr{2, 0, 0, 0, 1, 1}
+	s[0].setLink(t, func(l netlink.Link) error { return netlink.LinkSetHardwareAddr(l, mac) })
+	s[0].setLink(t, func(l netlink.Link) error {
+		return s[0].SetLink(Link{Name: "renamed", Index: l.Attrs().Index, MAC: mac})
+	})
+	claim(t, claims, s[1], vip4)
+	labtest.Until(t, 5*time.Second, "the new hardware address claims", func() bool {
+		return bytes.Equal(claim(t, others, s[0], vip6).MAC, mac)
+	})
+	var end *Announcer
+	must(t, s[0].Do(func() error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = "other0"
+		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "other1"}); err != nil {
+			return err
+		}
+		var ends [2]Link
+		for i, name := range []string{"other0", "other1"} {
+			link, err := netlink.LinkByName(name)
+			if err := errors.Join(err, netlink.LinkSetUp(link)); err != nil {
+				return err
+			}
+			ends[i] = Link{Name: name, Index: link.Attrs().Index, MAC: link.Attrs().HardwareAddr}
+		}
+		var err error
+		if end, err = New(ends[1]); err != nil {
+			return err
+		}
+		if err := s[0].SetLink(Link{Name: "gone", Index: 1 << 20, MAC: mac}); err == nil {
+			t.Error("an interface that does not exist was taken")
+		}
+		return s[0].SetLink(ends[0])
+	}))
+	defer end.Close()
+	claim(t, claims, station{Host: s[0].Host, Announcer: end}, vip4)
 }
 
 // setLink changes the interface of a station.

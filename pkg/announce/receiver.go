@@ -24,16 +24,16 @@ type receiver struct {
 }
 
 // newReceiver returns a receiver of the frames that have all the fields. It ends with ctx.
-func (a *Announcer) newReceiver(ctx context.Context, protocol int, fields []field) (*receiver, error) {
+func newReceiver(ctx context.Context, link Link, protocol int, fields []field) (*receiver, error) {
 	program, err := filter(fields)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := a.link.listen(protocol, &packet.Config{Filter: program})
+	conn, err := link.listen(protocol, &packet.Config{Filter: program})
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{ctx: ctx, conn: conn, own: a.link.MAC}
+	r := &receiver{ctx: ctx, conn: conn, own: link.MAC}
 	r.stop = context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }) // fails when closed: then nobody reads
 	return r, nil
 }

@@ -27,7 +27,8 @@ const (
 // even for a host that is dead. Somebody who answers for others, such as a gateway with proxy ARP, is among the answers
 // and proves nothing.
 func (a *Announcer) Resolve(ctx context.Context, target, source netip.Addr) ([]net.HardwareAddr, error) {
-	r, err := a.newReceiver(ctx, protocolOf(target), claimOf(target))
+	link, _ := a.current()
+	r, err := newReceiver(ctx, link, protocolOf(target), claimOf(target))
 	if err != nil {
 		return nil, err
 	}
@@ -46,12 +47,13 @@ func (a *Announcer) Resolve(ctx context.Context, target, source netip.Addr) ([]n
 
 // ask asks all neighbours who has the target, and its last owner apart.
 func (a *Announcer) ask(target, source netip.Addr) error {
+	link, _ := a.current()
 	receivers := []net.HardwareAddr{nil}
 	if owner := a.owner(target); owner != nil {
 		receivers = append(receivers, owner)
 	}
 	for _, to := range receivers {
-		frame, err := question(a.link.MAC, source, target, to)
+		frame, err := question(link.MAC, source, target, to)
 		if err != nil {
 			return fmt.Errorf("ask for %s: %w", target, err)
 		}

@@ -26,16 +26,36 @@ const claimInterval = 50 * time.Millisecond
 // Watch reports every use of one of the addresses by another host: as the sender of an ARP packet, or as the target of
 // a neighbour advertisement. It also learns the hardware addresses of peers. It returns nil when ctx ends.
 //
-// A link that goes down is silent, not an error: the watch goes on when it is up again. A watch on a link that was
-// deleted hears nothing for ever. A gateway that answers for others (proxy ARP) answers the one who asked, so it is
+// A link that goes down is silent, not an error: the watch goes on when it is up again, or on another one (see SetLink). A watch
+// on a link that was deleted hears nothing. A gateway that answers for others (proxy ARP) answers the one who asked, so it is
 // never seen here, only by Resolve.
 func (a *Announcer) Watch(ctx context.Context, addrs []netip.Addr, claims chan<- Claim) error {
+	for {
+		link, valid := a.current()
+		err := a.watchOn(ctx, link, valid, addrs, claims)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if valid.Err() == nil || err != nil {
+			return err
+		}
+		if _, next := a.current(); next == valid {
+			return nil // closed
+		}
+	}
+}
+
+// watchOn watches on one link until ctx or the validity of the link ends.
+func (a *Announcer) watchOn(ctx context.Context, link Link, valid context.Context, addrs []netip.Addr, claims chan<- Claim) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(valid, cancel)()
 	g, ctx := guard.WithContext(ctx)
 	for _, family := range [][]netip.Addr{only(addrs, netip.Addr.Is4), only(addrs, netip.Addr.Is6)} {
 		if len(family) == 0 {
 			continue
 		}
-		r, err := a.newReceiver(ctx, protocolOf(family[0]), claimsOf(family[0]))
+		r, err := newReceiver(ctx, link, protocolOf(family[0]), claimsOf(family[0]))
 		g.Go(func() error {
 			if err != nil {
 				return err // ends the other family's watch too
