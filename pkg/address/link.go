@@ -37,12 +37,21 @@ func (l Link) Equal(other Link) bool {
 
 // Primary returns the node's own address in the subnet of a virtual address, or the zero Addr.
 func (l Link) Primary(virtual netip.Addr) netip.Addr {
-	for _, p := range l.Addresses {
-		if p.Contains(virtual) && p.Addr() != virtual {
-			return p.Addr()
-		}
+	if all := l.Primaries(virtual); len(all) > 0 {
+		return all[0]
 	}
 	return netip.Addr{}
+}
+
+// Primaries returns the node's own addresses in the subnet of a virtual address.
+func (l Link) Primaries(virtual netip.Addr) []netip.Addr {
+	var all []netip.Addr
+	for _, p := range l.Addresses {
+		if p.Contains(virtual) && p.Addr() != virtual {
+			all = append(all, p.Addr())
+		}
+	}
+	return all
 }
 
 // Owns reports whether an address is one of this node's on the link.

@@ -90,6 +90,8 @@ type Config struct {
 type Loop struct {
 	cfg      Config
 	events   chan election.Event
+	rebinds  chan rebinding
+	retired  sync.Map // of Conn: their watchers end
 	readable chan struct{}
 	shutdown chan struct{}
 	ended    chan struct{} // closed when no event is taken any more
@@ -121,6 +123,7 @@ func New(cfg Config) *Loop {
 	l := &Loop{
 		cfg:      cfg,
 		events:   make(chan election.Event),
+		rebinds:  make(chan rebinding),
 		readable: make(chan struct{}),
 		shutdown: make(chan struct{}),
 		ended:    make(chan struct{}),
@@ -239,7 +242,7 @@ const rest = time.Millisecond
 func (l *Loop) watch(ctx context.Context, c Conn) error {
 	for {
 		if err := c.Wait(); err != nil {
-			if ctx.Err() != nil {
+			if _, retired := l.retired.LoadAndDelete(c); retired || ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("wait for advertisements: %w", err)
@@ -276,6 +279,9 @@ func (l *Loop) loop(ctx context.Context) error {
 		case ev := <-l.events:
 			l.drain(ctx)
 			l.step(ctx, ev)
+		case r := <-l.rebinds:
+			l.drain(ctx)
+			l.rebind(ctx, r)
 		case <-shutdown:
 			shutdown = nil
 			l.drain(ctx)

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -196,5 +197,9 @@ func (e *Election) reconfigured(ev Reconfigured) {
 	e.cfg.Priority, e.cfg.Preempt, e.cfg.PreemptDelay = ev.Priority, ev.Preempt, ev.PreemptDelay
 	if ev.Peers != nil {
 		e.cfg.Peers = ev.Peers
+	}
+	if ev.Primary != nil && !slices.Equal(ev.Primary, e.cfg.Primary) {
+		e.cfg.Primary = ev.Primary
+		e.presence.advertiseAt = e.now // a holder is to be known by its new address at once
 	}
 }

@@ -44,6 +44,7 @@ type Reconfigured struct {
 	Preempt      bool
 	PreemptDelay time.Duration
 	Peers        []netip.Addr // as in Config; nil: unchanged
+	Primary      []netip.Addr // as in Config; nil: unchanged
 }
 
 // Handover asks a node that holds the addresses to give them to another one, and to go on as a Backup. To names the successor,

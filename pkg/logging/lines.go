@@ -29,6 +29,17 @@ const (
 	// address of the host: clients behind that way do not reach the virtual address. `reason` names both ways, and a rule that
 	// makes them the same. It is looked at once, at the start. Remedy: Add the rule, and make it permanent.
 	MsgRoutingDiffers = "Virtual address is routed differently"
+	// MsgLinkChanged (INFO): The interface of the virtual addresses has another name, hardware address or own address, or they
+	// have moved to another interface, such as a bridge. The sidecar goes on with it. Remedy: Nothing. Where `election.vrrp.peers`
+	// names the old address, name the new one on every node.
+	MsgLinkChanged = "Interface changed"
+	// MsgLinkNotFollowed (ERROR): A socket could not be opened for a changed interface. It is tried again every second; after
+	// 10 s the process ends, to be started again. Remedy: Follow the error.
+	MsgLinkNotFollowed = "Interface change not followed"
+	// MsgStrayAddress (INFO): A virtual address was on this host that this process has not added; it was removed, or `reason` says
+	// why not. It is looked for again after 10 s. Remedy: Remove it from the configuration of the network (netplan,
+	// NetworkManager), or stop what adds it (an old keepalived).
+	MsgStrayAddress = "Stray virtual address"
 	// MsgConfigChanged (INFO): A changed configuration file is in use now. Remedy: Nothing.
 	MsgConfigChanged = "Configuration changed"
 	// MsgConfigNotApplied (ERROR): A changed configuration file is invalid, or changes what only a restart can change. The
@@ -143,6 +154,7 @@ const (
 const (
 	KeyAction           = "action"           // What failed: acquire, refresh, release, advertise, announce.
 	KeyAddress          = "address"          // The address and port of a client.
+	KeyAddresses        = "addresses"        // The own addresses of this node in the subnets of the virtual addresses.
 	KeyBackend          = "backend"          // The address and port of an apiserver.
 	KeyBackends         = "backends"         // The apiservers, or how many there are.
 	KeyEnable           = "enable"           // Whether connections should be led to the balancer.

@@ -6,6 +6,7 @@
 package membership
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -15,8 +16,8 @@ import (
 
 // Link is the interface that carries the virtual addresses, with the addresses of this node.
 type Link interface {
-	// Primary returns the node's own address in the subnet of a virtual address, or the zero Addr.
-	Primary(virtual netip.Addr) netip.Addr
+	// Primaries returns the node's own addresses in the subnet of a virtual address.
+	Primaries(virtual netip.Addr) []netip.Addr
 	// LinkLocal returns the link-local IPv6 address, or the zero Addr.
 	LinkLocal() netip.Addr
 	// Owns reports whether an address is one of this node's on the link.
@@ -71,7 +72,7 @@ func (v View) Election(node, incarnation string) election.Config {
 // Reconfigured returns the event that gives the election what may change while it runs.
 func (v View) Reconfigured() election.Reconfigured {
 	c := v.Config.Election.VRRP
-	return election.Reconfigured{Priority: c.Priority, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay, Peers: v.Nodes()}
+	return election.Reconfigured{Priority: c.Priority, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay, Peers: v.Nodes(), Primary: v.Sources()}
 }
 
 // Peers returns the unicast peers for a virtual address: the other nodes of its family. None means multicast.
@@ -91,8 +92,24 @@ func (v View) NamesThisNode() bool {
 	return !v.Unicast() || slices.ContainsFunc(v.Config.Election.VRRP.Peers, v.Link.Owns)
 }
 
+// Primary returns the node's own address in the subnet of a virtual address, or the zero Addr. Of several it is the one that
+// the nodes are named by.
+func (v View) Primary(virtual netip.Addr) netip.Addr {
+	own := v.Link.Primaries(virtual)
+	for _, node := range v.Nodes() {
+		if slices.Contains(own, node) {
+			return node
+		}
+	}
+	if len(own) == 0 {
+		return netip.Addr{}
+	}
+	return own[0]
+}
+
 // Source returns the address that the advertisements for a virtual address come from: the configured one, else the node's
-// own address in its subnet, and for IPv6 multicast the link-local address (RFC 9568, section 5.1.2.1).
+// own address in its subnet, for IPv6 multicast the link-local address (RFC 9568, section 5.1.2.1), and for unicast the one that
+// the peers are configured with: they refuse any other.
 func (v View) Source(virtual netip.Addr) netip.Addr {
 	configured := v.Config.Election.VRRP.SourceAddress
 	switch {
@@ -101,7 +118,31 @@ func (v View) Source(virtual netip.Addr) netip.Addr {
 	case virtual.Is6() && len(v.Peers(virtual)) == 0:
 		return v.Link.LinkLocal()
 	}
-	return v.Link.Primary(virtual)
+	own := v.Primary(virtual)
+	for _, peer := range v.Config.Election.VRRP.Peers {
+		if peer.Is6() == virtual.Is6() && v.Link.Owns(peer) && !slices.Contains(v.Config.Election.VRRP.Peers, own) {
+			return peer
+		}
+	}
+	return own
+}
+
+// Missing returns which address the interface must have for this node to take part, or an empty text.
+func (v View) Missing() string {
+	for _, virtual := range v.VirtualAddresses() {
+		source := v.Source(virtual)
+		switch {
+		case !v.Primary(virtual).IsValid():
+			return fmt.Sprintf("an address in the subnet of %s", virtual)
+		case v.Config.Election.Mode == election.LeaseOnly:
+		case !source.IsValid():
+			return "an IPv6 link-local address that is not tentative: advertisements to the multicast group come from it " +
+				"(let the kernel or the network manager make one, or name the nodes in election.vrrp.peers)"
+		case !v.Link.Owns(source):
+			return fmt.Sprintf("%s (election.vrrp.sourceAddress)", source)
+		}
+	}
+	return ""
 }
 
 // Sources returns the source address for each virtual address, in their order.
@@ -131,7 +172,7 @@ func (v View) Neighbours() []Neighbour {
 	for _, virtual := range v.VirtualAddresses() {
 		for _, node := range v.Nodes() {
 			if v.Link.Neighbour(node) && node.Is6() == virtual.Is6() {
-				found = append(found, Neighbour{Address: node, Source: v.Link.Primary(virtual)})
+				found = append(found, Neighbour{Address: node, Source: v.Primary(virtual)})
 			}
 		}
 	}

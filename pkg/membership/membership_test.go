@@ -151,7 +151,7 @@ func TestElection(t *testing.T) {
 
 func TestReconfigured(t *testing.T) {
 	v := view(t, multicast+"election: {vrrp: {priority: 120, preempt: true, preemptDelay: 7s}}\n", "192.0.2.2:6443")
-	wantEqual(t, election.Reconfigured{Priority: 120, Preempt: true, PreemptDelay: 7 * time.Second, Peers: addresses("192.0.2.2")}, v.Reconfigured())
+	wantEqual(t, election.Reconfigured{Priority: 120, Preempt: true, PreemptDelay: 7 * time.Second, Peers: addresses("192.0.2.2"), Primary: addresses("192.0.2.1")}, v.Reconfigured())
 }
 
 func TestRules(t *testing.T) {

@@ -31,7 +31,7 @@ type VIPProbe struct {
 	Cluster, Node string // of this node
 	Port          uint16 // of the identity endpoints
 	Client        uint16 // of the control plane, for its clients
-	Interface     string // that the questions leave by, whatever the routes say
+	Interface     int    // index of the one that the questions leave by, whatever the routes say
 	Source        netip.Addr
 	Resolver      Resolver
 	PeerOf        func(net.HardwareAddr) (netip.Addr, bool)
@@ -174,7 +174,9 @@ func (p VIPProbe) dial(ctx context.Context, to netip.AddrPort, options func(fd i
 	dialer := net.Dialer{
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.Source, 0)),
 		Control: func(_, _ string, c syscall.RawConn) error {
-			return socket.Control(c, func(fd int) error { return errors.Join(syscall.BindToDevice(fd, p.Interface), options(fd)) })
+			return socket.Control(c, func(fd int) error {
+				return errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, p.Interface), options(fd))
+			})
 		},
 	}
 	return dialer.DialContext(ctx, "tcp", to.String())

@@ -58,12 +58,21 @@ var probeRole = lab.Role{Name: "probe", Main: func(args []string) int {
 	return 0
 }}
 
+// wire is the index of the interface on the wire; 0 where this process is in no host.
+func wire() int {
+	link, err := net.InterfaceByName(lab.Interface)
+	if err != nil {
+		return 0
+	}
+	return link.Index
+}
+
 func (q question) probe() VIPProbe {
 	return VIPProbe{
 		Cluster:   "kubernetes",
 		Node:      "node1",
 		Port:      identityPort,
-		Interface: lab.Interface,
+		Interface: wire(),
 		Source:    q.Source,
 		Resolver:  fakeResolver(q.Owners),
 		Client:    clientPort,
@@ -318,7 +327,7 @@ func TestCouldNotAskIsNotNobody(t *testing.T) {
 	}
 
 	p := question{Source: netip.MustParseAddr("192.0.2.1"), Owners: owners}.probe()
-	p.Interface = "missing0"
+	p.Interface, p.Source = 1<<20, netip.MustParseAddr("127.0.0.1") // as after the interface was deleted
 	got = p.Probe(t.Context(), netip.MustParseAddr("192.0.2.100"))
 	unasked(got, "no such device")
 	if got.Owner != foreignMAC.String() || got.Peer.IsValid() {
@@ -327,7 +336,7 @@ func TestCouldNotAskIsNotNobody(t *testing.T) {
 
 	for source, vip := range map[string]string{"192.0.2.1": "192.0.2.100", "2001:db8::1": "2001:db8::7"} {
 		p := question{Source: netip.MustParseAddr(source), Owners: owners}.probe()
-		p.Interface = "lo"
+		p.Interface = 1 // lo
 		unasked(p.Probe(t.Context(), netip.MustParseAddr(vip)), "cannot assign requested address")
 	}
 

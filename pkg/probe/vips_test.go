@@ -39,7 +39,7 @@ func TestSeverestAnswerCounts(t *testing.T) {
 func TestAllAddressesAreAsked(t *testing.T) {
 	own, absent := netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.100")
 	p := VIPProbe{
-		Cluster: "kubernetes", Node: "node1", Port: 10444, Client: 6443, Interface: "lo", Source: own, Resolver: nobody{},
+		Cluster: "kubernetes", Node: "node1", Port: 10444, Client: 6443, Interface: 1, Source: own, Resolver: nobody{},
 		PeerOf: func(net.HardwareAddr) (netip.Addr, bool) { return netip.Addr{}, false },
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -17,7 +17,7 @@ import (
 
 // notReady returns why a node is not ready: the addresses are not where the state says, no backend is healthy, or an action on
 // the host fails.
-func notReady(s v1alpha1.HarbingerStatus) (why []string) {
+func notReady(kernel Kernel, s v1alpha1.HarbingerStatus) (why []string) {
 	r := s.VirtualRouter
 	holds := r.State == election.Active.String() || r.State == election.Leaving.String()
 	switch {
@@ -25,6 +25,15 @@ func notReady(s v1alpha1.HarbingerStatus) (why []string) {
 		why = append(why, "state "+r.State+" without the virtual addresses")
 	case !holds && r.Held:
 		why = append(why, "virtual addresses held in state "+r.State)
+	}
+	for _, addr := range kernel.Missing {
+		why = append(why, addr.String()+" is held, but not in the kernel")
+	}
+	for _, stray := range kernel.Strays {
+		why = append(why, stray+": Harbinger has not added it here; remove it from the configuration of the network (netplan, an old keepalived)")
+	}
+	if kernel.Failure != "" {
+		why = append(why, "the kernel does not say where the virtual addresses are: "+kernel.Failure)
 	}
 	if r.State == election.Initialize.String() || r.State == election.Conflict.String() {
 		why = append(why, "virtual router in state "+r.State+": "+r.CurrentReason)

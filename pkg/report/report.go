@@ -32,12 +32,20 @@ type Node struct {
 	Steering    string // empty: none is needed
 }
 
+// Kernel is where the virtual addresses are on this host.
+type Kernel struct {
+	Missing []netip.Addr // held and not there
+	Strays  []string     // there, and not from here
+	Failure string       // why the kernel could not be asked
+}
+
 // Facts are what the parts of the keeper report at one moment.
 type Facts struct {
 	Node     Node
 	Now      time.Time                      // wall clock
 	Config   *config.HarbingerConfiguration // as it is in use
 	Loop     control.Status
+	Kernel   Kernel
 	Balancer proxy.Status
 	Steered  bool
 	API      *kubeapi.Status // nil: no use is made of the API
@@ -57,7 +65,7 @@ func Status(f Facts, before []metav1.Condition) v1alpha1.HarbingerStatus {
 	if s.API != nil && f.Config.Election.Mode != election.VRRP {
 		s.Lease = lease(f, *s.API)
 	}
-	s.NotReady = notReady(s)
+	s.NotReady = notReady(f.Kernel, s)
 	s.Ready = len(s.NotReady) == 0
 	s.Conditions = conditions(s, before, f)
 	return s

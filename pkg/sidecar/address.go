@@ -5,6 +5,7 @@ package sidecar
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -14,8 +15,8 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
-	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
 )
 
 // linkRetry is how often a missing interface is looked for again: at boot the network may come after the kubelet.
@@ -28,7 +29,11 @@ func findLink(ctx context.Context, log logr.Logger, cfg *config.HarbingerConfigu
 		if err == nil {
 			var link address.Link
 			if link, err = address.Find(links, cfg.Interface, cfg.VirtualAddresses); err == nil {
-				return link, nil
+				missing := membership.View{Config: cfg, Link: link}.Missing()
+				if missing == "" {
+					return link, nil
+				}
+				err = fmt.Errorf("interface %s lacks %s", link.Name, missing)
 			}
 		}
 		if err.Error() != last {
@@ -47,8 +52,12 @@ func findLink(ctx context.Context, log logr.Logger, cfg *config.HarbingerConfigu
 // announcement.
 func (s *sidecar) openAddresses() error {
 	var err error
+	var required []netip.Addr
+	if source := s.cfg.Election.VRRP.SourceAddress; source.IsValid() {
+		required = append(required, source)
+	}
 	s.addresses, err = address.New(address.Config{
-		Link: s.link, Addresses: s.cfg.VirtualAddresses, Lifetime: election.Lifetime(s.cfg.Election.VRRP.AdvertisementInterval), Now: control.Boottime(),
+		Link: s.link, Name: s.cfg.Interface, Required: required, Addresses: s.cfg.VirtualAddresses, Lifetime: election.Lifetime(s.cfg.Election.VRRP.AdvertisementInterval), Now: control.Boottime(),
 	})
 	if err != nil {
 		return err
@@ -57,42 +66,13 @@ func (s *sidecar) openAddresses() error {
 	if err := s.addresses.Release(); err != nil {
 		return fmt.Errorf("remove leftover virtual addresses: %w", err)
 	}
-	announcer, err := announce.New(announce.Link{Name: s.link.Name, Index: s.link.Index, MAC: s.link.MAC})
+	s.bound = boundTo(s.members.now())
+	s.identities = newIdentities(s.bound.primaries)
+	announcer, err := announce.New(s.bound.link)
 	if err != nil {
 		return err
 	}
 	s.atEnd(announcer.Close)
 	s.neighbours = &neighbours{log: s.Log, metrics: s.metrics, members: s.members, announcer: announcer}
 	return nil
-}
-
-// watchAddresses turns what happens to the link and the virtual addresses into events.
-func (s *sidecar) watchAddresses(ctx context.Context) error {
-	events := make(chan address.Event)
-	g, ctx := guard.WithContext(ctx)
-	g.Go(func() error {
-		defer close(events)
-		return s.addresses.Watch(ctx, events)
-	})
-	g.Go(func() error {
-		for ev := range events {
-			s.loop.Notify(ctx, translate(ev))
-		}
-		return nil
-	})
-	if err := g.Wait(); err != nil {
-		return fmt.Errorf("watch %s: %w", s.link.Name, err)
-	}
-	return nil
-}
-
-func translate(ev address.Event) election.Event {
-	switch ev.Kind {
-	case address.LinkUp:
-		return election.LinkChanged{Up: true}
-	case address.AddressRemoved:
-		return election.AddressLost{}
-	default: // down, or without the node's own address
-		return election.LinkChanged{Up: false}
-	}
 }

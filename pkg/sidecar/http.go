@@ -76,18 +76,27 @@ func openEndpoints(view membership.View, p *parts) (endpoints, error) {
 		return e, fmt.Errorf("open status endpoint (status.bindAddress): %w", err)
 	}
 	p.atEnd(e.status.Close)
-	freebind := net.ListenConfig{Control: socket.FreeBind}
 	for _, vip := range view.VirtualAddresses() {
-		for _, a := range []netip.Addr{vip, view.Link.Primary(vip)} {
-			ln, err := freebind.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, view.Config.Status.IdentityPort).String())
+		for _, a := range []netip.Addr{vip, view.Primary(vip)} {
+			ln, err := listenIdentity(a, view.Config.Status.IdentityPort)
 			if err != nil {
-				return e, fmt.Errorf("open identity endpoint (status.identityPort): %w", err)
+				return e, err
 			}
 			p.atEnd(ln.Close)
 			e.identities = append(e.identities, ln)
 		}
 	}
 	return e, nil
+}
+
+// listenIdentity opens the identity at an address.
+func listenIdentity(a netip.Addr, port uint16) (net.Listener, error) {
+	freebind := net.ListenConfig{Control: socket.FreeBind}
+	ln, err := freebind.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, port).String())
+	if err != nil {
+		return nil, fmt.Errorf("open identity endpoint (status.identityPort): %w", err)
+	}
+	return ln, nil
 }
 
 // serve has the endpoints served while the parts run.
@@ -97,6 +106,7 @@ func (s *sidecar) serve(e endpoints) {
 	s.runs("status", func(ctx context.Context) error {
 		return serveHTTP(ctx, e.status, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
 	})
+	s.runs("identity on new addresses", func(ctx context.Context) error { return s.identities.serve(ctx, r.identity) })
 	for _, ln := range e.identities {
 		s.runs("identity", func(ctx context.Context) error { return probe.ServeIdentity(ctx, ln, r.identity) })
 	}

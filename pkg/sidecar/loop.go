@@ -3,6 +3,7 @@
 package sidecar
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -31,7 +32,7 @@ func (s *sidecar) openLoop() error {
 	cfg := control.Config{
 		Log: s.Log.WithName("election"), Metrics: s.metrics, Election: election.New(elects),
 		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.addresses, Announcer: s.neighbours.announcer,
-		Prober: s.prober(), Silent: s.balancing.doubt, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
+		Prober: prober{s}, Silent: s.balancing.doubt, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	}
 	if s.api != nil {
 		cfg.Arbiter, cfg.Notice = s.api, s.api.Event
@@ -46,32 +47,41 @@ func (s *sidecar) openPorts() ([]control.Port, error) {
 	if s.cfg.Election.Mode == election.LeaseOnly {
 		return nil, nil // nothing is advertised
 	}
-	view := s.members.now()
+	view, link := s.members.now(), s.members.link()
 	var ports []control.Port
+	var sockets []advertisementSocket
 	for _, vip := range view.VirtualAddresses() {
 		conn, err := vrrpconn.Listen(vrrpconn.Config{
-			Interface: net.Interface{Index: s.link.Index, Name: s.link.Name}, Source: view.Source(vip), Peers: view.Peers(vip),
+			Interface: net.Interface{Index: link.Index, Name: link.Name}, Source: view.Source(vip), Peers: view.Peers(vip),
 			Rules: view.Rules(vip), Dropped: s.drops.add,
 		})
 		if err != nil {
+			for _, p := range ports {
+				_ = p.Conn.Close() // nobody has it
+			}
 			return nil, fmt.Errorf("open advertisement socket: %w", err)
 		}
-		s.sockets = append(s.sockets, advertisementSocket{conn: conn, vip: vip})
+		sockets = append(sockets, advertisementSocket{conn: conn, vip: vip})
 		ports = append(ports, control.Port{
-			Conn: learningConn{conn, s.neighbours, s.link.Primary(vip)}, Advertisement: view.Advertisement(vip),
+			Conn: learningConn{conn, s.neighbours, vip}, Advertisement: view.Advertisement(vip),
 		})
 	}
+	s.sockets = sockets
 	return ports, nil
 }
 
-func (s *sidecar) prober() probe.VIPs {
+// prober asks the virtual addresses by the link and the own addresses of the moment.
+type prober struct{ *sidecar }
+
+// Probe implements control.Prober.
+func (s prober) Probe(ctx context.Context) election.ProbeDone {
 	vips := probe.VIPs{}
-	for _, vip := range s.members.now().VirtualAddresses() {
+	view := s.members.now()
+	for _, vip := range view.VirtualAddresses() {
 		vips[vip] = probe.VIPProbe{
-			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.Node, Port: s.cfg.Status.IdentityPort, Client: s.cfg.ControlPlane.Port, Interface: s.link.Name,
-			Source: s.link.Primary(vip), Resolver: s.neighbours.announcer,
-			PeerOf: s.neighbours.announcer.PeerOf,
+			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.Node, Port: s.cfg.Status.IdentityPort, Client: s.cfg.ControlPlane.Port,
+			Interface: s.members.link().Index, Source: view.Primary(vip), Resolver: s.neighbours.announcer, PeerOf: s.neighbours.peerOf,
 		}
 	}
-	return vips
+	return vips.Probe(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 )
@@ -38,6 +39,9 @@ func (m *members) change(f func(*membership.View)) {
 	}
 }
 
+// link returns the interface of the newest view.
+func (m *members) link() address.Link { return m.now().Link.(address.Link) }
+
 // followMembers gives the balancer, the sockets and the election every change of the members.
 func (s *sidecar) followMembers(ctx context.Context) error {
 	for {
@@ -46,15 +50,10 @@ func (s *sidecar) followMembers(ctx context.Context) error {
 			return nil
 		case <-s.members.changed:
 		}
-		view := s.members.now()
-		s.balancing.apply(view)
-		for _, socket := range s.sockets {
-			if err := socket.follow(view); err != nil {
-				s.metrics.Failed("peers")
-				s.Log.Error(err, logging.MsgPeersNotChanged)
-			}
+		if err := s.apply(ctx); err != nil {
+			s.metrics.Failed("peers")
+			s.Log.Error(err, logging.MsgPeersNotChanged)
 		}
-		s.loop.Notify(ctx, view.Reconfigured())
 	}
 }
 

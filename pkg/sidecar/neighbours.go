@@ -5,6 +5,7 @@ package sidecar
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"time"
 
@@ -46,6 +47,25 @@ func (n *neighbours) learn(peer, primary netip.Addr) {
 	}
 }
 
+// peerOf returns the peer that has a hardware address. An unknown one may be a peer's new one: they are asked again.
+func (n *neighbours) peerOf(mac net.HardwareAddr) (netip.Addr, bool) {
+	peer, known := n.announcer.PeerOf(mac)
+	if !known {
+		n.announcer.Doubt()
+		n.learnAll()
+	}
+	return peer, known
+}
+
+// announceOwn announces the own addresses, which the kernel does not do for a new hardware address.
+func (n *neighbours) announceOwn(own []netip.Addr) {
+	for _, a := range own {
+		if err := n.announcer.Announce(a); err != nil {
+			n.metrics.Failed("announce")
+		}
+	}
+}
+
 // learnAll makes the nodes known that the members name: those in Backup are never heard, and a claim of one must not be taken
 // for a foreign host's.
 func (n *neighbours) learnAll() {
@@ -65,8 +85,8 @@ func (n *neighbours) watch(ctx context.Context, notify notify) error {
 	})
 	g.Go(func() error {
 		for c := range claims {
-			if !c.Peer.IsValid() { // of a foreign host, or of a peer whose hardware address is not known yet: the next claim shows it
-				n.learnAll()
+			if !c.Peer.IsValid() { // of a foreign host, or of a peer whose hardware address is new: the next claim shows it
+				n.peerOf(c.MAC)
 			}
 			notify(ctx, election.AddressClaimed{Address: c.Address, Owner: c.MAC.String(), Peer: c.Peer})
 		}
@@ -105,14 +125,14 @@ func (n *neighbours) watchClaims(ctx context.Context, claims chan<- announce.Cla
 type learningConn struct {
 	*vrrpconn.Conn
 	neighbours *neighbours
-	primary    netip.Addr
+	vip        netip.Addr
 }
 
 // Receive implements control.Conn.
 func (c learningConn) Receive() (vrrp.Packet, bool, error) {
 	p, ok, err := c.Conn.Receive()
-	if ok && p.Source.Is6() == c.primary.Is6() {
-		c.neighbours.learn(p.Source, c.primary)
+	if ok {
+		c.neighbours.learn(p.Source, c.neighbours.members.now().Primary(c.vip))
 	}
 	return p, ok, err
 }

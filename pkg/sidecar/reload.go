@@ -79,7 +79,7 @@ func (s *sidecar) reload(raw []byte) error {
 	if fixed := validation.NeedsRestart(s.cfg, next); len(fixed) > 0 {
 		return fmt.Errorf("a change of %s asks for a restart of the pod", strings.Join(fixed, ", "))
 	}
-	if v := (membership.View{Config: next, Link: s.link}); !v.NamesThisNode() {
+	if v := (membership.View{Config: next, Link: s.members.link()}); !v.NamesThisNode() {
 		return errors.New("election.vrrp.peers: no address of this node is among them")
 	}
 	s.members.change(func(v *membership.View) { v.Config = next })

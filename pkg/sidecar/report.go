@@ -11,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/health"
@@ -54,6 +55,7 @@ type reporter struct {
 	node      report.Node
 	members   *members
 	loop      *control.Loop
+	addresses *address.Addresses
 	balancing *balancing
 	api       *kubeapi.Client // nil: no use is made of the API
 	metrics   *metrics.Metrics
@@ -66,10 +68,9 @@ type reporter struct {
 
 func (s *sidecar) newReporter() *reporter {
 	r := &reporter{
-		node: s.node, members: s.members, loop: s.loop, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
+		node: s.node, members: s.members, loop: s.loop, addresses: s.addresses, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
 		files: &s.files,
 	}
-	r.node.Interface = s.link.Name
 	for _, f := range s.balancing.frontends {
 		r.node.Frontends = append(r.node.Frontends, f.Address())
 	}
@@ -88,11 +89,14 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 	r.mu.Lock() // first: the conditions must not follow older facts after newer ones
 	defer r.mu.Unlock()
 	steering := r.balancing.steering
+	node := r.node
+	node.Interface = r.members.link().Name
 	facts := report.Facts{
-		Node: r.node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
+		Node: node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
 		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(),
 	}
 	facts.Unusable, facts.Replaced = r.files.state()
+	facts.Kernel = r.kernel()
 	if r.api != nil {
 		access := r.api.Status()
 		facts.API = &access
@@ -100,6 +104,19 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 	status := report.Status(facts, r.conditions)
 	r.conditions = status.Conditions
 	return status
+}
+
+// kernel asks the kernel where the virtual addresses are.
+func (r *reporter) kernel() report.Kernel {
+	missing, strays, err := r.addresses.Kernel()
+	k := report.Kernel{Missing: missing}
+	if err != nil {
+		k.Failure = err.Error()
+	}
+	for _, s := range strays {
+		k.Strays = append(k.Strays, s.String())
+	}
+	return k
 }
 
 // watch looks at the status once a second, so that a condition has the time of its change where no client asks for the

@@ -2,7 +2,8 @@
 
 // Package sidecar composes the keeper: it opens what the host gives (sockets, addresses, listeners), connects the adapters
 // to the control loop and the balancer's supervisor, serves the status, and stops all of it in order. It decides nothing
-// about the election or the members, and relays no byte.
+// about the election or the members, and relays no byte. It is one package because it is one composition: each part that it opens
+// is closed, followed and reported beside the others.
 package sidecar
 
 import (
@@ -12,6 +13,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -51,7 +53,10 @@ type sidecar struct {
 	cfg        *config.HarbingerConfiguration // that everything was opened with
 	members    *members                       // with what has changed since
 	node       report.Node
-	link       address.Link
+	link       address.Link // at the start
+	applying   sync.Mutex   // guards what follows the members: bound, sockets and identities
+	bound      binding
+	identities identities
 	metrics    *metrics.Metrics
 	drops      drops
 	files      files
@@ -135,7 +140,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	s.runs("commands", s.serveCommands(commands))
 	s.runs("health of the backends", func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the neighbours", func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
-	s.runs("watch of the addresses", s.watchAddresses)
+	s.runs("watch of the link", s.watchLink)
 	s.runs("members", s.followMembers)
 	s.runs("files", s.followFiles)
 	if s.File != "" {

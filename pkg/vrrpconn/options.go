@@ -86,13 +86,15 @@ func socketOptions(index int) []option {
 	}
 }
 
-// SO_PRIORITY comes last: IP_TOS sets it too. Without path MTU discovery the packets carry no DF bit, like keepalived's.
+// SO_PRIORITY comes last: IP_TOS sets it too. A transparent socket sends from a source that the host has just lost: the release
+// of a holder without its own address is heard. Without path MTU discovery the packets carry no DF bit, like keepalived's.
 var ipv4Options = []option{
 	{"IP_TTL", unix.IPPROTO_IP, unix.IP_TTL, hops},
 	{"IP_MULTICAST_TTL", unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, hops},
 	{"IP_MULTICAST_LOOP", unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
 	{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
 	{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT},
+	{"IP_TRANSPARENT", unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1},
 	{"IP_TOS", unix.IPPROTO_IP, unix.IP_TOS, internetworkControl},
 	{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, priority},
 }
@@ -104,6 +106,7 @@ var ipv6Options = []option{
 	{"IPV6_MULTICAST_ALL", unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_ALL, 0},
 	{"IPV6_RECVHOPLIMIT", unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
 	{"IPV6_RECVPKTINFO", unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
+	{"IPV6_TRANSPARENT", unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1},
 	{"IPV6_TCLASS", unix.IPPROTO_IPV6, unix.IPV6_TCLASS, internetworkControl},
 	{"SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY, priority},
 }
