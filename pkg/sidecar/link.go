@@ -4,7 +4,6 @@ package sidecar
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,13 +25,14 @@ const bindFor = 10 * time.Second
 // binding is what sockets, announcements and questions are bound to.
 type binding struct {
 	link      announce.Link
+	sockets   int          // index of the interface of the advertisement sockets
 	sources   []netip.Addr // of the advertisements
 	primaries []netip.Addr // of the questions, and of the identity
 }
 
 func boundTo(view membership.View) binding {
 	link := view.Link.(address.Link)
-	b := binding{link: announce.Link{Name: link.Name, Index: link.Index, MAC: link.MAC}, sources: view.Sources()}
+	b := binding{link: announce.Link{Name: link.Name, Index: link.Index, MAC: link.MAC}, sockets: link.Index, sources: view.Sources()}
 	for _, vip := range view.VirtualAddresses() {
 		b.primaries = append(b.primaries, view.Primary(vip))
 	}
@@ -149,42 +149,44 @@ func (s *sidecar) apply(ctx context.Context) error {
 	view := s.members.now()
 	defer func() { s.balancing.supervisor.Apply(settings(view)) }() // what the wire waits for comes first
 	before, next := s.bound, boundTo(view)
-	link := before.link.Index != next.link.Index || !slices.Equal(before.link.MAC, next.link.MAC)
-	if link || before.link.Name != next.link.Name {
+	moved := before.link.Index != next.link.Index || !slices.Equal(before.link.MAC, next.link.MAC)
+	if moved || before.link.Name != next.link.Name {
 		if err := s.neighbours.announcer.SetLink(next.link); err != nil {
 			return err
 		}
+		s.bound.link = next.link
 	}
-	if before.link.Index != next.link.Index || !slices.Equal(before.sources, next.sources) {
-		ports, err := s.openPorts()
-		if err != nil {
-			return err
-		}
-		s.loop.Rebind(ctx, ports, view.Reconfigured(), election.AddressLost{}) // a holder adds and announces the addresses again
-	} else {
-		if err := s.keepPorts(view); err != nil {
-			return err
-		}
-		s.loop.Notify(ctx, view.Reconfigured())
-		if link {
-			s.loop.Notify(ctx, election.AddressLost{})
-		}
+	if err := s.bindPorts(ctx, view, next); err != nil {
+		return err
 	}
 	s.bound = next
-	if link {
+	if moved {
+		s.loop.Notify(ctx, election.AddressLost{}) // a holder adds and announces the addresses again
 		s.neighbours.announceOwn(next.primaries)
 	}
 	s.identities.open(ctx, s, next.primaries)
 	return nil
 }
 
-// keepPorts gives the sockets that stay open their peers.
-func (s *sidecar) keepPorts(view membership.View) error {
-	var errs []error
-	for _, socket := range s.sockets {
-		errs = append(errs, socket.follow(view))
+// bindPorts gives the election its configuration, and new sockets where the old ones are on another interface or send from
+// another address; the others get their peers.
+func (s *sidecar) bindPorts(ctx context.Context, view membership.View, next binding) error {
+	if s.bound.sockets != next.sockets || !slices.Equal(s.bound.sources, next.sources) {
+		ports, err := s.openPorts()
+		if err != nil {
+			return err
+		}
+		s.loop.Rebind(ctx, ports, view.Reconfigured(), election.AddressLost{})
+		return nil
 	}
-	return errors.Join(errs...)
+	for _, socket := range s.sockets {
+		if err := socket.follow(view); err != nil {
+			s.metrics.Failed("peers")
+			s.Log.Error(err, logging.MsgPeersNotChanged)
+		}
+	}
+	s.loop.Notify(ctx, view.Reconfigured())
+	return nil
 }
 
 // identities serves what this node says of itself on own addresses that it did not have at the start. Those that it had stay

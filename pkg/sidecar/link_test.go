@@ -157,6 +157,10 @@ func TestLinkMovesIntoABridge(t *testing.T) {
 	labtest.Must(t, netlink.AddrAdd(bridge, address))
 	k.until("this node holds the address on the bridge", func(s v1alpha1.HarbingerStatus) bool { return active(s) && s.Interface == "br-ex" })
 	wantServed(t, netip.AddrPortFrom(vip4.Addr(), 4300))
+	id := identity(t, netip.AddrPortFrom(vip4.Addr(), 10444))
+	if id.State != "active" {
+		t.Errorf("identity %+v", id)
+	}
 	labtest.Must(t, netlink.LinkDel(bridge)) // with the addresses that it has
 	labtest.Must(t, self.AddAddress(self.Address))
 	k.until("this node holds the address on its interface", func(s v1alpha1.HarbingerStatus) bool { return active(s) && s.Interface == lab.Interface })

@@ -5,9 +5,9 @@ package sidecar
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
-	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 )
 
@@ -33,6 +33,11 @@ func (m *members) change(f func(*membership.View)) {
 	m.mu.Lock()
 	f(&m.view)
 	m.mu.Unlock()
+	m.signal()
+}
+
+// signal has the newest view applied.
+func (m *members) signal() {
 	select {
 	case m.changed <- struct{}{}:
 	default:
@@ -50,9 +55,14 @@ func (s *sidecar) followMembers(ctx context.Context) error {
 			return nil
 		case <-s.members.changed:
 		}
-		if err := s.apply(ctx); err != nil {
-			s.metrics.Failed("peers")
-			s.Log.Error(err, logging.MsgPeersNotChanged)
+		if s.apply(ctx) == nil { // the log has what fails, from where the link is followed
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(linkRetry):
+			s.members.signal()
 		}
 	}
 }

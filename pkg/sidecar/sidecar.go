@@ -140,7 +140,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	s.runs("commands", s.serveCommands(commands))
 	s.runs("health of the backends", func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the neighbours", func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
-	s.runs("watch of the link", s.watchLink)
+	s.runs("watch of the addresses", s.watchLink)
 	s.runs("members", s.followMembers)
 	s.runs("files", s.followFiles)
 	if s.File != "" {
