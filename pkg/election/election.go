@@ -176,7 +176,7 @@ func (e *Election) probeDone(ev ProbeDone) {
 	switch {
 	case probed == nil:
 	case counts:
-		p.answer = &ev
+		p.answer, e.heard.unasked = &ev, ev.CouldNotAsk()
 		probed(e, ev)
 	case !p.asked.IsZero():
 		e.ask(e.probeTimeout())

@@ -5,6 +5,7 @@ package election
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -64,6 +65,28 @@ type ProbeDone struct {
 // Evidence returns what the channels found, without what an election knows in addition.
 func (d ProbeDone) Evidence() Evidence {
 	return Evidence{Identity: d.Identity, Client: d.Client, Neighbour: d.Neighbour, Peer: d.Peer.IsValid()}
+}
+
+// CouldNotAsk names the channels on which this node could not ask, with the error of each. Empty: it could on all of them, or a
+// holder has said who it is, after which nobody else is asked.
+func (d ProbeDone) CouldNotAsk() string {
+	switch d.Identity {
+	case SaysLeaving, SaysDistress, SaysActive:
+		return ""
+	}
+	var channels []string
+	for _, c := range []struct {
+		name  string
+		found Finding
+	}{{"identity port", d.Identity}, {"port of the control plane", d.Client}, {"ARP or neighbour discovery", d.Neighbour}} {
+		if c.found == CouldNotAsk {
+			channels = append(channels, c.name)
+		}
+	}
+	if len(channels) == 0 {
+		return ""
+	}
+	return strings.Join(channels, ", ") + " (" + d.Detail + ")"
 }
 
 // AdvertisementUnsent says that an advertisement of this node could not be sent: its own output filter, or it has no route.

@@ -22,6 +22,7 @@ type heard struct {
 	ever      bool          // an advertisement was heard since the process began
 	split     bool          // the virtual address is served, but its node is not heard
 	filtered  Unheard       // what does not arrive from it
+	unasked   string        // what kept this node from asking when it asked last
 	served    time.Time     // when somebody who did not say who last served the virtual address
 	leaver    netip.Addr    // the last to advertise, if it released the addresses
 	announced announced
@@ -100,7 +101,7 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 
 // hear notes that a holder is heard, or that this node is one.
 func (h *heard) hear() {
-	h.split, h.filtered, h.served = false, Unheard{}, time.Time{}
+	h.split, h.filtered, h.unasked, h.served = false, Unheard{}, "", time.Time{}
 }
 
 // announces reports whether the host with a hardware address announced the addresses a moment ago: a holder repeats that.

@@ -44,6 +44,7 @@ type Status struct {
 	HeardPriority         uint8
 	SplitSuspected        bool       // the virtual address is served, but its node is not heard
 	Unheard               Unheard    // what does not arrive from that node
+	CouldNotAsk           string     // what kept this node from asking who has the virtual addresses, when it asked last
 	Conflict              string     // which other host has or claims the virtual addresses; empty: none
 	ConflictOwner         string     // hardware address of that host; empty: not known
 	ConflictPeer          netip.Addr // its address, where it is a peer; else invalid
@@ -67,7 +68,7 @@ func (e *Election) Status() Status {
 	return Status{
 		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
 		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
-		SplitSuspected: e.heard.split, Unheard: e.heard.filtered, Conflict: other.with, ConflictOwner: other.owner, ConflictPeer: other.peer,
+		SplitSuspected: e.heard.split, Unheard: e.heard.filtered, CouldNotAsk: e.heard.unasked, Conflict: other.with, ConflictOwner: other.owner, ConflictPeer: other.peer,
 		Arbitrated: a.decides(e.now, e.state), Epoch: a.claim.epoch, Lease: a.lease, LeaseAnswered: a.answered, LeaseFailure: failure,
 	}
 }

@@ -65,6 +65,13 @@ const (
 	// MsgAlarmRaised (INFO): The election met something that a person should know of; `kind` names it. Remedy: See the alarms
 	// below.
 	MsgAlarmRaised = "Alarm raised"
+	// MsgFiltered (INFO): Advertisements (`protocol` 112) or the identity port of a node do not pass between this node and `peer`.
+	// `direction` is `in` where this host drops what arrives, `out` where it does not let out what it sends, `unknown` where it may
+	// be the other host or the network. No address moves because of that. Remedy: One of the commands in `remedy`, on the host that
+	// `reason` names: the first with firewalld, the second in your own chain of nftables. Make it permanent.
+	MsgFiltered = "Filtered"
+	// MsgNotFiltered (INFO): What was filtered passes again, or is found at another place. Remedy: Nothing.
+	MsgNotFiltered = "Not filtered any more"
 	// MsgActionFailed (ERROR): The kernel refused an action of the holder (acquire, refresh, release, advertise, announce). It
 	// is logged once until the error changes. Remedy: Follow the error: a missing capability, an interface that is down, a
 	// firewall. The election acts by itself when the address cannot be kept.
@@ -157,6 +164,7 @@ const (
 	KeyAddresses        = "addresses"        // The own addresses of this node in the subnets of the virtual addresses.
 	KeyBackend          = "backend"          // The address and port of an apiserver.
 	KeyBackends         = "backends"         // The apiservers, or how many there are.
+	KeyDirection        = "direction"        // Of filtered traffic: in, out or unknown.
 	KeyEnable           = "enable"           // Whether connections should be led to the balancer.
 	KeyEvent            = "event"            // The reason of a Kubernetes Event.
 	KeyExpires          = "expires"          // When a certificate expires.
@@ -171,6 +179,7 @@ const (
 	KeyPart             = "part"             // The part of the keeper.
 	KeyPeer             = "peer"             // The address of another node.
 	KeyPriority         = "priority"         // The configured priority of this node.
+	KeyProtocol         = "protocol"         // What is filtered: 112, or TCP and a port.
 	KeyReason           = "reason"           // Why, in words.
 	KeyRemedy           = "remedy"           // What to do.
 	KeyServer           = "server"           // The URL of an apiserver.

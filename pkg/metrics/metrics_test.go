@@ -80,8 +80,10 @@ func TestNilTakesReports(*testing.T) {
 func full() v1alpha1.HarbingerStatus {
 	expires := time.Unix(1800000000, 0)
 	s := v1alpha1.HarbingerStatus{
-		VirtualRouter: v1alpha1.VirtualRouter{Arbiter: "lease", Epoch: 4, SplitSuspected: true},
-		Lease:         &v1alpha1.Lease{Epoch: 5}, API: &v1alpha1.API{Expires: &expires},
+		VirtualRouter: v1alpha1.VirtualRouter{Arbiter: "lease", Epoch: 4, SplitSuspected: true, Filtered: []v1alpha1.Filter{
+			{Protocol: "112", Peer: "10.0.0.2", Direction: "in"}, {Protocol: "TCP 10444", Peer: "10.0.0.2", Direction: "unknown"},
+		}},
+		Lease: &v1alpha1.Lease{Epoch: 5}, API: &v1alpha1.API{Expires: &expires},
 	}
 	s.Balancer = v1alpha1.Balancer{Up: true, Restarts: 1, Steered: true, Active: 3, Accepted: 10, Refused: 2, Backends: []v1alpha1.Backend{
 		{Address: "10.0.0.1:6443", State: "Suspect", Healthy: true, Connections: 2, Total: 9, Failures: 1},
@@ -105,6 +107,8 @@ func TestStatus(t *testing.T) {
 		`harbinger_backend_connections{backend="10.0.0.1:6443"} 2`,
 		`harbinger_backend_connections_total{backend="10.0.0.1:6443"} 9`,
 		`harbinger_backend_failures_total{backend="10.0.0.1:6443"} 1`,
+		`harbinger_filtered{direction="in",peer="10.0.0.2",protocol="112"} 1`,
+		`harbinger_filtered{direction="unknown",peer="10.0.0.2",protocol="TCP 10444"} 1`,
 		`harbinger_split_suspected 1`, `harbinger_lease_arbitrates 1`, `harbinger_lease_epoch 5`, `harbinger_lease_held 1`,
 		`harbinger_client_certificate_expiry_timestamp_seconds 1.8e+09`,
 	)

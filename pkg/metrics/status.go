@@ -41,6 +41,7 @@ var (
 	backendFailures    = desc("backend_failures_total", "Connections to the backend that could not be opened.", "backend")
 
 	splitSuspected  = desc("split_suspected", "1 while the holder lives but is not heard: is protocol 112 filtered?")
+	filtered        = desc("filtered", "1 for what a firewall keeps from passing between this node and another one: protocol 112 or the identity port, direction in, out or unknown.", "protocol", "peer", "direction")
 	leaseArbitrates = desc("lease_arbitrates", "1 while the Lease decides who holds the virtual addresses, 0 while VRRP does alone.")
 	leaseEpoch      = desc("lease_epoch", "Epoch of the Lease as this node knows it.")
 	leaseHeld       = desc("lease_held", "1 while this node is the holder of the Lease.")
@@ -76,6 +77,9 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 		counter(backendFailures, x.Failures, x.Address)
 	}
 	gauge(splitSuspected, number(s.VirtualRouter.SplitSuspected))
+	for _, x := range s.VirtualRouter.Filtered {
+		gauge(filtered, 1, x.Protocol, x.Peer, x.Direction)
+	}
 	if s.Lease != nil {
 		gauge(leaseArbitrates, number(s.VirtualRouter.Arbiter == "lease"))
 		gauge(leaseEpoch, float64(s.Lease.Epoch))

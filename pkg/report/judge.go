@@ -38,6 +38,12 @@ func notReady(kernel Kernel, s v1alpha1.HarbingerStatus) (why []string) {
 	if r.State == election.Initialize.String() || r.State == election.Conflict.String() {
 		why = append(why, "virtual router in state "+r.State+": "+r.CurrentReason)
 	}
+	if deaf := deafness(r); !holds && deaf != "" {
+		why = append(why, deaf)
+	}
+	if !holds && r.CouldNotAsk != "" {
+		why = append(why, "this node could not ask who has the virtual addresses: "+r.CouldNotAsk)
+	}
 	if !backendAvailable(s) {
 		why = append(why, "no healthy backend")
 	}
@@ -106,6 +112,8 @@ func conditions(s v1alpha1.HarbingerStatus, before []metav1.Condition, f Facts) 
 		split = "the holder serves or renews its Lease, but is not heard: is protocol 112 filtered?"
 	}
 	is(v1alpha1.ConditionSplitSuspected, r.SplitSuspected, "HolderNotHeard", "HolderHeard", split)
+	filtered := filterMessages(r.Filtered)
+	is(v1alpha1.ConditionFiltered, filtered != "", "ChannelFiltered", "NothingFiltered", filtered)
 	files, stale := staleFiles(f)
 	is(v1alpha1.ConditionFilesCurrent, stale == "", "Current", stale, files)
 	if s.Lease == nil {

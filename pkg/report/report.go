@@ -52,6 +52,7 @@ type Facts struct {
 	Dropped  map[string]v1alpha1.Drop
 	Unusable map[string]string // files of the host, and why they are not used as they are now
 	Replaced []string          // files of the host that the pod sees as they were before
+	Reception
 }
 
 // Status returns the status. Conditions are those of the status before, whose times last while nothing changes.
@@ -77,7 +78,7 @@ func virtualRouter(f Facts) v1alpha1.VirtualRouter {
 		VRID: v.VirtualRouterID, Version: uint8(v.Version), Mode: string(f.Config.Election.Mode), Arbiter: "vrrp", Epoch: e.Epoch,
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, CurrentReason: currentReason(f.Loop), Held: f.Loop.Held,
 		Priority: e.Priority, Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
-		Conflict: e.Conflict, SplitSuspected: e.SplitSuspected, Dropped: f.Dropped, Failing: f.Loop.Failing,
+		Conflict: e.Conflict, SplitSuspected: e.SplitSuspected, Filtered: filters(f), CouldNotAsk: e.CouldNotAsk, Dropped: f.Dropped, Failing: f.Loop.Failing,
 	}
 	if e.Arbitrated {
 		r.Arbiter = "lease"

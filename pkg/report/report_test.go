@@ -44,6 +44,7 @@ func backup() Facts {
 	cfg.Election.Mode = election.Hybrid
 	cfg.Election.VRRP.VirtualRouterID, cfg.Election.VRRP.Version, cfg.Election.VRRP.Priority = 51, 3, 100
 	cfg.Election.Lease.Namespace, cfg.Election.Lease.Name = "kube-system", "harbinger"
+	cfg.Status.IdentityPort = 10444
 	return Facts{
 		Node: Node{Name: "node1", Version: "v0.1.0", Incarnation: "boot/1", Started: ago(time.Hour), Interface: "eth0"},
 		Now:  now, Config: cfg,
@@ -149,6 +150,7 @@ func TestConditions(t *testing.T) {
 		}, yes, "BackendHealthy", "192.0.2.1:6443 is Suspect: reset; 192.0.2.1:6443 is Down: refused"},
 		{"no backend", v1alpha1.ConditionBackendAvailable, func(f *Facts) { f.Balancer.Backends[0] = backend(health.NotReady, "etcd failed") },
 			no, "NoHealthyBackend", "192.0.2.1:6443 is NotReady: etcd failed"},
+		{"nothing filtered", v1alpha1.ConditionFiltered, func(*Facts) {}, no, "NothingFiltered", ""},
 		{"files", v1alpha1.ConditionFilesCurrent, func(*Facts) {}, yes, "Current", ""},
 		{"file not usable", v1alpha1.ConditionFilesCurrent, func(f *Facts) { f.Unusable = map[string]string{"/b": "is empty", "/a": "no such file"} },
 			no, "FileUnusable", "/a is not used as it is now: no such file; /b is not used as it is now: is empty"},
@@ -204,6 +206,7 @@ func holder() Facts {
 	f.Loop.Held = true
 	e := &f.Loop.Election
 	e.State, e.Reason, e.Epoch, e.Priority, e.SplitSuspected = election.Active, "no advertisement heard, virtual address free", 4, 244, true
+	e.Unheard, e.CouldNotAsk = election.Unheard{Advertisements: true, Peer: netip.MustParseAddr("192.0.2.3")}, "identity port (too many open files)"
 	e.Distress = true // together with the rest only here, to have each field
 	e.Conflict, e.ConflictOwner, e.ConflictPeer = "192.0.2.3 claims 192.0.2.100", "02:00:00:00:00:03", netip.MustParseAddr("192.0.2.3")
 	e.Lease, e.LeaseFailure = election.Lease{Holder: "node1/boot/1", Node: "node1", Epoch: 4}, "timeout"

@@ -56,7 +56,7 @@ func TestPageReadsTheStatus(t *testing.T) {
 	for variable, group := range map[string]reflect.Type{
 		"s": reflect.TypeFor[v1alpha1.HarbingerStatus](), "r": reflect.TypeFor[v1alpha1.VirtualRouter](), "b": reflect.TypeFor[v1alpha1.Balancer](),
 		"x": reflect.TypeFor[v1alpha1.Backend](), "m": reflect.TypeFor[v1alpha1.Move](), `s\.lease`: reflect.TypeFor[v1alpha1.Lease](),
-		`r\.conflictWith`: reflect.TypeFor[v1alpha1.Host](),
+		"f": reflect.TypeFor[v1alpha1.Filter](), `r\.conflictWith`: reflect.TypeFor[v1alpha1.Host](),
 	} {
 		names := map[string]bool{}
 		for _, field := range reflect.VisibleFields(group) {
@@ -70,7 +70,7 @@ func TestPageReadsTheStatus(t *testing.T) {
 			}
 		}
 	}
-	for _, shown := range []string{"r.currentReason", "r.conflictWith.hardwareAddress", "x.state", "x.since", "x.reason"} {
+	for _, shown := range []string{"r.currentReason", "r.conflictWith.hardwareAddress", "f.message", "f.remedy", "r.couldNotAsk", "x.state", "x.since", "x.reason"} {
 		if !strings.Contains(string(page), shown) {
 			t.Errorf("the page does not show %s", shown)
 		}

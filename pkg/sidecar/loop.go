@@ -67,6 +67,7 @@ func (s *sidecar) openPorts() ([]control.Port, error) {
 		})
 	}
 	s.sockets = sockets
+	s.reception.hears(s.sockets)
 	return ports, nil
 }
 

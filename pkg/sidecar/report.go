@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
@@ -61,6 +62,8 @@ type reporter struct {
 	metrics   *metrics.Metrics
 	drops     *drops
 	files     *files
+	reception *reception
+	log       logr.Logger
 
 	mu         sync.Mutex
 	conditions []metav1.Condition // of the last status
@@ -69,7 +72,7 @@ type reporter struct {
 func (s *sidecar) newReporter() *reporter {
 	r := &reporter{
 		node: s.node, members: s.members, loop: s.loop, addresses: s.addresses, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
-		files: &s.files,
+		files: &s.files, reception: &s.reception, log: s.Log,
 	}
 	for _, f := range s.balancing.frontends {
 		r.node.Frontends = append(r.node.Frontends, f.Address())
@@ -93,7 +96,7 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 	node.Interface = r.members.link().Name
 	facts := report.Facts{
 		Node: node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
-		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(),
+		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(), Reception: r.reception.last(),
 	}
 	facts.Unusable, facts.Replaced = r.files.state()
 	facts.Kernel = r.kernel()
@@ -119,13 +122,20 @@ func (r *reporter) kernel() report.Kernel {
 	return k
 }
 
+// lookEvery is how often the status is looked at.
+const lookEvery = time.Second
+
 // watch looks at the status once a second, so that a condition has the time of its change where no client asks for the
-// status.
+// status, and reports what is filtered.
 func (r *reporter) watch(ctx context.Context) error {
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	var filtered []v1alpha1.Filter
 	for {
-		r.status()
+		r.reception.look(time.Now(), r.loop.Status())
+		now := r.status().VirtualRouter.Filtered
+		r.reportFilters(filtered, now)
+		filtered = now
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():

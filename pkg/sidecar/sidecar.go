@@ -60,6 +60,7 @@ type sidecar struct {
 	metrics    *metrics.Metrics
 	drops      drops
 	files      files
+	reception  reception
 	addresses  *address.Addresses
 	neighbours *neighbours
 	balancing  *balancing

@@ -49,6 +49,7 @@ func (c *Conn) receive(fd int) (bool, error) {
 			return false, os.NewSyscallError("recvmsg", err)
 		}
 		c.taken++
+		c.delivered(c.in.packet.Source)
 		err = c.in.parse()
 		if err == nil {
 			err = c.check()

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,14 +33,20 @@ type Config struct {
 }
 
 // Conn is a socket of protocol 112 on one interface. Send and Receive belong to one goroutine. Wait may run in another at
-// the same time; Close and SetPeers may be called from any.
+// the same time; Close, SetPeers and Look may be called from any.
 type Conn struct {
 	cfg  Config
 	conn *net.IPConn
 	raw  syscall.RawConn
 
-	mu           sync.Mutex // guards where packets go to and come from: destinations and cfg.Rules
+	mu           sync.Mutex // guards where packets go to and come from: destinations, forbidden and cfg.Rules
 	destinations []netip.Addr
+	forbidden    map[netip.Addr]bool // destinations that this host did not let the last advertisement out to
+
+	tapped  atomic.Bool // a tap is open
+	tapping sync.Mutex  // guards tap and closed
+	tap     *tap        // nil: not open
+	closed  bool
 
 	source  []byte // control message that sets the source address
 	message []byte // as last sent
@@ -67,7 +74,7 @@ func Listen(cfg Config) (*Conn, error) {
 	}
 	return &Conn{
 		cfg: cfg, conn: conn, raw: raw,
-		destinations: destinations(cfg.Source, cfg.Peers), source: sourceMessage(cfg), in: newReader(),
+		destinations: destinations(cfg.Source, cfg.Peers), forbidden: map[netip.Addr]bool{}, source: sourceMessage(cfg), in: newReader(),
 	}, nil
 }
 
@@ -118,7 +125,11 @@ func (c *Conn) Send(a vrrp.Advertisement) error {
 	return socket.Control(c.raw, func(fd int) error {
 		var errs []error
 		for _, to := range c.destinations {
-			if err := c.sendTo(fd, a, to); err != nil {
+			err := c.sendTo(fd, a, to)
+			if delete(c.forbidden, to); errors.Is(err, unix.EPERM) {
+				c.forbidden[to] = true
+			}
+			if err != nil {
 				errs = append(errs, fmt.Errorf("send to %s: %w", to, err))
 			}
 		}
@@ -153,4 +164,10 @@ func (c *Conn) Wait() error {
 }
 
 // Close closes the socket and ends Wait.
-func (c *Conn) Close() error { return c.conn.Close() }
+func (c *Conn) Close() error {
+	c.tapping.Lock()
+	defer c.tapping.Unlock()
+	c.closeTap()
+	c.closed = true
+	return c.conn.Close()
+}

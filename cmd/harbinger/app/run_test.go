@@ -51,7 +51,9 @@ func TestBalancerIsOfNoUseByHand(t *testing.T) {
 const statusDocument = `{"node": "node1", "interface": "eth0", "virtualAddresses": ["192.168.238.100/24"], "ready": false,
   "notReady": ["no healthy backend"],
   "virtualRouter": {"vrid": 51, "version": 3, "state": "Backup", "currentReason": "hears 192.168.238.131", "holder": "192.168.238.131", "holderPriority": 100,
-    "holderHeard": "2026-01-01T00:00:00Z", "splitSuspected": true, "conflict": "a foreign host claims it", "conflictWith": {"hardwareAddress": "02:00:00:00:09:09"},
+    "holderHeard": "2026-01-01T00:00:00Z", "splitSuspected": true, "couldNotAsk": "identity port (no route to host)",
+    "filtered": [{"protocol": "TCP 10444", "peer": "192.168.238.131", "direction": "unknown", "message": "does not answer", "remedy": ["firewall-cmd x", "nft y"]}],
+    "conflict": "a foreign host claims it", "conflictWith": {"hardwareAddress": "02:00:00:00:09:09"},
     "dropped": {"checksum": {"count": 7, "from": "192.168.238.9"}}},
   "balancer": {"up": true, "pid": 42, "backends": [{"address": "192.168.238.130:6443", "state": "NotReady", "reason": "etcd failed"},
     {"address": "192.168.238.131:6443", "state": "Suspect", "reason": "connection refused", "healthy": true}]},
@@ -68,7 +70,7 @@ func TestStatus(t *testing.T) {
 	defer server.Close()
 	address := strings.TrimPrefix(server.URL, "http://")
 	for output, wanted := range map[string][]string{
-		"table": {"not ready: no healthy backend", "not held here", "192.168.238.131 (priority 100)", "protocol 112 filtered?", "FILES", "/etc/kubernetes/pki/ca.crt was replaced on the host", "a foreign host claims it", "hardware address 02:00:00:00:09:09", "hears 192.168.238.131",
+		"table": {"not ready: no healthy backend", "not held here", "192.168.238.131 (priority 100)", "protocol 112 filtered?", "TCP 10444, unknown", "does not answer", "firewall-cmd x", "nft y", "NOT ASKED", "(no route to host)", "FILES", "/etc/kubernetes/pki/ca.crt was replaced on the host", "a foreign host claims it", "hardware address 02:00:00:00:09:09", "hears 192.168.238.131",
 			"7 packets: checksum", "process 42", "192.168.238.130:6443 NotReady for ", ": etcd failed", "192.168.238.131:6443 Suspect for ", "Initialize → Backup"},
 		"json": {`"node": "node1"`, `"state": "Backup"`},
 		"yaml": {"node: node1", "state: Backup"},

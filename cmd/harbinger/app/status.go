@@ -125,15 +125,7 @@ func printStatus(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
 	for _, x := range b.Backends {
 		line(fmt.Sprintf("BACKEND\t%s %s\t%d connections, %d opened, %d failed", x.Address, backendState(x), x.Connections, x.Total, x.Failures))
 	}
-	if r.Conflict != "" {
-		line("CONFLICT\t" + r.Conflict + "\t" + host(r.ConflictWith))
-	}
-	if r.SplitSuspected {
-		line("SPLIT\tsuspected: the holder serves but is not heard\tis protocol 112 filtered?")
-	}
-	if c := meta.FindStatusCondition(s.Conditions, statusv1alpha1.ConditionFilesCurrent); c != nil && c.Status == metav1.ConditionFalse {
-		line("FILES\t" + c.Message)
-	}
+	printFaults(line, s)
 	for _, reason := range slices.Sorted(maps.Keys(r.Dropped)) {
 		d := r.Dropped[reason]
 		line(fmt.Sprintf("DROPPED\t%d packets: %s\tlast %s ago from %s", d.Count, reason, since(d.Last), cmp.Or(d.From, "an unknown source")))
@@ -142,6 +134,29 @@ func printStatus(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
 		line(fmt.Sprintf("MOVE\t%s  %s → %s\t%s", m.Time.Format(time.RFC3339), m.From, m.To, m.Reason))
 	}
 	return t.Flush()
+}
+
+// printFaults prints what is wrong, a line for each fault.
+func printFaults(line func(...any), s *statusv1alpha1.HarbingerStatus) {
+	r := s.VirtualRouter
+	if r.Conflict != "" {
+		line("CONFLICT\t" + r.Conflict + "\t" + host(r.ConflictWith))
+	}
+	if r.SplitSuspected {
+		line("SPLIT\tsuspected: the holder serves but is not heard\tis protocol 112 filtered?")
+	}
+	for _, x := range r.Filtered {
+		line(fmt.Sprintf("FILTERED\t%s, %s\t%s", x.Protocol, x.Direction, x.Message))
+		for _, command := range x.Remedy {
+			line("\t\t" + command)
+		}
+	}
+	if r.CouldNotAsk != "" {
+		line("NOT ASKED\t" + r.CouldNotAsk)
+	}
+	if c := meta.FindStatusCondition(s.Conditions, statusv1alpha1.ConditionFilesCurrent); c != nil && c.Status == metav1.ConditionFalse {
+		line("FILES\t" + c.Message)
+	}
 }
 
 func readiness(s *statusv1alpha1.HarbingerStatus) string {

@@ -47,7 +47,7 @@ type HarbingerStatus struct {
 	// notReady lists why the node is not ready, sorted.
 	NotReady []string `json:"notReady,omitempty"`
 	// conditions have the form of those of Kubernetes objects: type, status (True, False, Unknown), reason, message and
-	// lastTransitionTime. The types are Ready, BackendAvailable, Conflict, SplitSuspected,
+	// lastTransitionTime. The types are Ready, BackendAvailable, Conflict, SplitSuspected, Filtered,
 	// FilesCurrent and, in the modes Hybrid and Lease, APIReachable.
 	Conditions []metav1.Condition `json:"conditions"`
 	// moves are the last ten changes of state, newest last.
@@ -64,6 +64,8 @@ const (
 	ConditionConflict = "Conflict"
 	// ConditionSplitSuspected is True while the holder serves or renews its Lease, but is not heard.
 	ConditionSplitSuspected = "SplitSuspected"
+	// ConditionFiltered is True while a firewall keeps the nodes from hearing each other. The message says what opens it.
+	ConditionFiltered = "Filtered"
 	// ConditionFilesCurrent is True while the files of the host (CA, configuration, credentials) are in use as they are there.
 	ConditionFilesCurrent = "FilesCurrent"
 	// ConditionAPIReachable is True while the Kubernetes API answers, and Unknown until it was asked.
@@ -113,6 +115,11 @@ type VirtualRouter struct {
 	ConflictWith *Host `json:"conflictWith,omitempty"`
 	// splitSuspected says that the holder serves or renews its Lease, but is not heard: protocol 112 may be filtered.
 	SplitSuspected bool `json:"splitSuspected"`
+	// filtered lists what does not pass between this node and others, with the commands that open it.
+	Filtered []Filter `json:"filtered,omitempty"`
+	// couldNotAsk says what kept this node, when it asked last, from asking who has the virtual addresses, and on which channels.
+	// Empty: nothing. It says nothing of the other nodes.
+	CouldNotAsk string `json:"couldNotAsk,omitempty"`
 	// dropped has the packets of protocol 112 that were refused, by the reason.
 	Dropped map[string]Drop `json:"dropped,omitempty"`
 	// failing has the actions on the host that fail now, with the error.
@@ -125,6 +132,21 @@ type Host struct {
 	HardwareAddress string `json:"hardwareAddress,omitempty"`
 	// address of the node, where the hardware address is that of a node of this cluster. Empty: it is an unknown host's.
 	Address string `json:"address,omitempty"`
+}
+
+// Filter is traffic that does not pass between this node and another one.
+type Filter struct {
+	// protocol is 112 (the advertisements), or TCP and the identity port: "TCP 10444".
+	Protocol string `json:"protocol"`
+	// peer is the address of the other node, its name, or its hardware address, as well as it is known. Empty: every node.
+	Peer string `json:"peer"`
+	// direction is in where this host drops what arrives, out where it does not let out what it sends, and unknown where the
+	// other host or the network between may do it as well.
+	Direction string `json:"direction"`
+	// message says it in words.
+	Message string `json:"message"`
+	// remedy has commands that open it: for a host with firewalld, and for one with rules of nftables.
+	Remedy []string `json:"remedy"`
 }
 
 // Drop counts refused packets of one reason.
