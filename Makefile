@@ -39,6 +39,10 @@ faults: ## three real API servers and etcd under every fault of the table, RUNS=
 	@hack/prerequisites.sh faults
 	@go run ./hack/faults -runs $(RUNS) -outage $(OUTAGE)
 
+wild: ## what firewalls, network managers and a lack of time do to real hosts, RUNS=5 runs each
+	@hack/prerequisites.sh faults
+	@go run ./hack/wild -runs $(RUNS)
+
 fuzz: ## every fuzz target, FUZZTIME=30s each
 	@hack/fuzz.sh $(FUZZTIME)
 
@@ -54,4 +58,4 @@ verify: ## formatting, linters, tidy modules, shellcheck, golden files
 clean: ## remove what the targets above have built in this folder
 	rm -rf bin out
 
-.PHONY: help demo test build image e2e smoke bench faults fuzz model verify clean
+.PHONY: help demo test build image e2e smoke bench faults wild fuzz model verify clean

@@ -94,9 +94,27 @@ func OfHosts() []Fault {
 	}
 }
 
+// OfRealHosts are what firewalls, network managers and a lack of time do to hosts.
+func OfRealHosts() []Fault {
+	return []Fault{
+		{Name: "firewall", Promise: promise.Firewall, Act: StartFiltered},
+		{Name: "kill -9 behind the firewall", Promise: promise.FirewallKill, Act: KillFiltered},
+		{Name: "firewall loaded later", Promise: promise.Filtered, Act: LoadFirewall},
+		{Name: "own address replaced", Promise: promise.LinkChanged, Act: ReplaceAddress},
+		{Name: "own address gone, another comes", Promise: promise.LinkReplaced, Act: RenewAddress},
+		{Name: "MAC changed", Promise: promise.LinkChanged, Act: ChangeMAC},
+		{Name: "interface renamed", Promise: promise.LinkChanged, Act: RenameInterface},
+		{Name: "moved to a bridge, and back", Promise: promise.LinkReplaced, Act: MoveToBridge},
+		{Name: "handover with 250 sessions", Promise: promise.PlannedStop, Act: HandOverSessions},
+		{Name: "stop with 250 sessions", Promise: promise.PlannedStop, Act: StopSessions},
+		{Name: "balancer at a tenth of a core", Promise: promise.BalancerStarved, Act: ThrottleBalancer, Once: true},
+		{Name: "balancer frozen", Promise: promise.BalancerHang, Act: FreezeBalancer},
+	}
+}
+
 // Catalogue returns every fault once.
 func Catalogue() []Fault {
-	all := slices.Concat(OfTheHolder(), OfABackend(), OfKubernetes(), OfHosts(), AtRandom())
+	all := slices.Concat(OfTheHolder(), OfABackend(), OfKubernetes(), OfHosts(), OfRealHosts(), AtRandom())
 	seen := map[string]bool{}
 	return slices.DeleteFunc(all, func(f Fault) bool {
 		before := seen[f.Name]

@@ -111,6 +111,19 @@ const (
 	ForgeMany  Act = "forge advertisements, multicast"
 	ForgeEach  Act = "forge advertisements, unicast"
 
+	StartFiltered    Act = "start behind the firewall" // of all hosts, as distributions have it
+	KillFiltered     Act = "kill the holder behind the firewall"
+	LoadFirewall     Act = "load the firewall"       // of all hosts
+	ReplaceAddress   Act = "replace the own address" // the new one comes first
+	RenewAddress     Act = "take the own address"    // and give another
+	ChangeMAC        Act = "change the MAC"          // of an interface that is up
+	RenameInterface  Act = "rename the interface"    // that is up
+	MoveToBridge     Act = "move to a bridge"        // and back
+	HandOverSessions Act = "hand over with sessions" // that watch and download
+	StopSessions     Act = "stop with sessions"      // that watch and download
+	ThrottleBalancer Act = "throttle the balancer"   // with sessions and new connections
+	FreezeBalancer   Act = "freeze the balancer"
+
 	KillAPIServer  Act = "kill the apiserver"
 	StartAPIServer Act = "start the apiserver"
 	KillAPIs       Act = "kill all apiservers"

@@ -111,7 +111,7 @@ func (r Row) ClusterCells() []string {
 		epochs = fmt.Sprintf("%d→%d", r.Samples[0].EpochBefore, r.Samples[n-1].EpochAfter)
 	}
 	return []string{
-		r.Fault.Name, bare(r.Outage()), atMost(r.Limits.Outage), pair(worst.Nobody, r.Limits.Nobody), pair(worst.Live, r.Limits.Live),
+		r.Fault.Name, bare(worst.Outage), atMost(r.Limits.Outage), pair(worst.Nobody, r.Limits.Nobody), pair(worst.Live, r.Limits.Live),
 		pair(worst.Kernel, r.Limits.Kernel), moves, epochs, verdict,
 	}
 }

@@ -89,12 +89,22 @@ func load(drops []Drop) error {
 		table.WriteString(d.rule() + "\n")
 	}
 	table.WriteString("}\n}\n")
+	return runNft(table.String())
+}
+
+// Firewall replaces the firewall of the host by tables in the language of nft; without one it passes everything.
+func (h *Host) Firewall(tables string) error {
+	return h.Do(func() error { return runNft("flush ruleset\n" + tables) })
+}
+
+// runNft carries out a script in the namespace of the calling thread.
+func runNft(script string) error {
 	path, err := FindProgram("nft")
 	if err != nil {
 		return err
 	}
 	nft := exec.Command(path, "-f", "-")
-	nft.Stdin = strings.NewReader(table.String())
+	nft.Stdin = strings.NewReader(script)
 	if out, err := nft.CombinedOutput(); err != nil {
 		return fmt.Errorf("filter with nft: %w\n%s", err, out)
 	}

@@ -4,6 +4,8 @@ package lab
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 )
@@ -33,4 +35,96 @@ func (h *Host) onPort(f func(netlink.Link) error) error {
 		}
 		return f(port)
 	})
+}
+
+// onCarrier calls f with the interface that has the host's IPv4 network now, whatever it is called.
+func (h *Host) onCarrier(f func(netlink.Link) error) error {
+	return h.Do(func() error {
+		addrs, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+		if err != nil {
+			return err
+		}
+		for _, a := range addrs {
+			if own, ok := netip.AddrFromSlice(a.IP.To4()); !ok || !h.Address.Contains(own) {
+				continue
+			}
+			link, err := netlink.LinkByIndex(a.LinkIndex)
+			if err != nil {
+				return err
+			}
+			return f(link)
+		}
+		return fmt.Errorf("%s has no address of %s", h.Name, h.Address.Masked())
+	})
+}
+
+// SetMAC gives the host's interface another hardware address while it is up, as a bond does.
+func (h *Host) SetMAC(mac net.HardwareAddr) error {
+	return h.onCarrier(func(link netlink.Link) error { return netlink.LinkSetHardwareAddr(link, mac) })
+}
+
+// Rename gives the host's interface another name while it is up.
+func (h *Host) Rename(name string) error {
+	return h.onCarrier(func(link netlink.Link) error { return netlink.LinkSetName(link, name) })
+}
+
+// ReplaceAddress gives the host another address. The old one goes before the new one comes, or after it.
+func (h *Host) ReplaceAddress(old, next netip.Prefix, before bool) error {
+	return h.onCarrier(func(link netlink.Link) error {
+		remove := func() error { return netlink.AddrDel(link, kernelAddr(old)) }
+		if before {
+			if err := remove(); err != nil {
+				return err
+			}
+			return addAddress(link, next)
+		}
+		if err := addAddress(link, next); err != nil {
+			return err
+		}
+		return remove()
+	})
+}
+
+// MoveToBridge makes the host's interface a port of a new bridge, which gets its address.
+func (h *Host) MoveToBridge(name string, address netip.Prefix) error {
+	return h.onCarrier(func(port netlink.Link) error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.HardwareAddr = name, port.Attrs().HardwareAddr
+		bridge := &netlink.Bridge{LinkAttrs: attrs}
+		if err := netlink.LinkAdd(bridge); err != nil {
+			return fmt.Errorf("add bridge: %w", err)
+		}
+		if err := netlink.LinkSetUp(bridge); err != nil {
+			return err
+		}
+		if err := netlink.LinkSetMaster(port, bridge); err != nil {
+			return err
+		}
+		return moveAddress(port, bridge, address)
+	})
+}
+
+// LeaveBridge undoes a [Host.MoveToBridge].
+func (h *Host) LeaveBridge(address netip.Prefix) error {
+	return h.onCarrier(func(bridge netlink.Link) error {
+		port, err := netlink.LinkByName(Interface)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetNoMaster(port); err != nil {
+			return err
+		}
+		if err := moveAddress(bridge, port, address); err != nil {
+			return err
+		}
+		return netlink.LinkDel(bridge)
+	})
+}
+
+// moveAddress takes an address from one interface to another.
+func moveAddress(from, to netlink.Link, address netip.Prefix) error {
+	if err := netlink.AddrDel(from, kernelAddr(address)); err != nil {
+		return fmt.Errorf("delete address %s: %w", address, err)
+	}
+	return addAddress(to, address)
 }

@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -61,4 +62,59 @@ func TestBackplaneOutlivesTheWire(t *testing.T) {
 	conn, err := a.Dial(t.Context(), "tcp", netip.AddrPortFrom(b.Backplane.Addr(), 6443).String())
 	must(t, err)
 	conn.Close()
+}
+
+// TestLinkChanges holds that a host is reached after each change of its link.
+func TestLinkChanges(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	serve(t, b, "6443")
+	moved := netip.MustParsePrefix("192.168.238.150/24")
+	mac := net.HardwareAddr{2, 0, 0, 0, 1, 131}
+	must(t, b.SetSysctl("net/ipv4/conf/all/promote_secondaries", "1"))
+	must(t, b.SetMAC(mac))
+	must(t, a.onInterface(func(link netlink.Link) error { // it knows the old one
+		return netlink.NeighSet(&netlink.Neigh{
+			LinkIndex: link.Attrs().Index, IP: b.Address.Addr().AsSlice(), HardwareAddr: mac, State: netlink.NUD_REACHABLE,
+		})
+	}))
+	wantReached(t, a, b, "6443")
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"rename", func() error { return b.Rename("ens192") }},
+		{"rename back", func() error { return b.Rename(Interface) }},
+		{"move to a bridge", func() error { return b.MoveToBridge("br-ex", b.Address) }},
+		{"leave the bridge", func() error { return b.LeaveBridge(b.Address) }},
+		{"replace the address", func() error { return b.ReplaceAddress(b.Address, moved, false) }},
+		{"replace it again", func() error { return b.ReplaceAddress(moved, b.Address, true) }},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.what, err)
+		}
+		if step.what != "replace the address" {
+			wantReached(t, a, b, "6443")
+		} else if reaches(a, b, "6443") {
+			t.Error("the old address is reached")
+		}
+	}
+}
+
+func TestFirewallOfAHost(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	serve(t, b, "6443")
+	serve(t, b, "4300")
+	wantReached(t, a, b, "6443")
+	must(t, b.Firewall("table inet firewall { chain input { type filter hook input priority 0; policy drop; tcp dport 4300 accept; }; }"))
+	if reaches(a, b, "6443") {
+		t.Error("the port passes the firewall")
+	}
+	wantReached(t, a, b, "4300")
+	must(t, b.Firewall(""))
+	wantReached(t, a, b, "6443")
+	if b.Firewall("nonsense") == nil {
+		t.Error("a firewall of nonsense is loaded")
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -119,5 +120,29 @@ func TestStartOfNothing(t *testing.T) {
 	_, err := l.Hosts()[0].Start(Command{Path: "/no/such/program"})
 	if err == nil || !strings.Contains(err.Error(), "/no/such/program in node1") {
 		t.Errorf("error = %v", err)
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	l := newLab(t, Config{Nodes: 1})
+	for _, test := range []struct {
+		script string
+		busy   bool
+	}{
+		{"while :; do :; done", true},
+		{"sleep 100", false},
+	} {
+		p, err := l.Hosts()[0].Start(Command{Path: "sh", Args: []string{"-c", test.script}})
+		must(t, err)
+		end, err := Throttle(p.PID(), 10)
+		if errors.Is(err, fs.ErrPermission) {
+			t.Skip("the right to make control groups is missing: ", err)
+		}
+		must(t, err)
+		time.Sleep(500 * time.Millisecond) // some periods
+		if err := end(); (err == nil) != test.busy {
+			t.Errorf("%s: end of the throttle = %v, want an error: %v", test.script, err, !test.busy)
+		}
+		must(t, p.Kill())
 	}
 }

@@ -74,6 +74,11 @@ var (
 		Does:    "without a report for 2 s it is killed and started again",
 		Tests:   []string{"TestHungBalancerIsReplaced"},
 	}
+	BalancerStarved = Promise{
+		Name: "balancer starved", Bounds: unmoved,
+		Happens: "the balancer gets a tenth of a processor",
+		Does:    "it is late and is left alone: its sessions live on",
+	}
 	APIServerDeath = Promise{
 		Name: "apiserver death", Bounds: served,
 		Happens: "an apiserver dies",
@@ -110,6 +115,28 @@ var (
 		Does: "no takeover: the probe shows that the holder serves, and the Lease that it lives; an alarm, `splitSuspected` in the " +
 			"status",
 		Tests: []string{"TestFilteredAdvertisementsMoveNothing", "TestAdvertisementsFilteredOneWayMoveNothing"},
+	}
+	Firewall = Promise{
+		Name: "firewall", Bounds: Bounds{Live: filtered, Kernel: filtered, Moves: 1},
+		Happens: "the firewall of the hosts lets neither protocol 112 nor TCP 10444 in, as the defaults of firewalld and nftables do",
+		Does: "one host has the address, by what the others see of it on the wire; alarm `Filtered` names protocol, port and peer, and a " +
+			"Backup that cannot hear its holder is not ready",
+	}
+	FirewallKill = Promise{
+		Name: "kill, firewall", Class: Takeover,
+		Bounds:  Bounds{Outage: sum(kept, down, turns, fixed(election.AnnounceEvery), delay), Live: filtered, Kernel: filtered, Moves: 1},
+		Happens: "kill -9 of everything on the holder behind such a firewall",
+		Does:    "a Backup takes over once the wire shows that nobody serves the address",
+	}
+	LinkChanged = Promise{
+		Name: "link changed", Bounds: planned,
+		Happens: "the interface gets another name or hardware address while it is up, or another address before the old one goes",
+		Does:    "the holder goes on with it and announces the address, or hands over first",
+	}
+	LinkReplaced = Promise{
+		Name: "link replaced", Class: HostLost, Bounds: bound(fixed(LinkTime), takeover),
+		Happens: "the host's own address goes before another comes, or moves to a bridge or bond",
+		Does:    "the holder follows it, or another host takes over",
 	}
 	Unreachable = Promise{
 		Name: "unreachable", Class: HostLost,
@@ -210,6 +237,9 @@ var (
 // DiscoveryTime is within what a new apiserver gets its first connection, from when it is ready.
 const DiscoveryTime = 5 * time.Second
 
+// LinkTime is within what one host has the address again, and serves it, after its link was changed.
+const LinkTime = 5 * time.Second
+
 // Loads on the API of a whole cluster in the steady state, in requests a second, and the part of a time full of faults in
 // which a client is answered within a second.
 const (
@@ -222,8 +252,9 @@ const (
 // Table returns all promises.
 func Table() []Promise {
 	return []Promise{
-		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, APIServerDeath, BackendHostLoss,
-		HolderDistress, AllDistress, Filtered, Unreachable, Healed, HealedFiltered, ForeignHolder, ForeignClaim, Deleted,
+		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, BalancerStarved, APIServerDeath, BackendHostLoss,
+		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, Healed, HealedFiltered,
+		ForeignHolder, ForeignClaim, Deleted,
 		NoAPI, EtcdDeath, LeaseLost, Restored, Upkeep, Forged, Alone, ColdStart, Discovery, Steady,
 	}
 }

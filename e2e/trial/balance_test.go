@@ -42,7 +42,7 @@ func TestWithoutBackendConnectionsAreRefusedAtOnce(t *testing.T) {
 func connect(p *Plane) (took time.Duration, err error) {
 	err = p.clientHost.Do(func() error {
 		start := time.Now() // on the host: the way there is no part of the connection
-		conn, err := net.DialTimeout("tcp", p.endpoint().String(), time.Second)
+		conn, err := net.DialTimeout("tcp", p.Endpoint().String(), time.Second)
 		took = p.Control.Between(start, time.Now())
 		if err != nil {
 			return err
@@ -72,7 +72,7 @@ func TestSessionsSurviveTheDeathOfAnotherBackend(t *testing.T) {
 	defer cancel()
 	sessions := make(map[string][]net.Conn) // by the node that serves them
 	for range 6 {
-		conn, err := p.clientHost.Dial(ctx, "tcp", p.endpoint().String())
+		conn, err := p.clientHost.Dial(ctx, "tcp", p.Endpoint().String())
 		must(t, err)
 		defer conn.Close()
 		session := tls.Client(conn, &tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"})
@@ -115,7 +115,7 @@ func TestSamePortAsTheAPIServer(t *testing.T) {
 	p := startPlane(t, Config{System: harbinger, Port: APIServerPort})
 	start := time.Now()
 	client := watch.StartClient(p.clientHost, watch.ClientConfig{
-		Target:   p.endpoint(),
+		Target:   p.Endpoint(),
 		Interval: 50 * time.Millisecond, // see above for what a handshake costs here
 		Timeout:  time.Second,
 		Try:      watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/"),

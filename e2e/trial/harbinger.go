@@ -72,9 +72,14 @@ func (x Harbinger) Start(p *Plane, n *Node) (*Sidecar, error) {
 	return &Sidecar{Keeper: keeper}, nil
 }
 
+// Command returns how a node runs a command of the program.
+func (x Harbinger) Command(args ...string) lab.Command {
+	return lab.Command{Path: x.Binary, Args: args}
+}
+
 // Run runs a command of the program on a node, and returns what it printed.
 func (x Harbinger) Run(n *Node, args ...string) (string, error) {
-	process, err := n.Host.Start(lab.Command{Path: x.Binary, Args: args})
+	process, err := n.Host.Start(x.Command(args...))
 	if err != nil {
 		return "", err
 	}

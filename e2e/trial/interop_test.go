@@ -67,7 +67,7 @@ func (d dialect) ours(p *Plane, priority int) Harbinger {
 	}
 	if d.unicast {
 		for _, n := range p.Nodes {
-			flags = append(flags, "--peer", p.nodeAddress(n).String())
+			flags = append(flags, "--peer", p.NodeAddress(n).String())
 		}
 	}
 	return Harbinger{Binary: harbinger.Binary, Flags: flags}

@@ -65,10 +65,10 @@ func (k Keepalived) guest(p *Plane, n *Node) guest.Keepalived {
 		g.Priority += rank * uint8(len(p.Nodes)-slices.Index(p.Nodes, n))
 	}
 	if k.Unicast {
-		g.Source = p.nodeAddress(n)
+		g.Source = p.NodeAddress(n)
 		for _, other := range p.Nodes {
 			if other != n {
-				g.Peers = append(g.Peers, p.nodeAddress(other))
+				g.Peers = append(g.Peers, p.NodeAddress(other))
 			}
 		}
 	}

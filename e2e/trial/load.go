@@ -13,12 +13,12 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 )
 
-// endpoint is where clients connect to.
-func (p *Plane) endpoint() netip.AddrPort { return netip.AddrPortFrom(p.VirtualAddress(), p.Port) }
+// Endpoint is where clients connect to.
+func (p *Plane) Endpoint() netip.AddrPort { return netip.AddrPortFrom(p.VirtualAddress(), p.Port) }
 
 // StartClient runs another client of the virtual address.
 func (p *Plane) StartClient(cfg watch.ClientConfig) *watch.Client {
-	cfg.Target, cfg.Control = p.endpoint(), p.Control
+	cfg.Target, cfg.Control = p.Endpoint(), p.Control
 	return watch.StartClient(p.clientHost, cfg)
 }
 
@@ -63,5 +63,5 @@ func (p *Plane) backup() (*Node, error) {
 
 // Rate returns how many connections per second clients can make through the address, 64 in parallel.
 func (p *Plane) Rate(length time.Duration) float64 {
-	return watch.Rate(p.clientHost, p.endpoint(), 64, length)
+	return watch.Rate(p.clientHost, p.Endpoint(), 64, length)
 }

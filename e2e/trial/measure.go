@@ -104,6 +104,18 @@ func (p *Plane) undo(f fault.Fault, holder *Node) error {
 	return p.Settle()
 }
 
+// Sample returns what the observers have seen since a moment. Hosts that are named are dead, frozen or cut off: they may have
+// the address while another has it.
+func (p *Plane) Sample(since time.Time, apart ...string) fault.Sample {
+	held := p.Holders.Since(since)
+	return fault.Sample{
+		Outage: p.Client.Outage(since), Nobody: held.Vacant().Longest(), Moves: held.Gained(),
+		Live:    p.Holders.Since(since, apart...).Shared().Longest(),
+		Kernel:  p.Answers.Since(since).Shared().Longest(),
+		Stalled: p.Control.Stalled(since, time.Now()),
+	}
+}
+
 // watch lets a time pass in which the observers see what happens.
 func (p *Plane) watch(since time.Time, d time.Duration) {
 	time.Sleep(time.Until(since.Add(d)))

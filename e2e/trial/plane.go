@@ -81,6 +81,9 @@ type Plane struct {
 	Holders *watch.Holders // of the first virtual address
 	Answers *watch.Watcher // for the first virtual address
 
+	// Spare is the API server that no fault is done to, for a plane whose own ones a fault takes along.
+	Spare netip.AddrPort
+
 	clientHost *lab.Host
 	unknown    *lab.Host    // nil before the first call of UnknownHost
 	admin      *guest.User  // nil with stand-ins
@@ -156,7 +159,8 @@ func (p *Plane) startObservers() (err error) {
 	if p.Cluster != nil { // a real one answers by HTTPS
 		client.Try = watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz")
 	}
-	if p.Control, err = watch.StartControl(p.clientHost, netip.AddrPortFrom(control.Address.Addr(), APIServerPort), client); err != nil {
+	p.Spare = netip.AddrPortFrom(control.Address.Addr(), APIServerPort)
+	if p.Control, err = watch.StartControl(p.clientHost, p.Spare, client); err != nil {
 		return err
 	}
 	watcher, err := p.Lab.AddHost("watcher", watcherNumber)
@@ -181,11 +185,14 @@ func (p *Plane) UnknownHost() (h *lab.Host, err error) {
 	return p.unknown, err
 }
 
+// ClientHost returns the host whose clients are measured.
+func (p *Plane) ClientHost() *lab.Host { return p.clientHost }
+
 // VirtualAddress returns the first of the virtual addresses.
 func (p *Plane) VirtualAddress() netip.Addr { return p.VirtualAddresses[0].Addr() }
 
-// nodeAddress returns a node's address of the family of the virtual one.
-func (p *Plane) nodeAddress(n *Node) netip.Addr {
+// NodeAddress returns a node's address of the family of the virtual one.
+func (p *Plane) NodeAddress(n *Node) netip.Addr {
 	if p.VirtualAddress().Is6() {
 		return n.Address6.Addr()
 	}
@@ -196,7 +203,7 @@ func (p *Plane) nodeAddress(n *Node) netip.Addr {
 func (p *Plane) Backends() []netip.AddrPort {
 	var backends []netip.AddrPort
 	for _, n := range p.Nodes {
-		backends = append(backends, netip.AddrPortFrom(p.nodeAddress(n), APIServerPort))
+		backends = append(backends, netip.AddrPortFrom(p.NodeAddress(n), APIServerPort))
 	}
 	return backends
 }
@@ -221,7 +228,7 @@ func (p *Plane) Start() error {
 		})
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, p.lastOutput())
+		return fmt.Errorf("%w\n%s", err, p.LastOutput())
 	}
 	return nil
 }
@@ -229,8 +236,16 @@ func (p *Plane) Start() error {
 // StartSidecars runs the sidecar of every node.
 func (p *Plane) StartSidecars() error { return p.Each(p.StartSidecar) }
 
-// lastOutput returns the last lines of the sidecars.
-func (p *Plane) lastOutput() string {
+// Output returns what all sidecars of a node have written.
+func (n *Node) Output() string {
+	if n.Sidecar == nil {
+		return ""
+	}
+	return n.past + n.Sidecar.Keeper.Output()
+}
+
+// LastOutput returns the last lines of the sidecars.
+func (p *Plane) LastOutput() string {
 	var b strings.Builder
 	for _, n := range p.Nodes {
 		if n.Sidecar != nil {
@@ -259,12 +274,14 @@ const settleTime = 20 * time.Second
 // Settle waits until one host has the virtual address and serves it. Hosts that are named may have it too: they are dead,
 // frozen or cut off.
 func (p *Plane) Settle(except ...string) error {
+	return p.Control.Until(settleTime, "one node holds the virtual address and serves it", func() bool { return p.Settled(except...) })
+}
+
+// Settled reports whether one host has had the virtual address for a moment, and has served it; see [Plane.Settle].
+func (p *Plane) Settled(except ...string) bool {
 	const calm = 500 * time.Millisecond
-	return p.Control.Until(settleTime, "one node holds the virtual address and serves it", func() bool {
-		start := time.Now().Add(-calm)
-		spans := p.Holders.Since(start, except...)
-		return len(spans) == 1 && len(spans[0].Hosts) == 1 && p.Client.Served(calm)
-	})
+	spans := p.Holders.Since(time.Now().Add(-calm), except...)
+	return len(spans) == 1 && len(spans[0].Hosts) == 1 && p.Client.Served(calm)
 }
 
 // Holder returns the node that has the virtual address, alone of those that are not named.

@@ -86,8 +86,8 @@ func makePlane(t *testing.T, cfg Config) *Plane {
 	must(t, err)
 	t.Cleanup(func() {
 		for _, n := range p.Nodes {
-			if t.Failed() && n.Sidecar != nil {
-				t.Logf("%s of %s:\n%s", p.System.Name(), n.Name, n.past+n.Sidecar.Keeper.Output())
+			if t.Failed() {
+				t.Logf("%s of %s:\n%s", p.System.Name(), n.Name, n.Output())
 			}
 		}
 		if err := p.Close(); err != nil {

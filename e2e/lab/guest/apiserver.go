@@ -27,6 +27,33 @@ const (
 // NodeHeader is the header of an API server's answers that names its host.
 const NodeHeader = "X-Lab-Node"
 
+// Paths at which a stand-in answers anybody.
+const (
+	WatchPath    = "/watch"    // a stream without an event
+	DownloadPath = "/download" // DownloadSize bytes, over some time
+)
+
+// What a download is: so many bytes at equal distances.
+const (
+	DownloadSize  = downloadParts * 16 << 10
+	DownloadTime  = downloadParts * downloadPause
+	downloadParts = 30
+	downloadPause = 100 * time.Millisecond
+)
+
+// download answers with parts, one after another.
+func download(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", fmt.Sprint(DownloadSize))
+	part := make([]byte, DownloadSize/downloadParts)
+	for range downloadParts {
+		if _, err := w.Write(part); err != nil {
+			return
+		}
+		w.(http.Flusher).Flush()
+		time.Sleep(downloadPause)
+	}
+}
+
 // Readiness is what an API server answers to GET /readyz. The value is the signal that sets it.
 type Readiness syscall.Signal
 
@@ -120,6 +147,11 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/readyz", "/healthz", "/livez":
 		a.answerReady(w, r)
+	case WatchPath:
+		w.(http.Flusher).Flush()
+		<-r.Context().Done() // nothing ever happens
+	case DownloadPath:
+		download(w)
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)

@@ -146,6 +146,32 @@ func TestAPIServerAnswers(t *testing.T) {
 	must(t, lab.Until(5*time.Second, "it is ready again", ready(http.StatusOK)))
 }
 
+// TestAPIServerStreams holds that a watch lasts, and that a download ends with all its bytes.
+func TestAPIServerStreams(t *testing.T) {
+	hosts := newLab(t, 2)
+	ca, err := NewAuthority()
+	must(t, err)
+	_, err = StartAPIServer(hosts[0], ca, 6443)
+	must(t, err)
+	client := http.Client{Transport: &http.Transport{DialContext: hosts[1].Dial, TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}, DisableKeepAlives: true}}
+	read := func(ctx context.Context, path string) (int64, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://192.168.238.130:6443"+path, nil)
+		must(t, err)
+		response, err := client.Do(request)
+		must(t, err)
+		defer response.Body.Close()
+		return io.Copy(io.Discard, response.Body)
+	}
+	if n, err := read(t.Context(), DownloadPath); n != DownloadSize || err != nil {
+		t.Errorf("a download has %d bytes and ends with %v, want %d", n, err, DownloadSize)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if n, err := read(ctx, WatchPath); n != 0 || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a watch had %d bytes and ended with %v", n, err)
+	}
+}
+
 func TestHAProxyBalances(t *testing.T) {
 	hosts := newLab(t, 2)
 	ca, err := NewAuthority()

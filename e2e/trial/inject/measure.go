@@ -74,13 +74,9 @@ const worthNoting = 200 * time.Millisecond
 func (r *run) measure(do func() error, apart ...string) (s fault.Sample, err error) {
 	start := time.Now()
 	err = do()
-	held := r.Holders.Since(start)
-	s.Outage = r.Client.Outage(start)
-	s.Nobody, s.Moves = held.Vacant().Longest(), held.Gained()
-	s.Live = r.Holders.Since(start, apart...).Shared().Longest()
-	s.Kernel = r.Answers.Since(start).Shared().Longest()
-	if stalled := r.Control.Stalled(start, time.Now()); stalled > worthNoting {
-		r.note("the machine stalled for %.3f s, which the times leave out", stalled.Seconds())
+	s = r.Sample(start, apart...)
+	if s.Stalled > worthNoting {
+		r.note("the machine stalled for %.3f s, which the times leave out", s.Stalled.Seconds())
 	}
 	return s, errors.Join(err, r.Control.Check(start))
 }

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package wild
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
+)
+
+// A firewall is what a distribution's does with packets to a host: those of ssh, DHCPv6, Cockpit, Kubernetes and the
+// virtual address come in, protocol 112 and the identity port of Harbinger do not.
+type firewall struct {
+	name string
+	// The chain of input: how it begins, and how it ends.
+	begin, end string
+}
+
+var (
+	// firewalld is zone public of firewalld, as it loads it with its backend for nftables.
+	firewalld = firewall{"firewalld", "type filter hook input priority filter + 10; policy accept;", "reject with icmpx type admin-prohibited"}
+	// dropping is what the documentation of nftables begins with.
+	dropping = firewall{"nft drop", "type filter hook input priority filter; policy drop;", ""}
+)
+
+// tables returns it in the language of nft.
+func (f firewall) tables(port uint16) string {
+	return fmt.Sprintf(`table inet firewall {
+	chain input {
+		%s
+		ct state { established, related } accept
+		iifname "lo" accept
+		ct state invalid drop
+		icmp type echo-request accept
+		icmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept
+		ip6 daddr fe80::/64 udp dport 546 accept
+		tcp dport { 22, 9090, 2379-2380, %d, 10250, 10257, 10259 } accept
+		tcp dport %d accept
+		%s
+	}
+}
+`, f.begin, trial.APIServerPort, port, f.end)
+}
+
+// A setting is what a scenario changes of the plane.
+type setting struct {
+	name   string
+	six    bool // the virtual address is one of IPv6
+	shared bool // it has the port of the API server
+}
+
+// of returns a configuration of the setting.
+func (s setting) of(cfg trial.Config) trial.Config {
+	if s.six {
+		cfg.Prefix6 = netip.MustParsePrefix("fd00:238::/64")
+		cfg.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("fd00:238::100/64")}
+	}
+	if s.shared {
+		cfg.Port = trial.APIServerPort
+	}
+	return cfg
+}
+
+// behindFirewalls returns a fault behind each firewall on so many hosts, in the long matrix in each setting.
+func behindFirewalls(f fault.Fault, long bool, hosts ...int) (all []scenario) {
+	settings := []setting{{}}
+	if long {
+		settings = append(settings, setting{name: ", IPv6", six: true}, setting{name: ", shared port", shared: true})
+	}
+	for _, s := range settings {
+		for _, w := range []firewall{firewalld, dropping} {
+			for _, n := range hosts {
+				all = append(all, scenario{fault: f, hosts: n, firewall: w, setting: s})
+			}
+		}
+	}
+	return all
+}
+
+// loadFirewalls loads the firewall of every host.
+func (r *run) loadFirewalls() error {
+	return r.Each(func(n *trial.Node) error { return n.Firewall(r.firewall.tables(r.Port)) })
+}
+
+// startBehindFirewall starts every host behind its firewall, and waits until one serves the address.
+func (r *run) startBehindFirewall() error {
+	return errors.Join(r.loadFirewalls(), r.StartSidecars(), r.Settle())
+}
+
+// behindFirewall watches hosts that start behind their firewalls. That one takes the address at first is no move.
+func (r *run) behindFirewall() error {
+	start := time.Now()
+	if err := r.startBehindFirewall(); err != nil {
+		r.sample(r.Sample(start))
+		return err
+	}
+	served := time.Now()
+	observeFor(r.cfg.Watch)
+	s := r.Sample(start)
+	s.Outage = r.Client.Outage(served)
+	s.Moves--
+	r.sample(s)
+	return errors.Join(r.Settle(), r.explained())
+}
+
+// killBehindFirewall kills the holder, and starts it again once another serves.
+func (r *run) killBehindFirewall() error {
+	if err := r.startBehindFirewall(); err != nil {
+		return err
+	}
+	for range r.cfg.Runs {
+		holder, err := r.Holder()
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		if err := holder.Sidecar.Kill(); err != nil {
+			return err
+		}
+		err = r.Control.Until(deafTime, "another host has the address", func() bool {
+			now := r.Holders.Now()
+			return len(now) == 1 && now[0] != holder.Name
+		})
+		if err == nil {
+			err = r.Settle()
+		}
+		r.sample(r.Sample(start, holder.Name))
+		if err != nil {
+			return err
+		}
+		back := time.Now()
+		if err := r.StartSidecar(holder); err != nil {
+			return err
+		}
+		observeFor(backTime)
+		r.sample(r.Sample(back))
+	}
+	return errors.Join(r.Settle(), r.explained())
+}
+
+// The time within which hosts that hear nobody find a successor, and for which one that is back is watched.
+const (
+	deafTime = 30 * time.Second
+	backTime = 8 * time.Second
+)
+
+// loadFirewall loads the firewalls while hosts hear each other.
+func (r *run) loadFirewall() error {
+	if err := r.Start(); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := r.loadFirewalls(); err != nil {
+		return err
+	}
+	observeFor(r.cfg.Watch / 2)
+	r.sample(r.Sample(start))
+	return errors.Join(r.Settle(), r.explained())
+}
+
+// explained returns an error unless every host but the holder says that it is not ready, and names what is filtered and the
+// holder from which it comes; a host that is alone is ready.
+func (r *run) explained() error {
+	holder, err := r.Holder()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range r.Nodes {
+		s, err := n.Status()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if n == holder {
+			if len(r.Nodes) == 1 && !s.Ready {
+				errs = append(errs, fmt.Errorf("%s is alone and serves, but is not ready: %v", n.Name, s.NotReady))
+			}
+			continue
+		}
+		if s.Ready {
+			errs = append(errs, fmt.Errorf("%s cannot hear the holder, and says that it is ready", n.Name))
+		}
+		errs = append(errs, r.named(n, holder, s))
+	}
+	return errors.Join(errs...)
+}
+
+// named returns an error unless status and alarm of a host name what is filtered, and the holder.
+func (r *run) named(n, holder *trial.Node, status any) error {
+	text, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	peer := r.NodeAddress(holder).String()
+	var errs []error
+	for _, want := range []string{"112", "10444", peer} {
+		if !strings.Contains(string(text), want) {
+			errs = append(errs, fmt.Errorf("the status of %s does not name %s", n.Name, want))
+		}
+	}
+	alarmed := false
+	for line := range strings.Lines(n.Output()) {
+		alarmed = alarmed || strings.Contains(line, "Filtered") && strings.Contains(line, peer) && strings.Contains(line, "112")
+	}
+	if !alarmed {
+		errs = append(errs, fmt.Errorf("no alarm Filtered of %s names 112 and %s", n.Name, peer))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wild does to control planes what firewalls, network managers and a lack of time do to real hosts, and judges what
+// came of it.
+package wild
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/e2e/trial"
+)
+
+// Config says how rows are done.
+type Config struct {
+	System   trial.Harbinger
+	Runs     int           // of each change and move
+	Watch    time.Duration // for how long a firewall is watched
+	Parallel int           // rows at the same time
+	Long     bool          // the whole matrix
+	Logs     string        // directory for what the sidecars of broken rows wrote; not set, their last lines are shown
+}
+
+// A course is how a fault is done, and what is looked at meanwhile. It adds samples to the row.
+type course func(*run) error
+
+// courses are those of the faults of real hosts.
+var courses = map[fault.Act]course{
+	fault.StartFiltered:    (*run).behindFirewall,
+	fault.KillFiltered:     (*run).killBehindFirewall,
+	fault.LoadFirewall:     (*run).loadFirewall,
+	fault.ReplaceAddress:   changes(replaceAddress),
+	fault.RenewAddress:     changes(renewAddress),
+	fault.ChangeMAC:        changes(changeMAC),
+	fault.RenameInterface:  changes(rename),
+	fault.MoveToBridge:     changes(moveToBridge),
+	fault.HandOverSessions: moves((*run).handOver),
+	fault.StopSessions:     moves((*run).stop),
+	fault.ThrottleBalancer: (*run).throttleBalancer,
+	fault.FreezeBalancer:   (*run).freezeBalancer,
+}
+
+// A scenario is a fault in one of its variants.
+type scenario struct {
+	fault    fault.Fault
+	hosts    int
+	firewall firewall
+	setting  setting
+}
+
+// name is that of its row.
+func (s scenario) name() string {
+	name := s.fault.Name
+	if s.firewall.name != "" {
+		name += fmt.Sprintf(", %s, %d hosts", s.firewall.name, s.hosts)
+	}
+	return name + s.setting.name
+}
+
+// alone reports whether the scenario needs the machine for itself.
+func (s scenario) alone() bool { return s.fault.Act == fault.ThrottleBalancer }
+
+// scenarios returns those of a configuration whose names match.
+func scenarios(cfg Config, names *regexp.Regexp) []scenario {
+	var all []scenario
+	for _, f := range fault.OfRealHosts() {
+		switch f.Act {
+		case fault.StartFiltered:
+			all = append(all, behindFirewalls(f, cfg.Long, 1, 2, 3)...)
+		case fault.KillFiltered, fault.LoadFirewall:
+			all = append(all, behindFirewalls(f, cfg.Long, 3)...)
+		default:
+			all = append(all, scenario{fault: f, hosts: 3})
+		}
+	}
+	return slices.DeleteFunc(all, func(s scenario) bool { return !names.MatchString(s.name()) })
+}
+
+// Names returns those of the rows that match.
+func Names(cfg Config, names *regexp.Regexp) (all []string) {
+	for _, s := range scenarios(cfg, names) {
+		all = append(all, s.name())
+	}
+	return all
+}
+
+// A run is one scenario on a plane of its own.
+type run struct {
+	*trial.Plane
+	scenario
+	cfg Config
+	row *fault.Row
+}
+
+// note keeps something that is worth to be read.
+func (r *run) note(format string, args ...any) {
+	r.row.Notes = append(r.row.Notes, fmt.Sprintf(format, args...))
+}
+
+// sample keeps what was measured.
+func (r *run) sample(s fault.Sample) { r.row.Samples = append(r.row.Samples, s) }
+
+// observeFor lets a time pass in which the observers see what happens.
+func observeFor(d time.Duration) { time.Sleep(d) }
+
+// do does a scenario on a plane of its own.
+func do(cfg Config, s scenario) (row fault.Row) {
+	f := s.fault
+	f.Name = s.name()
+	row = fault.Row{
+		Fault: f, System: cfg.System.Name(),
+		Limits: f.Promise.In(promise.StandIns, promise.At(time.Second)),
+	}
+	plane, err := trial.New(s.setting.of(trial.Config{
+		System: cfg.System, Nodes: s.hosts,
+		Client: watch.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 250 * time.Millisecond},
+	}))
+	if err != nil {
+		row.Fail(err)
+		return row
+	}
+	r := &run{Plane: plane, scenario: s, cfg: cfg, row: &row}
+	start := time.Now()
+	row.Fail(courses[f.Act](r))
+	row.Fail(plane.Control.Check(start))
+	if stalled := plane.Control.Stalled(start, time.Now()); stalled > time.Second {
+		r.note("the machine stalled for %.3f s, which the times leave out", stalled.Seconds())
+	}
+	if len(row.Broken()) > 0 {
+		row.Fail(r.keepLogs())
+	}
+	row.Fail(plane.Close())
+	return row
+}
+
+// keepLogs shows or keeps what the sidecars have written.
+func (r *run) keepLogs() error {
+	if r.cfg.Logs == "" {
+		r.note("%s", r.LastOutput())
+		return nil
+	}
+	return r.Each(func(n *trial.Node) error {
+		return os.WriteFile(filepath.Join(r.cfg.Logs, r.row.Fault.Name+", "+n.Name+".log"), []byte(n.Output()), 0o644)
+	})
+}
+
+// Show does the rows whose names match, and writes each. The error names those that were broken.
+func Show(out io.Writer, cfg Config, names *regexp.Regexp) error {
+	chosen := scenarios(cfg, names)
+	if len(chosen) == 0 {
+		return fmt.Errorf("no row matches %q", names)
+	}
+	fmt.Fprintf(out, "Hosts with stand-ins for API servers; a client connects to the virtual address every 20 ms.\n"+
+		"Times in seconds: the worst of %d runs. Firewalls are watched for %v.\n\n", cfg.Runs, cfg.Watch)
+	report := fault.Report{Out: out, Columns: slices.DeleteFunc(slices.Clone(fault.ClusterColumns), isEpoch)}
+	report.Columns[0].Width = longestName(chosen)
+	report.Titles()
+	var broken []error
+	for row := range doAll(cfg, chosen) {
+		report.Cells(slices.Delete(row.ClusterCells(), epochColumn, epochColumn+1)...)
+		report.Lines(row.Notes...)
+		report.Lines(row.Broken()...)
+		if len(row.Broken()) > 0 {
+			broken = append(broken, errors.New(row.Fault.Name))
+		}
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("%d of %d rows broke a promise:\n%w", len(broken), len(chosen), errors.Join(broken...))
+	}
+	fmt.Fprintf(out, "\nEvery row stayed within its bounds.\n")
+	return nil
+}
+
+// epochColumn is where the columns of a cluster have the epoch of the Lease, which stand-ins have not.
+var epochColumn = slices.IndexFunc(fault.ClusterColumns, isEpoch)
+
+func isEpoch(c fault.Column) bool { return c.Title == "epoch" }
+
+func longestName(chosen []scenario) (longest int) {
+	for _, s := range chosen {
+		longest = max(longest, len(s.name()))
+	}
+	return longest
+}
+
+// doAll yields the rows in the order of the scenarios, those last that need the machine for themselves.
+func doAll(cfg Config, chosen []scenario) iter.Seq[fault.Row] {
+	return func(yield func(fault.Row) bool) {
+		var together, alone []scenario
+		for _, s := range chosen {
+			if s.alone() {
+				alone = append(alone, s)
+			} else {
+				together = append(together, s)
+			}
+		}
+		for _, row := range inParallel(cfg, together) {
+			if !yield(<-row) {
+				return
+			}
+		}
+		for _, s := range alone {
+			if !yield(do(cfg, s)) {
+				return
+			}
+		}
+	}
+}
+
+// inParallel does scenarios, some at the same time, and returns where each row comes.
+func inParallel(cfg Config, scenarios []scenario) []chan fault.Row {
+	rows := make([]chan fault.Row, len(scenarios))
+	next := make(chan int)
+	for i := range rows {
+		rows[i] = make(chan fault.Row, 1) // so that no scenario waits for the reader
+	}
+	for range max(1, cfg.Parallel) {
+		// Ends when every scenario was begun.
+		go func() {
+			for i := range next {
+				rows[i] <- do(cfg, scenarios[i])
+			}
+		}()
+	}
+	// Ends when every scenario was begun.
+	go func() {
+		defer close(next)
+		for i := range scenarios {
+			next <- i
+		}
+	}()
+	return rows
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command wild does to control planes on this machine what firewalls, network managers and a lack of time do to real hosts, and
+// prints one table. It exits 0 only when every row stayed within its bounds.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/e2e/trial"
+	"github.com/harbinger-ha/harbinger/e2e/trial/wild"
+)
+
+func main() { os.Exit(trial.Main(run)) }
+
+func run() int {
+	cfg := wild.Config{}
+	flag.IntVar(&cfg.Runs, "runs", 3, "how often each change and move is done")
+	flag.DurationVar(&cfg.Watch, "watch", time.Minute, "for how long a firewall is watched")
+	flag.IntVar(&cfg.Parallel, "parallel", 5, "how many rows are done at the same time, where they leave the machine time")
+	flag.BoolVar(&cfg.Long, "long", false, "do the whole matrix: IPv6, the Lease and the port of the API server behind each firewall too")
+	flag.StringVar(&cfg.Logs, "logs", "", "directory for the logs of rows that break a promise; not set, their last lines are shown")
+	only := flag.String("only", "", "regular expression: do only the rows whose name matches")
+	list := flag.Bool("list", false, "print the names of the rows and end")
+	binary := flag.String("binary", "", "the program to try; built from the source if not set")
+	flag.Parse()
+	names, err := regexp.Compile(*only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "wild: -only:", err)
+		return 2
+	}
+	if *list {
+		for _, name := range wild.Names(cfg, names) {
+			fmt.Println(name)
+		}
+		return 0
+	}
+	if cfg.System = (trial.Harbinger{Binary: *binary}); *binary == "" {
+		cfg.System, err = trial.Build("bin/harbinger")
+	}
+	if err == nil {
+		err = wild.Show(os.Stdout, cfg, names)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "wild:", err)
+		return 1
+	}
+	return 0
+}
