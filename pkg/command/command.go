@@ -34,9 +34,14 @@ type handoverRequest struct {
 	To string `json:"to,omitempty"` // name of the node; empty: whichever is the first
 }
 
-// A Handover begins a planned move of the virtual addresses to a node, or to whichever is the first where to is empty. Its
-// error is for the one who asked.
-type Handover func(ctx context.Context, to string) error
+// handoverAnswer is that to a handoverRequest.
+type handoverAnswer struct {
+	Within time.Duration `json:"within"` // the move begins, in nanoseconds
+}
+
+// A Handover begins a planned move of the virtual addresses to a node, or to whichever is the first where to is empty. It returns
+// how long transfers may delay the move. Its error is for the one who asked.
+type Handover func(ctx context.Context, to string) (within time.Duration, err error)
 
 // Serve takes commands from a socket of Listen until ctx ends.
 func Serve(ctx context.Context, ln net.Listener, handover Handover) error {
@@ -47,9 +52,12 @@ func Serve(ctx context.Context, ln net.Listener, handover Handover) error {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := handover(r.Context(), request.To); err != nil {
+		within, err := handover(r.Context(), request.To)
+		if err != nil {
 			http.Error(w, err.Error(), http.StatusConflict)
+			return
 		}
+		_ = json.NewEncoder(w).Encode(handoverAnswer{within}) // a client that went away is its own concern
 	})
 	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, WriteTimeout: answerTimeout}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // ends Serve below
@@ -105,11 +113,11 @@ func (l rootOnly) Accept() (net.Conn, error) {
 }
 
 // RequestHandover asks the sidecar of a virtual router on this host to hand over to a node, or to whichever is the first. It
-// returns when the move has begun, or with the reason why it cannot.
-func RequestHandover(ctx context.Context, iface string, vrid uint8, to string) error {
+// returns how long transfers may delay the move, or the reason why there is none.
+func RequestHandover(ctx context.Context, iface string, vrid uint8, to string) (within time.Duration, err error) {
 	body, err := json.Marshal(handoverRequest{To: to})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	client := &http.Client{Timeout: answerTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -119,16 +127,23 @@ func RequestHandover(ctx context.Context, iface string, vrid uint8, to string) e
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://harbinger/handover", bytes.NewReader(body))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask the sidecar (as root, on the node that holds the addresses): %w", err)
+		return 0, fmt.Errorf("ask the sidecar (as root, on the node that holds the addresses): %w", err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(strings.TrimSpace(string(answer)))
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, fmt.Errorf("read the answer of the sidecar: %w", err)
 	}
-	return err
+	if response.StatusCode != http.StatusOK {
+		return 0, errors.New(strings.TrimSpace(string(text)))
+	}
+	var answer handoverAnswer
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return 0, fmt.Errorf("read the answer of the sidecar: %w", err)
+	}
+	return answer.Within, nil
 }

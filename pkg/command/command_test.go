@@ -76,10 +76,10 @@ func serve(t *testing.T, ln net.Listener, handover Handover) {
 
 func TestHandoverReachesTheSidecar(t *testing.T) {
 	asked := make(chan string, 1)
-	serve(t, listen(t, 202), func(_ context.Context, to string) error { asked <- to; return nil })
+	serve(t, listen(t, 202), func(_ context.Context, to string) (time.Duration, error) { asked <- to; return 7 * time.Second, nil })
 	for _, to := range []string{"node2", ""} {
-		if err := RequestHandover(t.Context(), iface, 202, to); err != nil {
-			t.Fatal(err)
+		if within, err := RequestHandover(t.Context(), iface, 202, to); err != nil || within != 7*time.Second {
+			t.Fatalf("within %s, %v", within, err)
 		}
 		if got := <-asked; got != to {
 			t.Errorf("asked for %q, want %q", got, to)
@@ -88,24 +88,24 @@ func TestHandoverReachesTheSidecar(t *testing.T) {
 }
 
 func TestRefusalReachesWhoAsked(t *testing.T) {
-	serve(t, listen(t, 203), func(_ context.Context, to string) error { return fmt.Errorf("%s is not ready", to) })
-	if err := RequestHandover(t.Context(), iface, 203, "node2"); err == nil || err.Error() != "node2 is not ready" {
+	serve(t, listen(t, 203), func(_ context.Context, to string) (time.Duration, error) { return 0, fmt.Errorf("%s is not ready", to) })
+	if _, err := RequestHandover(t.Context(), iface, 203, "node2"); err == nil || err.Error() != "node2 is not ready" {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestRequestThatIsTooLongIsRefused(t *testing.T) {
-	serve(t, listen(t, 204), func(context.Context, string) error {
+	serve(t, listen(t, 204), func(context.Context, string) (time.Duration, error) {
 		t.Error("the request was taken")
-		return nil
+		return 0, nil
 	})
-	if err := RequestHandover(t.Context(), iface, 204, strings.Repeat("n", maxRequest)); err == nil || !strings.Contains(err.Error(), "too large") {
+	if _, err := RequestHandover(t.Context(), iface, 204, strings.Repeat("n", maxRequest)); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestNobodyListens(t *testing.T) {
-	if err := RequestHandover(t.Context(), iface, 205, ""); err == nil || !strings.Contains(err.Error(), "as root, on the node that holds") {
+	if _, err := RequestHandover(t.Context(), iface, 205, ""); err == nil || !strings.Contains(err.Error(), "as root, on the node that holds") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -64,7 +64,7 @@ type Port struct {
 	Advertisement vrrp.Advertisement
 }
 
-// Config is what a Loop works with. All fields but Metrics, Notice, Silent and Now are required; in mode VRRP no Arbiter is.
+// Config is what a Loop works with. All fields but Metrics, Notice, Silent, Leave and Now are required; in mode VRRP no Arbiter is.
 type Config struct {
 	Log              logr.Logger
 	Metrics          *metrics.Metrics
@@ -80,6 +80,9 @@ type Config struct {
 	// Silent is called with a holder that was heard and has fallen silent, when this node begins to take over from it. It must
 	// not block.
 	Silent func(netip.Addr)
+	// Leave is called before held addresses are removed from the kernel, while packets can still be sent from them. It must
+	// return within LeaveTime.
+	Leave func(context.Context)
 	// Interval is the longest time between two turns; the liveness is judged by it.
 	Interval time.Duration
 	// Now is the clock of the election. It must go on while the host is suspended. Default: Boottime.
@@ -97,6 +100,7 @@ type Loop struct {
 	ended    chan struct{} // closed when no event is taken any more
 	stopOnce sync.Once
 	finished bool
+	acquired bool // the addresses were added, and not removed since
 	workers  guard.Group
 	failed   chan error           // holds the first error that ended the election
 	failing  map[string]string    // action → error last logged
@@ -105,6 +109,9 @@ type Loop struct {
 	changed  time.Time // of the state, last
 	status   atomic.Pointer[Status]
 }
+
+// LeaveTime bounds what is done before the addresses leave: another node may have them already.
+const LeaveTime = 40 * time.Millisecond
 
 // maxDrain bounds the packets taken from one socket in one turn, so that no flood keeps the loop from its timers.
 const maxDrain = 1024
@@ -116,6 +123,9 @@ func New(cfg Config) *Loop {
 	}
 	if cfg.Notice == nil {
 		cfg.Notice = func(string, string, bool) {}
+	}
+	if cfg.Leave == nil {
+		cfg.Leave = func(context.Context) {}
 	}
 	if cfg.Silent == nil {
 		cfg.Silent = func(netip.Addr) {}

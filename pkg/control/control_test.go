@@ -171,6 +171,13 @@ func (h *host) Announce(a netip.Addr) error {
 	return nil
 }
 
+// leave ends the sessions. It has a bound, as another node may have the addresses already.
+func (h *host) leave(ctx context.Context) {
+	if _, bounded := ctx.Deadline(); bounded && ctx.Err() == nil {
+		h.record("leave")
+	}
+}
+
 func (h *host) Probe(ctx context.Context) election.ProbeDone {
 	h.mu.Lock()
 	served := h.served
@@ -212,6 +219,7 @@ func (h *host) loop(priority uint8) *Loop {
 		}),
 		VirtualAddresses: []netip.Addr{vip}, Addresses: h, Announcer: h, Prober: h, Interval: time.Second, Now: time.Now,
 		Silent: func(holder netip.Addr) { h.record("silent %s", holder) },
+		Leave:  h.leave,
 	})
 }
 
@@ -315,8 +323,8 @@ func TestAloneItTakesTheAddressesAndHandsThemBack(t *testing.T) {
 		if zeros := count(got, "advertise 0"); zeros != 2 {
 			t.Errorf("%d releases of priority 0, want 2: %q", zeros, got)
 		}
-		if want := []string{"release", "close"}; !slices.Equal(got[len(got)-2:], want) {
-			t.Errorf("it ended with %q, want %q", got[len(got)-2:], want)
+		if want := []string{"leave", "release", "close"}; !slices.Equal(got[len(got)-3:], want) || count(got, "leave") != 1 {
+			t.Errorf("it ended with %q, want %q: %q", got[len(got)-3:], want, got)
 		}
 	})
 }

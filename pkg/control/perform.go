@@ -22,12 +22,13 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		if l.outcome("acquire", l.cfg.Addresses.Acquire()) != nil {
 			return election.AddressLate{} // what the kernel does not hold must not be advertised
 		}
+		l.acquired = true
 	case election.Refresh:
 		if l.outcome("refresh", l.cfg.Addresses.Refresh()) != nil && !l.cfg.Addresses.Held() {
 			return election.AddressLate{}
 		}
 	case election.Release:
-		_ = l.outcome("release", l.cfg.Addresses.Release())
+		l.release(ctx)
 	case election.Advertise:
 		if !l.advertise(a.Priority) {
 			return election.AdvertisementUnsent{}
@@ -48,6 +49,17 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		l.finished = true
 	}
 	return nil
+}
+
+// release removes the addresses, after the sessions that came in by them.
+func (l *Loop) release(ctx context.Context) {
+	if l.acquired {
+		l.acquired = false
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), LeaveTime)
+		defer cancel()
+		l.cfg.Leave(ctx)
+	}
+	_ = l.outcome("release", l.cfg.Addresses.Release())
 }
 
 // advertise reports whether an advertisement was sent.

@@ -89,6 +89,12 @@ const (
 	// MsgHandingOver (INFO): `harbinger handover` asked this holder to give up the addresses; `to` names the successor, if one
 	// was named. Remedy: Nothing.
 	MsgHandingOver = "Handing over"
+	// MsgSettled (INFO): Before a planned move, transfers by the virtual addresses were given time to end, at most
+	// `loadBalancer.drain.timeout`. `lasted` is how long that took. Remedy: Nothing.
+	MsgSettled = "Transfers had time before the move"
+	// MsgSessionsNotEnded (ERROR): The sessions of the virtual addresses could not be reset before the addresses left this host:
+	// their clients find out by their own timeouts. Remedy: Follow the error.
+	MsgSessionsNotEnded = "Sessions not ended"
 	// MsgClaimWatchFailed (DEBUG+3): The socket that watches ARP and neighbour discovery failed, usually because the link went
 	// down. It is opened again after a second. Remedy: Nothing.
 	MsgClaimWatchFailed = "Watch for foreign claims failed"

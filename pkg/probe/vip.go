@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
@@ -175,7 +173,7 @@ func (p VIPProbe) dial(ctx context.Context, to netip.AddrPort, options func(fd i
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.Source, 0)),
 		Control: func(_, _ string, c syscall.RawConn) error {
 			return socket.Control(c, func(fd int) error {
-				return errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, p.Interface), options(fd))
+				return errors.Join(socket.BindToInterface(fd, p.Interface), options(fd))
 			})
 		},
 	}
@@ -200,7 +198,7 @@ func (p VIPProbe) identify(ctx context.Context, to netip.AddrPort) answer {
 // knock asks a kernel whether anybody listens. The acknowledgement that would complete the connection is delayed, and the
 // connection reset before: the server never accepts it, and logs nothing.
 func (p VIPProbe) knock(ctx context.Context, to netip.AddrPort) answer {
-	conn, err := p.dial(ctx, to, func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0) })
+	conn, err := p.dial(ctx, to, func(fd int) error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0) })
 	if err != nil {
 		return noConnection(err)
 	}

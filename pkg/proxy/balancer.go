@@ -34,6 +34,9 @@ type Balancer struct {
 	monitor   *monitor
 	listening bool
 	draining  bool
+	settle    int       // number of the newest command to settle
+	settles   time.Time // the sessions that it waits for began before
+	end       int       // number of the newest command to end sessions
 
 	accepting sync.WaitGroup // acceptors
 	sessions  sync.WaitGroup // connections
@@ -134,6 +137,7 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 			changed = true
 			b.monitor.apply(ctx, time.Now(), c.Settings)
 			b.monitor.doubt(time.Now(), c.Doubt)
+			b.takeLeave(c)
 			if c.Drain && !b.draining {
 				b.draining = true
 				stopAccepting()
@@ -212,6 +216,31 @@ func (b *Balancer) admit(ctx context.Context, conn *net.TCPConn) {
 	}
 }
 
+// takeLeave prepares the move of the virtual addresses to another host. Its sessions cannot follow: they are reset, so that their
+// clients connect again at once, to the other host.
+func (b *Balancer) takeLeave(c command) {
+	if c.Settle > b.settle {
+		b.settle, b.settles = c.Settle, time.Now()
+	}
+	if c.End > b.end {
+		b.end = c.End
+		for _, r := range b.dispatcher.relays.by(c.Settings.VirtualAddresses, time.Now()) {
+			r.breakWith(errMoved)
+		}
+	}
+}
+
+// errMoved ends the sessions of a virtual address that leaves this host.
+var errMoved = errors.New("the virtual address moves to another host")
+
+// settling returns how many sessions a planned move waits for.
+func (b *Balancer) settling() int {
+	if b.settles.IsZero() {
+		return 0
+	}
+	return b.dispatcher.relays.transferring(b.monitor.settings.VirtualAddresses, b.settles, time.Now())
+}
+
 // awaitSessions waits for the last connection once no more are accepted.
 func (b *Balancer) awaitSessions() error {
 	b.accepting.Wait()
@@ -228,5 +257,6 @@ func (b *Balancer) status() Status {
 		Accepted: b.dispatcher.accepted.Load(),
 		Refused:  b.dispatcher.refused.Load(),
 		Active:   int(b.dispatcher.active.Load()),
+		Settle:   b.settle, Settling: b.settling(), End: b.end,
 	}
 }

@@ -356,7 +356,7 @@ func TestBalancerRefusesAnotherProtocol(t *testing.T) {
 	b := newBalancer(t, v, settings)
 	b.untilStates(t, "Healthy", "Healthy")
 	io.WriteString(b.keeper, `{"version":99}`+"\n")
-	const want = "receive message: protocol version 99, want 2: keeper and balancer are of different versions of Harbinger, restart the keeper"
+	const want = "receive message: protocol version 99, want 3: keeper and balancer are of different versions of Harbinger, restart the keeper"
 	if err := <-b.ended; err == nil || err.Error() != want {
 		t.Errorf("it ended with %v", err)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 // protocolVersion changes with any change that an older program would misunderstand.
-const protocolVersion = 2
+const protocolVersion = 3
 
 // Keeper and balancer send each other lines of JSON: the keeper sends commands, the balancer a report at least every heartbeat.
 type message interface{ version() int }
@@ -26,6 +26,10 @@ type command struct {
 	Settings Settings `json:"settings"`
 	Drain    bool     `json:"drain"`
 	Doubt    doubt    `json:"doubt"`
+	// Settle and End are numbers, so that each is taken once. Settle asks for the number of sessions of the virtual addresses that
+	// exist now and transfer something; End asks for the end of all sessions of the virtual addresses.
+	Settle int `json:"settle"`
+	End    int `json:"end"`
 }
 
 // A doubt is that of the keeper about the backends of a host. Doubts are numbered from 1, so that each is taken once.

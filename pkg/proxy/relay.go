@@ -30,6 +30,8 @@ type relay struct {
 	silent func(*server)              // the backend leaves the client without an answer
 	again  func(*server, error) *link // returns another backend than one that failed, or nil; called once
 
+	fromClient, fromBackend flow
+
 	finished atomic.Bool // one side has
 	answered atomic.Bool // the backend has sent something
 
@@ -83,6 +85,7 @@ func (r *relay) settle() *net.TCPConn {
 type upstream struct{ *relay }
 
 func (u upstream) Write(p []byte) (int, error) {
+	u.fromClient.sent(len(p), &u.fromBackend)
 	u.mu.Lock()
 	if u.question == nil {
 		u.asked = time.Now()
@@ -116,6 +119,7 @@ func (r *relay) down() {
 type downstream struct{ *relay }
 
 func (d downstream) Write(p []byte) (int, error) {
+	d.fromBackend.sent(len(p), &d.fromClient)
 	if !d.answered.Swap(true) {
 		d.settle()
 	}

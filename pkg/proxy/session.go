@@ -43,6 +43,7 @@ type dispatcher struct {
 	route atomic.Pointer[route]
 	signs chan sign
 
+	relays   relays
 	turn     atomic.Uint64
 	active   atomic.Int64
 	accepted atomic.Uint64
@@ -98,6 +99,8 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 		}
 		return next
 	}
+	d.relays.add(&r)
+	defer d.relays.remove(&r)
 	if err := r.run(); err != nil {
 		d.log.V(1).Info(logging.MsgBroken, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyBackend, r.backend.server.address.String(), logging.KeyReason, err.Error())
 	}

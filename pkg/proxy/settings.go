@@ -15,6 +15,8 @@ import (
 type Settings struct {
 	balance.Settings
 	HealthCheck health.Config `json:"healthCheck"`
+	// VirtualAddresses are those whose sessions end when the addresses move.
+	VirtualAddresses []netip.Addr `json:"virtualAddresses"`
 }
 
 // A Checker makes one health check at a time. An error that says there was no answer at all (time out, refused, reset)
@@ -32,6 +34,9 @@ type Status struct {
 	Accepted uint64          `json:"accepted"` // connections, by this balancer process
 	Refused  uint64          `json:"refused"`  // of those, reset for want of a backend or because of a limit
 	Active   int             `json:"active"`   // connections now
+	Settle   int             `json:"settle"`   // number of the newest command to settle
+	Settling int             `json:"settling"` // sessions that it waits for
+	End      int             `json:"end"`      // number of the newest command to end the sessions of the virtual addresses
 }
 
 // BackendStatus is the part of Status about one backend.

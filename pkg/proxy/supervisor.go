@@ -40,7 +40,8 @@ type Supervisor struct {
 	mu      sync.Mutex
 	command command
 	status  Status
-	heard   time.Time // when the newest report came
+	heard   time.Time     // when the newest report came
+	news    chan struct{} // closed at the next change of the status
 }
 
 // NewSupervisor returns a Supervisor that has started nothing yet.
@@ -50,6 +51,7 @@ func NewSupervisor(cfg SupervisorConfig) *Supervisor {
 		changed: make(chan struct{}, 1), // one signal is as good as many
 		cut:     make(chan struct{}),
 		done:    make(chan struct{}),
+		news:    make(chan struct{}),
 		command: command{Version: protocolVersion, Settings: cfg.Settings},
 	}
 }
@@ -63,6 +65,48 @@ func (s *Supervisor) Apply(settings Settings) {
 // the log.
 func (s *Supervisor) Doubt(host netip.Addr, reason string) {
 	s.setCommand(func(c *command) { c.Doubt = doubt{Number: c.Doubt.Number + 1, Host: host, Reason: reason} })
+}
+
+// Settle waits until no session of the virtual addresses that existed at its begin transfers anything, or ctx is done. It is the
+// time that a planned move of the addresses grants.
+func (s *Supervisor) Settle(ctx context.Context) {
+	number := s.number(func(c *command) *int { return &c.Settle })
+	s.await(ctx, func(status Status) bool { return status.Settle >= number && status.Settling == 0 })
+}
+
+// EndSessions resets all sessions of the virtual addresses, and returns when that is done, or ctx is. It comes before the
+// addresses leave this host, as nothing can be sent from them afterwards.
+func (s *Supervisor) EndSessions(ctx context.Context) {
+	number := s.number(func(c *command) *int { return &c.End })
+	s.await(ctx, func(status Status) bool { return status.End >= number })
+}
+
+// number gives a command its next number.
+func (s *Supervisor) number(of func(*command) *int) (number int) {
+	s.setCommand(func(c *command) {
+		*of(c)++
+		number = *of(c)
+	})
+	return number
+}
+
+// await waits until a status is as it should be, no balancer process is left, or ctx is done.
+func (s *Supervisor) await(ctx context.Context, done func(Status) bool) {
+	for {
+		s.mu.Lock()
+		status, news := s.status, s.news
+		s.mu.Unlock()
+		if status.PID == 0 || done(status) {
+			return
+		}
+		select {
+		case <-news:
+		case <-s.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // Drain stops accepting connections for good, and returns when the last one has ended, or ctx is done and they have been
@@ -214,6 +258,8 @@ func (s *Supervisor) update(change func(*Status)) {
 	before := s.status
 	change(&s.status)
 	status := s.status
+	close(s.news)
+	s.news = make(chan struct{})
 	s.mu.Unlock()
 	if s.cfg.OnStatus != nil && differs(before, status) {
 		s.cfg.OnStatus(status)

@@ -108,6 +108,7 @@ func (b *balancing) reportLeftOut(view membership.View) {
 // settings are what the balancer process works with.
 func settings(view membership.View) proxy.Settings {
 	s := proxy.Settings{Settings: view.Config.LoadBalancer.Settings, HealthCheck: view.Config.HealthCheck}
+	s.VirtualAddresses = view.VirtualAddresses()
 	s.Backends = view.Backends(ownAddresses())
 	return s
 }
@@ -169,6 +170,14 @@ func (b *balancing) steer(on bool) {
 // doubt has the apiserver of a silent holder doubted: most often its whole host is dead.
 func (b *balancing) doubt(holder netip.Addr) {
 	b.supervisor.Doubt(holder, "its host held the virtual addresses and has fallen silent")
+}
+
+// settle waits until the sessions of the virtual addresses that exist now transfer nothing any more, for as long as they may take:
+// they cannot follow the addresses to another host.
+func (b *balancing) settle(ctx context.Context, timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	b.supervisor.Settle(ctx)
 }
 
 // drain lets open connections end, for as long as they may take.

@@ -85,7 +85,7 @@ loadBalancer:
 	var unset func(v reflect.Value, path string)
 	unset = func(v reflect.Value, path string) {
 		switch {
-		case v.Type() == reflect.TypeFor[netip.AddrPort](), v.Kind() != reflect.Struct && v.Kind() != reflect.Slice:
+		case v.Type() == reflect.TypeFor[netip.AddrPort](), v.Type() == reflect.TypeFor[netip.Addr](), v.Kind() != reflect.Struct && v.Kind() != reflect.Slice:
 			if v.IsZero() {
 				t.Errorf("%s is not set", path)
 			}

@@ -32,7 +32,7 @@ func (s *sidecar) openLoop() error {
 	cfg := control.Config{
 		Log: s.Log.WithName("election"), Metrics: s.metrics, Election: election.New(elects),
 		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.addresses, Announcer: s.neighbours.announcer,
-		Prober: prober{s}, Silent: s.balancing.doubt, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
+		Prober: prober{s}, Silent: s.balancing.doubt, Leave: s.leave, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	}
 	if s.api != nil {
 		cfg.Arbiter, cfg.Notice = s.api, s.api.Event

@@ -157,7 +157,7 @@ func TestHigherPriorityIsObeyed(t *testing.T) {
 	if held(vip4) {
 		t.Error("a node in Backup has the address")
 	}
-	if err := command.RequestHandover(t.Context(), "eth0", 51, ""); err == nil || !strings.Contains(err.Error(), "ask the holder, "+peer.Address.Addr().String()) {
+	if _, err := command.RequestHandover(t.Context(), "eth0", 51, ""); err == nil || !strings.Contains(err.Error(), "ask the holder, "+peer.Address.Addr().String()) {
 		t.Errorf("handover in Backup: %v", err)
 	}
 	stop()
@@ -168,11 +168,12 @@ func TestHandover(t *testing.T) {
 	serveAPI(t)
 	k := start(t, oneAddress+body("VRRP", ""))
 	k.until("this node holds the address", active)
-	if err := command.RequestHandover(t.Context(), "eth0", 51, "node2"); err == nil || !strings.Contains(err.Error(), "leave out --to") {
+	if _, err := command.RequestHandover(t.Context(), "eth0", 51, "node2"); err == nil || !strings.Contains(err.Error(), "leave out --to") {
 		t.Errorf("handover to a named node without the Lease: %v", err)
 	}
 	advertise(t, 50) // a node that waits, and takes what this one leaves
-	labtest.Must(t, command.RequestHandover(t.Context(), "eth0", 51, ""))
+	_, err := command.RequestHandover(t.Context(), "eth0", 51, "")
+	labtest.Must(t, err)
 	k.untilLogged("Handing over")
 	k.until("this node has left the address to the other", func(s v1alpha1.HarbingerStatus) bool {
 		return s.VirtualRouter.State == "Backup" && !s.VirtualRouter.Held
@@ -320,7 +321,7 @@ func TestLeaseArbitratesAndBackendsAreDiscovered(t *testing.T) {
 		return len(s.Balancer.Backends) == 1 && s.Balancer.Backends[0].Address == discovered
 	})
 	labtest.Until(t, patience, "an Event says so", func() bool { return len(api.reasons()) > 0 })
-	if err := command.RequestHandover(t.Context(), "eth0", 51, "node1"); err == nil || err.Error() != "node1 holds the virtual addresses already" {
+	if _, err := command.RequestHandover(t.Context(), "eth0", 51, "node1"); err == nil || err.Error() != "node1 holds the virtual addresses already" {
 		t.Errorf("handover to itself: %v", err)
 	}
 	if code, body := get("/metrics"); code != http.StatusOK || !strings.Contains(body, "harbinger_lease") {

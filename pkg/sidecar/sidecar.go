@@ -66,6 +66,7 @@ type sidecar struct {
 	balancing  *balancing
 	api        *kubeapi.Client // nil: no use is made of the API
 	sockets    []advertisementSocket
+	handovers  chan string // to which nodes; a request that is not taken yet says that one is under way
 	loop       *control.Loop
 	failed     chan error // holds the first error that asks for the end
 }
@@ -78,7 +79,7 @@ func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Option
 
 func newSidecar(cfg *config.HarbingerConfiguration, options Options) *sidecar {
 	options.Log = options.Log.WithValues(logging.KeyVRID, cfg.Election.VRRP.VirtualRouterID)
-	s := &sidecar{Options: options, cfg: cfg, files: files{log: options.Log}, failed: make(chan error, 1)}
+	s := &sidecar{Options: options, cfg: cfg, handovers: make(chan string, 1), files: files{log: options.Log}, failed: make(chan error, 1)}
 	s.node = report.Node{Name: options.Node, Version: version.Get().Version, Incarnation: incarnation(), Started: time.Now()}
 	return s
 }
@@ -139,6 +140,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		return err
 	}
 	s.runs("commands", s.serveCommands(commands))
+	s.runs("handovers", s.handOver)
 	s.runs("health of the backends", func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the neighbours", func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the addresses", s.watchLink)
@@ -157,18 +159,20 @@ func (s *sidecar) run(stop context.Context) error {
 	ctx, end := context.WithCancel(context.WithoutCancel(stop))
 	defer end()
 	g, ctx := guard.WithContext(ctx)
+	drain := s.members.now().Config.LoadBalancer.Drain.Timeout // what is left of it when the addresses have moved
 	g.Go(func() error {
 		defer end()
 		err := s.loop.Run(ctx)
 		if ctx.Err() != nil {
 			return err
 		}
-		return errors.Join(err, s.balancing.drain(ctx, s.members.now().Config.LoadBalancer.Drain.Timeout))
+		return errors.Join(err, s.balancing.drain(ctx, drain))
 	})
 	g.Go(func() error {
 		select {
 		case <-stop.Done():
 			s.Log.Info(logging.MsgStopping)
+			drain = s.settle(ctx)
 			s.loop.Shutdown()
 		case <-ctx.Done():
 		}
@@ -203,20 +207,6 @@ func (s *sidecar) serveCommands(ln net.Listener) func(context.Context) error {
 		defer func() { ln = nil }()
 		return command.Serve(ctx, ln, s.handover)
 	}
-}
-
-// handover begins a planned move of the addresses to another node.
-func (s *sidecar) handover(ctx context.Context, to string) error {
-	return s.guarded("handover", func() error { return s.beginHandover(ctx, to) })
-}
-
-func (s *sidecar) beginHandover(ctx context.Context, to string) error {
-	if err := command.CheckHandover(s.loop.Status().Election, s.Node, to); err != nil {
-		return err
-	}
-	s.Log.Info(logging.MsgHandingOver, logging.KeyTo, to)
-	s.loop.Notify(ctx, election.Handover{To: to})
-	return nil
 }
 
 // incarnation names this process of this boot: a node that came back is not the one that left.

@@ -6,6 +6,7 @@ package socket
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 
@@ -52,4 +53,9 @@ func PeerUser(conn syscall.Conn) (int, error) {
 		return err
 	})
 	return user, err
+}
+
+// BindToInterface keeps a socket on the interface with an index, whatever its name becomes and whatever the routes say.
+func BindToInterface(fd, index int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, index))
 }

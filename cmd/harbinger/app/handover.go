@@ -46,10 +46,11 @@ func (o statusOptions) handover(ctx context.Context, to string) (took time.Durat
 		return 0, err
 	}
 	start := time.Now()
-	if err := command.RequestHandover(ctx, status.Interface, status.VirtualRouter.VRID, to); err != nil {
+	delay, err := command.RequestHandover(ctx, status.Interface, status.VirtualRouter.VRID, to)
+	if err != nil {
 		return 0, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, handoverTime)
+	ctx, cancel := context.WithTimeout(ctx, delay+handoverTime)
 	defer cancel()
 	for {
 		if status, err = o.ask(ctx); err == nil && !status.VirtualRouter.Held {
@@ -57,7 +58,7 @@ func (o statusOptions) handover(ctx context.Context, to string) (took time.Durat
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("no node took over within %s, and this node still holds the virtual addresses: run harbinger status on the other nodes to see why they are not ready", handoverTime)
+			return 0, fmt.Errorf("no node took over within %s, and this node still holds the virtual addresses: run harbinger status on the other nodes to see why they are not ready", delay+handoverTime)
 		case <-time.After(handoverPoll):
 		}
 	}

@@ -176,7 +176,8 @@ type Timeouts struct {
 
 // Drain of a planned stop.
 type Drain struct {
-	// timeout is how long open connections may go on after the virtual addresses have moved.
+	// timeout bounds the drain: until the virtual addresses move, for transfers that came in by them, and in what is left of it
+	// for the other connections.
 	Timeout metav1.Duration `json:"timeout,omitzero"`
 }
 
