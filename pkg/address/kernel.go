@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // A Stray is an entry of a virtual address in the kernel that is not from here.
@@ -126,13 +127,13 @@ func (w *watcher) tidy(now time.Time) (strays []Stray, err error) {
 }
 
 // leads reports whether a virtual IPv4 address comes before one of the node on the link: the kernel takes the first address of
-// a link as the source where nothing else decides.
+// a link as the source where nothing else decides. It never takes a secondary one, which stays behind the virtual ones.
 func (a *Addresses) leads(entries []netlink.Addr) bool {
 	found := false
 	for _, e := range entries {
 		p := prefixOf(e)
 		switch {
-		case e.LinkIndex != a.cfg.Link.Index || !p.Addr().Is4():
+		case e.LinkIndex != a.cfg.Link.Index || !p.Addr().Is4() || e.Flags&unix.IFA_F_SECONDARY != 0:
 		case a.virtual(p.Addr()):
 			found = true
 		case found:

@@ -161,6 +161,32 @@ func TestOwnAddressIsReplaced(t *testing.T) {
 	}
 }
 
+// A second address of the subnet comes behind the virtual one in the kernel, which is left where it is.
+func TestSecondAddressLeavesTheVirtualOneAlone(t *testing.T) {
+	h := newHost(t)
+	a := newAddresses(t, h, Config{})
+	events := watch(t, h, a)
+	expect(t, events, Event{Kind: LinkUp})
+	must(t, a.Acquire())
+	updates, done := make(chan netlink.AddrUpdate, 1000), make(chan struct{}) // so that the subscription ends
+	defer close(done)
+	must(t, h.Do(func() error { return netlink.AddrSubscribe(updates, done) }))
+	second, third := netip.MustParsePrefix("192.168.238.151/24"), netip.MustParsePrefix("192.168.238.152/24")
+	for _, own := range []netip.Prefix{second, third} { // the watch has looked at the second when it reports the third
+		add(t, h, lab.Interface, own)
+		expect(t, events, Event{Kind: LinkUp})
+	}
+	must(t, h.DeleteAddress(third))
+	for update := range updates {
+		switch addr, _ := netip.AddrFromSlice(update.LinkAddress.IP); {
+		case addr.Unmap() == vip4.Addr() && !update.NewAddr:
+			t.Fatal("the virtual address was deleted")
+		case addr.Unmap() == third.Addr() && !update.NewAddr:
+			return
+		}
+	}
+}
+
 // listing returns the addresses of a host in the order of the kernel.
 func listing(t *testing.T, h *lab.Host) (all []netip.Addr) {
 	t.Helper()
