@@ -6,16 +6,11 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,13 +19,11 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // answerTimeout bounds how long a listener of this host may take to identify itself.
 const answerTimeout = 2 * time.Second
-
-// listenState is TCP_LISTEN in the kernel's tables.
-const listenState = "0A"
 
 // Gather finds the facts about this host that matter to a configuration.
 func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, error) {
@@ -38,27 +31,22 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 	if err != nil {
 		return Facts{}, err
 	}
-	// It serves a warning alone: where it cannot be found out, there is none.
+	// They serve warnings alone: where they cannot be found out, there is none.
 	routing, _ := address.GetRouting()
-	facts := Facts{Links: links, Routing: routing, CAOutside: outside(cfg.HealthCheck.CAFile)}
+	ports, _ := localPorts()
+	facts := Facts{Links: links, LocalPorts: ports, Routing: routing, CAOutside: outside(cfg.HealthCheck.CAFile)}
 	if file := cfg.Election.VRRP.PasswordFile; file != "" {
 		facts.Password = passwordFault(file)
 	}
-	for _, table := range []string{"tcp", "tcp6"} {
-		// The table of the network namespace of the calling thread.
-		f, err := os.ReadFile("/proc/thread-self/net/" + table)
-		if os.IsNotExist(err) {
-			continue // a kernel without IPv6
-		}
-		if err != nil {
-			return Facts{}, fmt.Errorf("list listening sockets: %w", err)
-		}
-		addresses, err := parseListeners(string(f))
-		if err != nil {
-			return Facts{}, fmt.Errorf("list listening sockets: %w", err)
-		}
-		for _, a := range addresses {
-			facts.add(ctx, cfg, a)
+	sockets, err := socket.Tables()
+	if err != nil {
+		return Facts{}, err
+	}
+	seen := map[netip.AddrPort]bool{}
+	for _, s := range sockets {
+		if s.Listens && !seen[s.Local] {
+			seen[s.Local] = true
+			facts.add(ctx, cfg, s.Local)
 		}
 	}
 	return facts, nil
@@ -103,48 +91,6 @@ func (f *Facts) add(ctx context.Context, cfg *config.HarbingerConfiguration, lis
 		f.HarbingerRuns = f.HarbingerRuns || isHarbinger(ctx, listener)
 	}
 	f.Listeners = append(f.Listeners, l)
-}
-
-// parseListeners reads the sockets in state LISTEN from a table in the form of /proc/net/tcp, once each.
-func parseListeners(table string) ([]netip.AddrPort, error) {
-	var listeners []netip.AddrPort
-	seen := map[netip.AddrPort]bool{}
-	for i, line := range strings.Split(strings.TrimSpace(table), "\n") {
-		fields := strings.Fields(line)
-		if i == 0 || len(fields) < 4 || fields[3] != listenState {
-			continue
-		}
-		listener, err := parseAddress(fields[1])
-		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", i+1, err)
-		}
-		if !seen[listener] {
-			seen[listener] = true
-			listeners = append(listeners, listener)
-		}
-	}
-	return listeners, nil
-}
-
-// parseAddress reads an address as the kernel prints it: 32-bit words of the address in the order of this machine's bytes.
-func parseAddress(s string) (netip.AddrPort, error) {
-	host, port, _ := strings.Cut(s, ":")
-	raw, err := hex.DecodeString(host)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	for word := raw; len(word) >= 4; word = word[4:] {
-		binary.NativeEndian.PutUint32(word, binary.BigEndian.Uint32(word))
-	}
-	addr, ok := netip.AddrFromSlice(raw)
-	if !ok {
-		return netip.AddrPort{}, fmt.Errorf("%q is not an address", host)
-	}
-	n, err := strconv.ParseUint(port, 16, 16)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), nil
 }
 
 // isAPIServer reports whether a listener has the certificate that the health checks will want. Whether it is ready, or

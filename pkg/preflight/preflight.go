@@ -13,6 +13,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // Facts are what the checks need to know of a host.
@@ -20,6 +21,8 @@ type Facts struct {
 	Links     []address.Link
 	Listeners []Listener
 	Routing   address.Routing
+	// LocalPorts are those that the kernel gives to outgoing connections.
+	LocalPorts LocalPorts
 	// HarbingerRuns says that Harbinger runs on this host, so that its ports may be in use.
 	HarbingerRuns bool
 	// CAOutside is where the CA file leads by symbolic links, if that is outside its own directory. Empty: it does not.
@@ -37,7 +40,7 @@ type Listener struct {
 
 // Warnings returns what a person should look at on a host that a configuration fits, with its path and its remedy.
 func Warnings(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList {
-	return CheckRouting(cfg, facts)
+	return append(CheckRouting(cfg, facts), checkLocalPorts(cfg, facts.LocalPorts)...)
 }
 
 // Check returns every fault of a valid configuration on a host, with its path and its remedy.
@@ -127,7 +130,7 @@ func checkPorts(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList
 	controlPlane := field.NewPath("controlPlane")
 	apiServer := netip.AddrPortFrom(netip.IPv6Unspecified(), cfg.ControlPlane.APIServerPort)
 	for _, l := range facts.Listeners {
-		if overlap(l.Address, apiServer) && !l.APIServer {
+		if socket.Overlap(l.Address, apiServer) && !l.APIServer {
 			errs = append(errs, inUse(controlPlane.Child("apiServerPort"), l, "something that is not an apiserver"))
 			break
 		}
@@ -136,7 +139,7 @@ func checkPorts(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList
 		return errs
 	}
 	for _, own := range ownPorts(cfg) {
-		i := slices.IndexFunc(facts.Listeners, func(l Listener) bool { return overlap(l.Address, own.address) })
+		i := slices.IndexFunc(facts.Listeners, func(l Listener) bool { return socket.Overlap(l.Address, own.address) })
 		if i >= 0 {
 			errs = append(errs, inUse(own.path, facts.Listeners[i], "another program"))
 		}
@@ -160,11 +163,6 @@ func ownPorts(cfg *config.HarbingerConfiguration) []ownPort {
 		return append(ports, ownPort{field.NewPath("controlPlane", "port"), netip.AddrPortFrom(everywhere, cfg.ControlPlane.Port)})
 	}
 	return append(ports, ownPort{field.NewPath("loadBalancer", "steering", "port"), netip.AddrPortFrom(everywhere, cfg.LoadBalancer.Steering.Port)})
-}
-
-// overlap reports whether two sockets want the same port of an address. An unspecified address stands for all of them.
-func overlap(a, b netip.AddrPort) bool {
-	return a.Port() == b.Port() && (a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
 }
 
 func inUse(fldPath *field.Path, l Listener, by string) *field.Error {
