@@ -86,6 +86,13 @@ const (
 	// a fault, whose `stack` is given, a holder hands over as at a planned stop, and the process ends with the error, to be started
 	// again. Remedy: Follow the error. Report it where there is a stack.
 	MsgPartFailed = "Part failed"
+	// MsgPortTaken (ERROR): A port that Harbinger listens on could not be opened; `reason` says what it is for and, as far as the pod
+	// sees it, who has it: often an outgoing connection of this host. The node is a Backup in distress until the port is free, but for
+	// that of the status, and is not ready. Remedy: Nothing, if it is a connection that ends. Otherwise stop the other program, or
+	// choose another port. Reserve the port: `harbinger preflight` has the line for sysctl.
+	MsgPortTaken = "Port taken"
+	// MsgPortOpened (INFO): The port that could not be opened before is open now; `reason` says what it is for. Remedy: Nothing.
+	MsgPortOpened = "Port opened"
 	// MsgHandingOver (INFO): `harbinger handover` asked this holder to give up the addresses; `to` names the successor, if one
 	// was named. Remedy: Nothing.
 	MsgHandingOver = "Handing over"
@@ -166,7 +173,7 @@ const (
 // The keys of the log: each names one kind of value, in whatever line it is.
 const (
 	KeyAction           = "action"           // What failed: acquire, refresh, release, advertise, announce.
-	KeyAddress          = "address"          // The address and port of a client.
+	KeyAddress          = "address"          // The address and port of a client, or of a port of Harbinger's own.
 	KeyAddresses        = "addresses"        // The own addresses of this node in the subnets of the virtual addresses.
 	KeyBackend          = "backend"          // The address and port of an apiserver.
 	KeyBackends         = "backends"         // The apiservers, or how many there are.

@@ -56,6 +56,9 @@ func NewSupervisor(cfg SupervisorConfig) *Supervisor {
 	}
 }
 
+// SetListeners gives the sockets to serve, where they were not open when the Supervisor was made. Run has not been called yet.
+func (s *Supervisor) SetListeners(listeners []*Listener) { s.cfg.Listeners = listeners }
+
 // Apply changes the settings. Established connections stay.
 func (s *Supervisor) Apply(settings Settings) {
 	s.setCommand(func(c *command) { c.Settings = settings })

@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
-	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
@@ -66,14 +65,16 @@ const heardFor = 3
 
 // currentReason is why the election is in its state now. In the states that last, the reason for which they were entered may
 // have gone: a Backup hears the holder again, or the API is back for a holder that took the addresses without it.
-func currentReason(loop control.Status) string {
-	e := loop.Election
+func currentReason(f Facts) string {
+	loop, e := f.Loop, f.Loop.Election
 	heard := e.Holder.IsValid() && loop.Turned.Sub(e.HeardAt) < heardFor*e.AdvertisementInterval
 	switch {
 	case e.State == election.Backup && heard:
 		return fmt.Sprintf("hears %s with priority %d", e.Holder, e.HeardPriority)
 	case e.State == election.Backup && e.SplitSuspected:
 		return "the holder serves or renews its Lease, but is not heard"
+	case e.State == election.Active && e.Distress && f.Blocked != "":
+		return "holds the virtual addresses in distress: " + f.Blocked
 	case e.State == election.Active && e.Distress:
 		return "holds the virtual addresses in distress: no backend is healthy"
 	case e.State == election.Active && e.Arbitrated:

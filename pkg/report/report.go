@@ -51,6 +51,8 @@ type Facts struct {
 	API      *kubeapi.Status // nil: no use is made of the API
 	Dropped  map[string]v1alpha1.Drop
 	Unusable map[string]string // files of the host, and why they are not used as they are now
+	Blocked  string            // what keeps this node from serving but its backends
+	Closed   []string          // ports of this node that another socket has, and which
 	Replaced []string          // files of the host that the pod sees as they were before
 	Reception
 }
@@ -66,7 +68,7 @@ func Status(f Facts, before []metav1.Condition) v1alpha1.HarbingerStatus {
 	if s.API != nil && f.Config.Election.Mode != election.VRRP {
 		s.Lease = lease(f, *s.API)
 	}
-	s.NotReady = notReady(f.Kernel, s)
+	s.NotReady = append(notReady(f.Kernel, s), f.Closed...)
 	s.Ready = len(s.NotReady) == 0
 	s.Conditions = conditions(s, before, f)
 	return s
@@ -76,7 +78,7 @@ func virtualRouter(f Facts) v1alpha1.VirtualRouter {
 	e, v := f.Loop.Election, f.Config.Election.VRRP
 	r := v1alpha1.VirtualRouter{
 		VRID: v.VirtualRouterID, Version: uint8(v.Version), Mode: string(f.Config.Election.Mode), Arbiter: "vrrp", Epoch: e.Epoch,
-		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, CurrentReason: currentReason(f.Loop), Held: f.Loop.Held,
+		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, CurrentReason: currentReason(f), Held: f.Loop.Held,
 		Priority: e.Priority, Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
 		Conflict: e.Conflict, SplitSuspected: e.SplitSuspected, Filtered: filters(f), CouldNotAsk: e.CouldNotAsk, Dropped: f.Dropped, Failing: f.Loop.Failing,
 	}

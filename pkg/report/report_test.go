@@ -81,6 +81,7 @@ func TestReadiness(t *testing.T) {
 		{"no healthy backend", func(f *Facts) { f.Balancer.Backends[0] = backend(health.Down, "refused") }, "no healthy backend"},
 		{"no backend", func(f *Facts) { f.Balancer.Backends = nil }, "no healthy backend"},
 		{"no balancer", func(f *Facts) { f.Balancer.PID = 0 }, "balancer down"},
+		{"a port that is taken", func(f *Facts) { f.Closed = []string{"identity: in use"} }, "identity: in use"},
 		{"failing action", func(f *Facts) { f.Loop.Failing = map[string]string{"advertise": "network is down"} }, "advertise: network is down"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -125,6 +126,15 @@ func TestCurrentReason(t *testing.T) {
 				t.Errorf("current reason %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+func TestReasonOfDistressNamesThePort(t *testing.T) {
+	f := backup()
+	f.Loop.Election.State, f.Loop.Election.Distress = election.Active, true
+	f.Closed, f.Blocked = []string{"frontend: in use", "status: in use"}, "frontend: in use"
+	if got := Status(f, nil).VirtualRouter.CurrentReason; got != "holds the virtual addresses in distress: frontend: in use" {
+		t.Errorf("current reason %q", got)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -54,40 +56,116 @@ func newChecker(backend netip.AddrPort, check health.Config) proxy.Checker {
 type balancing struct {
 	log        logr.Logger
 	metrics    *metrics.Metrics
-	frontends  []*proxy.Listener
-	steering   *steer.Steering // nil: the balancer has the port of the control plane to itself
+	ports      *ownPorts
+	view       membership.View // that the frontends are opened with
 	supervisor *proxy.Supervisor
 	changed    chan struct{} // the health may have; a signal that is not taken yet says enough
 	leftOut    []netip.AddrPort
+	running    atomic.Bool // the supervisor is
+
+	mu        sync.Mutex
+	frontends []*proxy.Listener // as many as are open; closed at the end
+	steering  *steer.Steering   // nil: the balancer has the port of the control plane to itself, or has not all frontends yet
 }
 
 // openBalancing opens the frontends, which stay open as long as the keeper lives, whatever becomes of a balancer process:
-// those on a virtual address do not wait for it. The balancer starts when the parts run.
-func openBalancing(log logr.Logger, m *metrics.Metrics, view membership.View, command []string, p *parts) (*balancing, error) {
-	b := &balancing{log: log, metrics: m, changed: make(chan struct{}, 1)}
-	for _, a := range view.Frontends() {
-		ln, err := proxy.Listen(a)
-		if err != nil {
-			return nil, fmt.Errorf("open frontend: %w", err)
-		}
-		p.atEnd(ln.Close)
-		b.frontends = append(b.frontends, ln)
-	}
-	if err := b.openSteering(view, p); err != nil {
+// those on a virtual address do not wait for it. The balancer starts when the parts run and all frontends are open.
+func openBalancing(s *sidecar) (*balancing, error) {
+	view := s.members.now()
+	b := &balancing{log: s.Log, metrics: s.metrics, view: view, changed: make(chan struct{}, 1)}
+	b.ports = newOwnPorts(s.Log, s.metrics, b.change)
+	s.atEnd(b.close)
+	if err := b.tryFrontends(); err != nil {
 		return nil, err
 	}
 	b.reportLeftOut(view)
 	b.supervisor = proxy.NewSupervisor(proxy.SupervisorConfig{
-		Log: log.WithName("balancer"), Command: command, Listeners: b.frontends, Settings: settings(view),
-		OnStatus: func(proxy.Status) {
-			select {
-			case b.changed <- struct{}{}:
-			default:
-			}
-		},
+		Log: s.Log.WithName("balancer"), Command: s.Balancer, Settings: settings(view), OnStatus: func(proxy.Status) { b.change() },
 	})
-	p.runs("balancer", b.supervisor.Run)
+	s.runs("balancer", b.run)
 	return b, nil
+}
+
+// change has the health looked at.
+func (b *balancing) change() {
+	select {
+	case b.changed <- struct{}{}:
+	default:
+	}
+}
+
+// tryFrontends opens the frontends that are not open, and the steering to them once all are. That a port is taken is no error:
+// it will be free.
+func (b *balancing) tryFrontends() error {
+	for i, a := range b.view.Frontends() {
+		if i < len(b.frontends) {
+			continue
+		}
+		var ln *proxy.Listener
+		if b.ports.try(ownPort{name: "frontend (" + b.portField() + ")", address: a, serves: true}, func() (err error) {
+			ln, err = proxy.Listen(a)
+			return err
+		}) != nil {
+			return nil
+		}
+		b.mu.Lock()
+		b.frontends = append(b.frontends, ln)
+		b.mu.Unlock()
+	}
+	return b.openSteering()
+}
+
+// portField is the field that names the port of the frontends.
+func (b *balancing) portField() string {
+	if b.view.Config.ControlPlane.Shared() {
+		return "loadBalancer.steering.port"
+	}
+	return "controlPlane.port"
+}
+
+// run runs the balancer as soon as its frontends are open.
+func (b *balancing) run(ctx context.Context) error {
+	for len(b.frontends) < len(b.view.Frontends()) {
+		select {
+		case <-time.After(portRetry):
+		case <-ctx.Done():
+			return nil
+		}
+		if err := b.tryFrontends(); err != nil {
+			return err
+		}
+	}
+	b.supervisor.SetListeners(b.frontends)
+	b.running.Store(true)
+	return b.supervisor.Run(ctx)
+}
+
+func (b *balancing) close() error {
+	var failed error
+	if s := b.steers(); s != nil {
+		failed = s.Close()
+	}
+	for _, ln := range b.frontends {
+		failed = errors.Join(failed, ln.Close())
+	}
+	return failed
+}
+
+// steers returns the steering, or nil where there is none.
+func (b *balancing) steers() *steer.Steering {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.steering
+}
+
+// listens returns the addresses of the frontends that are open.
+func (b *balancing) listens() (open []netip.AddrPort) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, f := range b.frontends {
+		open = append(open, f.Address())
+	}
+	return open
 }
 
 // apply gives the balancer process new settings.
@@ -114,25 +192,26 @@ func settings(view membership.View) proxy.Settings {
 }
 
 // openSteering prepares the steering and leaves it off: until a backend is healthy, VIP:port is the local apiserver's.
-func (b *balancing) openSteering(view membership.View, p *parts) error {
-	port, mode := view.Config.ControlPlane.Port, view.Config.LoadBalancer.Steering.Mode
-	if !view.Config.ControlPlane.Shared() || mode == balance.SteeringNone {
+func (b *balancing) openSteering() error {
+	port, mode := b.view.Config.ControlPlane.Port, b.view.Config.LoadBalancer.Steering.Mode
+	if !b.view.Config.ControlPlane.Shared() || mode == balance.SteeringNone {
 		return nil
 	}
 	var fronts []steer.Frontend
-	for i, vip := range view.VirtualAddresses() {
+	for i, vip := range b.view.VirtualAddresses() {
 		fronts = append(fronts, steer.Frontend{VIP: netip.AddrPortFrom(vip, port), Listener: b.frontends[i]})
 	}
-	var err error
-	b.steering, err = steer.New(steer.Config{Mode: mode, Frontends: fronts})
+	steering, err := steer.New(steer.Config{Mode: mode, Frontends: fronts})
 	if err != nil {
 		return fmt.Errorf("prepare steering of port %d to the balancer (loadBalancer.steering): %w", port, err)
 	}
-	p.atEnd(b.steering.Close)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.steering = steering
 	return nil
 }
 
-// watch reports to the election whether a backend is healthy, and steers connections to the balancer only while it has one:
+// watch reports to the election whether this node can serve: a backend is healthy, and no other socket has its ports. It steers connections to the balancer only while it has one:
 // otherwise they reach the local apiserver, or are refused by the kernel. A listening socket that stopped listening for a
 // moment has lost its steering, so that it is enabled again at every change of a backend.
 func (b *balancing) watch(ctx context.Context, notify notify) error {
@@ -140,6 +219,7 @@ func (b *balancing) watch(ctx context.Context, notify notify) error {
 	for {
 		healthy := b.supervisor.Status().Healthy()
 		b.steer(healthy)
+		healthy = healthy && b.ports.blocked() == ""
 		if !known || healthy != last {
 			known, last = true, healthy
 			b.log.Info(logging.MsgAnyBackend, logging.KeyHealthy, healthy)
@@ -154,16 +234,17 @@ func (b *balancing) watch(ctx context.Context, notify notify) error {
 }
 
 func (b *balancing) steer(on bool) {
-	if b.steering == nil {
+	steering := b.steers()
+	if steering == nil {
 		return
 	}
-	change := b.steering.Disable
+	change := steering.Disable
 	if on {
-		change = b.steering.Enable
+		change = steering.Enable
 	}
 	if err := change(); err != nil {
 		b.metrics.Failed("steer")
-		b.log.Error(err, logging.MsgSteeringFailed, logging.KeyKind, string(b.steering.Mode()), logging.KeyEnable, on)
+		b.log.Error(err, logging.MsgSteeringFailed, logging.KeyKind, string(steering.Mode()), logging.KeyEnable, on)
 	}
 }
 
@@ -182,6 +263,9 @@ func (b *balancing) settle(ctx context.Context, timeout time.Duration) {
 
 // drain lets open connections end, for as long as they may take.
 func (b *balancing) drain(ctx context.Context, timeout time.Duration) error {
+	if !b.running.Load() {
+		return nil // nobody was served
+	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if err := b.supervisor.Drain(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {

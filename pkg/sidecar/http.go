@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
-	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
@@ -62,54 +61,37 @@ func handler(status func() v1alpha1.HarbingerStatus, alive func() error, metrics
 	return mux
 }
 
-// endpoints are the listening sockets of what this node shows of itself.
-type endpoints struct {
-	status     net.Listener
-	identities []net.Listener
-}
-
-// openEndpoints opens them, those of the identity also on the virtual addresses, which this host may not have yet.
-func openEndpoints(view membership.View, p *parts) (endpoints, error) {
-	var e endpoints
-	var err error
-	if e.status, err = net.Listen("tcp", view.Config.Status.BindAddress.String()); err != nil {
-		return e, fmt.Errorf("open status endpoint (status.bindAddress): %w", err)
+// openEndpoints opens what this node shows of itself, as far as the ports are free: the status, and the identity also on the
+// virtual addresses, which this host may not have yet.
+func (s *sidecar) openEndpoints() []*endpoint {
+	view := s.members.now()
+	status := &endpoint{ownPort: ownPort{name: "status (status.bindAddress)", address: view.Config.Status.BindAddress}}
+	status.listen = func() (net.Listener, error) { return net.Listen("tcp", status.address.String()) }
+	status.serve = func(ctx context.Context, ln net.Listener) error {
+		r := s.reporter
+		return serveHTTP(ctx, ln, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
 	}
-	p.atEnd(e.status.Close)
+	s.openEndpoint(status)
+	all := []*endpoint{status}
 	for _, vip := range view.VirtualAddresses() {
 		for _, a := range []netip.Addr{vip, view.Primary(vip)} {
-			ln, err := listenIdentity(a, view.Config.Status.IdentityPort)
-			if err != nil {
-				return e, err
-			}
-			p.atEnd(ln.Close)
-			e.identities = append(e.identities, ln)
+			e := s.identity(a)
+			s.openEndpoint(e)
+			all = append(all, e)
 		}
 	}
-	return e, nil
+	return all
 }
 
-// listenIdentity opens the identity at an address.
-func listenIdentity(a netip.Addr, port uint16) (net.Listener, error) {
+// identity is what others ask this node at an address.
+func (s *sidecar) identity(a netip.Addr) *endpoint {
+	e := &endpoint{ownPort: ownPort{name: "identity (status.identityPort)", serves: true, address: netip.AddrPortFrom(a, s.cfg.Status.IdentityPort)}}
 	freebind := net.ListenConfig{Control: socket.FreeBind}
-	ln, err := freebind.Listen(context.Background(), "tcp", netip.AddrPortFrom(a, port).String())
-	if err != nil {
-		return nil, fmt.Errorf("open identity endpoint (status.identityPort): %w", err)
+	e.listen = func() (net.Listener, error) { return freebind.Listen(context.Background(), "tcp", e.address.String()) }
+	e.serve = func(ctx context.Context, ln net.Listener) error {
+		return probe.ServeIdentity(ctx, ln, s.reporter.identity)
 	}
-	return ln, nil
-}
-
-// serve has the endpoints served while the parts run.
-func (s *sidecar) serve(e endpoints) {
-	r := s.newReporter()
-	s.runs("conditions", r.watch)
-	s.runs("status", func(ctx context.Context) error {
-		return serveHTTP(ctx, e.status, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
-	})
-	s.runs("identity on new addresses", func(ctx context.Context) error { return s.identities.serve(ctx, r.identity) })
-	for _, ln := range e.identities {
-		s.runs("identity", func(ctx context.Context) error { return probe.ServeIdentity(ctx, ln, r.identity) })
-	}
+	return e
 }
 
 // serveHTTP serves the handler until ctx ends.

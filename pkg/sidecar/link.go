@@ -5,7 +5,6 @@ package sidecar
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
-	"github.com/harbinger-ha/harbinger/pkg/probe"
 )
 
 // bindFor is how long what is bound to the link may fail to be opened anew, before the process ends to be started again.
@@ -193,11 +191,11 @@ func (s *sidecar) bindPorts(ctx context.Context, view membership.View, next bind
 // open: they cost nothing, and may come back.
 type identities struct {
 	served map[netip.Addr]bool
-	opened chan net.Listener
+	opened chan *endpoint
 }
 
 func newIdentities(primaries []netip.Addr) identities {
-	i := identities{served: map[netip.Addr]bool{}, opened: make(chan net.Listener)}
+	i := identities{served: map[netip.Addr]bool{}, opened: make(chan *endpoint)}
 	for _, a := range primaries {
 		i.served[a] = true
 	}
@@ -210,31 +208,31 @@ func (i identities) open(ctx context.Context, s *sidecar, primaries []netip.Addr
 		if i.served[a] {
 			continue
 		}
-		ln, err := listenIdentity(a, s.cfg.Status.IdentityPort)
-		if err != nil {
-			s.metrics.Failed("identity")
-			s.Log.Error(err, logging.MsgLinkNotFollowed, logging.KeyInterface, s.bound.link.Name)
-			continue
-		}
+		e := s.identity(a)
+		_ = s.ports.try(e.ownPort, e.open) // it is tried again when it is served
 		select {
-		case i.opened <- ln:
+		case i.opened <- e:
 			i.served[a] = true
 		case <-ctx.Done():
-			_ = ln.Close() // nobody has it
+			if e.ln != nil {
+				_ = e.ln.Close() // nobody has it
+			}
 		}
 	}
 }
 
 // serve serves what open opens until ctx ends.
-func (i identities) serve(ctx context.Context, identity func() probe.Identity) error {
+func (i identities) serve(ctx context.Context, s *sidecar) error {
 	g, ctx := guard.WithContext(ctx)
 	g.Go(func() error {
 		for {
 			select {
 			case <-ctx.Done():
 				return nil
-			case ln := <-i.opened:
-				g.Go(func() error { return probe.ServeIdentity(ctx, ln, identity) })
+			case e := <-i.opened:
+				g.Go(func() error {
+					return s.keep(ctx, part{e.key(), func(ctx context.Context) error { return s.serveEndpoint(ctx, e) }})
+				})
 			}
 		}
 	})

@@ -74,12 +74,6 @@ func (s *sidecar) newReporter() *reporter {
 		node: s.node, members: s.members, loop: s.loop, addresses: s.addresses, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
 		files: &s.files, reception: &s.reception, log: s.Log,
 	}
-	for _, f := range s.balancing.frontends {
-		r.node.Frontends = append(r.node.Frontends, f.Address())
-	}
-	if s.balancing.steering != nil {
-		r.node.Steering = string(s.balancing.steering.Mode())
-	}
 	s.metrics.WatchStatus(func() (status v1alpha1.HarbingerStatus) { // in a goroutine of the registry's
 		_ = s.guarded("metrics", func() error { status = r.status(); return nil })
 		return status
@@ -91,12 +85,16 @@ func (s *sidecar) newReporter() *reporter {
 func (r *reporter) status() v1alpha1.HarbingerStatus {
 	r.mu.Lock() // first: the conditions must not follow older facts after newer ones
 	defer r.mu.Unlock()
-	steering := r.balancing.steering
 	node := r.node
-	node.Interface = r.members.link().Name
+	node.Interface, node.Frontends = r.members.link().Name, r.balancing.listens()
+	steering := r.balancing.steers()
+	if steering != nil {
+		node.Steering = string(steering.Mode())
+	}
 	facts := report.Facts{
 		Node: node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
 		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(), Reception: r.reception.last(),
+		Closed: r.balancing.ports.reasons(), Blocked: r.balancing.ports.blocked(),
 	}
 	facts.Unusable, facts.Replaced = r.files.state()
 	facts.Kernel = r.kernel()

@@ -359,25 +359,3 @@ func TestInterfaceIsWaitedFor(t *testing.T) {
 	k.until("this node holds the address", active)
 	k.end()
 }
-
-// What cannot be opened ends the sidecar with the field that asks for it.
-func TestPortsThatAreTaken(t *testing.T) {
-	serveAPI(t)
-	for address, want := range map[string]string{
-		"0.0.0.0:4300": "open frontend", "127.0.0.1:10443": "status.bindAddress", "192.168.238.130:10444": "status.identityPort",
-	} {
-		ln, err := net.Listen("tcp", address)
-		labtest.Must(t, err)
-		k := start(t, oneAddress+body("VRRP", ""))
-		select {
-		case err := <-k.done:
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s is taken: %v, want %q", address, err, want)
-			}
-			k.done <- nil
-		case <-time.After(patience):
-			t.Errorf("the sidecar runs without %s", address)
-		}
-		labtest.Must(t, ln.Close())
-	}
-}

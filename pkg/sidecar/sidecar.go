@@ -64,10 +64,12 @@ type sidecar struct {
 	addresses  *address.Addresses
 	neighbours *neighbours
 	balancing  *balancing
+	ports      *ownPorts
 	api        *kubeapi.Client // nil: no use is made of the API
 	sockets    []advertisementSocket
 	handovers  chan string // to which nodes; a request that is not taken yet says that one is under way
 	loop       *control.Loop
+	reporter   *reporter
 	failed     chan error // holds the first error that asks for the end
 }
 
@@ -128,17 +130,16 @@ func (s *sidecar) open(ctx context.Context) error {
 	if err := s.openAddresses(); err != nil {
 		return err
 	}
-	if s.balancing, err = openBalancing(s.Log, s.metrics, s.members.now(), s.Balancer, &s.parts); err != nil {
+	if s.balancing, err = openBalancing(s); err != nil {
 		return err
 	}
-	endpoints, err := openEndpoints(s.members.now(), &s.parts)
-	if err != nil {
-		return err
-	}
+	s.ports = s.balancing.ports
+	endpoints := s.openEndpoints()
 	s.openAPI()
 	if err := s.openLoop(); err != nil {
 		return err
 	}
+	s.reporter = s.newReporter()
 	s.runs("commands", s.serveCommands(commands))
 	s.runs("handovers", s.handOver)
 	s.runs("health of the backends", func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
@@ -149,7 +150,11 @@ func (s *sidecar) open(ctx context.Context) error {
 	if s.File != "" {
 		s.runs("configuration file", s.followFile)
 	}
-	s.serve(endpoints)
+	for _, e := range endpoints {
+		s.runs(e.key(), func(ctx context.Context) error { return s.serveEndpoint(ctx, e) })
+	}
+	s.runs("identity on new addresses", func(ctx context.Context) error { return s.identities.serve(ctx, s) })
+	s.runs("conditions", s.reporter.watch)
 	return nil
 }
 

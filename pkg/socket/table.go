@@ -103,16 +103,34 @@ func Holder(address netip.AddrPort) string {
 	if err != nil {
 		return ""
 	}
-	for _, s := range sockets {
-		if !Overlap(s.Local, address) {
-			continue
-		}
-		if s.Listens {
-			return fmt.Sprintf("%s listens on %s", s.process(), s.Local)
-		}
-		return fmt.Sprintf("%s has a connection from %s to %s", s.process(), s.Local, s.Remote)
+	holder, found := blamed(sockets, address)
+	switch {
+	case !found:
+		return ""
+	case holder.Listens:
+		return fmt.Sprintf("%s listens on %s", holder.process(), holder.Local)
 	}
-	return ""
+	return fmt.Sprintf("%s has a connection from %s to %s", holder.process(), holder.Local, holder.Remote)
+}
+
+// blamed returns the socket that keeps others from a port: one that listens before a connection, and this before the rest of a
+// connection, which keeps no listener away.
+func blamed(sockets []TCP, address netip.AddrPort) (holder TCP, found bool) {
+	rank := func(s TCP) int {
+		switch {
+		case s.Listens:
+			return 2
+		case s.Inode != 0:
+			return 1
+		}
+		return 0
+	}
+	for _, s := range sockets {
+		if Overlap(s.Local, address) && (!found || rank(s) > rank(holder)) {
+			holder, found = s, true
+		}
+	}
+	return holder, found
 }
 
 // process names the process that has a socket open. Those of other containers are not visible to one that does not share the
