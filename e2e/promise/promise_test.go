@@ -47,6 +47,13 @@ func TestBoundsStayStrict(t *testing.T) {
 		{Healed, StandIns, slow, Unbounded, Unbounded, ms(1050), Unbounded, Any},
 		{HealedFiltered, StandIns, slow, Unbounded, Unbounded, ms(6500), Unbounded, Any},
 
+		{Firewall, StandIns, slow, Unbounded, Unbounded, ms(6500), ms(6500), 1},
+		{Firewall, Lab, slow, Unbounded, Unbounded, ms(6500), ms(6500), 1},
+		{FirewallKill, StandIns, slow, ms(4500), Unbounded, ms(6500), ms(6500), Any},
+		{LinkChanged, StandIns, slow, ms(100), ms(100), ms(1050), ms(1050), Any},
+		{LinkReplaced, StandIns, slow, ms(5040), Unbounded, ms(1050), ms(3100), Any},
+		{BalancerStarved, StandIns, slow, Unbounded, 0, 0, 0, 0},
+
 		{PlannedStop, Lab, slow, ms(100), ms(100), ms(1050), ms(1050), 1},
 		{Kill, Lab, slow, ms(4000), Unbounded, ms(1050), ms(3100), 1},
 		{Freeze, Lab, slow, ms(4000), Unbounded, ms(1050), ms(3100), 1},

@@ -17,6 +17,7 @@ var (
 
 	onlyLive = sum(interval, delay)                                  // S1 of the invariants of the election
 	onlyDead = sum(lifetime, fixed(election.KernelSlack))            // S3
+	asked    = fixed(500 * time.Millisecond)                         // a host that hears nobody asks again
 	filtered = fixed(election.AnnounceEvery + 1500*time.Millisecond) // S2
 
 	planned  = Bounds{Outage: fixed(2 * Delay), Nobody: fixed(2 * Delay), Live: onlyLive, Kernel: onlyLive, Moves: 1}
@@ -124,7 +125,7 @@ var (
 	}
 	FirewallKill = Promise{
 		Name: "kill, firewall", Class: Takeover,
-		Bounds:  Bounds{Outage: sum(kept, down, turns, fixed(election.AnnounceEvery), delay), Live: filtered, Kernel: filtered, Moves: 1},
+		Bounds:  Bounds{Outage: sum(longest(sum(down, turns), sum(kept, probe)), asked, delay), Live: filtered, Kernel: filtered, Moves: 1},
 		Happens: "kill -9 of everything on the holder behind such a firewall",
 		Does:    "a Backup takes over once the wire shows that nobody serves the address",
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +18,24 @@ import (
 
 // clusterTime is the time within which a real cluster is ready on a busy machine.
 const clusterTime = 2 * time.Minute
+
+// binaries is the script that builds the programs of a cluster, or finds them in its cache.
+const binaries = "hack/e2e/build-binaries.sh"
+
+// BuildKubernetes builds the programs of a cluster, or finds them in their cache, from the root of the repository. It returns
+// the directory that has them, which the variable HARBINGER_KUBE_BINARIES can name.
+func BuildKubernetes() (string, error) {
+	if dir := os.Getenv("HARBINGER_KUBE_BINARIES"); dir != "" {
+		return dir, nil
+	}
+	build := exec.Command(binaries, "etcd", "kube-apiserver", "kubectl")
+	build.Stderr = os.Stderr
+	out, err := build.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", binaries, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
 
 // prepareCluster gives every node its keys and certificates.
 func (p *Plane) prepareCluster() (err error) {

@@ -10,18 +10,13 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/e2e/trial/inject"
 )
-
-// binaries is the script that builds the programs of a cluster, or finds them in its cache.
-const binaries = "hack/e2e/build-binaries.sh"
 
 func main() { os.Exit(trial.Main(run)) }
 
@@ -62,14 +57,8 @@ func show(cfg inject.Config, faults []fault.Fault) (err error) {
 	if cfg.System, err = trial.Build("bin/harbinger"); err != nil {
 		return err
 	}
-	if cfg.Kubernetes = os.Getenv("HARBINGER_KUBE_BINARIES"); cfg.Kubernetes == "" {
-		build := exec.Command(binaries, "etcd", "kube-apiserver", "kubectl")
-		build.Stderr = os.Stderr
-		out, err := build.Output()
-		if err != nil {
-			return fmt.Errorf("%s: %w", binaries, err)
-		}
-		cfg.Kubernetes = strings.TrimSpace(string(out))
+	if cfg.Kubernetes, err = trial.BuildKubernetes(); err != nil {
+		return err
 	}
 	return inject.Show(os.Stdout, cfg, faults)
 }

@@ -22,16 +22,24 @@ func run() int {
 	flag.IntVar(&cfg.Runs, "runs", 3, "how often each change and move is done")
 	flag.DurationVar(&cfg.Watch, "watch", time.Minute, "for how long a firewall is watched")
 	flag.IntVar(&cfg.Parallel, "parallel", 5, "how many rows are done at the same time, where they leave the machine time")
-	flag.BoolVar(&cfg.Long, "long", false, "do the whole matrix: IPv6, the Lease and the port of the API server behind each firewall too")
+	flag.BoolVar(&cfg.Long, "long", false, "do the whole matrix: IPv6 and the port of the API server too")
 	flag.StringVar(&cfg.Logs, "logs", "", "directory for the logs of rows that break a promise; not set, their last lines are shown")
 	only := flag.String("only", "", "regular expression: do only the rows whose name matches")
 	list := flag.Bool("list", false, "print the names of the rows and end")
+	alone := flag.Bool("without-kubernetes", false, "leave out the rows with a Lease, which need the programs of Kubernetes")
 	binary := flag.String("binary", "", "the program to try; built from the source if not set")
 	flag.Parse()
 	names, err := regexp.Compile(*only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "wild: -only:", err)
 		return 2
+	}
+	if !*alone {
+		cfg.Kubernetes, err = trial.BuildKubernetes()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "wild:", err)
+		return 1
 	}
 	if *list {
 		for _, name := range wild.Names(cfg, names) {

@@ -53,10 +53,21 @@ type setting struct {
 	name   string
 	six    bool // the virtual address is one of IPv6
 	shared bool // it has the port of the API server
+	lease  bool // a real cluster has a Lease that arbitrates
+	part   part // of the hosts that has the firewall
 }
 
+// A part says which hosts have the firewall.
+type part int
+
+const (
+	everybody part = iota
+	theHolder
+	aBackup
+)
+
 // of returns a configuration of the setting.
-func (s setting) of(cfg trial.Config) trial.Config {
+func (s setting) of(cfg trial.Config, kubernetes string) trial.Config {
 	if s.six {
 		cfg.Prefix6 = netip.MustParsePrefix("fd00:238::/64")
 		cfg.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("fd00:238::100/64")}
@@ -64,19 +75,39 @@ func (s setting) of(cfg trial.Config) trial.Config {
 	if s.shared {
 		cfg.Port = trial.APIServerPort
 	}
+	if s.lease {
+		cfg.Kubernetes, cfg.Port, cfg.Client.Timeout = kubernetes, trial.APIServerPort, 500*time.Millisecond
+	}
 	return cfg
 }
 
-// behindFirewalls returns a fault behind each firewall on so many hosts, in the long matrix in each setting.
-func behindFirewalls(f fault.Fault, long bool, hosts ...int) (all []scenario) {
-	settings := []setting{{}}
-	if long {
-		settings = append(settings, setting{name: ", IPv6", six: true}, setting{name: ", shared port", shared: true})
+// settings are those in which a fault is done behind a firewall.
+func settings(f fault.Fault, long bool) []setting {
+	all := []setting{{}}
+	if f.Act == fault.StartFiltered {
+		all = append(all, setting{name: ", Lease", lease: true})
 	}
-	for _, s := range settings {
+	if f.Act == fault.LoadFirewall {
+		all = append(all, setting{name: ", of the holder", part: theHolder}, setting{name: ", of a Backup", part: aBackup})
+	}
+	if long {
+		all = append(all, setting{name: ", IPv6", six: true}, setting{name: ", shared port", shared: true})
+	}
+	if long && f.Act == fault.LoadFirewall {
+		all = append(all, setting{name: ", Lease", lease: true})
+	}
+	return all
+}
+
+// behindFirewalls returns a fault behind each firewall on so many hosts, in each setting. A cluster has three of them,
+// and takes the time of many rows: not in the long matrix, it is behind one firewall only.
+func behindFirewalls(f fault.Fault, long bool, hosts ...int) (all []scenario) {
+	for _, s := range settings(f, long) {
 		for _, w := range []firewall{firewalld, dropping} {
 			for _, n := range hosts {
-				all = append(all, scenario{fault: f, hosts: n, firewall: w, setting: s})
+				if !s.lease || n == 3 && (long || w == firewalld) {
+					all = append(all, scenario{fault: f, hosts: n, firewall: w, setting: s})
+				}
 			}
 		}
 	}
@@ -84,13 +115,21 @@ func behindFirewalls(f fault.Fault, long bool, hosts ...int) (all []scenario) {
 }
 
 // loadFirewalls loads the firewall of every host.
-func (r *run) loadFirewalls() error {
-	return r.Each(func(n *trial.Node) error { return n.Firewall(r.firewall.tables(r.Port)) })
+func (r *run) loadFirewalls() error { return r.Each(r.loadFirewallOf) }
+
+func (r *run) loadFirewallOf(n *trial.Node) error { return n.Firewall(r.firewall.tables(r.Port)) }
+
+// startCluster starts the real one, where there is one.
+func (r *run) startCluster() error {
+	if !r.setting.lease {
+		return nil
+	}
+	return errors.Join(r.StartCluster(), r.Each(r.cfg.System.Allow))
 }
 
 // startBehindFirewall starts every host behind its firewall, and waits until one serves the address.
 func (r *run) startBehindFirewall() error {
-	return errors.Join(r.loadFirewalls(), r.StartSidecars(), r.Settle())
+	return errors.Join(r.startCluster(), r.loadFirewalls(), r.StartSidecars(), r.Settle())
 }
 
 // behindFirewall watches hosts that start behind their firewalls. That one takes the address at first is no move.
@@ -101,12 +140,16 @@ func (r *run) behindFirewall() error {
 		return err
 	}
 	served := time.Now()
-	observeFor(r.cfg.Watch)
+	if r.setting.lease {
+		observeFor(r.cfg.Watch / 2) // nothing else runs meanwhile
+	} else {
+		observeFor(r.cfg.Watch)
+	}
 	s := r.Sample(start)
 	s.Outage = r.Client.Outage(served)
 	s.Moves--
 	r.sample(s)
-	return errors.Join(r.Settle(), r.explained())
+	return errors.Join(r.Settle(), r.explained(r.Nodes...))
 }
 
 // killBehindFirewall kills the holder, and starts it again once another serves.
@@ -141,7 +184,7 @@ func (r *run) killBehindFirewall() error {
 		observeFor(backTime)
 		r.sample(r.Sample(back))
 	}
-	return errors.Join(r.Settle(), r.explained())
+	return errors.Join(r.Settle(), r.explained(r.Nodes...))
 }
 
 // The time within which hosts that hear nobody find a successor, and for which one that is back is watched.
@@ -150,44 +193,58 @@ const (
 	backTime = 8 * time.Second
 )
 
-// loadFirewall loads the firewalls while hosts hear each other.
+// loadFirewall loads firewalls while hosts hear each other.
 func (r *run) loadFirewall() error {
-	if err := r.Start(); err != nil {
+	if err := errors.Join(r.startCluster(), r.Start()); err != nil {
+		return err
+	}
+	holder, err := r.Holder()
+	if err != nil {
 		return err
 	}
 	start := time.Now()
-	if err := r.loadFirewalls(); err != nil {
+	switch r.setting.part {
+	case theHolder:
+		err = r.loadFirewallOf(holder)
+	case aBackup:
+		err = r.loadFirewallOf(r.Others(holder)[0])
+	default:
+		err = r.loadFirewalls()
+	}
+	if err != nil {
 		return err
 	}
 	observeFor(r.cfg.Watch / 2)
 	r.sample(r.Sample(start))
-	return errors.Join(r.Settle(), r.explained())
+	switch r.setting.part {
+	case theHolder: // the others hear it
+		return r.Settle()
+	case aBackup:
+		return errors.Join(r.Settle(), r.explained(r.Others(holder)[0]))
+	}
+	return errors.Join(r.Settle(), r.explained(r.Nodes...))
 }
 
-// explained returns an error unless every host but the holder says that it is not ready, and names what is filtered and the
-// holder from which it comes; a host that is alone is ready.
-func (r *run) explained() error {
+// explained returns an error unless every host of those that are filtered, but for the holder, says that it is not ready, and
+// names what is filtered and the holder from which it comes. A host that is alone is ready.
+func (r *run) explained(filtered ...*trial.Node) error {
 	holder, err := r.Holder()
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, n := range r.Nodes {
+	for _, n := range filtered {
 		s, err := n.Status()
-		if err != nil {
+		switch {
+		case err != nil:
 			errs = append(errs, err)
-			continue
-		}
-		if n == holder {
-			if len(r.Nodes) == 1 && !s.Ready {
-				errs = append(errs, fmt.Errorf("%s is alone and serves, but is not ready: %v", n.Name, s.NotReady))
-			}
-			continue
-		}
-		if s.Ready {
+		case n == holder && len(r.Nodes) == 1 && !s.Ready:
+			errs = append(errs, fmt.Errorf("%s is alone and serves, but is not ready: %v", n.Name, s.NotReady))
+		case n != holder && s.Ready:
 			errs = append(errs, fmt.Errorf("%s cannot hear the holder, and says that it is ready", n.Name))
+		case n != holder:
+			errs = append(errs, r.named(n, holder, s))
 		}
-		errs = append(errs, r.named(n, holder, s))
 	}
 	return errors.Join(errs...)
 }

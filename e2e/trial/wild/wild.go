@@ -17,18 +17,19 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
-	"github.com/harbinger-ha/harbinger/e2e/promise"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
 // Config says how rows are done.
 type Config struct {
-	System   trial.Harbinger
-	Runs     int           // of each change and move
-	Watch    time.Duration // for how long a firewall is watched
-	Parallel int           // rows at the same time
-	Long     bool          // the whole matrix
-	Logs     string        // directory for what the sidecars of broken rows wrote; not set, their last lines are shown
+	System trial.Harbinger
+	// Kubernetes is the directory of the programs of a cluster; not set, rows with a Lease are left out.
+	Kubernetes string
+	Runs       int           // of each change and move
+	Watch      time.Duration // for how long a firewall is watched
+	Parallel   int           // rows at the same time
+	Long       bool          // the whole matrix
+	Logs       string        // directory for what the sidecars of broken rows wrote; not set, their last lines are shown
 }
 
 // A course is how a fault is done, and what is looked at meanwhile. It adds samples to the row.
@@ -68,7 +69,7 @@ func (s scenario) name() string {
 }
 
 // alone reports whether the scenario needs the machine for itself.
-func (s scenario) alone() bool { return s.fault.Act == fault.ThrottleBalancer }
+func (s scenario) alone() bool { return s.fault.Act == fault.ThrottleBalancer || s.setting.lease }
 
 // scenarios returns those of a configuration whose names match.
 func scenarios(cfg Config, names *regexp.Regexp) []scenario {
@@ -83,7 +84,9 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, scenario{fault: f, hosts: 3})
 		}
 	}
-	return slices.DeleteFunc(all, func(s scenario) bool { return !names.MatchString(s.name()) })
+	return slices.DeleteFunc(all, func(s scenario) bool {
+		return s.setting.lease && cfg.Kubernetes == "" || !names.MatchString(s.name())
+	})
 }
 
 // Names returns those of the rows that match.
@@ -117,18 +120,14 @@ func observeFor(d time.Duration) { time.Sleep(d) }
 func do(cfg Config, s scenario) (row fault.Row) {
 	f := s.fault
 	f.Name = s.name()
-	row = fault.Row{
-		Fault: f, System: cfg.System.Name(),
-		Limits: f.Promise.In(promise.StandIns, promise.At(time.Second)),
-	}
 	plane, err := trial.New(s.setting.of(trial.Config{
 		System: cfg.System, Nodes: s.hosts,
 		Client: watch.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 250 * time.Millisecond},
-	}))
+	}, cfg.Kubernetes))
 	if err != nil {
-		row.Fail(err)
-		return row
+		return fault.Row{Fault: f, Failed: []string{err.Error()}}
 	}
+	row = plane.Row(f)
 	r := &run{Plane: plane, scenario: s, cfg: cfg, row: &row}
 	start := time.Now()
 	row.Fail(courses[f.Act](r))

@@ -42,6 +42,9 @@ func TestNames(t *testing.T) {
 	if !slices.ContainsFunc(long, func(name string) bool { return strings.Contains(name, "IPv6") }) {
 		t.Error("the long matrix is without IPv6")
 	}
+	if leased := Names(Config{Kubernetes: "/bin"}, regexp.MustCompile(", Lease$")); len(leased) != 1 {
+		t.Errorf("rows with a Lease: %q, want one", leased)
+	}
 	if got := Names(Config{}, regexp.MustCompile("^MAC")); len(got) != 1 {
 		t.Errorf("names %q, want one", got)
 	}
