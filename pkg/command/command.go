@@ -104,8 +104,8 @@ func (l rootOnly) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		user, err := socket.PeerUser(conn.(*net.UnixConn))
-		if err == nil && (user == 0 || user == l.self) {
+		peer, err := socket.PeerOf(conn.(*net.UnixConn))
+		if err == nil && trusted(peer, l.self) {
 			return conn, nil
 		}
 		_ = conn.Close()
@@ -122,7 +122,7 @@ func RequestHandover(ctx context.Context, iface string, vrid uint8, to string) (
 	client := &http.Client{Timeout: answerTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", name(iface, vrid))
+			return dial(ctx, name(iface, vrid))
 		},
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://harbinger/handover", bytes.NewReader(body))

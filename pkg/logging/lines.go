@@ -22,6 +22,9 @@ const (
 	// MsgInstanceWaits (INFO): Another Harbinger on this host serves the same virtual router ID; this one waits until it has
 	// ended. Remedy: Nothing while the pod restarts. Otherwise remove the second pod, or give it another virtual router ID.
 	MsgInstanceWaits = "Waiting for another instance to end"
+	// MsgLockSquatted (ERROR): A process that is not root's has the name of the socket by which instances of Harbinger on one host
+	// exclude each other; `reason` names it. Nothing waits for it: the lock has another name. Remedy: Find out what that process is for.
+	MsgLockSquatted = "Lock taken by another user"
 	// MsgInterfaceMissing (INFO): No interface has a subnet that contains the virtual addresses; `reason` says what was found.
 	// Remedy: Configure the network of the host, or set `interface`. The sidecar goes on as soon as the interface is there.
 	MsgInterfaceMissing = "Waiting for the interface of the virtual addresses"

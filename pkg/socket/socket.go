@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package socket reaches what the kernel offers of a socket and package net does not: it runs code on the file descriptor,
-// lets a socket bind to an address that the host does not have yet, and names the user at the other end.
+// lets a socket bind to an address that the host does not have yet, names the process at the other end, and who has a port.
 package socket
 
 import (
@@ -42,17 +42,32 @@ func FreeBind(network, _ string, raw syscall.RawConn) error {
 	})
 }
 
-// PeerUser returns the user ID of the process that connected to a unix socket.
-func PeerUser(conn syscall.Conn) (int, error) {
-	var user int
+// A Peer is the process at the other end of a unix socket: the one that connected, or that made the socket listen.
+type Peer struct {
+	User    int // ID
+	Process int // ID; 0: it is not visible here
+}
+
+// String names the user and, where it is visible, the process.
+func (p Peer) String() string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.Process))
+	if p.Process == 0 || err != nil {
+		return fmt.Sprintf("user %d", p.User)
+	}
+	return fmt.Sprintf("user %d (process %d, %s)", p.User, p.Process, strings.TrimSpace(string(name)))
+}
+
+// PeerOf returns the process at the other end of a unix socket.
+func PeerOf(conn syscall.Conn) (Peer, error) {
+	var peer Peer
 	err := ControlConn(conn, func(fd int) error {
 		credentials, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 		if err == nil {
-			user = int(credentials.Uid)
+			peer = Peer{User: int(credentials.Uid), Process: int(credentials.Pid)}
 		}
 		return err
 	})
-	return user, err
+	return peer, err
 }
 
 // BindToInterface keeps a socket on the interface with an index, whatever its name becomes and whatever the routes say.

@@ -4,8 +4,10 @@ package socket_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -55,7 +57,7 @@ func TestFreeBind(t *testing.T) {
 	}
 }
 
-func TestPeerUser(t *testing.T) {
+func TestPeerOf(t *testing.T) {
 	ln := listen(t, "unix", "@harbinger-test-peer-user")
 	client, err := net.Dial("unix", ln.Addr().String())
 	if err != nil {
@@ -67,13 +69,22 @@ func TestPeerUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	if user, err := socket.PeerUser(conn.(*net.UnixConn)); err != nil || user != os.Geteuid() {
-		t.Errorf("user %d, %v, want %d", user, err, os.Geteuid())
+	for _, end := range []net.Conn{client, conn} {
+		peer, err := socket.PeerOf(end.(*net.UnixConn))
+		if err != nil || peer != (socket.Peer{User: os.Geteuid(), Process: os.Getpid()}) {
+			t.Errorf("the other end is %+v, %v", peer, err)
+		}
+		if text := peer.String(); !strings.HasPrefix(text, fmt.Sprintf("user %d (process %d, ", os.Geteuid(), os.Getpid())) {
+			t.Errorf("the other end is %q", text)
+		}
+	}
+	if text := (socket.Peer{User: 65534}).String(); text != "user 65534" {
+		t.Errorf("a process that is not visible is %q", text)
 	}
 	tcp := listen(t, "tcp", "127.0.0.1:0")
 	tcp.Close()
-	if _, err := socket.PeerUser(tcp.(*net.TCPListener)); err == nil {
-		t.Error("a closed socket has a user at the other end")
+	if _, err := socket.PeerOf(tcp.(*net.TCPListener)); err == nil {
+		t.Error("a closed socket has a process at the other end")
 	}
 }
 
