@@ -70,6 +70,29 @@ func TestErrorLine(t *testing.T) {
 	}
 }
 
+// What has many lines is one line of the log, in either form: what collects lines keeps a stack together.
+func TestStackIsOneLine(t *testing.T) {
+	const stack = "goroutine 1 [running]:\n\tpkg/control/control.go:42 +0x5e\n"
+	for _, format := range []Format{FormatJSON, FormatText} {
+		var b bytes.Buffer
+		New(&b, format, 0).Error(errors.New("panic: here"), MsgElectionFailed, KeyStack, stack)
+		if lines := strings.Count(b.String(), "\n"); lines != 1 || !strings.HasSuffix(b.String(), "\n") {
+			t.Errorf("%s: %d lines: %q", format, lines, b.String())
+		}
+		for _, want := range []string{"panic: here", "control.go:42", "Election failed", "ERROR"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: %q lacks %s", format, b.String(), want)
+			}
+		}
+	}
+	var b bytes.Buffer
+	New(&b, FormatJSON, 0).Error(nil, MsgPartFailed, KeyPart, "status", KeyStack, stack)
+	var line map[string]any
+	if err := json.Unmarshal(b.Bytes(), &line); err != nil || line[KeyStack] != stack || line[KeyPart] != "status" {
+		t.Errorf("%q (%v), want the stack as it was", b.String(), err)
+	}
+}
+
 // Who searches the log relies on the words: a message begins with a capital and ends without a stop, a key is one word, and
 // neither is there twice.
 func TestWordsOfTheLog(t *testing.T) {
