@@ -35,10 +35,10 @@ const balancerArgument = "balancer"
 // patience bounds every wait: nothing that is waited for takes a tenth of it on a quiet machine.
 const patience = 20 * time.Second
 
-// wire is the lab: this process is the host self, and peer is another one on its link.
+// wire is the lab: this process is the host self; peer and third are others on its link.
 var (
-	wire       *lab.Lab
-	self, peer *lab.Host
+	wire              *lab.Lab
+	self, peer, third *lab.Host
 )
 
 func TestMain(m *testing.M) {
@@ -60,7 +60,7 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 		return code
-	}))
+	}, keeperRole))
 }
 
 func build() (err error) {
@@ -70,7 +70,10 @@ func build() (err error) {
 	if self, err = wire.AddSelf("node1", 130); err != nil {
 		return err
 	}
-	peer, err = wire.AddHost("node2", 131)
+	if peer, err = wire.AddHost("node2", 131); err != nil {
+		return err
+	}
+	third, err = wire.AddHost("node3", 132)
 	return err
 }
 
