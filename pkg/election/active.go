@@ -151,7 +151,7 @@ func (e *Election) activeClaimed(ev AddressClaimed) {
 // claimedByPeer is row 28: one of two peers yields, and both must come to the same result from what each knows. Where this node
 // hears the peer, its own rank is known to be the higher one; then the peer yields, to our advertisements or by its patience.
 func (e *Election) claimedByPeer(ev AddressClaimed) {
-	claims, lower := e.presence.claimedByPeer(e.now), e.cfg.own(ev.Peer).Less(ev.Peer)
+	claims, lower := e.presence.claimedByPeer(e.now), e.cfg.known(ev.Peer).Less(ev.Peer)
 	if e.presence.mute(e.now, e.cfg.AdvertisementInterval) {
 		claims = math.MaxInt // this node cannot say that it holds them
 	}

@@ -33,6 +33,9 @@ type Config struct {
 	PreemptDelay time.Duration
 	// Primary are the own addresses that advertisements come from, one for each family.
 	Primary []netip.Addr
+	// Known are the own addresses by which the other nodes know this one, one for each family: over IPv6, where advertisements come
+	// from a link-local address, others than Primary. Nil: those of Primary.
+	Known []netip.Addr
 	// Peers, where they are known, rank takeovers of equal priority, so that two do not collide.
 	Peers []netip.Addr
 	// Lifetime is how long the kernel keeps the addresses without a Refresh.
@@ -69,10 +72,21 @@ func (c *Config) expires(refreshed time.Time) time.Time {
 }
 
 // own returns the own address of the family of another.
-func (c *Config) own(other netip.Addr) netip.Addr {
-	for _, p := range c.Primary {
-		if p.Is6() == other.Is6() {
-			return p
+func (c *Config) own(other netip.Addr) netip.Addr { return ofFamily(c.Primary, other) }
+
+// known returns the own address that ranks this node with a peer: both compare the same two.
+func (c *Config) known(peer netip.Addr) netip.Addr {
+	if k := ofFamily(c.Known, peer); k.IsValid() {
+		return k
+	}
+	return c.own(peer)
+}
+
+// ofFamily returns the address that is of the family of another.
+func ofFamily(all []netip.Addr, other netip.Addr) netip.Addr {
+	for _, a := range all {
+		if a.Is6() == other.Is6() {
+			return a
 		}
 	}
 	return netip.Addr{}
@@ -86,7 +100,7 @@ func (c *Config) firstFamily(other netip.Addr) bool {
 // others returns the other nodes, by their addresses of the first family; the other family has the same nodes.
 func (c *Config) others() []netip.Addr {
 	return slices.DeleteFunc(slices.Clone(c.Peers), func(peer netip.Addr) bool {
-		return !c.firstFamily(peer) || c.Primary[0] == peer
+		return !c.firstFamily(peer) || c.known(peer) == peer
 	})
 }
 
@@ -96,7 +110,7 @@ func (c *Config) turn() time.Duration {
 	var rank time.Duration
 	others := c.others()
 	for _, peer := range others {
-		if c.own(peer).Less(peer) {
+		if c.known(peer).Less(peer) {
 			rank++
 		}
 	}

@@ -198,6 +198,9 @@ func (e *Election) reconfigured(ev Reconfigured) {
 	if ev.Peers != nil {
 		e.cfg.Peers = ev.Peers
 	}
+	if ev.Known != nil {
+		e.cfg.Known = ev.Known
+	}
 	if ev.Primary != nil && !slices.Equal(ev.Primary, e.cfg.Primary) {
 		e.cfg.Primary = ev.Primary
 		e.presence.advertiseAt = e.now // a holder is to be known by its new address at once

@@ -45,6 +45,7 @@ type Reconfigured struct {
 	Preempt      bool
 	PreemptDelay time.Duration
 	Peers        []netip.Addr // as in Config; nil: unchanged
+	Known        []netip.Addr // as in Config; nil: unchanged
 	Primary      []netip.Addr // as in Config; nil: unchanged
 }
 

@@ -218,6 +218,24 @@ func TestRow28ClaimOfAPeer(t *testing.T) {
 	}
 }
 
+// The same over IPv6, where the claim shows the address that the peer is known by.
+func TestRow28ClaimOfAPeerOverIPv6(t *testing.T) {
+	own := netip.MustParseAddr("2001:db8::2")
+	for peer, patience := range map[string]int{"2001:db8::3": 3, "2001:db8::1": 8} {
+		r := active(t, func(c *Config) {
+			c.Primary, c.Known = []netip.Addr{netip.MustParseAddr("fe80::2")}, []netip.Addr{own}
+			c.Peers = []netip.Addr{own, netip.MustParseAddr(peer)}
+		})
+		for n := 1; n < patience; n++ {
+			r.claim(netip.MustParseAddr(peer))
+			r.wantState(Active)
+			r.run(300 * time.Millisecond)
+		}
+		r.claim(netip.MustParseAddr(peer))
+		r.wantState(Backup)
+	}
+}
+
 // A peer that is heard advertises with a lower rank, or this node had yielded: it does not yield to the peer's claims.
 func TestRow28ClaimOfAPeerThatIsHeard(t *testing.T) {
 	r := active(t)

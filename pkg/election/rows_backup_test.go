@@ -95,6 +95,18 @@ func TestRow1Turns(t *testing.T) {
 	}
 }
 
+// Over IPv6 a node advertises from its link-local address, and the others know it by another one: that gives its turn.
+func TestRow1TurnsOverIPv6(t *testing.T) {
+	peers := []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("2001:db8::3")}
+	for i, own := range peers {
+		r := started(t, func(c *Config) {
+			c.Primary, c.Known, c.Peers = []netip.Addr{netip.MustParseAddr("fe80::2")}, []netip.Addr{own}, peers
+		})
+		down := vrrp.ActiveDownInterval(vrrp.Version3, 100, time.Second) + time.Duration(len(peers)-1-i)*RankStep
+		r.wantWithin("takeover of "+own.String(), r.until(Active, 5*time.Second), down-time.Millisecond, down+time.Millisecond)
+	}
+}
+
 // The second release, or that of the other family, asks no second time.
 func TestRow3SecondRelease(t *testing.T) {
 	r := started(t, priority(200))

@@ -64,7 +64,7 @@ func (v View) Election(node, incarnation string) election.Config {
 	return election.Config{
 		Node: node, Identity: node + "/" + incarnation, Lease: e.Lease.LeaseTimes, Mode: e.Mode,
 		Version: e.VRRP.Version, Priority: e.VRRP.Priority, AdvertisementInterval: e.VRRP.AdvertisementInterval,
-		Preempt: e.VRRP.Preempt, PreemptDelay: e.VRRP.PreemptDelay, Primary: v.Sources(), Peers: v.Nodes(),
+		Preempt: e.VRRP.Preempt, PreemptDelay: e.VRRP.PreemptDelay, Primary: v.Sources(), Known: v.primaries(), Peers: v.Nodes(),
 		Lifetime: election.Lifetime(e.VRRP.AdvertisementInterval),
 	}
 }
@@ -72,7 +72,7 @@ func (v View) Election(node, incarnation string) election.Config {
 // Reconfigured returns the event that gives the election what may change while it runs.
 func (v View) Reconfigured() election.Reconfigured {
 	c := v.Config.Election.VRRP
-	return election.Reconfigured{Priority: c.Priority, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay, Peers: v.Nodes(), Primary: v.Sources()}
+	return election.Reconfigured{Priority: c.Priority, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay, Peers: v.Nodes(), Primary: v.Sources(), Known: v.primaries()}
 }
 
 // Peers returns the unicast peers for a virtual address: the other nodes of its family. None means multicast.
@@ -152,6 +152,15 @@ func (v View) Sources() []netip.Addr {
 		sources = append(sources, v.Source(virtual))
 	}
 	return sources
+}
+
+// primaries returns the node's own address for each virtual address, in their order.
+func (v View) primaries() []netip.Addr {
+	var primaries []netip.Addr
+	for _, virtual := range v.VirtualAddresses() {
+		primaries = append(primaries, v.Primary(virtual))
+	}
+	return primaries
 }
 
 // VirtualAddresses returns the virtual addresses without their prefix lengths.

@@ -142,7 +142,7 @@ func TestElection(t *testing.T) {
 	want := election.Config{
 		Node: "node1", Identity: "node1/boot/1", Mode: election.Hybrid, Version: 3, Priority: 120, AdvertisementInterval: 100 * time.Millisecond,
 		Lease:   election.LeaseTimes{RenewInterval: time.Second, StaleAfter: 3 * time.Second, Duration: 6 * time.Second},
-		Primary: addresses("192.0.2.1"), Peers: addresses("192.0.2.2"), Lifetime: time.Second,
+		Primary: addresses("192.0.2.1"), Known: addresses("192.0.2.1"), Peers: addresses("192.0.2.2"), Lifetime: time.Second,
 	}
 	wantEqual(t, want, view(t, multicast+"election: {mode: Hybrid"+vrrpBody, "192.0.2.2:6443").Election("node1", "boot/1"))
 	want.Mode = election.LeaseOnly
@@ -151,7 +151,12 @@ func TestElection(t *testing.T) {
 
 func TestReconfigured(t *testing.T) {
 	v := view(t, multicast+"election: {vrrp: {priority: 120, preempt: true, preemptDelay: 7s}}\n", "192.0.2.2:6443")
-	wantEqual(t, election.Reconfigured{Priority: 120, Preempt: true, PreemptDelay: 7 * time.Second, Peers: addresses("192.0.2.2"), Primary: addresses("192.0.2.1")}, v.Reconfigured())
+	wantEqual(t, election.Reconfigured{Priority: 120, Preempt: true, PreemptDelay: 7 * time.Second, Peers: addresses("192.0.2.2"), Primary: addresses("192.0.2.1"), Known: addresses("192.0.2.1")}, v.Reconfigured())
+	// Over IPv6 advertisements come from another address than the one that the nodes are known by.
+	v = view(t, dualStack)
+	wantEqual(t, addresses("192.0.2.1", "fe80::1"), v.Reconfigured().Primary)
+	wantEqual(t, addresses("192.0.2.1", "2001:db8::1"), v.Reconfigured().Known)
+	wantEqual(t, addresses("192.0.2.1", "2001:db8::1"), v.Election("node1", "boot/1").Known)
 }
 
 func TestRules(t *testing.T) {
