@@ -54,9 +54,13 @@ func (e Event) equal(other Event) bool {
 	return e.Kind == other.Kind && e.Address == other.Address && e.Link.Equal(other.Link)
 }
 
-// settle is how long the node's own address, or the link itself, may be away before that is reported: one may be replaced by
-// another, or move to a bridge.
-const settle = 100 * time.Millisecond
+const (
+	// settle is how long the node's own address may be away before that is reported: one may be replaced by another, or move to
+	// a bridge.
+	settle = 100 * time.Millisecond
+	// settleGone is the same for the link itself. Nothing can be said on it any more, so that nobody learns sooner.
+	settleGone = 500 * time.Millisecond
+)
 
 // Watch reports the state of the link, then every change of it and every virtual address that vanishes while held. It follows
 // the link (see Follow), and takes the virtual addresses along to another one. It returns nil when ctx ends.
@@ -205,17 +209,23 @@ func (w *watcher) look(ctx context.Context) (time.Duration, error) {
 	return again, err
 }
 
-// unsettled returns how long a loss is still waited out, which may be the half of a replacement.
+// unsettled returns how long a loss is still waited out, which may be the half of a replacement. A carrier that goes while every
+// address stays is no such half.
 func (w *watcher) unsettled(state Event, now time.Time) time.Duration {
-	lost := state.Kind == PrimaryLost || state.Kind == LinkDown && state.Link.Index != w.last.Index
-	if !lost || w.state.Kind != LinkUp {
+	l := state.Link
+	_, lost := l.missing(w.last, w.cfg.Addresses, w.cfg.Required)
+	if state.Kind == LinkUp || w.state.Kind != LinkUp || !lost && l.Index == w.last.Index {
 		w.lostAt = time.Time{}
 		return 0
 	}
 	if w.lostAt.IsZero() {
 		w.lostAt = now
 	}
-	return settle - now.Sub(w.lostAt)
+	patience := settle
+	if l.Index == 0 {
+		patience = settleGone
+	}
+	return patience - now.Sub(w.lostAt)
 }
 
 // report sends a state of the link if it is another than the last.
