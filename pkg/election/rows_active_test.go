@@ -367,3 +367,25 @@ func TestReconfigured(t *testing.T) {
 	r.run(3500 * time.Millisecond)
 	r.wantState(Backup)
 }
+
+// A holder whose own address is another is known by that at once, and its own advertisements from there are not another host's.
+func TestReconfiguredAddress(t *testing.T) {
+	r := active(t)
+	r.run(300 * time.Millisecond)
+	r.taken()
+	other := netip.MustParseAddr("192.0.2.250")
+	r.step(Reconfigured{Priority: 100, Primary: []netip.Addr{other}})
+	r.run(time.Millisecond)
+	if r.did(advertisement(100)) != 1 {
+		t.Errorf("did %q", r.trace)
+	}
+	r.step(Reconfigured{Priority: 100, Primary: []netip.Addr{other}})
+	r.step(Reconfigured{Priority: 100})
+	r.run(time.Millisecond)
+	if r.did(advertisement(100)) != 1 {
+		t.Errorf("without a change: did %q", r.trace)
+	}
+	r.wantState(Active)
+	r.hear(upper, 100) // that address was the higher one before
+	r.wantState(Active)
+}

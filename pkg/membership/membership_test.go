@@ -5,6 +5,7 @@ package membership_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,6 +125,62 @@ func TestSources(t *testing.T) {
 		{"configured", multicast + "election: {vrrp: {sourceAddress: 192.0.2.7}}\n", addresses("192.0.2.7")},
 	} {
 		t.Run(tc.name, func(t *testing.T) { wantEqual(t, tc.want, view(t, tc.body).Sources()) })
+	}
+}
+
+// Of several addresses in the subnet, the one counts that the nodes are named by: the peers refuse any other.
+func TestPrimaryIsTheOneThatIsNamed(t *testing.T) {
+	two := address.Link{Name: "eth0", Addresses: []netip.Prefix{
+		netip.MustParsePrefix("192.0.2.31/24"), netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("198.51.100.1/24"),
+	}}
+	for _, tc := range []struct {
+		name, body      string
+		primary, source string
+	}{
+		{"nobody is named", multicast, "192.0.2.31", "192.0.2.31"},
+		{"a peer", unicast, "192.0.2.1", "192.0.2.1"},
+		{"a backend", backends, "192.0.2.1", "192.0.2.1"},
+		{"a peer in another subnet", multicast + "election: {vrrp: {peers: [198.51.100.1, 198.51.100.2]}}\n", "192.0.2.31", "198.51.100.1"},
+		{"other peers", multicast + "election: {vrrp: {peers: [192.0.2.2, 192.0.2.3]}}\n", "192.0.2.31", "192.0.2.31"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			v, vip := view(t, tc.body), netip.MustParseAddr("192.0.2.100")
+			v.Link = two
+			if primary, source := v.Primary(vip).String(), v.Source(vip).String(); primary != tc.primary || source != tc.source {
+				t.Errorf("primary %s, source %s; want %s and %s", primary, source, tc.primary, tc.source)
+			}
+		})
+	}
+}
+
+// What a node needs on its interface is named, with what helps.
+func TestMissing(t *testing.T) {
+	only := func(prefixes ...string) address.Link {
+		l := address.Link{Name: "eth0"}
+		for _, p := range prefixes {
+			l.Addresses = append(l.Addresses, netip.MustParsePrefix(p))
+		}
+		return l
+	}
+	for _, tc := range []struct {
+		name, body string
+		link       address.Link
+		want       string
+	}{
+		{"nothing", dualStack, link, ""},
+		{"no address", dualStack, only("2001:db8::1/64", "fe80::1/64"), "an address in the subnet of 192.0.2.100"},
+		{"no link-local address", dualStack, only("192.0.2.1/24", "2001:db8::1/64"), "an IPv6 link-local address that is not tentative"},
+		{"none is needed to send to peers", unicast, only("192.0.2.1/24", "2001:db8::1/64"), ""},
+		{"none is needed where nothing is sent", dualStack + "election: {mode: Lease}\n", only("192.0.2.1/24", "2001:db8::1/64"), ""},
+		{"the configured source", multicast + "election: {vrrp: {sourceAddress: 192.0.2.7}}\n", link, "192.0.2.7 (election.vrrp.sourceAddress)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			v := view(t, tc.body)
+			v.Link = tc.link
+			if got := v.Missing(); got != tc.want && (tc.want == "" || !strings.HasPrefix(got, tc.want)) {
+				t.Errorf("%q, want %q", got, tc.want)
+			}
+		})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
@@ -86,7 +87,13 @@ func checkAddresses(cfg *config.HarbingerConfiguration, links []address.Link) fi
 		return field.ErrorList{field.Invalid(vrrpPath.Child("sourceAddress"), vrrp.SourceAddress.String(),
 			fmt.Sprintf("must be an address of interface %s, which has %v", link.Name, link.Addresses))}
 	}
-	return checkPeers(vrrpPath.Child("peers"), cfg, link)
+	if errs := checkPeers(vrrpPath.Child("peers"), cfg, link); len(errs) > 0 {
+		return errs
+	}
+	if missing := (membership.View{Config: cfg, Link: link}).Missing(); missing != "" {
+		return field.ErrorList{field.Invalid(field.NewPath("interface"), link.Name, "must have "+missing)}
+	}
+	return nil
 }
 
 // checkVirtualAddresses refuses the node's own addresses. A virtual address that a Harbinger holds here is not among those.

@@ -47,6 +47,35 @@ var links = []address.Link{
 	{Name: "ens192", Index: 3, Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.130/24")}},
 }
 
+// IPv6 advertisements to the group need a link-local address; two addresses in the subnet are no fault where the peers name one.
+func TestAddressesOfTheLink(t *testing.T) {
+	link := func(prefixes ...string) preflight.Facts {
+		l := address.Link{Name: "ens160", Index: 2, Up: true}
+		for _, p := range prefixes {
+			l.Addresses = append(l.Addresses, netip.MustParsePrefix(p))
+		}
+		return preflight.Facts{Links: []address.Link{l}}
+	}
+	for _, tt := range []struct {
+		name, document string
+		facts          preflight.Facts
+		want           string
+	}{
+		{"no link-local address", "virtualAddresses: ['fd00::100/64']", link("fd00::130/64"), "interface: Invalid value: \"ens160\": must have an IPv6 link-local address"},
+		{"one", "virtualAddresses: ['fd00::100/64']", link("fd00::130/64", "fe80::1/64"), ""},
+		{"unicast", "virtualAddresses: ['fd00::100/64']\nelection: {vrrp: {peers: ['fd00::130', 'fd00::131']}}", link("fd00::130/64"), ""},
+		{"the second is named", "virtualAddresses: [192.168.238.100/24]\nelection: {vrrp: {peers: [192.168.238.130, 192.168.238.131]}}",
+			link("192.168.238.30/24", "192.168.238.130/24"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := preflight.Check(decode(t, tt.document), tt.facts).ToAggregate()
+			if tt.want == "" && got != nil || tt.want != "" && (got == nil || !strings.Contains(got.Error(), tt.want)) {
+				t.Errorf("%v, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func listener(at string) preflight.Listener {
 	return preflight.Listener{Address: netip.MustParseAddrPort(at)}
 }

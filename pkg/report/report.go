@@ -28,6 +28,7 @@ type Node struct {
 	Incarnation string // of the process
 	Started     time.Time
 	Interface   string
+	StartedOn   string // the interface at the start; empty: the same
 	Frontends   []netip.AddrPort
 	Steering    string // empty: none is needed
 }
@@ -62,7 +63,7 @@ func Status(f Facts, before []metav1.Condition) v1alpha1.HarbingerStatus {
 	s := v1alpha1.HarbingerStatus{
 		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion, Kind: v1alpha1.Kind},
 		Node:     f.Node.Name, Cluster: f.Config.ControlPlane.ClusterName, Version: f.Node.Version, Incarnation: f.Node.Incarnation,
-		Started: wall(f.Node.Started), Interface: f.Node.Interface, VirtualAddresses: f.Config.VirtualAddresses,
+		Started: wall(f.Node.Started), Interface: f.Node.Interface, StartedOn: f.Node.StartedOn, VirtualAddresses: f.Config.VirtualAddresses,
 		VirtualRouter: virtualRouter(f), API: api(f.API), Balancer: balancer(f), Moves: moves(f.Loop.Moves),
 	}
 	if s.API != nil && f.Config.Election.Mode != election.VRRP {

@@ -82,6 +82,12 @@ func TestReadiness(t *testing.T) {
 		{"no backend", func(f *Facts) { f.Balancer.Backends = nil }, "no healthy backend"},
 		{"no balancer", func(f *Facts) { f.Balancer.PID = 0 }, "balancer down"},
 		{"a port that is taken", func(f *Facts) { f.Closed = []string{"identity: in use"} }, "identity: in use"},
+		{"an address that the kernel has lost", func(f *Facts) {
+			f.Loop.Election.State, f.Loop.Held, f.Kernel.Missing = election.Active, true, []netip.Addr{netip.MustParseAddr("192.0.2.100")}
+		}, "192.0.2.100 is held, but not in the kernel"},
+		{"a permanent virtual address", func(f *Facts) { f.Kernel.Strays = []string{"192.0.2.100 on eth0, without a lifetime"} },
+			"192.0.2.100 on eth0, without a lifetime: Harbinger has not added it here; remove it from the configuration of the network"},
+		{"a kernel that does not answer", func(f *Facts) { f.Kernel.Failure = "too many open files" }, "too many open files"},
 		{"failing action", func(f *Facts) { f.Loop.Failing = map[string]string{"advertise": "network is down"} }, "advertise: network is down"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

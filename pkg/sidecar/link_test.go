@@ -107,6 +107,9 @@ func TestHolderFollowsItsLink(t *testing.T) {
 						return conn.Close() == nil
 					})
 				}
+				if s := status(); tt.name == "name" && (s.Interface != "ens192" || s.StartedOn != lab.Interface) {
+					t.Errorf("the interface is %q, at the start %q", s.Interface, s.StartedOn)
+				}
 				labtest.Must(t, tt.undo())
 				k.until("this node holds the addresses", active)
 				wantServed(t, netip.AddrPortFrom(vip.Addr(), 4300))

@@ -54,6 +54,7 @@ func (d *drops) snapshot() map[string]v1alpha1.Drop {
 // reporter says what this node shows of itself.
 type reporter struct {
 	node      report.Node
+	startedOn string // name of the interface
 	members   *members
 	loop      *control.Loop
 	addresses *address.Addresses
@@ -71,7 +72,7 @@ type reporter struct {
 
 func (s *sidecar) newReporter() *reporter {
 	r := &reporter{
-		node: s.node, members: s.members, loop: s.loop, addresses: s.addresses, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
+		node: s.node, startedOn: s.link.Name, members: s.members, loop: s.loop, addresses: s.addresses, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
 		files: &s.files, reception: &s.reception, log: s.Log,
 	}
 	s.metrics.WatchStatus(func() (status v1alpha1.HarbingerStatus) { // in a goroutine of the registry's

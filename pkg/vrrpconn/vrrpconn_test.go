@@ -235,6 +235,26 @@ func TestMembershipStays(t *testing.T) {
 	}
 }
 
+// A holder that has lost its own address says so, from that address: the peers know it by that. Only the route to a peer of IPv6
+// goes with the address.
+func TestSendsFromAnAddressThatIsGone(t *testing.T) {
+	for _, m := range modes[2:5] {
+		t.Run(m.name, func(t *testing.T) {
+			hosts := labtest.Hosts(t, 2)
+			sender := listen(t, hosts[0], m.config(t, hosts[0], hosts[1]))
+			receiver := listen(t, hosts[1], m.config(t, hosts[1], hosts[0]))
+			must(t, sender.Send(m.advertisement(100))) // a unicast peer is resolved
+			receive(t, receiver)
+			source := m.address(t, hosts[0])
+			must(t, hosts[0].DeleteAddress(netip.PrefixFrom(source, source.BitLen())))
+			must(t, sender.Send(m.advertisement(0)))
+			if p := receive(t, receiver); p.Source != source || p.Advertisement.Priority != 0 {
+				t.Errorf("packet %+v, want priority 0 from %s", p, source)
+			}
+		})
+	}
+}
+
 func message(err error) string {
 	if err == nil {
 		return ""

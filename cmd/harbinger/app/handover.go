@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -46,7 +47,7 @@ func (o statusOptions) handover(ctx context.Context, to string) (took time.Durat
 		return 0, err
 	}
 	start := time.Now()
-	delay, err := command.RequestHandover(ctx, status.Interface, status.VirtualRouter.VRID, to)
+	delay, err := command.RequestHandover(ctx, cmp.Or(status.StartedOn, status.Interface), status.VirtualRouter.VRID, to)
 	if err != nil {
 		return 0, err
 	}

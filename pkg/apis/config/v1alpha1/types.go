@@ -16,6 +16,7 @@ type HarbingerConfiguration struct {
 
 	// virtualAddresses are the addresses that clients use and that always move together: one, or one IPv4 and one IPv6.
 	// Each is an address of the interface's subnet with a prefix length (192.168.238.100/24); without one it is a /32 or /128.
+	// In the kernel each is a host address (/32 or /128), so that the host's own addresses may change beside it.
 	// Required.
 	VirtualAddresses []string `json:"virtualAddresses,omitempty"`
 	// interface is the network interface that carries the virtual addresses. Default: the one whose subnet holds the first

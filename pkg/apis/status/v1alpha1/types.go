@@ -29,8 +29,10 @@ type HarbingerStatus struct {
 	Incarnation string `json:"incarnation"`
 	// started is when the process started.
 	Started time.Time `json:"started"`
-	// interface is the network interface that carries the virtual addresses.
+	// interface is the network interface that carries the virtual addresses. It may be renamed, or they may move to another.
 	Interface string `json:"interface"`
+	// startedOn is the network interface at the start, where it was another: `harbinger handover` finds the process by its name.
+	StartedOn string `json:"startedOn,omitempty"`
 	// virtualAddresses are the addresses that the nodes elect a holder for, with their prefix lengths.
 	VirtualAddresses []netip.Prefix `json:"virtualAddresses"`
 	// virtualRouter is the election on this node.
