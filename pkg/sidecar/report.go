@@ -88,6 +88,9 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 	defer r.mu.Unlock()
 	node := r.node
 	node.Interface, node.Frontends = r.members.link().Name, r.balancing.listens()
+	if node.Interface != r.startedOn {
+		node.StartedOn = r.startedOn
+	}
 	steering := r.balancing.steers()
 	if steering != nil {
 		node.Steering = string(steering.Mode())
