@@ -21,7 +21,7 @@ func run() int {
 	cfg := wild.Config{}
 	flag.IntVar(&cfg.Runs, "runs", 3, "how often each change and move is done")
 	flag.DurationVar(&cfg.Watch, "watch", time.Minute, "for how long a firewall is watched")
-	flag.IntVar(&cfg.Parallel, "parallel", 5, "how many rows are done at the same time, where they leave the machine time")
+	flag.IntVar(&cfg.Parallel, "parallel", 4, "how many rows are done at the same time, and three times as many behind firewalls; at least 2")
 	flag.BoolVar(&cfg.Long, "long", false, "do the whole matrix: IPv6 and the port of the API server too")
 	flag.StringVar(&cfg.Logs, "logs", "", "directory for the logs of rows that break a promise; not set, their last lines are shown")
 	only := flag.String("only", "", "regular expression: do only the rows whose name matches")
@@ -29,6 +29,7 @@ func run() int {
 	alone := flag.Bool("without-kubernetes", false, "leave out the rows with a Lease, which need the programs of Kubernetes")
 	binary := flag.String("binary", "", "the program to try; built from the source if not set")
 	flag.Parse()
+	cfg.Parallel = max(cfg.Parallel, 2) // those that need the machine for themselves are done alone
 	names, err := regexp.Compile(*only)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "wild: -only:", err)

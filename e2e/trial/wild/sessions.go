@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
@@ -159,12 +160,19 @@ func (r *run) moveSessions(move func(*run, *trial.Node) error) error {
 	}
 	r.row.Fail(r.judgeSessions(idle, loads, start, moved))
 	r.sample(r.Sample(start))
-	select {
-	case <-holder.Sidecar.Keeper.Done():
-		err = r.StartSidecar(holder)
-	default:
+	if r.fault.Act == fault.StopSessions {
+		err = errors.Join(holder.Sidecar.Keeper.Wait(moveTime), r.StartSidecar(holder))
 	}
-	return errors.Join(err, r.Settle())
+	return errors.Join(err, r.Settle(), r.Control.Until(moveTime, "every host is ready", func() bool { return r.Each(ready) == nil }))
+}
+
+// ready returns an error unless the status of a host says that it is ready.
+func ready(n *trial.Node) error {
+	s, err := n.Status()
+	if err == nil && !s.Ready {
+		err = fmt.Errorf("%s is not ready: %v", n.Name, s.NotReady)
+	}
+	return err
 }
 
 // moveTime bounds a planned move: downloads get the time to drain before it.

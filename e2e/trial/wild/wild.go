@@ -68,8 +68,17 @@ func (s scenario) name() string {
 	return name + s.setting.name
 }
 
-// alone reports whether the scenario needs the machine for itself.
-func (s scenario) alone() bool { return s.fault.Act == fault.ThrottleBalancer || s.setting.lease }
+// parallel returns how many of the scenario are done at the same time: those behind firewalls are watched for long and do
+// little, and one needs the machine for itself.
+func (s scenario) parallel(cfg Config) int {
+	switch {
+	case s.fault.Act == fault.ThrottleBalancer || s.setting.lease:
+		return 1
+	case s.firewall.name != "":
+		return 3 * cfg.Parallel
+	}
+	return cfg.Parallel
+}
 
 // scenarios returns those of a configuration whose names match.
 func scenarios(cfg Config, names *regexp.Regexp) []scenario {
@@ -192,38 +201,28 @@ func longestName(chosen []scenario) (longest int) {
 	return longest
 }
 
-// doAll yields the rows in the order of the scenarios, those last that need the machine for themselves.
+// doAll yields the rows: of the scenarios that are done at the same time, then of those of which fewer are.
 func doAll(cfg Config, chosen []scenario) iter.Seq[fault.Row] {
 	return func(yield func(fault.Row) bool) {
-		var together, alone []scenario
-		for _, s := range chosen {
-			if s.alone() {
-				alone = append(alone, s)
-			} else {
-				together = append(together, s)
-			}
-		}
-		for _, row := range inParallel(cfg, together) {
-			if !yield(<-row) {
-				return
-			}
-		}
-		for _, s := range alone {
-			if !yield(do(cfg, s)) {
-				return
+		for _, parallel := range []int{3 * cfg.Parallel, cfg.Parallel, 1} {
+			group := slices.DeleteFunc(slices.Clone(chosen), func(s scenario) bool { return s.parallel(cfg) != parallel })
+			for _, row := range inParallel(cfg, group, parallel) {
+				if !yield(<-row) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// inParallel does scenarios, some at the same time, and returns where each row comes.
-func inParallel(cfg Config, scenarios []scenario) []chan fault.Row {
+// inParallel does scenarios, so many at the same time, and returns where each row comes.
+func inParallel(cfg Config, scenarios []scenario, parallel int) []chan fault.Row {
 	rows := make([]chan fault.Row, len(scenarios))
 	next := make(chan int)
 	for i := range rows {
 		rows[i] = make(chan fault.Row, 1) // so that no scenario waits for the reader
 	}
-	for range max(1, cfg.Parallel) {
+	for range parallel {
 		// Ends when every scenario was begun.
 		go func() {
 			for i := range next {
