@@ -119,8 +119,13 @@ func (r *run) note(format string, args ...any) {
 	r.row.Notes = append(r.row.Notes, fmt.Sprintf(format, args...))
 }
 
-// sample keeps what was measured.
-func (r *run) sample(s fault.Sample) { r.row.Samples = append(r.row.Samples, s) }
+// sample keeps what was measured, and shows an outage that is too long.
+func (r *run) sample(s fault.Sample) {
+	if s.Outage.Length() > r.row.Limits.Outage {
+		r.note("outage %v", s.Outage)
+	}
+	r.row.Samples = append(r.row.Samples, s)
+}
 
 // observeFor lets a time pass in which the observers see what happens.
 func observeFor(d time.Duration) { time.Sleep(d) }
