@@ -10,11 +10,11 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
@@ -53,7 +53,7 @@ func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone 
 	var owners []net.HardwareAddr
 	var unresolved error
 	var identity, client answer
-	var asking sync.WaitGroup
+	var asking guard.Workers
 	asking.Go(func() { owners, unresolved = p.Resolver.Resolve(ctx, vip, p.Source) })
 	asking.Go(func() { client = p.ask(ctx, netip.AddrPortFrom(vip, p.Client), p.knock) })
 	asking.Go(func() {
@@ -139,14 +139,16 @@ func (p VIPProbe) ask(ctx context.Context, to netip.AddrPort, attempt func(conte
 		return noConnection(fmt.Errorf("began too late: %s", ctx.Err().Error())) // not wrapped: it is no silence of the address
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	var running sync.WaitGroup
+	var running guard.Workers
 	defer running.Wait()
 	defer cancel()
 	answers := make(chan answer, attempts) // room for all: the rest is not read
 	for i := range attempts {
 		running.Go(func() {
+			var found answer
+			defer func() { answers <- found }() // also after a panic, which is that of who waits
 			pause(ctx, time.Duration(i)*attemptInterval)
-			answers <- attempt(ctx, to)
+			found = attempt(ctx, to)
 		})
 	}
 	found := <-answers

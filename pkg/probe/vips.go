@@ -7,9 +7,9 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 )
 
 // VIPs are the probes of the virtual addresses, which move together: one answer counts for all.
@@ -18,7 +18,7 @@ type VIPs map[netip.Addr]VIPProbe
 // Probe asks all virtual addresses at once and returns the severest answer. It always answers, as VIPProbe does.
 func (v VIPs) Probe(ctx context.Context) election.ProbeDone {
 	answers := make(chan election.ProbeDone, len(v))
-	var asking sync.WaitGroup
+	var asking guard.Workers
 	for vip, p := range v {
 		asking.Go(func() { answers <- p.Probe(ctx, vip) })
 	}

@@ -5,6 +5,8 @@ package sidecar_test
 import (
 	"context"
 	"errors"
+	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
@@ -142,5 +145,57 @@ func TestErrorOfAPartIsMendedOrAPlannedEnd(t *testing.T) {
 	k.wantError(part)
 	if held(vip4) {
 		t.Error("the virtual address outlived the process")
+	}
+}
+
+// startOther runs a sidecar of a lower priority on the other host, which has all files that this one has, until the test ends.
+func startOther(t *testing.T, config string) {
+	t.Helper()
+	for _, file := range []string{"/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/harbinger/kubeconfig"} {
+		content, err := os.ReadFile(file)
+		labtest.Must(t, err)
+		labtest.Must(t, peer.WriteFile(file, string(content)))
+	}
+	labtest.Must(t, peer.WriteFile(configFile, string(document(config))))
+	other, err := peer.Start(keeperRole.Command(peer.Name))
+	labtest.Must(t, err)
+	t.Cleanup(func() {
+		labtest.Must(t, other.Terminate())
+		if err := other.Wait(patience); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the log of the other node:\n%s", other.Output())
+		}
+	})
+}
+
+// Whatever ends a holder, clients notice no more of it than of a planned stop.
+func TestClientsNoticeNoEnd(t *testing.T) {
+	serveAPI(t)
+	backend := "loadBalancer: {backends: [{address: '192.168.238.130:6443'}]}\n"
+	startOther(t, oneAddress+backend+body("VRRP", ", priority: 90"))
+	measured := watch.ClientConfig{}
+	control, err := watch.StartControl(third, netip.MustParseAddrPort("192.168.238.130:6443"), measured)
+	labtest.Must(t, err)
+	defer control.Stop()
+	measured.Target, measured.Control = netip.AddrPortFrom(vip4.Addr(), 4300), control
+	asking := watch.StartClient(third, measured)
+	defer asking.Stop()
+	fails := func() error { return errInjected }
+	for name, f := range map[string]*fault{
+		"panic of a watcher": newFault("watch of the neighbours", explode), "panic of what follows the members": newFault("members", explode),
+		"errors of a watcher": newFault("watch of the addresses", fails), "errors of the commands": newFault("commands", fails),
+	} {
+		k := startAs(t, oneAddress+backend+body("VRRP", ""), f.run)
+		k.until("this node holds the address", active)
+		labtest.Until(t, patience, "clients are served", func() bool { return asking.Served(200 * time.Millisecond) })
+		since := time.Now()
+		close(f.begin)
+		k.wantError(f.part)
+		labtest.Until(t, patience, "clients are served", func() bool { return asking.Served(200 * time.Millisecond) })
+		if outage := asking.Outage(since); outage.Length() > 100*time.Millisecond {
+			t.Errorf("%s: no answer for %s", name, outage)
+		}
 	}
 }

@@ -7,17 +7,16 @@ import (
 	"errors"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // leave ends the sessions of the virtual addresses, which are about to leave this host, while their clients can still be sent a
 // reset: those of the balancer, and those of whatever else listens on the addresses.
 func (s *sidecar) leave(ctx context.Context) {
-	var both errgroup.Group
+	both, _ := guard.WithContext(ctx) // both are tried, whatever becomes of the other
 	both.Go(func() error {
 		s.balancing.supervisor.EndSessions(ctx)
 		return nil
