@@ -8,6 +8,7 @@ package balance
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -16,6 +17,8 @@ type Candidate struct {
 	Backend
 	Healthy      bool      // takes connections
 	Undecided    bool      // takes connections where no backend is healthy
+	NotReady     bool      // answers that it is not ready: takes connections where no backend is either
+	Late         bool      // accepts connections and does not answer in time: the last resort
 	HealthySince time.Time // where slow start counts from
 }
 
@@ -33,23 +36,45 @@ type Pool struct {
 	tiers [][]int // indices of Config.Backends; a tier is used only when those before it have nothing to offer
 }
 
-// New returns the pool that cfg describes.
+// New returns the pool that cfg describes. Where no backend is healthy it fails open: to those that accept connections.
 func New(cfg Config) *Pool {
-	p := &Pool{cfg: cfg, tiers: make([][]int, 4)}
+	p := &Pool{cfg: cfg, tiers: make([][]int, 2*ranks)}
+	closed := slices.ContainsFunc(cfg.Backends, func(b Candidate) bool { return b.Healthy })
 	for i, b := range cfg.Backends {
-		if !b.Healthy && !b.Undecided {
+		rank := b.rank()
+		if rank == ranks || rank >= notReady && closed {
 			continue
 		}
-		tier := 0
-		if !b.Healthy {
-			tier += 2
-		}
+		tier := 2 * rank
 		if b.Backup {
 			tier++
 		}
 		p.tiers[tier] = append(p.tiers[tier], i)
 	}
 	return p
+}
+
+// The ranks of candidates. One is used only when those before it have nothing to offer.
+const (
+	healthy = iota
+	undecided
+	notReady
+	late
+	ranks // none: not used at all
+)
+
+func (b Candidate) rank() int {
+	switch {
+	case b.Healthy:
+		return healthy
+	case b.Undecided:
+		return undecided
+	case b.NotReady:
+		return notReady
+	case b.Late:
+		return late
+	}
+	return ranks
 }
 
 // Usable reports whether some backend may take connections.

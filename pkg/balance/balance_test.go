@@ -119,6 +119,10 @@ func TestTiers(t *testing.T) {
 		b.Healthy, b.Undecided = healthy, undecided
 		return b
 	}
+	open := func(b balance.Candidate, notReady bool) balance.Candidate {
+		b.NotReady, b.Late = notReady, !notReady
+		return b
+	}
 	for _, test := range []struct {
 		name     string
 		backends []balance.Candidate
@@ -128,6 +132,12 @@ func TestTiers(t *testing.T) {
 		{"healthy backup before undecided primary", []balance.Candidate{with(primary, false, true), with(backup, true, false)}, []int{1, 0}},
 		{"undecided primary before undecided backup", []balance.Candidate{with(backup, false, true), with(primary, false, true)}, []int{1, 0}},
 		{"unhealthy never", []balance.Candidate{with(primary, false, false), with(backup, false, false)}, nil},
+		{"not ready, where none is healthy", []balance.Candidate{open(backup, true), open(primary, true)}, []int{1, 0}},
+		{"late, where none is healthy", []balance.Candidate{open(backup, false), open(primary, false)}, []int{1, 0}},
+		{"not ready before late", []balance.Candidate{open(primary, false), open(backup, true)}, []int{1, 0}},
+		{"undecided before not ready", []balance.Candidate{open(primary, true), with(backup, false, true)}, []int{1, 0}},
+		{"neither beside a healthy one", []balance.Candidate{open(primary, true), open(primary, false), with(backup, true, false)}, []int{2}},
+		{"dead beside one that accepts", []balance.Candidate{with(primary, false, false), open(backup, false)}, []int{1}},
 		{"nothing", nil, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -147,6 +157,14 @@ func TestTiers(t *testing.T) {
 				t.Errorf("usable is %t", p.Usable())
 			}
 		})
+	}
+}
+
+// One that is full is no reason to use those that are not ready: that would hide the limit.
+func TestFullIsNotUnhealthy(t *testing.T) {
+	backends := append(healthy(1), balance.Candidate{Backend: balance.Backend{Address: address(1)}, NotReady: true})
+	if count := spread(balance.Config{Policy: balance.LeastConnections, Backends: backends, ConnectionLimit: 10}, 100); !slices.Equal(count, []int{10, 0}) {
+		t.Errorf("backends got %v", count)
 	}
 }
 

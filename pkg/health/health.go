@@ -31,9 +31,11 @@ const (
 	// Suspect backends were healthy until a connection to them failed or got no answer. A check decides soon; until then
 	// they take connections only where no healthy backend is left.
 	Suspect
-	// NotReady backends answer, but not that they are ready: they take no new connections and keep those they have.
+	// NotReady backends answer, but not that they are ready: they keep the connections that they have, and take new ones only
+	// where no backend is healthy.
 	NotReady
-	// Down backends cannot be reached: connections to them fail.
+	// Down backends cannot be reached, or do not answer in time. Those that accept connections take some where no backend is
+	// healthy.
 	Down
 )
 
@@ -64,7 +66,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown health state %q", text)
 }
 
-// An Event is an input of Step: Tick, Passed, Failed, DialFailed or Doubted.
+// An Event is an input of Step: Tick, Passed, Failed, Missed, DialFailed or Doubted.
 type Event interface {
 	fmt.Stringer
 	event()
@@ -79,8 +81,12 @@ type Passed struct{}
 // Failed says that the check under way did not find the backend ready.
 type Failed struct {
 	Unreachable bool // there was no answer at all
+	Accepts     bool // but the backend accepted a connection
 	Reason      string
 }
+
+// Missed says that the check under way shows nothing: what made it had no time to see the answer.
+type Missed struct{}
 
 // DialFailed says that the backend refused or did not answer a connection of a client.
 type DialFailed struct {
@@ -97,12 +103,17 @@ type Doubted struct {
 func (Tick) event()       {}
 func (Passed) event()     {}
 func (Failed) event()     {}
+func (Missed) event()     {}
 func (DialFailed) event() {}
 func (Doubted) event()    {}
 
 func (Tick) String() string   { return "Tick" }
 func (Passed) String() string { return "Passed" }
+func (Missed) String() string { return "Missed" }
 func (e Failed) String() string {
+	if e.Accepts {
+		return fmt.Sprintf("Failed unreachable=%t accepts %q", e.Unreachable, e.Reason)
+	}
 	return fmt.Sprintf("Failed unreachable=%t %q", e.Unreachable, e.Reason)
 }
 func (e DialFailed) String() string { return fmt.Sprintf("DialFailed %q", e.Reason) }
@@ -161,6 +172,8 @@ type Check struct {
 	successes   int // in a row
 	failures    int // in a row, of any kind
 	unreachable int // failures in a row without an answer
+
+	accepts bool // connections, as the last check that failed has shown
 }
 
 // New returns a Check in state Unknown whose first probe is due now.
@@ -177,6 +190,10 @@ func (c *Check) Since() time.Time { return c.since }
 // Reason returns why the state was entered.
 func (c *Check) Reason() string { return c.reason }
 
+// Accepts reports whether a backend that is not ready, or whose answers are late, still accepts connections: where no backend is
+// healthy it is the best there is. One whose host or process is gone does not.
+func (c *Check) Accepts() bool { return c.accepts && (c.state == NotReady || c.state == Down) }
+
 // Deadline returns when Step needs a Tick at the latest; zero means that it needs none.
 func (c *Check) Deadline() time.Time { return c.deadline }
 
@@ -190,9 +207,12 @@ func (c *Check) Step(now time.Time, ev Event) []Action {
 		c.schedule()
 		reason = "check passed"
 	case Failed:
+		c.accepts = ev.Accepts
 		c.failed(ev.Unreachable)
 		c.schedule()
 		reason = ev.Reason
+	case Missed:
+		c.schedule()
 	case DialFailed:
 		c.dialFailed(now)
 		reason = ev.Reason

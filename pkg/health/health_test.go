@@ -21,6 +21,7 @@ var (
 	passed      = health.Passed{}
 	notReady    = health.Failed{Reason: "status 500"}
 	unreachable = health.Failed{Unreachable: true, Reason: "time out"}
+	missed      = health.Missed{}
 	dialFailed  = health.DialFailed{Reason: "refused"}
 	doubted     = health.Doubted{Reason: "silent"}
 )
@@ -175,6 +176,22 @@ func TestTraces(t *testing.T) {
 				`4.11s Failed unreachable=false "status 500": Transition Down→NotReady "status 500"`,
 			},
 		},
+		{
+			"a check that shows nothing changes nothing, and comes again",
+			[]health.Event{tick, passed, tick, unreachable, tick, missed, tick, missed, tick, unreachable},
+			[]string{
+				"0s Tick: Probe",
+				`10ms Passed: Transition Unknown→Healthy "check passed"`,
+				"1s Tick: Probe",
+				`1.01s Failed unreachable=true "time out": `,
+				"1.1s Tick: Probe",
+				"1.11s Missed: ",
+				"1.2s Tick: Probe",
+				"1.21s Missed: ",
+				"1.3s Tick: Probe",
+				`1.31s Failed unreachable=true "time out": Transition Healthy→Down "time out"`,
+			},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, _ := play(config, test.events...)
@@ -182,6 +199,41 @@ func TestTraces(t *testing.T) {
 				t.Errorf("trace differs (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What has accepted a connection in the check that failed last can still be used. Nothing else changes by that.
+func TestAccepts(t *testing.T) {
+	late := health.Failed{Unreachable: true, Accepts: true, Reason: "time out"}
+	open := health.Failed{Accepts: true, Reason: "status 500"}
+	for _, tc := range []struct {
+		name   string
+		events []health.Event
+		state  health.State
+		want   bool
+	}{
+		{"before the first check", nil, health.Unknown, false},
+		{"healthy", []health.Event{tick, passed}, health.Healthy, false},
+		{"healthy, after one failure", []health.Event{tick, passed, tick, open}, health.Healthy, false},
+		{"not ready", []health.Event{tick, open}, health.NotReady, true},
+		{"late", []health.Event{tick, late}, health.Down, true},
+		{"late, and then healthy", []health.Event{tick, late, tick, passed, tick, passed}, health.Healthy, false},
+		{"dead", []health.Event{tick, unreachable}, health.Down, false},
+		{"not asked at all", []health.Event{tick, notReady}, health.NotReady, false},
+		{"late, and then dead", []health.Event{tick, late, tick, unreachable}, health.Down, false},
+		{"dead, and then late", []health.Event{tick, unreachable, tick, late}, health.Down, true},
+		{"not ready, and then dead for a moment", []health.Event{tick, open, tick, unreachable}, health.NotReady, false},
+		{"not ready, and a dial failed", []health.Event{tick, open, dialFailed}, health.NotReady, true},
+	} {
+		c := health.New(config, start)
+		now := start
+		for _, ev := range tc.events {
+			now = now.Add(time.Second)
+			c.Step(now, ev)
+		}
+		if c.State() != tc.state || c.Accepts() != tc.want {
+			t.Errorf("%s: %v, accepts %t, want %v, %t", tc.name, c.State(), c.Accepts(), tc.state, tc.want)
+		}
 	}
 }
 
@@ -260,7 +312,7 @@ func TestProperties(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(t, "events") {
 			choices := []health.Event{tick, dialFailed}
 			if probing {
-				choices = append(choices, passed, notReady, unreachable)
+				choices = append(choices, passed, notReady, unreachable, missed)
 			}
 			ev := rapid.SampledFrom(choices).Draw(t, "event")
 			if ev == health.Event(tick) && !c.Deadline().IsZero() {
@@ -274,6 +326,8 @@ func TestProperties(t *testing.T) {
 			case notReady, unreachable:
 				probing = false
 				passes, strikes = 0, strikes+1
+			case missed:
+				probing = false
 			case dialFailed:
 				if before == health.Healthy || before == health.Suspect {
 					passes = 0

@@ -144,15 +144,24 @@ const (
 	// MsgAnyBackend (INFO): The balancer has a healthy backend, or has none any more. Without one this host advertises
 	// distress, and another host takes over. Remedy: With `healthy: false` look at the lines of the backends.
 	MsgAnyBackend = "Backend health changed"
+	// MsgDegraded (INFO): No backend is healthy, and the balancer goes on with those that still accept connections; `reason` says
+	// what is wrong with each. With `degraded: false` that is over. Remedy: Look at the apiservers and at etcd. Where the reasons
+	// are certificates, look at `healthCheck.caFile`.
+	MsgDegraded = "Backends degraded"
 	// MsgBackendChanged (INFO): The health of one backend changed; `reason` is the answer of the check, or what a connection
 	// met. Remedy: With `to: Down` look at that apiserver. Sessions to it were closed, unless `onBackendDown` is KeepSessions.
 	MsgBackendChanged = "Backend state changed"
 	// MsgSteeringFailed (ERROR): Connections to a shared port could not be led to the balancer, or back. They reach the
 	// apiserver of the host itself. Remedy: Give the pod the capability BPF, or set `loadBalancer.steering.mode: NFTables`.
 	MsgSteeringFailed = "Steering failed"
-	// MsgBalancerLost (INFO): The balancer process ended or stood still; it is started again. New connections wait in the
+	// MsgBalancerLost (INFO): The balancer process ended or hung; it is started again. New connections wait in the
 	// listening sockets. Remedy: Nothing, if it happens once. Otherwise report `reason`.
 	MsgBalancerLost = "Balancer lost"
+	// MsgBalancerSlow (INFO): The balancer process sends no reports, as it gets too little CPU time for them. It is left alone: it
+	// serves as well as it can, and another one would get no more. Remedy: Find what uses the CPU, or raise the CPU limit of the pod.
+	MsgBalancerSlow = "Balancer short of processor time"
+	// MsgBalancerReports (INFO): The balancer process that was short of CPU reports again. Remedy: Nothing.
+	MsgBalancerReports = "Balancer reports again"
 	// MsgRefusingFailed (ERROR): Without a balancer for a longer time new connections should be refused, but the kernel did
 	// not allow it: clients wait. Remedy: Report the error; restart the pod.
 	MsgRefusingFailed = "Refusing connections failed"
@@ -180,6 +189,7 @@ const (
 	KeyAddresses        = "addresses"        // The own addresses of this node in the subnets of the virtual addresses.
 	KeyBackend          = "backend"          // The address and port of an apiserver.
 	KeyBackends         = "backends"         // The apiservers, or how many there are.
+	KeyDegraded         = "degraded"         // Whether the balancer goes on with backends that are not healthy.
 	KeyDirection        = "direction"        // Of filtered traffic: in, out or unknown.
 	KeyEnable           = "enable"           // Whether connections should be led to the balancer.
 	KeyEvent            = "event"            // The reason of a Kubernetes Event.
@@ -195,6 +205,7 @@ const (
 	KeyPart             = "part"             // The part of the keeper.
 	KeyPeer             = "peer"             // The address of another node.
 	KeyPriority         = "priority"         // The configured priority of this node.
+	KeyProcess          = "process"          // The ID of a process.
 	KeyProtocol         = "protocol"         // What is filtered: 112, or TCP and a port.
 	KeyReason           = "reason"           // Why, in words.
 	KeyRemedy           = "remedy"           // What to do.

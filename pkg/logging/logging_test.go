@@ -119,3 +119,20 @@ func TestWordsOfTheLog(t *testing.T) {
 		return true
 	})
 }
+
+// The comment of a message begins with its name and level, and ends with the remedy.
+func TestEachMessageHasARemedy(t *testing.T) {
+	tree, err := parser.ParseFile(token.NewFileSet(), "lines.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form := regexp.MustCompile(`^(Msg\w+) \((INFO|ERROR|DEBUG\+3)\): [\w\W]+\sRemedy:\s[\w\W]+\.\n$`)
+	ast.Inspect(tree, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Msg") {
+			if m := form.FindStringSubmatch(spec.Doc.Text()); m == nil || m[1] != spec.Names[0].Name {
+				t.Errorf("the comment of %s: %q", spec.Names[0].Name, spec.Doc.Text())
+			}
+		}
+		return true
+	})
+}

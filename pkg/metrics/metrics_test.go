@@ -85,7 +85,7 @@ func full() v1alpha1.HarbingerStatus {
 		}},
 		Lease: &v1alpha1.Lease{Epoch: 5}, API: &v1alpha1.API{Expires: &expires},
 	}
-	s.Balancer = v1alpha1.Balancer{Up: true, Restarts: 1, Steered: true, Active: 3, Accepted: 10, Refused: 2, Backends: []v1alpha1.Backend{
+	s.Balancer = v1alpha1.Balancer{Up: true, Restarts: 1, Steered: true, Degraded: true, Active: 3, Accepted: 10, Refused: 2, Backends: []v1alpha1.Backend{
 		{Address: "10.0.0.1:6443", State: "Suspect", Healthy: true, Connections: 2, Total: 9, Failures: 1},
 		{Address: "10.0.0.2:6443", State: "NotReady"},
 	}}
@@ -96,7 +96,7 @@ func TestStatus(t *testing.T) {
 	m := New("51", "eth0", nil, nil)
 	m.WatchStatus(full, []string{"Healthy", "Suspect", "NotReady", "Down"})
 	wantLines(t, scrape(t, m),
-		`harbinger_balancer_up 1`, `harbinger_balancer_restarts_total 1`, `harbinger_balancer_steered 1`,
+		`harbinger_balancer_up 1`, `harbinger_balancer_restarts_total 1`, `harbinger_balancer_steered 1`, `harbinger_balancer_degraded 1`,
 		`harbinger_connections 3`, `harbinger_connections_accepted_total 10`, `harbinger_connections_refused_total 2`,
 		`harbinger_backend_healthy{backend="10.0.0.1:6443"} 1`,
 		`harbinger_backend_healthy{backend="10.0.0.2:6443"} 0`,

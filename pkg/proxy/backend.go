@@ -136,8 +136,7 @@ func keepAlive(conn *net.TCPConn, idle time.Duration) error {
 // unreachable reports whether an error shows that the other host or process does not answer at all. An unwanted answer, or a lack
 // of resources on this host, is no such error.
 func unreachable(err error) bool {
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if timedOut(err) {
 		return true
 	}
 	for _, sign := range []error{
@@ -149,4 +148,10 @@ func unreachable(err error) bool {
 		}
 	}
 	return false
+}
+
+// timedOut reports whether an error says that something took too long.
+func timedOut(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

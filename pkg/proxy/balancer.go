@@ -163,10 +163,7 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 
 // probe makes one check.
 func (b *Balancer) probe(ctx context.Context, p *prober, timeout time.Duration) error {
-	bounded, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	err := p.checker.Check(bounded)
-	return give(ctx, b.results, result{p, err})
+	return give(ctx, b.results, p.check(ctx, timeout))
 }
 
 // publish makes connections go where settings and health say. The first time, it begins to accept them. It closes

@@ -35,18 +35,6 @@ type monitored struct {
 	slowSince time.Time // when it came back after it had been out; zero when it never was
 }
 
-// A prober is a Checker and whether it is in use.
-type prober struct {
-	checker Checker
-	busy    bool
-}
-
-// result is the outcome of a check.
-type result struct {
-	prober *prober
-	err    error
-}
-
 func newMonitor(log logr.Logger, newChecker func(netip.AddrPort, health.Config) Checker) *monitor {
 	return &monitor{log: log, newChecker: newChecker, leaving: make(map[*prober]bool)}
 }
@@ -62,10 +50,10 @@ func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
 		switch {
 		case b == nil:
 			b = &monitored{server: newServer(ctx, backend.Address), check: health.New(settings.HealthCheck, now)}
-			b.prober = &prober{checker: m.newChecker(backend.Address, settings.HealthCheck)}
+			b.prober = &prober{address: backend.Address, checker: m.newChecker(backend.Address, settings.HealthCheck)}
 		case rechecked:
 			m.retire(b.prober)
-			b.prober = &prober{checker: m.newChecker(backend.Address, settings.HealthCheck)}
+			b.prober = &prober{address: backend.Address, checker: m.newChecker(backend.Address, settings.HealthCheck)}
 			b.check.Reconfigure(settings.HealthCheck, now)
 		}
 		b.Backend = backend
@@ -140,10 +128,15 @@ func (m *monitor) checked(now time.Time, r result) bool {
 		return false
 	}
 	b := find(m.backends, func(b *monitored) bool { return b.prober == r.prober })
-	if r.err == nil {
+	switch {
+	case r.err == nil:
 		return m.step(now, b, health.Passed{})
+	case r.missed:
+		return m.step(now, b, health.Missed{})
 	}
-	return m.step(now, b, health.Failed{Unreachable: unreachable(r.err), Reason: r.err.Error()})
+	accepted := b.check.Accepts()
+	changed := m.step(now, b, health.Failed{Unreachable: unreachable(r.err), Accepts: r.accepts, Reason: r.err.Error()})
+	return changed || b.check.Accepts() != accepted
 }
 
 // shown takes what a connection of a client showed and reports whether a state changed.
@@ -187,10 +180,10 @@ func (m *monitor) transition(now time.Time, b *monitored, t health.Transition) {
 	}
 }
 
-// openSessions allows connections to every backend that is not down.
+// openSessions allows connections to every backend that is not down, and to one that is the best there is.
 func (m *monitor) openSessions(ctx context.Context) {
 	for _, b := range m.backends {
-		if b.check.State() != health.Down {
+		if b.check.State() != health.Down || b.check.Accepts() && !m.anyHealthy() {
 			b.server.openSessions(ctx)
 		}
 	}
@@ -199,8 +192,7 @@ func (m *monitor) openSessions(ctx context.Context) {
 // closeSessions closes the connections of the backends that are down, but only while another one is healthy: without one
 // they could not come back anywhere, and a backend that is just too slow may recover.
 func (m *monitor) closeSessions() {
-	isHealthy := func(b *monitored) bool { return b.check.State() == health.Healthy }
-	if m.settings.OnBackendDown == balance.KeepSessions || find(m.backends, isHealthy) == nil {
+	if m.settings.OnBackendDown == balance.KeepSessions || !m.anyHealthy() {
 		return
 	}
 	for _, b := range m.backends {
@@ -208,6 +200,10 @@ func (m *monitor) closeSessions() {
 			b.server.closeSessions()
 		}
 	}
+}
+
+func (m *monitor) anyHealthy() bool {
+	return find(m.backends, func(b *monitored) bool { return b.check.State() == health.Healthy }) != nil
 }
 
 // route makes the route that the settings and the health of the backends ask for.
@@ -225,6 +221,8 @@ func (m *monitor) route() *route {
 			Backend:      b.Backend,
 			Healthy:      state == health.Healthy,
 			Undecided:    state == health.Unknown || state == health.Suspect,
+			NotReady:     state == health.NotReady && b.check.Accepts(),
+			Late:         state == health.Down && b.check.Accepts(),
 			HealthySince: b.slowSince,
 		})
 	}
@@ -240,6 +238,7 @@ func (m *monitor) status() []BackendStatus {
 		all = append(all, BackendStatus{
 			Address: b.Address, Backup: b.Backup,
 			State: state, Since: b.check.Since(), Reason: b.check.Reason(), Healthy: state == health.Healthy || state == health.Suspect,
+			Accepts:     b.check.Accepts(),
 			Connections: int(b.server.active.Load()), Total: b.server.total.Load(), Failures: b.server.failures.Load(),
 		})
 	}

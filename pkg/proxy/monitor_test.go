@@ -29,10 +29,10 @@ func TestStateOfABackendIsReportedWithItsReason(t *testing.T) {
 		reason string
 		happen func()
 	}{
-		{health.Healthy, "", func() { m.checked(now, result{m.backends[0].prober, nil}) }},
+		{health.Healthy, "", func() { m.checked(now, result{prober: m.backends[0].prober, err: nil}) }},
 		{health.Suspect, "reset", func() { m.shown(now, sign{m.backends[0].server, health.DialFailed{Reason: "reset"}}) }},
-		{health.NotReady, errNotReady.Error(), func() { m.checked(now, result{m.backends[0].prober, errNotReady}) }},
-		{health.Down, syscall.ECONNREFUSED.Error(), func() { m.checked(now, result{m.backends[0].prober, syscall.ECONNREFUSED}) }},
+		{health.NotReady, errNotReady.Error(), func() { m.checked(now, result{prober: m.backends[0].prober, err: errNotReady}) }},
+		{health.Down, syscall.ECONNREFUSED.Error(), func() { m.checked(now, result{prober: m.backends[0].prober, err: syscall.ECONNREFUSED}) }},
 	} {
 		for range 5 { // more than any threshold
 			if now = now.Add(time.Second); m.backends[0].check.State() != tt.want {

@@ -31,6 +31,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == balancerArgument {
 		os.Exit(balancerMain())
 	}
+	if len(os.Args) > 1 && os.Args[1] == deadlockedArgument {
+		os.Exit(deadlockedMain())
+	}
 	labtest.Main(m, keeperRole)
 }
 

@@ -131,7 +131,7 @@ func (d *dispatcher) connect(ctx context.Context, route *route, request *balance
 				return &link{TCPConn: a.conn, server: a.server}
 			}
 			a.server.leave()
-			d.failed(a.server, a.err)
+			d.failed(a.server, a.err, time.Since(a.began) > route.timeouts.Connect*tooLate)
 		case <-timer.C:
 			if !newest.silent() { // its answer is here and comes out of ended next
 				timer.Reset(delay)
@@ -157,6 +157,7 @@ type dials struct {
 // An attempt is a dial of one server. Its outcome is valid once it has ended.
 type attempt struct {
 	server *server
+	began  time.Time
 	conn   *net.TCPConn
 	err    error
 	raw    atomic.Pointer[syscall.RawConn] // of the connection that is being made
@@ -192,7 +193,7 @@ func (d *dials) next(route *route, request *balance.Request) *attempt {
 		ctx, cancel := context.WithCancel(server.sessions())
 		d.cancel = append(d.cancel, cancel)
 		d.running++
-		a := &attempt{server: server}
+		a := &attempt{server: server, began: time.Now()}
 		go func() {
 			a.conn, a.err = server.dial(ctx, route.timeouts, func(raw syscall.RawConn) { a.raw.Store(&raw) })
 			d.ended <- a
@@ -215,10 +216,14 @@ func (d *dials) giveUp() {
 	}
 }
 
-// failed counts a failed dial. One that was cancelled shows nothing about the server.
-func (d *dispatcher) failed(server *server, err error) {
+// tooLate is how many times its timeout a dial takes whose process did not run meanwhile.
+const tooLate = 2
+
+// failed counts a failed dial. One that was cancelled shows nothing about the server, nor does the timeout of one that is too late:
+// its answer may be here.
+func (d *dispatcher) failed(server *server, err error, late bool) {
 	server.failures.Add(1)
-	if !unreachable(err) {
+	if !unreachable(err) || late && timedOut(err) {
 		d.log.V(1).Info(logging.MsgDialFailed, logging.KeyBackend, server.address.String(), logging.KeyReason, err.Error())
 		return
 	}

@@ -5,6 +5,7 @@ package proxy
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
@@ -47,6 +48,7 @@ type BackendStatus struct {
 	Since       time.Time      `json:"since"`
 	Reason      string         `json:"reason"`      // of the last change of state
 	Healthy     bool           `json:"healthy"`     // a Suspect too: a check decides soon, and what clients see does not move an address
+	Accepts     bool           `json:"accepts"`     // not healthy, but accepts connections: takes them where no backend is healthy
 	Connections int            `json:"connections"` // now
 	Total       uint64         `json:"total"`       // connections, by this balancer process
 	Failures    uint64         `json:"failures"`    // dials that failed, by this balancer process
@@ -60,4 +62,9 @@ func (s Status) Healthy() bool {
 		}
 	}
 	return false
+}
+
+// Degraded reports whether a balancer process runs that has no healthy backend, and goes on with those that accept connections.
+func (s Status) Degraded() bool {
+	return s.PID != 0 && !s.Healthy() && slices.ContainsFunc(s.Backends, func(b BackendStatus) bool { return b.Accepts })
 }

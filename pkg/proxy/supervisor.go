@@ -29,7 +29,7 @@ type SupervisorConfig struct {
 	OnStatus func(Status)
 }
 
-// A Supervisor keeps one balancer process running: it starts the next one when one ends, and kills one that no longer reports.
+// A Supervisor keeps one balancer process running: it starts the next one when one ends, and kills one that hangs.
 // The listening sockets stay open meanwhile, so that connections wait instead of being refused.
 type Supervisor struct {
 	cfg     SupervisorConfig
@@ -140,7 +140,8 @@ const (
 	longestDelay = time.Second
 	stableAfter  = 10 * time.Second // a process that lived so long has failed for a new reason
 	refuseAfter  = 5 * time.Second  // without a process that works, waiting connections are refused
-	silentAfter  = 2 * time.Second  // without a report, a process hangs
+	silentAfter  = 2 * time.Second  // without a report, a process that is stopped or asleep hangs
+	spinAfter    = 10 * time.Second // of CPU time without a report, a process hangs that does use its CPU time
 	startTime    = 5 * time.Second  // for the first report of a process
 )
 
@@ -205,7 +206,7 @@ func (s *Supervisor) runProcess(ctx context.Context) error {
 	reports := make(chan report)
 	group.Go(func() error { return receive(ctx, p.conn, reports) })
 	group.Go(func() error { return s.sendCommands(ctx, p.conn) })
-	group.Go(func() error { return s.watch(ctx, reports) })
+	group.Go(func() error { return s.watch(ctx, p.cmd.Process.Pid, reports) })
 	err = group.Wait()
 	_ = p.kill()
 	return fmt.Errorf("%w (%s)", err, p.cmd.ProcessState)
@@ -226,33 +227,65 @@ func (s *Supervisor) sendCommands(ctx context.Context, conn *net.UnixConn) error
 }
 
 var (
-	errSilent = errors.New("the balancer process sent no report in time")
-	errCut    = errors.New("draining took too long")
+	errSilent   = errors.New("the balancer process hangs: it sent no report in time, and was stopped or asleep")
+	errSpinning = errors.New("the balancer process hangs: it sent no report, and used its CPU time for nothing")
+	errCut      = errors.New("draining took too long")
 )
 
-// watch takes the reports of the process, and fails when none come. It counts heartbeats instead of comparing times: a
-// keeper that was frozen itself finds the reports that came meanwhile.
-func (s *Supervisor) watch(ctx context.Context, reports <-chan report) error {
+// watch takes the reports of the process, and fails when none come although it had the CPU time for them.
+func (s *Supervisor) watch(ctx context.Context, pid int, reports <-chan report) error {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
-	for patience := startTime / heartbeat; patience > 0; {
+	h, o, reported, slow := hang{limit: startTime}, observer{pid: pid}, false, time.Time{}
+	for {
 		select {
 		case r := <-reports:
-			patience = silentAfter / heartbeat
-			s.update(func(status *Status) {
-				r.Status.Restarts = status.Restarts
-				*status = r.Status
-				s.heard = time.Now()
-			})
+			h, o.before, reported = hang{limit: silentAfter}, nil, true
+			s.reported(r)
+			if !slow.IsZero() {
+				s.cfg.Log.Info(logging.MsgBalancerReports, logging.KeyLasted, time.Since(slow).Round(time.Millisecond).String())
+				slow = time.Time{}
+			}
 		case <-ticker.C:
-			patience--
+			if reported {
+				reported = false
+				continue
+			}
+			switch h.take(o.look()) {
+			case stuck:
+				return errSilent
+			case spinning:
+				return errSpinning
+			case starved:
+				s.works()
+				if slow.IsZero() && h.limit == silentAfter {
+					slow = time.Now()
+					s.cfg.Log.Info(logging.MsgBalancerSlow, logging.KeyProcess, pid)
+				}
+			case patient:
+			}
 		case <-s.cut:
 			return errCut
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return errSilent
+}
+
+// reported takes a report of the process.
+func (s *Supervisor) reported(r report) {
+	s.update(func(status *Status) {
+		r.Status.Restarts = status.Restarts
+		*status = r.Status
+		s.heard = time.Now()
+	})
+}
+
+// works notes that the process does what it can, although it does not report.
+func (s *Supervisor) works() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = time.Now()
 }
 
 // update changes the status, and reports it where it says something new.
@@ -272,7 +305,7 @@ func (s *Supervisor) update(change func(*Status)) {
 // differs reports whether two statuses differ in more than numbers.
 func differs(a, b Status) bool {
 	return a.PID != b.PID || !slices.EqualFunc(a.Backends, b.Backends, func(a, b BackendStatus) bool {
-		return a.Address == b.Address && a.State == b.State && a.Backup == b.Backup
+		return a.Address == b.Address && a.State == b.State && a.Backup == b.Backup && a.Accepts == b.Accepts
 	})
 }
 

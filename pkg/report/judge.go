@@ -14,8 +14,9 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
-// notReady returns why a node is not ready: the addresses are not where the state says, no backend is healthy, or an action on
-// the host fails.
+// notReady returns why a node is not ready: the addresses are not where the state says, no backend takes connections, or an action
+// on the host fails. A node that goes on with backends that are not healthy is ready: it serves what can be served, and whoever
+// asks for its readiness, such as a load balancer before the nodes, would close again what it keeps open.
 func notReady(kernel Kernel, s v1alpha1.HarbingerStatus) (why []string) {
 	r := s.VirtualRouter
 	holds := r.State == election.Active.String() || r.State == election.Leaving.String()
@@ -43,7 +44,7 @@ func notReady(kernel Kernel, s v1alpha1.HarbingerStatus) (why []string) {
 	if !holds && r.CouldNotAsk != "" {
 		why = append(why, "this node could not ask who has the virtual addresses: "+r.CouldNotAsk)
 	}
-	if !backendAvailable(s) {
+	if !backendAvailable(s) && !s.Balancer.Degraded {
 		why = append(why, "no healthy backend")
 	}
 	if !s.Balancer.Up {
@@ -103,6 +104,7 @@ func conditions(s v1alpha1.HarbingerStatus, before []metav1.Condition, f Facts) 
 	}
 	is(v1alpha1.ConditionReady, s.Ready, "Ready", "NotReady", strings.Join(s.NotReady, "; "))
 	is(v1alpha1.ConditionBackendAvailable, backendAvailable(s), "BackendHealthy", "NoHealthyBackend", backendReasons(s.Balancer))
+	is(v1alpha1.ConditionDegraded, s.Balancer.Degraded, "FailOpen", "NotDegraded", degraded(s.Balancer))
 	foreign := "AddressClaimed"
 	if r.State == election.Conflict.String() {
 		foreign = "ForeignHolder"
@@ -158,4 +160,12 @@ func backendReasons(b v1alpha1.Balancer) string {
 		}
 	}
 	return strings.Join(reasons, "; ")
+}
+
+// degraded says what a balancer goes on with that has no healthy backend.
+func degraded(b v1alpha1.Balancer) string {
+	if !b.Degraded {
+		return ""
+	}
+	return "no backend is healthy, connections go to those that accept them: " + backendReasons(b)
 }

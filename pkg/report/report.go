@@ -124,7 +124,7 @@ func balancer(f Facts) v1alpha1.Balancer {
 	p := f.Balancer
 	b := v1alpha1.Balancer{
 		Up: p.PID != 0, PID: p.PID, Restarts: p.Restarts, Steering: "none", Steered: f.Steered,
-		Active: p.Active, Accepted: p.Accepted, Refused: p.Refused, Frontends: []string{}, Backends: []v1alpha1.Backend{},
+		Degraded: p.Degraded(), Active: p.Active, Accepted: p.Accepted, Refused: p.Refused, Frontends: []string{}, Backends: []v1alpha1.Backend{},
 	}
 	if f.Node.Steering != "" {
 		b.Steering = f.Node.Steering
@@ -134,7 +134,7 @@ func balancer(f Facts) v1alpha1.Balancer {
 	}
 	for _, x := range p.Backends {
 		backend := v1alpha1.Backend{
-			Address: x.Address.String(), Backup: x.Backup, State: x.State.String(), Since: wall(x.Since), Healthy: x.Healthy,
+			Address: x.Address.String(), Backup: x.Backup, State: x.State.String(), Since: wall(x.Since), Healthy: x.Healthy, Accepts: x.Accepts,
 			Connections: x.Connections, Total: x.Total, Failures: x.Failures,
 		}
 		if x.State != health.Healthy {

@@ -37,6 +37,13 @@ func backend(state health.State, reason string) proxy.BackendStatus {
 	}
 }
 
+// accepting returns a backend that is not healthy, but accepts connections.
+func accepting(state health.State, reason string) proxy.BackendStatus {
+	b := backend(state, reason)
+	b.Accepts = true
+	return b
+}
+
 // backup returns the facts of a node in Backup that hears its holder and lacks nothing.
 func backup() Facts {
 	cfg := &config.HarbingerConfiguration{VirtualAddresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.100/24")}}
@@ -79,6 +86,9 @@ func TestReadiness(t *testing.T) {
 		}, "virtual router in state Conflict: foreign holder: 02:00:00:00:09:09"},
 		{"a suspect backend", func(f *Facts) { f.Balancer.Backends[0] = backend(health.Suspect, "refused") }, ""},
 		{"no healthy backend", func(f *Facts) { f.Balancer.Backends[0] = backend(health.Down, "refused") }, "no healthy backend"},
+		{"no healthy backend, and one accepts", func(f *Facts) {
+			f.Balancer.Backends = []proxy.BackendStatus{backend(health.Down, "refused"), accepting(health.NotReady, "etcd failed")}
+		}, ""},
 		{"no backend", func(f *Facts) { f.Balancer.Backends = nil }, "no healthy backend"},
 		{"no balancer", func(f *Facts) { f.Balancer.PID = 0 }, "balancer down"},
 		{"a port that is taken", func(f *Facts) { f.Closed = []string{"identity: in use"} }, "identity: in use"},
@@ -167,6 +177,15 @@ func TestConditions(t *testing.T) {
 		{"no backend", v1alpha1.ConditionBackendAvailable, func(f *Facts) { f.Balancer.Backends[0] = backend(health.NotReady, "etcd failed") },
 			no, "NoHealthyBackend", "192.0.2.1:6443 is NotReady: etcd failed"},
 		{"nothing filtered", v1alpha1.ConditionFiltered, func(*Facts) {}, no, "NothingFiltered", ""},
+		{"not degraded", v1alpha1.ConditionDegraded, func(*Facts) {}, no, "NotDegraded", ""},
+		{"not degraded beside a healthy one", v1alpha1.ConditionDegraded, func(f *Facts) {
+			f.Balancer.Backends = append(f.Balancer.Backends, accepting(health.NotReady, "etcd failed"))
+		}, no, "NotDegraded", ""},
+		{"nothing to go on with", v1alpha1.ConditionDegraded, func(f *Facts) { f.Balancer.Backends[0] = backend(health.Down, "refused") },
+			no, "NotDegraded", ""},
+		{"degraded", v1alpha1.ConditionDegraded, func(f *Facts) {
+			f.Balancer.Backends = []proxy.BackendStatus{backend(health.Down, "refused"), accepting(health.NotReady, "etcd failed")}
+		}, yes, "FailOpen", "no backend is healthy, connections go to those that accept them: 192.0.2.1:6443 is Down: refused; 192.0.2.1:6443 is NotReady: etcd failed"},
 		{"files", v1alpha1.ConditionFilesCurrent, func(*Facts) {}, yes, "Current", ""},
 		{"file not usable", v1alpha1.ConditionFilesCurrent, func(f *Facts) { f.Unusable = map[string]string{"/b": "is empty", "/a": "no such file"} },
 			no, "FileUnusable", "/a is not used as it is now: no such file; /b is not used as it is now: is empty"},
@@ -244,9 +263,19 @@ func holder() Facts {
 	return f
 }
 
+// unwell returns the facts of a holder whose backends are all unwell.
+func unwell() Facts {
+	f := backup()
+	f.Loop.Held, f.Loop.Election.State, f.Loop.Election.Distress = true, election.Active, true
+	late := accepting(health.Down, "time out")
+	late.Address = netip.MustParseAddrPort("192.0.2.2:6443")
+	f.Balancer.Backends = []proxy.BackendStatus{accepting(health.NotReady, "etcd failed"), late}
+	return f
+}
+
 // The documents are a contract: a change of these files that is no addition breaks those who read a status.
 func TestDocuments(t *testing.T) {
-	for name, facts := range map[string]Facts{"holder": holder(), "backup": backup()} {
+	for name, facts := range map[string]Facts{"holder": holder(), "backup": backup(), "degraded": unwell()} {
 		golden := "../apis/status/v1alpha1/testdata/" + name + ".json"
 		got, err := json.MarshalIndent(Status(facts, nil), "", "  ")
 		if err != nil {

@@ -37,6 +37,7 @@ type apiServer struct {
 	unwell bool
 	lease  *coordinationv1.Lease
 	events []string
+	stop   func() // ends it; it may be called again
 }
 
 // serveAPI runs the apiserver until the test ends.
@@ -49,10 +50,11 @@ func serveAPI(t *testing.T) *apiServer {
 	labtest.Must(t, err)
 	server.Listener, server.EnableHTTP2 = ln, true
 	server.StartTLS()
-	t.Cleanup(func() {
+	a.stop = sync.OnceFunc(func() {
 		server.CloseClientConnections()
 		server.Close()
 	})
+	t.Cleanup(a.stop)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	labtest.Must(t, self.WriteFile("/etc/kubernetes/pki/ca.crt", string(ca)))
 	labtest.Must(t, self.WriteFile("/etc/kubernetes/harbinger/kubeconfig", `apiVersion: v1

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -211,15 +212,20 @@ func (b *balancing) openSteering() error {
 	return nil
 }
 
-// watch reports to the election whether this node can serve: a backend is healthy, and no other socket has its ports. It steers connections to the balancer only while it has one:
-// otherwise they reach the local apiserver, or are refused by the kernel. A listening socket that stopped listening for a
+// watch reports to the election whether this node can serve: a backend is healthy, and no other socket has its ports. It steers
+// connections to the balancer only while a backend takes them, healthy or, where none is, one that at least accepts them: otherwise
+// they reach the local apiserver, or are refused by the kernel. A listening socket that stopped listening for a
 // moment has lost its steering, so that it is enabled again at every change of a backend.
 func (b *balancing) watch(ctx context.Context, notify notify) error {
-	known, last := false, false
+	known, last, degraded := false, false, false
 	for {
-		healthy := b.supervisor.Status().Healthy()
-		b.steer(healthy)
-		healthy = healthy && b.ports.blocked() == ""
+		status := b.supervisor.Status()
+		b.steer(status.Healthy() || status.Degraded())
+		if status.Degraded() != degraded {
+			degraded = !degraded
+			b.log.Info(logging.MsgDegraded, logging.KeyDegraded, degraded, logging.KeyReason, reasons(status))
+		}
+		healthy := status.Healthy() && b.ports.blocked() == ""
 		if !known || healthy != last {
 			known, last = true, healthy
 			b.log.Info(logging.MsgAnyBackend, logging.KeyHealthy, healthy)
@@ -231,6 +237,17 @@ func (b *balancing) watch(ctx context.Context, notify notify) error {
 			return nil
 		}
 	}
+}
+
+// reasons says what is wrong with the backends that are not healthy.
+func reasons(status proxy.Status) string {
+	var all []string
+	for _, x := range status.Backends {
+		if !x.Healthy {
+			all = append(all, fmt.Sprintf("%v is %v: %s", x.Address, x.State, x.Reason))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 func (b *balancing) steer(on bool) {

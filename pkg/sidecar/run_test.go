@@ -102,16 +102,22 @@ func TestLeftoverAddressIsRemoved(t *testing.T) {
 // wantServed asks an apiserver through the balancer, as a client on the other host.
 func wantServed(t *testing.T, address netip.AddrPort) {
 	t.Helper()
+	wantAnswer(t, address, http.StatusOK)
+}
+
+// wantAnswer waits until the readiness of the apiserver, asked from the other host, is answered so.
+func wantAnswer(t *testing.T, address netip.AddrPort, code int) {
+	t.Helper()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DialContext: peer.Dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
-	labtest.Until(t, patience, fmt.Sprintf("%s is served", address), func() bool {
+	labtest.Until(t, patience, fmt.Sprintf("%s answers %d", address, code), func() bool {
 		response, err := client.Get("https://" + address.String() + "/readyz")
 		if err != nil {
 			return false
 		}
 		response.Body.Close()
-		return response.StatusCode == http.StatusOK
+		return response.StatusCode == code
 	})
 }
 
@@ -126,8 +132,8 @@ func identity(t *testing.T, address netip.AddrPort) probe.Identity {
 	return id
 }
 
-// Beside the apiserver on the same port, connections to the virtual address are steered to the balancer while it has a
-// healthy backend.
+// Beside the apiserver on the same port, connections to the virtual address are steered to the balancer while a backend takes them:
+// healthy, or, where none is, one that at least accepts them.
 func TestSteeringFollowsHealth(t *testing.T) {
 	api := serveAPI(t)
 	k := start(t, "virtualAddresses: [192.168.238.100/24]\n"+body("VRRP", ""))
@@ -136,13 +142,22 @@ func TestSteeringFollowsHealth(t *testing.T) {
 	wantServed(t, netip.AddrPortFrom(vip4.Addr(), 6443))
 	k.until("the balancer has accepted the connection", func(s v1alpha1.HarbingerStatus) bool { return s.Balancer.Accepted > before })
 	api.setUnwell(true)
-	k.until("nothing is steered without a healthy backend", func(s v1alpha1.HarbingerStatus) bool {
-		return !s.Balancer.Steered && s.VirtualRouter.Distress && slices.Contains(s.NotReady, "no healthy backend")
+	k.until("it goes on with the backend that accepts", func(s v1alpha1.HarbingerStatus) bool {
+		return s.Balancer.Steered && s.Balancer.Degraded && s.VirtualRouter.Distress && s.Ready &&
+			meta.IsStatusConditionTrue(s.Conditions, v1alpha1.ConditionDegraded)
+	})
+	if code, body := get("/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz: %d %s", code, body)
+	}
+	wantAnswer(t, netip.AddrPortFrom(vip4.Addr(), 6443), http.StatusInternalServerError)
+	api.stop()
+	k.until("nothing is steered without a backend that accepts", func(s v1alpha1.HarbingerStatus) bool {
+		return !s.Balancer.Steered && !s.Balancer.Degraded && s.VirtualRouter.Distress && slices.Contains(s.NotReady, "no healthy backend")
 	})
 	if code, body := get("/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no healthy backend") {
 		t.Errorf("/readyz: %d %s", code, body)
 	}
-	api.setUnwell(false)
+	serveAPI(t)
 	k.until("connections are steered again", func(s v1alpha1.HarbingerStatus) bool { return active(s) && s.Balancer.Steered })
 }
 

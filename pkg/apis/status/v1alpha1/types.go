@@ -62,6 +62,8 @@ const (
 	ConditionReady = "Ready"
 	// ConditionBackendAvailable is True while the balancer has a healthy backend.
 	ConditionBackendAvailable = "BackendAvailable"
+	// ConditionDegraded is True while no backend is healthy, and the balancer goes on with those that still accept connections.
+	ConditionDegraded = "Degraded"
 	// ConditionConflict is True while another host has or claims the virtual addresses that has no right to.
 	ConditionConflict = "Conflict"
 	// ConditionSplitSuspected is True while the holder serves or renews its Lease, but is not heard.
@@ -215,6 +217,8 @@ type Balancer struct {
 	Steering string `json:"steering"`
 	// steered says that they do so now.
 	Steered bool `json:"steered"`
+	// degraded says that no backend is healthy, and that connections go to those that accept them all the same.
+	Degraded bool `json:"degraded"`
 	// connections of clients now.
 	Active int `json:"connections"`
 	// accepted counts the connections of clients since the process was started.
@@ -232,7 +236,7 @@ type Backend struct {
 	// backup says that it gets connections only where no other backend is healthy.
 	Backup bool `json:"backup,omitempty"`
 	// state is Unknown (not checked yet), Healthy, Suspect (a connection to it failed or got no answer, a check decides soon),
-	// NotReady (it answers, but not that it is ready) or Down (it cannot be reached).
+	// NotReady (it answers, but not that it is ready) or Down (it cannot be reached, or does not answer in time).
 	State string `json:"state"`
 	// since is when the state was entered.
 	Since time.Time `json:"since,omitzero"`
@@ -241,6 +245,9 @@ type Backend struct {
 	// healthy is true for the states Healthy and Suspect: what clients meet does not move the virtual addresses before a check
 	// has spoken.
 	Healthy bool `json:"healthy"`
+	// accepts says that it is NotReady or Down, but accepted a connection when it was checked last: it takes connections while no
+	// backend is healthy.
+	Accepts bool `json:"accepts,omitempty"`
 	// connections to it now.
 	Connections int `json:"connections"`
 	// total counts the connections to it since the process was started.

@@ -31,7 +31,7 @@ func decode(t *testing.T, name string) (s HarbingerStatus) {
 }
 
 func TestDocumentsSurviveDecoding(t *testing.T) {
-	for _, name := range []string{"holder", "backup"} {
+	for _, name := range []string{"holder", "backup", "degraded"} {
 		s := decode(t, name)
 		if s.APIVersion != GroupVersion || s.Kind != Kind {
 			t.Errorf("%s is a %s of %s", name, s.Kind, s.APIVersion)
@@ -49,7 +49,7 @@ func TestDocumentsSurviveDecoding(t *testing.T) {
 // Each field has a value in one of the documents, so that they hold the name and the form of each.
 func TestDocumentsHaveEachField(t *testing.T) {
 	filled := map[string]bool{}
-	for _, name := range []string{"holder", "backup"} {
+	for _, name := range []string{"holder", "backup", "degraded"} {
 		walk(reflect.ValueOf(decode(t, name)), "", filled)
 	}
 	for path, ok := range filled {

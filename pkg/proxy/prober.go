@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/scheduling"
+)
+
+// self is the ID of this process.
+var self = os.Getpid()
+
+// A prober is a Checker and whether it is in use.
+type prober struct {
+	address netip.AddrPort
+	checker Checker
+	busy    bool
+}
+
+// result is the outcome of a check.
+type result struct {
+	prober  *prober
+	err     error
+	accepts bool // where the check failed: the backend accepts connections all the same
+	missed  bool // the check shows nothing, as this process was short of CPU
+}
+
+// acceptDelay is the part of the timeout of a check after which it is asked as well whether the backend accepts connections.
+const acceptDelay = 2
+
+// check makes one check. Where it fails, it also finds out whether the backend accepts connections, in the time of the check where
+// that has no answer: what is dead is found no later.
+func (p *prober) check(ctx context.Context, timeout time.Duration) result {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	before, unknown := scheduling.UseOf(self)
+	began := time.Now()
+	accepted := make(chan bool, 1)
+	late := time.AfterFunc(timeout/acceptDelay, func() { accepted <- accepts(ctx, p.address) })
+	err := p.checker.Check(ctx)
+	r := result{prober: p, err: err}
+	inTime := late.Stop()
+	switch {
+	case err == nil:
+	case !inTime:
+		r.accepts = <-accepted
+	case !unreachable(err): // it answered, or was not asked
+		r.accepts = accepts(ctx, p.address)
+	}
+	r.missed = unknown == nil && timedOut(err) && excused(before, began, timeout)
+	return r
+}
+
+// accepts reports whether a backend accepts a connection before ctx ends.
+func accepts(ctx context.Context, backend netip.AddrPort) bool {
+	dialer := net.Dialer{KeepAlive: -1}
+	conn, err := dialer.DialContext(ctx, "tcp", backend.String())
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
