@@ -202,27 +202,16 @@ func (r *run) loadFirewall() error {
 	if err != nil {
 		return err
 	}
+	filtered := map[part][]*trial.Node{everybody: r.Nodes, theHolder: {holder}, aBackup: r.Others(holder)[:1]}[r.setting.part]
 	start := time.Now()
-	switch r.setting.part {
-	case theHolder:
-		err = r.loadFirewallOf(holder)
-	case aBackup:
-		err = r.loadFirewallOf(r.Others(holder)[0])
-	default:
-		err = r.loadFirewalls()
-	}
-	if err != nil {
-		return err
+	for _, n := range filtered {
+		if err := r.loadFirewallOf(n); err != nil {
+			return err
+		}
 	}
 	observeFor(r.cfg.Watch / 2)
 	r.sample(r.Sample(start))
-	switch r.setting.part {
-	case theHolder: // the others hear it
-		return r.Settle()
-	case aBackup:
-		return errors.Join(r.Settle(), r.explained(r.Others(holder)[0]))
-	}
-	return errors.Join(r.Settle(), r.explained(r.Nodes...))
+	return errors.Join(r.Settle(), r.explained(filtered...))
 }
 
 // explained returns an error unless every host of those that are filtered, but for the holder, says that it is not ready, and
