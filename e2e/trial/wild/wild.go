@@ -91,6 +91,9 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, behindFirewalls(f, cfg.Long, 3)...)
 		default:
 			all = append(all, scenario{fault: f, hosts: 3})
+			if cfg.Long {
+				all = append(all, scenario{fault: f, hosts: 3, setting: setting{name: ", shared port", shared: true}})
+			}
 		}
 	}
 	return slices.DeleteFunc(all, func(s scenario) bool {
