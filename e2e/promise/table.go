@@ -113,8 +113,8 @@ var (
 	Filtered = Promise{
 		Name: "filtered", Bounds: served,
 		Happens: "protocol 112 filtered",
-		Does: "no takeover: the probe shows that the holder serves, and the Lease that it lives; an alarm, `splitSuspected` in the " +
-			"status",
+		Does: "no takeover: the probe shows that the holder serves, and the Lease that it lives; an alarm and the " +
+			"condition `Filtered` name what opens it; who does not hear is not ready",
 		Tests: []string{"TestFilteredAdvertisementsMoveNothing", "TestAdvertisementsFilteredOneWayMoveNothing"},
 	}
 	Firewall = Promise{

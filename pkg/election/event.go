@@ -71,8 +71,7 @@ func (d ProbeDone) Evidence() Evidence {
 // CouldNotAsk names the channels on which this node could not ask, with the error of each. Empty: it could on all of them, or a
 // holder has said who it is, after which nobody else is asked.
 func (d ProbeDone) CouldNotAsk() string {
-	switch d.Identity {
-	case SaysLeaving, SaysDistress, SaysActive:
+	if d.Identity >= SaysLeaving && d.Identity <= SaysActive {
 		return ""
 	}
 	var channels []string

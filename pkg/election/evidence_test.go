@@ -3,6 +3,7 @@
 package election
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -228,5 +229,36 @@ func TestRow28MuteHolderYields(t *testing.T) {
 		if got := r.e.State() == Backup; got != mute {
 			t.Errorf("mute %t: state %s after the first claim of a peer", mute, r.e.State())
 		}
+	}
+}
+
+// Only what kept this node from asking is said, and nothing where the holder has said who it is: then nobody else is asked.
+func TestChannelsThatCouldNotAsk(t *testing.T) {
+	for _, tc := range []struct {
+		done ProbeDone
+		want string
+	}{
+		{ProbeDone{Identity: Nobody, Client: Reset, Neighbour: Answers, Detail: "x"}, ""},
+		{ProbeDone{Identity: SaysActive, Detail: "x"}, ""},
+		{ProbeDone{Identity: SaysDistress, Detail: "x"}, ""},
+		{ProbeDone{Identity: SaysLeaving, Detail: "x"}, ""},
+		{ProbeDone{Identity: SaysBackup, Client: Reset, Detail: "x"}, "ARP or neighbour discovery (x)"},
+		{ProbeDone{Client: Reset, Neighbour: Nobody, Detail: "too many open files"}, "identity port (too many open files)"},
+		{ProbeDone{Detail: "x"}, "identity port, port of the control plane, ARP or neighbour discovery (x)"},
+	} {
+		if got := tc.done.CouldNotAsk(); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.done, got, tc.want)
+		}
+	}
+	r := started(t)
+	r.verdict = ProbeDone{Client: Answers, Neighbour: Answers, Owner: "02:00:00:00:00:03", Peer: upper, Detail: "too many open files"}
+	r.run(10 * time.Second)
+	r.wantState(Backup)
+	if got := r.e.Status().CouldNotAsk; !strings.Contains(got, "too many open files") {
+		t.Errorf("the status says %q", got)
+	}
+	r.hear(upper, 200)
+	if got := r.e.Status().CouldNotAsk; got != "" {
+		t.Errorf("the status says %q when a holder is heard", got)
 	}
 }

@@ -49,7 +49,7 @@ func filters(f Facts) (all []v1alpha1.Filter) {
 		all = append(all, advertisementsUnknown(missing, f.Reception, port))
 	}
 	for _, to := range f.Unsent {
-		all = append(all, advertisementsOut(to, port))
+		all = append(all, advertisementsOut(to))
 	}
 	if missing.Identity {
 		all = append(all, identityUnknown(missing, port))
@@ -67,7 +67,7 @@ func advertisementsIn(from netip.Addr, port uint16) v1alpha1.Filter {
 }
 
 // advertisementsOut is what this host does not let out. A group is not one peer.
-func advertisementsOut(to netip.Addr, port uint16) v1alpha1.Filter {
+func advertisementsOut(to netip.Addr) v1alpha1.Filter {
 	f := v1alpha1.Filter{
 		Protocol: protocolVRRP, Peer: to.String(), Direction: directionOut,
 		Message: fmt.Sprintf("protocol 112 to %s is not let out by this host: open the output filter of this host", to),

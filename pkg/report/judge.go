@@ -73,7 +73,7 @@ func currentReason(f Facts) string {
 	case e.State == election.Backup && heard:
 		return fmt.Sprintf("hears %s with priority %d", e.Holder, e.HeardPriority)
 	case e.State == election.Backup && e.SplitSuspected:
-		return "the holder serves or renews its Lease, but is not heard"
+		return e.Unheard.Holder() + " serves or renews its Lease, but is not heard"
 	case e.State == election.Active && e.Distress && f.Blocked != "":
 		return "holds the virtual addresses in distress: " + f.Blocked
 	case e.State == election.Active && e.Distress:
