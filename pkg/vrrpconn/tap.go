@@ -26,6 +26,9 @@ const (
 	minPackets, minLooks = 2, 2
 	// staleLooks is after how many looks without a packet a sender is forgotten.
 	staleLooks = 15
+	// forbiddenLooks is for how many looks a destination is known as forbidden: a node that holds nothing sends nothing, and cannot
+	// notice that it no longer is.
+	forbiddenLooks = 600
 	// minIPv6Header is the length of an IPv6 header.
 	minIPv6Header = 40
 )
@@ -34,7 +37,7 @@ const (
 type Reception struct {
 	// Undelivered are the senders whose packets reach the interface, and not this socket: this host drops them.
 	Undelivered []netip.Addr
-	// Unsent are the destinations that this host forbids to send to.
+	// Unsent are the destinations that this host forbade to send to when this node did last, if that is not long ago.
 	Unsent []netip.Addr
 	// Blind says why the interface could not be watched: then nothing is known of what reaches it. Nil: it was, or was not to be.
 	Blind error
@@ -56,7 +59,8 @@ type missed struct{ packets, looks, idle int }
 func (c *Conn) Look(closely bool) (r Reception) {
 	c.mu.Lock()
 	for _, to := range c.destinations {
-		if c.forbidden[to] {
+		if c.forbidden[to] > 0 {
+			c.forbidden[to]--
 			r.Unsent = append(r.Unsent, to)
 		}
 	}

@@ -106,8 +106,16 @@ func TestWhatThisHostForbidsToSend(t *testing.T) {
 			if !m.unicast {
 				want = group(want)
 			}
-			if r := a.Look(false); !slices.Equal(r.Unsent, []netip.Addr{want}) {
-				t.Errorf("forbidden are %v, want %s", r.Unsent, want)
+			for range forbiddenLooks {
+				if r := a.Look(false); !slices.Equal(r.Unsent, []netip.Addr{want}) {
+					t.Fatalf("forbidden are %v, want %s", r.Unsent, want)
+				}
+			}
+			if r := a.Look(false); r.Unsent != nil {
+				t.Errorf("forbidden are %v long after the last advertisement", r.Unsent)
+			}
+			if err := a.Send(m.advertisement(100)); err == nil {
+				t.Error("it can be sent again")
 			}
 			open()
 			must(t, a.Send(m.advertisement(100)))

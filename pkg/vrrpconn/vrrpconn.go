@@ -41,7 +41,7 @@ type Conn struct {
 
 	mu           sync.Mutex // guards where packets go to and come from: destinations, forbidden and cfg.Rules
 	destinations []netip.Addr
-	forbidden    map[netip.Addr]bool // destinations that this host did not let the last advertisement out to
+	forbidden    map[netip.Addr]int // destinations that this host did not let the last advertisement out to, and for how many looks
 
 	tapped  atomic.Bool // a tap is open
 	tapping sync.Mutex  // guards tap and closed
@@ -74,7 +74,7 @@ func Listen(cfg Config) (*Conn, error) {
 	}
 	return &Conn{
 		cfg: cfg, conn: conn, raw: raw,
-		destinations: destinations(cfg.Source, cfg.Peers), forbidden: map[netip.Addr]bool{}, source: sourceMessage(cfg), in: newReader(),
+		destinations: destinations(cfg.Source, cfg.Peers), forbidden: map[netip.Addr]int{}, source: sourceMessage(cfg), in: newReader(),
 	}, nil
 }
 
@@ -127,7 +127,7 @@ func (c *Conn) Send(a vrrp.Advertisement) error {
 		for _, to := range c.destinations {
 			err := c.sendTo(fd, a, to)
 			if delete(c.forbidden, to); errors.Is(err, unix.EPERM) {
-				c.forbidden[to] = true
+				c.forbidden[to] = forbiddenLooks
 			}
 			if err != nil {
 				errs = append(errs, fmt.Errorf("send to %s: %w", to, err))
