@@ -51,6 +51,7 @@ func found(v Verdict) ProbeDone {
 		return ProbeDone{Identity: SaysDistress, Client: Answers, Neighbour: Answers, Owner: mac, Peer: upper}
 	case Foreign:
 		return ProbeDone{Identity: SaysForeign, Client: Answers, Neighbour: Answers, Owner: mac, Peer: upper}
+	case Unasked:
 	}
 	return ProbeDone{Detail: "network is unreachable"}
 }

@@ -34,7 +34,7 @@ func wantPanic(t *testing.T, err error) {
 
 func TestRunReturnsTheErrorOfItsFunction(t *testing.T) {
 	want := errors.New("of the function")
-	if err := guard.Run(func() error { return want }); err != want || guard.Stack(err) != "" {
+	if err := guard.Run(func() error { return want }); !errors.Is(err, want) || guard.Stack(err) != "" {
 		t.Errorf("got %v with stack %q, want %v", err, guard.Stack(err), want)
 	}
 	if err := guard.Run(func() error { return nil }); err != nil || guard.Stack(err) != "" {

@@ -55,7 +55,7 @@ func TestUseOfABusyProcess(t *testing.T) {
 	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	until(t, pid, "it is stopped", func(use Use, ran time.Duration) bool { return use.Stopped && !use.Runnable })
+	until(t, pid, "it is stopped", func(use Use, _ time.Duration) bool { return use.Stopped && !use.Runnable })
 	use, err := UseOf(pid)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestUseOfACompetitor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, pids[0], "it waits", func(use Use, ran time.Duration) bool {
+	until(t, pids[0], "it waits", func(use Use, _ time.Duration) bool {
 		ran, waited := use.Since(before)
 		return ran > 0 && waited > ran
 	})
