@@ -72,13 +72,15 @@ var (
 	BalancerHang = Promise{
 		Name: "balancer hang", Bounds: unmoved,
 		Happens: "hung balancer",
-		Does:    "without a report for 2 s it is killed and started again",
-		Tests:   []string{"TestHungBalancerIsReplaced"},
+		Does: "when it sends no report for 2 s, stopped or asleep, it is killed and started again; one that uses its processor for " +
+			"nothing after 10 s",
+		Tests: []string{"TestHungBalancerIsReplaced", "TestDeadlockedBalancerIsReplaced"},
 	}
 	BalancerStarved = Promise{
 		Name: "balancer starved", Bounds: unmoved,
 		Happens: "the balancer gets a tenth of a processor",
 		Does:    "it is late and is left alone: its sessions live on",
+		Tests:   []string{"TestStarvedBalancerIsLeftAlone", "TestHang"},
 	}
 	APIServerDeath = Promise{
 		Name: "apiserver death", Bounds: served,
@@ -107,8 +109,9 @@ var (
 	AllDistress = Promise{
 		Name: "distress everywhere", Bounds: unmoved,
 		Happens: "no healthy backend anywhere",
-		Does:    "the address stays; the kernel refuses connections at once",
-		Tests:   []string{"TestWithoutBackendConnectionsAreRefusedAtOnce", "TestRow8DistressDoesNotPreempt"},
+		Does: "the address stays. Backends that still accept connections get them, those that are not ready (an outage of etcd) before " +
+			"those that answer late: `Degraded` in the status. Where none does, the kernel refuses connections at once",
+		Tests: []string{"TestWithoutBackendConnectionsAreRefusedAtOnce", "TestNotReadyEverywhereIsServed", "TestRow8DistressDoesNotPreempt"},
 	}
 	Filtered = Promise{
 		Name: "filtered", Bounds: served,

@@ -7,12 +7,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
@@ -36,6 +39,46 @@ func TestWithoutBackendConnectionsAreRefusedAtOnce(t *testing.T) {
 		must(t, p.StartAPIServer(n))
 	}
 	must(t, p.Settle())
+}
+
+// TestNotReadyEverywhereIsServed does to the API servers what an outage of etcd does, one after the other: on a port of its own the
+// balancer goes on with them, and the address stays.
+func TestNotReadyEverywhereIsServed(t *testing.T) {
+	t.Parallel()
+	p := startPlane(t, Config{System: harbinger})
+	before, err := p.Holder()
+	must(t, err)
+	for _, n := range p.Nodes {
+		must(t, n.APIServer.Signal(syscall.Signal(guest.NotReady)))
+		<-time.After(300 * time.Millisecond) // the nodes learn of it at different times
+	}
+	for _, n := range p.Nodes {
+		until(t, p, 10*time.Second, n.Name+" is degraded, and ready", func() bool {
+			_, metrics := get(t, n, "/metrics")
+			code, _ := get(t, n, "/readyz")
+			return strings.Contains(metrics, "harbinger_balancer_degraded 1") && code == http.StatusOK
+		})
+	}
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{
+		DialContext: p.clientHost.Dial, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+	}}
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		answer, err := client.Get("https://" + p.Endpoint().String() + "/readyz")
+		if err != nil {
+			t.Fatalf("while no API server is ready: %v", err)
+		}
+		answer.Body.Close()
+	}
+	if after, err := p.Holder(); err != nil || after != before {
+		t.Errorf("the address moved: %v, %v", after, err)
+	}
+	for _, n := range p.Nodes {
+		must(t, n.APIServer.Signal(syscall.Signal(guest.Ready)))
+	}
+	must(t, p.Settle())
+	if after, err := p.Holder(); err != nil || after != before {
+		t.Errorf("the address moved when the API servers were ready again: %v, %v", after, err)
+	}
 }
 
 // connect makes one connection through the address, and returns how long it took to be made or refused.

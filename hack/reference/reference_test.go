@@ -52,7 +52,7 @@ func TestTables(t *testing.T) {
 	t.Chdir("../..")
 	lines := map[string][]string{
 		"config-reference":  {"| `election.vrrp.virtualRouterID` | integer | `51` |", "| `loadBalancer.backends[].backup` | boolean | `false` |"},
-		"failure-table":     {"| hung balancer | without a report for 2 s it is killed and started again |  |", "| 3.95 s |"},
+		"failure-table":     {"| hung balancer | when it sends no report for 2 s, stopped or asleep, it is killed and started again; one that uses its processor for nothing after 10 s |  |", "| 3.95 s |"},
 		"failures-in-short": {"| kill -9 or crash of everything on the holder | 3.95 s | 2.3 s |"},
 		"log-lines":         {"| `State changed` | INFO |", "| `Dial failed` | DEBUG+3 |", "| `vrid` | The virtual router ID. |"},
 		"status-reference":  {"| `balancer.backends[].state` | string |", "| `virtualRouter.dropped[].count` | integer |", "| `conditions` | list of condition |"},

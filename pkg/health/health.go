@@ -85,7 +85,7 @@ type Failed struct {
 	Reason      string
 }
 
-// Missed says that the check under way shows nothing: what made it had no time to see the answer.
+// Missed says that the check under way shows nothing: what made it had no time to see the answer, or could not ask.
 type Missed struct{}
 
 // DialFailed says that the backend refused or did not answer a connection of a client.

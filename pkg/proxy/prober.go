@@ -4,9 +4,12 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/scheduling"
@@ -27,7 +30,7 @@ type result struct {
 	prober  *prober
 	err     error
 	accepts bool // where the check failed: the backend accepts connections all the same
-	missed  bool // the check shows nothing, as this process was short of CPU
+	missed  bool // the check shows nothing: this process was short of CPU, or of something else
 }
 
 // acceptDelay is the part of the timeout of a check after which it is asked as well whether the backend accepts connections.
@@ -52,8 +55,15 @@ func (p *prober) check(ctx context.Context, timeout time.Duration) result {
 	case !unreachable(err): // it answered, or was not asked
 		r.accepts = accepts(ctx, p.address)
 	}
-	r.missed = unknown == nil && timedOut(err) && excused(before, began, timeout)
+	r.missed = unknown == nil && timedOut(err) && excused(before, began, timeout) || short(err)
 	return r
+}
+
+// short reports whether an error says that this host was short of something: that says nothing about the backend.
+func short(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.EADDRNOTAVAIL,
+	}, func(sign syscall.Errno) bool { return errors.Is(err, sign) })
 }
 
 // accepts reports whether a backend accepts a connection before ctx ends.

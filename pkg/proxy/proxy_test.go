@@ -158,8 +158,16 @@ func wantTurnedAway(t testing.TB, address netip.AddrPort) {
 
 // verdicts is what the checkers of a test find: the error per backend. A backend without a verdict is never answered.
 type verdicts struct {
-	mu  sync.Mutex
-	all map[netip.AddrPort]error
+	mu    sync.Mutex
+	all   map[netip.AddrPort]error
+	count map[netip.AddrPort]int // of checks
+}
+
+// asked returns how many checks of a backend there were.
+func (v *verdicts) asked(address netip.AddrPort) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.count[address]
 }
 
 func (v *verdicts) set(address netip.AddrPort, err error) {
@@ -186,6 +194,10 @@ type fakeChecker struct {
 
 func (c fakeChecker) Check(ctx context.Context) error {
 	c.verdicts.mu.Lock()
+	if c.verdicts.count == nil {
+		c.verdicts.count = make(map[netip.AddrPort]int)
+	}
+	c.verdicts.count[c.address]++
 	err, ok := c.verdicts.all[c.address]
 	c.verdicts.mu.Unlock()
 	if !ok {

@@ -238,6 +238,7 @@ func TestConditionKeepsItsTime(t *testing.T) {
 func holder() Facts {
 	f := backup()
 	f.Node.Frontends, f.Node.Steering, f.Steered = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:16443")}, "BPF", true
+	f.Node.StartedOn = "eth1"
 	f.Loop.Held = true
 	e := &f.Loop.Election
 	e.State, e.Reason, e.Epoch, e.Priority, e.SplitSuspected = election.Active, "no advertisement heard, virtual address free", 4, 244, true
