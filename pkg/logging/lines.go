@@ -165,8 +165,8 @@ const (
 	// MsgRefusingFailed (ERROR): Without a balancer for a longer time new connections should be refused, but the kernel did
 	// not allow it: clients wait. Remedy: Report the error; restart the pod.
 	MsgRefusingFailed = "Refusing connections failed"
-	// MsgAcceptFailed (ERROR): A listening socket accepts no connection, usually for lack of file descriptors. It is tried
-	// again. Remedy: Raise the limit of open files, or lower `loadBalancer.connectionLimits.total`.
+	// MsgAcceptFailed (ERROR): A listening socket accepts no connection, usually for lack of file descriptors, or because
+	// somebody has shut it (`ss -K`). It is tried again. Remedy: Raise the limit of open files, or lower `loadBalancer.connectionLimits.total`.
 	MsgAcceptFailed = "Accept failed"
 	// MsgCheckerNotClosed (ERROR): The connection of a health check could not be closed. Remedy: Report it with the error.
 	MsgCheckerNotClosed = "Closing a health checker failed"

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -22,6 +23,9 @@ type frontend struct {
 	log      logr.Logger
 	listener *net.TCPListener
 	listens  chan struct{} // holds a signal when the socket has begun to listen again
+
+	mu   sync.Mutex // held while the socket is made to listen or to refuse
+	open bool       // it should listen
 }
 
 func newFrontend(log logr.Logger, listener *net.TCPListener) *frontend {
@@ -34,6 +38,9 @@ func newFrontend(log logr.Logger, listener *net.TCPListener) *frontend {
 
 // listen makes the kernel accept connections.
 func (f *frontend) listen() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open = true
 	if err := listen(f.listener); err != nil {
 		return err
 	}
@@ -45,7 +52,22 @@ func (f *frontend) listen() error {
 }
 
 // refuse makes the kernel refuse connections.
-func (f *frontend) refuse() error { return refuse(f.listener) }
+func (f *frontend) refuse() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open = false
+	return refuse(f.listener)
+}
+
+// revive makes a socket listen again that somebody else has shut, as the kernel does for an administrator (ss -K).
+func (f *frontend) revive() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.open {
+		return nil
+	}
+	return listen(f.listener)
+}
 
 // accept hands connections to serve, which must not block, until ctx is done.
 func (f *frontend) accept(ctx context.Context, serve func(*net.TCPConn)) {
@@ -62,7 +84,7 @@ func (f *frontend) accept(ctx context.Context, serve func(*net.TCPConn)) {
 			serve(conn)
 		case ctx.Err() != nil:
 		case errors.Is(err, unix.EINVAL):
-			wait(ctx, f.listens)
+			f.awaitListening(ctx, err)
 		default:
 			if !short {
 				f.log.Error(err, logging.MsgAcceptFailed)
@@ -70,6 +92,26 @@ func (f *frontend) accept(ctx context.Context, serve func(*net.TCPConn)) {
 			short = true
 			wait(ctx, time.After(acceptPause))
 		}
+	}
+}
+
+// reviveAfter is how long a socket is left shut that should listen: a keeper that drains shuts it before the balancer learns of it.
+const reviveAfter = heartbeat
+
+// awaitListening waits until a socket that does not listen may do so again.
+func (f *frontend) awaitListening(ctx context.Context, err error) {
+	f.mu.Lock()
+	open := f.open
+	f.mu.Unlock()
+	if !open {
+		wait(ctx, f.listens)
+		return
+	}
+	select {
+	case <-f.listens: // it did so meanwhile
+	case <-ctx.Done():
+	case <-time.After(reviveAfter):
+		f.log.Error(errors.Join(err, f.revive()), logging.MsgAcceptFailed)
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // balancerArgument makes the test program a balancer process.
@@ -230,6 +231,23 @@ func TestDrainCutsConnectionsInTheEnd(t *testing.T) {
 	must(t, <-s.ended)
 	if err := echoes(conn); err == nil {
 		t.Error("the connection is still there")
+	}
+}
+
+// A socket that somebody else has shut listens again, in the same process.
+func TestSocketThatWasShutListensAgain(t *testing.T) {
+	s := newSupervisor(t, greeters(t, "a"), nil)
+	pid := s.untilHealthy(t, 0)
+	until(t, "connections are served", func() bool { return !refused(s.address) })
+	for range 2 {
+		must(t, socket.ControlConn(s.cfg.Listeners[0], func(fd int) error { return unix.Shutdown(fd, unix.SHUT_RDWR) }))
+		if !refused(s.address) {
+			t.Fatal("the socket is not shut")
+		}
+		until(t, "connections are served again", func() bool { return !refused(s.address) })
+	}
+	if conn := dial(t, s.address); greeting(t, conn) != "a" || s.Status().PID != pid {
+		t.Errorf("process %d serves, want %d", s.Status().PID, pid)
 	}
 }
 

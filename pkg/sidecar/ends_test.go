@@ -184,8 +184,7 @@ func TestClientsNoticeNoEnd(t *testing.T) {
 	defer asking.Stop()
 	fails := func() error { return errInjected }
 	for name, f := range map[string]*fault{
-		"panic of a watcher": newFault("watch of the neighbours", explode), "panic of what follows the members": newFault("members", explode),
-		"errors of a watcher": newFault("watch of the addresses", fails), "errors of the commands": newFault("commands", fails),
+		"panic of a watcher": newFault("watch of the neighbours", explode), "errors of the commands": newFault("commands", fails),
 	} {
 		k := startAs(t, oneAddress+backend+body("VRRP", ""), f.run)
 		k.until("this node holds the address", active)
