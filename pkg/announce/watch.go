@@ -32,7 +32,11 @@ const claimInterval = 50 * time.Millisecond
 func (a *Announcer) Watch(ctx context.Context, addrs []netip.Addr, claims chan<- Claim) error {
 	for {
 		link, valid := a.current()
-		err := a.watchOn(ctx, link, valid, addrs, claims)
+		inner, cancel := context.WithCancel(ctx)
+		stop := context.AfterFunc(valid, cancel)
+		err := a.watchOn(inner, link, addrs, claims)
+		stop()
+		cancel()
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -45,11 +49,8 @@ func (a *Announcer) Watch(ctx context.Context, addrs []netip.Addr, claims chan<-
 	}
 }
 
-// watchOn watches on one link until ctx or the validity of the link ends.
-func (a *Announcer) watchOn(ctx context.Context, link Link, valid context.Context, addrs []netip.Addr, claims chan<- Claim) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(valid, cancel)()
+// watchOn watches on one link until ctx ends.
+func (a *Announcer) watchOn(ctx context.Context, link Link, addrs []netip.Addr, claims chan<- Claim) error {
 	g, ctx := guard.WithContext(ctx)
 	for _, family := range [][]netip.Addr{only(addrs, netip.Addr.Is4), only(addrs, netip.Addr.Is6)} {
 		if len(family) == 0 {

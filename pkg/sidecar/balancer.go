@@ -175,7 +175,7 @@ func (b *balancing) apply(view membership.View) {
 	b.supervisor.Apply(settings(view))
 }
 
-// reportLeftOut logs which backends are not used because they lead back here, once until that changes. One goroutine calls it.
+// reportLeftOut logs which backends are not used because they lead back here, once until that changes. Its calls do not overlap.
 func (b *balancing) reportLeftOut(view membership.View) {
 	left := view.LeftOut(ownAddresses())
 	if len(left) > 0 && !slices.Equal(left, b.leftOut) {
