@@ -73,7 +73,7 @@ func (e *Election) judge() {
 		e.await(why)
 	case Unasked:
 		why = "the virtual address could not be asked: " + a.Detail
-		if e.now.Before(e.heard.expired(&e.cfg)) {
+		if e.evidence(a).Lingering { // who served a moment ago may do so still
 			e.await(why)
 			return
 		}

@@ -480,6 +480,23 @@ func TestRow12CouldNotAsk(t *testing.T) {
 	r.until(Active, 10*time.Second)
 }
 
+// A Backup that hears nobody, and saw a moment ago that somebody serves, does not take the addresses because it could not ask
+// once: a starved host can ask nobody for a while.
+func TestRow12CouldNotAskWhoServed(t *testing.T) {
+	r := started(t)
+	r.verdict = found(Served)
+	r.run(10 * time.Second)
+	r.verdict = ProbeDone{Detail: "began too late"}
+	r.run(2500 * time.Millisecond)
+	r.wantNone("acquire", "Active")
+	r.verdict = found(Served)
+	r.run(10 * time.Second)
+	r.wantState(Backup)
+	r.wantNone("acquire", "Active")
+	r.verdict = ProbeDone{Detail: "network is unreachable"}
+	r.wantWithin("takeover by a node that can never ask", r.until(Active, 10*time.Second), 3*time.Second, 5*time.Second)
+}
+
 // What kept a Backup from asking may end before its timer does.
 func TestRow7AsksAgainWhereItCouldNot(t *testing.T) {
 	r := started(t)
