@@ -212,8 +212,7 @@ func (e *Election) activeLate(AddressLate) {
 // activeShutdown is row 36. A holder makes before it breaks: it advertises that it leaves, and serves until it hears its
 // successor. (RFC 9568, section 6.4.3, stops serving at once.)
 func (e *Election) activeShutdown(Shutdown) {
-	bound := vrrp.ActiveDownInterval(e.cfg.Version, lowestPriority, e.cfg.AdvertisementInterval) + leaveSlack
-	e.leave = leave{until: e.now.Add(bound), releaseAt: e.now, epoch: e.arbiter.highest}
+	e.leave = leave{until: e.now.Add(e.cfg.leaving()), releaseAt: e.now, epoch: e.arbiter.highest}
 	e.become(Leaving, "planned stop")
 	e.arbiter.giveUp(e.now)
 	e.consult()

@@ -49,7 +49,7 @@ func (e *Election) claimingProbed(ProbeDone) {
 // evidence returns what is known of the holder that is not heard.
 func (e *Election) evidence(a ProbeDone) Evidence {
 	v, h := a.Evidence(), &e.heard
-	v.Announced, v.Released = h.announces(e.now, a.Owner), h.released(a.Peer)
+	v.Announced, v.Released = h.announces(e.now, a.Owner), h.released(e.now, &e.cfg, a.Peer)
 	v.Lasting = e.now.Before(h.expired(&e.cfg))
 	v.Lingering = v.Lasting || !h.served.IsZero() && e.now.Before(e.cfg.expires(h.served.Add(retryLive+LongestProbe)))
 	return v

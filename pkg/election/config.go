@@ -71,6 +71,11 @@ func (c *Config) expires(refreshed time.Time) time.Time {
 	return refreshed.Add(c.Lifetime + KernelSlack)
 }
 
+// leaving returns how long a leaving holder serves on at the longest, where it hears no successor (row 36).
+func (c *Config) leaving() time.Duration {
+	return vrrp.ActiveDownInterval(c.Version, lowestPriority, c.AdvertisementInterval) + leaveSlack
+}
+
 // own returns the own address of the family of another.
 func (c *Config) own(other netip.Addr) netip.Addr { return ofFamily(c.Primary, other) }
 

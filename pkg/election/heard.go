@@ -24,10 +24,16 @@ type heard struct {
 	filtered  Unheard       // what does not arrive from it
 	unasked   string        // what kept this node from asking when it asked last
 	served    time.Time     // when somebody who did not say who last served the virtual address
-	leaver    netip.Addr    // the last to advertise, if it released the addresses
+	leaver    leaver        // the last to advertise, if it released the addresses
 	announced announced
 	claims    map[netip.Addr]uint8 // the priorities of those that advertise a claim
 	rival     rival
+}
+
+// leaver is a host that has released the addresses.
+type leaver struct {
+	from netip.Addr
+	at   time.Time
 }
 
 // announced is the last host that announced the addresses by ARP or neighbour discovery.
@@ -76,10 +82,10 @@ type rival struct {
 func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, claims bool) {
 	h.sign, h.ever = now, true
 	if priority == 0 {
-		h.leaver = from
+		h.leaver = leaver{from, now}
 		return
 	}
-	h.leaver = netip.Addr{}
+	h.leaver = leaver{}
 	if claims && inClaim(priority) {
 		h.claims[from] = priority
 	} else {
@@ -101,7 +107,7 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 
 // hear notes that a holder is heard, or that this node is one.
 func (h *heard) hear() {
-	h.split, h.filtered, h.unasked, h.served = false, Unheard{}, "", time.Time{}
+	h.split, h.filtered, h.unasked, h.served, h.leaver = false, Unheard{}, "", time.Time{}, leaver{}
 }
 
 // announces reports whether the host with a hardware address announced the addresses a moment ago: a holder repeats that.
@@ -110,10 +116,15 @@ func (h *heard) announces(now time.Time, owner string) bool {
 	return owner != "" && a.owner == owner && now.Sub(a.at) <= AnnounceEvery+announceSlack
 }
 
-// released reports whether the last host that advertised has released the addresses, and may be a peer. A peer is known by one
-// address of each family, and advertises over IPv6 from the link-local one.
-func (h *heard) released(peer netip.Addr) bool {
-	return h.leaver.IsValid() && (!peer.IsValid() || h.leaver == peer || h.leaver.Is6())
+// released reports whether the last host that advertised has released the addresses, may be a peer, and may still serve until it
+// hears a successor: who serves later has taken them again. A peer is known by one address of each family, and advertises over
+// IPv6 from the link-local one.
+func (h *heard) released(now time.Time, cfg *Config, peer netip.Addr) bool {
+	l := h.leaver
+	if !l.from.IsValid() || now.Sub(l.at) > cfg.leaving() {
+		return false
+	}
+	return !peer.IsValid() || l.from == peer || l.from.Is6()
 }
 
 // hears reports whether a peer was the last to advertise, a moment ago.

@@ -49,6 +49,9 @@ var hybridScenarios = []scenario{
 	{name: "lease: 112 filtered everywhere", params: hybridThree, faults: on("filter", 30*sec), dual: 0, dark: 0, moves: 0, check: stays},
 	{name: "lease: 112 filtered, API down", params: hybridThree, faults: with(on("filter", 30*sec), "etcd", 30*sec), dual: 0, dark: 0, moves: 0, check: stays},
 	{name: "lease: 112 filtered, holder killed", params: hybridThree, faults: with(on("kill", 20*sec), "filter", 25*sec), dual: boundProbes, dark: takeover + retryLive, moves: -1},
+	{name: "lease: deny firewall everywhere", params: hybridThree, faults: on("denyAll", 60*sec), dual: 0, dark: 0, moves: 0, check: stays},
+	{name: "lease: deny firewall on the holder", params: hybridThree, faults: on("deny", 60*sec), dual: 0, dark: 0, moves: 0, check: stays},
+	{name: "lease: deny firewall everywhere, holder killed", params: hybridThree, faults: with(on("kill", 20*sec), "denyAll", 25*sec), dual: boundProbes, dark: takeover + retryLive, moves: -1},
 	{name: "lease: partition, API on both sides", params: hybridThree, faults: partition, dual: boundLive, dark: boundSeized, moves: 1},
 	{name: "lease: partition, holder without API", params: hybridThree, dual: boundLive, dark: takeover, moves: 2, check: moves,
 		faults: func(w *world, holder int) []fault {

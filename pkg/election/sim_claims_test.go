@@ -101,18 +101,21 @@ func (h *host) rivalTime() time.Duration {
 // lookGroups looks for a majority of hosts that hear each other, and whose holder none of them reaches. L3.
 func (o *oracle) lookGroups(w *world) {
 	for i, h := range w.hosts {
-		o.groups[i].set(w.now, h.live() && w.loss == 0 && !w.foreign && w.abandoned(i))
+		o.groups[i].set(w.now, h.live() && w.loss == 0 && !w.foreign && !w.suppress && w.abandoned(i))
 	}
 }
 
 func (w *world) hearEachOther(i, j int) bool {
-	return w.connected(i, j) && !w.filter[i][j] && !w.filter[j][i]
+	return w.connected(i, j) && w.passes(i, j) && w.passes(j, i)
 }
+
+// passes reports whether the advertisements of one host pass to another that is connected.
+func (w *world) passes(from, to int) bool { return !w.filter[from][to] && !w.hosts[from].gagged }
 
 // maySeize reports whether a host is not held back by an earlier seizure.
 func (w *world) maySeize(i int) bool {
 	e, ok := w.hosts[i].core.(*Election)
-	return ok && !e.now.Before(e.arbiter.seize.notBefore)
+	return ok && !e.now.Before(e.arbiter.seize.notBefore) && !w.hosts[i].unable
 }
 
 func (w *world) abandoned(i int) bool {

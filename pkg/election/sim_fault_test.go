@@ -125,7 +125,7 @@ func (w *world) inject(faults ...fault) {
 }
 
 // everywhere are the kinds that meet no host in particular.
-var everywhere = []string{"filter", "allUnhealthy", "loss", "foreign", "etcd", "hungAll", "slowAll", "leaseDeleted", "rollback"}
+var everywhere = []string{"filter", "allUnhealthy", "loss", "foreign", "etcd", "hungAll", "slowAll", "leaseDeleted", "rollback", "denyAll", "suppress", "proxy"}
 
 func (f fault) String() string {
 	switch {
@@ -142,6 +142,9 @@ func (f fault) String() string {
 func (f fault) do(w *world, on bool) {
 	do, ok := kinds[f.kind]
 	if !ok {
+		do, ok = channelKinds[f.kind]
+	}
+	if !ok {
 		do = apiKinds[f.kind]
 	}
 	do(w, f, on)
@@ -150,11 +153,15 @@ func (f fault) do(w *world, on bool) {
 // randomFaults draws overlapping faults between 15 and 60 s.
 func (w *world) randomFaults(from []string) (faults []fault) {
 	for range 2 + w.rng.IntN(9) {
-		faults = append(faults, fault{
+		f := fault{
 			kind: from[w.rng.IntN(len(from))], at: w.random(15*time.Second, time.Minute),
 			dur: w.random(500*time.Millisecond, 20*time.Second),
 			i:   w.rng.IntN(len(w.hosts)), j: w.rng.IntN(len(w.hosts)), mask: uint(w.rng.IntN(1 << len(w.hosts))),
-		})
+		}
+		if channelKinds[f.kind] != nil {
+			f.dur *= 2 // rules stay
+		}
+		faults = append(faults, f)
 	}
 	slices.SortFunc(faults, func(a, b fault) int { return int(a.at - b.at) })
 	return faults

@@ -49,8 +49,12 @@ type host struct {
 	healthy         bool // the balancer has a healthy backend
 	ill             bool // it has none, whatever the API does
 	api             access
-	barred          bool // the API refuses it
-	offline         bool // the API is on the other side of a cut
+	barred          bool          // the API refuses it
+	offline         bool          // the API is on the other side of a cut
+	shared          bool          // its control plane answers on every address
+	gagged          bool          // its advertisements cannot be sent
+	unable, blind   bool          // it can make no connection; it can ask nothing by ARP
+	began           time.Duration // when its process was started, by the clock of the world
 	seizing         time.Duration
 	released        bool // the last advertisement heard was a release
 	packets         []Event
@@ -170,6 +174,7 @@ func (h *host) start() {
 	h.w.disturb("%s starts", name(h.id))
 	h.running, h.frozen, h.restart = true, false, 0
 	h.incarnation++
+	h.began = h.w.now
 	h.core, h.packets, h.events = h.create(), nil, nil
 	h.ran, h.overslept = h.guest(), false
 	h.step(Startup{})
@@ -346,18 +351,16 @@ func (h *host) perform(a Action) Event {
 }
 
 // identity is what the process says of itself at the virtual address.
-func (h *host) identity() ProbeDone {
-	d := h.found(Answers)
-	d.Identity = SaysBackup
+func (h *host) identity() Finding {
 	switch s := h.core.(*Election).Status(); {
 	case s.State == Leaving:
-		d.Identity = SaysLeaving
+		return SaysLeaving
 	case s.State == Active && s.Distress:
-		d.Identity = SaysDistress
+		return SaysDistress
 	case s.State == Active:
-		d.Identity = SaysActive
+		return SaysActive
 	}
-	return d
+	return SaysBackup
 }
 
 // found is what the channels find where the kernel of this host reacts to connections.

@@ -51,9 +51,10 @@ func (s *watch) set(now time.Duration, open bool) {
 // oracle holds the invariants.
 type oracle struct {
 	pairs                    [][]dual
-	groups                   []watch // L3: of the majority around each host
-	before                   holding // what a process held before it heard the event
-	any                      watch   // any two
+	seen                     [][]watch // the channels of a host show it another that holds
+	groups                   []watch   // L3: of the majority around each host
+	before                   holding   // what a process held before it heard the event
+	any                      watch     // any two
 	dark, idle, sick, misled watch
 	holder                   int
 	moves                    int
@@ -64,13 +65,13 @@ type oracle struct {
 }
 
 // dual are the conditions under which two hosts that reach each other both hold the address.
-type dual struct{ both, open, linked, live, blind, lossy, dead, leaving, healed, stopped watch }
+type dual struct{ both, open, live, blind, lossy, dead, leaving, healed, stopped watch }
 
 func newOracle(n int) oracle {
 	o := oracle{holder: nobody, broken: map[string]int{}}
 	o.groups = make([]watch, n)
 	for range n {
-		o.pairs = append(o.pairs, make([]dual, n))
+		o.pairs, o.seen = append(o.pairs, make([]dual, n)), append(o.seen, make([]watch, n))
 	}
 	return o
 }
@@ -150,8 +151,8 @@ func (o *oracle) look(w *world) {
 	}
 	o.any.set(w.now, duals)
 	o.dark.set(w.now, !reached && o.holder != nobody)
-	o.idle.set(w.now, clean && live && !holds)
-	o.sick.set(w.now, o.linked(w) && healthy && !serves)
+	o.idle.set(w.now, clean && !w.suppress && live && !holds)
+	o.sick.set(w.now, o.linked(w) && w.askable() && healthy && !serves)
 	o.misled.set(w.now, clean && !duals && holds && w.client != holder)
 	if holds && !duals && holder != o.holder {
 		o.moved(w, holder)
@@ -176,7 +177,7 @@ func (o *oracle) linked(w *world) bool {
 func (o *oracle) clean(w *world) bool {
 	for _, a := range w.hosts {
 		for _, b := range w.hosts {
-			if a.alive() && b.alive() && w.filter[a.id][b.id] {
+			if a.alive() && b.alive() && a != b && !w.passes(a.id, b.id) {
 				return false
 			}
 		}
@@ -189,9 +190,12 @@ func (o *oracle) lookPair(w *world, a, b *host) bool {
 	d := &o.pairs[a.id][b.id]
 	both := a.held && b.held && a.alive() && b.alive() && w.connected(a.id, b.id)
 	live := a.live() && b.live()
-	open := !w.filter[a.id][b.id] && !w.filter[b.id][a.id] && w.loss == 0
+	open := w.passes(a.id, b.id) && w.passes(b.id, a.id) && w.loss == 0
+	noticed := !w.paths[a.id][b.id].quiet && !w.paths[b.id][a.id].quiet
 	d.both.set(w.now, both)
-	d.linked.set(w.now, live && w.connected(a.id, b.id) && w.loss == 0)
+	linked := live && w.connected(a.id, b.id) && w.loss == 0
+	o.seen[a.id][b.id].set(w.now, linked && w.finds(a.id, b.id))
+	o.seen[b.id][a.id].set(w.now, linked && w.finds(b.id, a.id))
 	d.open.set(w.now, live && open && w.connected(a.id, b.id))
 	leaving := 0
 	for _, h := range []*host{a, b} {
@@ -204,8 +208,8 @@ func (o *oracle) lookPair(w *world, a, b *host) bool {
 	d.leaving.set(w.now, both && live && open && leaving == 1 && met)
 	d.healed.set(w.now, both && live && open && leaving == 1 && !met)
 	d.stopped.set(w.now, both && live && open && leaving == 2)
-	d.blind.set(w.now, both && live && !open && w.loss == 0)
-	d.lossy.set(w.now, both && live && !open && w.loss > 0)
+	d.blind.set(w.now, both && live && !open && noticed && w.loss == 0)
+	d.lossy.set(w.now, both && live && !open && noticed && w.loss > 0)
 	// keepalived's addresses do not expire: S3 is not asked of it.
 	d.dead.set(w.now, both && !live && !(a.plain && !a.live()) && !(b.plain && !b.live()))
 	return both
@@ -260,12 +264,12 @@ func (o *oracle) takes(h *host) {
 		if !other.live() || f.State() != Active {
 			continue
 		}
-		linked := o.pairs[max(h.id, other.id)][min(h.id, other.id)].linked
-		if since := max(linked.since, other.since, other.sound); linked.open && now-since > boundProbes {
+		seen := o.seen[h.id][other.id]
+		if since := max(seen.since, other.since, other.sound); seen.open && now-since > boundProbes {
 			o.violate(h.w, "S2-start", "%d takes it from %d, which serves", h.id, other.id)
 		}
 	}
-	if alone && h.w.foreign && h.w.loss == 0 && h.w.reachable(h.id) && now-max(h.w.intruded, o.served) > verdictAge {
+	if alone && h.w.foreign && !h.blind && h.w.loss == 0 && h.w.reachable(h.id) && now-max(h.w.intruded, o.served) > verdictAge {
 		o.violate(h.w, "foreign", "%d takes it from a foreign host", h.id)
 	}
 }

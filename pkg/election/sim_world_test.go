@@ -29,14 +29,19 @@ type world struct {
 	hosts  []*host
 	faulty time.Duration // the last fault began or ended
 
-	side     []int    // of a partition, by host
-	filter   [][]bool // protocol 112 is dropped from one host to another
-	arrived  [][]time.Duration
-	loss     float64
-	foreign  bool          // another host has the virtual address
-	intruded time.Duration // since when
-	client   int           // whom the client's neighbour cache points to
-	store    store
+	side      []int             // of a partition, by host
+	filter    [][]bool          // protocol 112 is dropped from one host to another
+	paths     [][]path          // of the other channels, from a host that asks
+	told      [][]time.Duration // when a host last saw an announcement of another
+	arrived   [][]time.Duration
+	loss      float64
+	foreign   bool          // another host has the virtual address
+	intruded  time.Duration // since when
+	client    int           // whom the client's neighbour cache points to
+	announcer *host         // the last host that announced
+	suppress  bool          // the fabric answers ARP for it
+	proxy     bool          // a router answers ARP for everything
+	store     store
 
 	// what makes a world faulty
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
@@ -73,6 +78,7 @@ func newWorld(p params) *world {
 	w.side = make([]int, p.hosts)
 	for i := range p.hosts {
 		w.filter = append(w.filter, make([]bool, p.hosts))
+		w.paths, w.told = append(w.paths, make([]path, p.hosts)), append(w.told, make([]time.Duration, p.hosts))
 		w.arrived = append(w.arrived, make([]time.Duration, p.hosts+1))
 		w.hosts = append(w.hosts, newHost(w, i, p))
 	}
@@ -141,6 +147,10 @@ func (w *world) lost() bool { return w.loss > 0 && w.rng.Float64() < w.loss }
 // advertise sends an advertisement to all.
 func (w *world) advertise(from *host, priority uint8) {
 	adv := vrrp.Advertisement{Version: from.cfg.Version, Priority: priority, Interval: from.cfg.AdvertisementInterval}
+	if from.gagged {
+		w.after(time.Millisecond, func() { from.event(AdvertisementUnsent{}) })
+		return
+	}
 	for _, to := range w.hosts {
 		if to != from && w.connected(from.id, to.id) && !w.filter[from.id][to.id] && !w.lost() {
 			w.after(w.delay(from.id, to.id), func() { to.packet(Received{Source: from.addr, Advertisement: adv}) })
@@ -154,10 +164,16 @@ func (w *world) announce(from *host) {
 		return
 	}
 	for _, to := range w.hosts {
-		if to != from && w.connected(from.id, to.id) && !w.lost() {
-			w.after(w.delay(from.id, to.id), func() { to.frame(AddressClaimed{Address: vip, Owner: from.addr.String(), Peer: from.addr}) })
+		if to != from && w.connected(from.id, to.id) && !w.paths[to.id][from.id].quiet && !w.lost() {
+			w.after(w.delay(from.id, to.id), func() {
+				if to.live() {
+					w.told[to.id][from.id] = w.now
+				}
+				to.frame(AddressClaimed{Address: vip, Owner: from.addr.String(), Peer: from.addr})
+			})
 		}
 	}
+	w.announcer = from
 	if w.reachable(from.id) && !w.lost() {
 		w.after(w.delay(from.id, len(w.hosts)), func() { w.client = from.id })
 	}
@@ -177,69 +193,6 @@ func (w *world) intrude() {
 			to.frame(AddressClaimed{Address: vip, Owner: "02:00:00:00:09:09"})
 		}
 	}
-}
-
-// question is a probe under way: three attempts, each of which a lost packet may end.
-func (w *world) question(from *host, timeout time.Duration) {
-	open, incarnation := true, from.incarnation
-	answer := func(d ProbeDone) {
-		if w.believe != nil {
-			d = w.believe(d)
-		}
-		if open = false; from.incarnation == incarnation {
-			from.event(d)
-		}
-	}
-	for attempt := range 3 {
-		start := time.Duration(attempt) * 100 * time.Millisecond
-		if start >= timeout || w.lost() || w.lost() || w.lost() {
-			continue
-		}
-		w.after(start+w.random(2*time.Millisecond, 10*time.Millisecond), func() {
-			if !open {
-				return
-			}
-			if d, ok := w.react(from); ok {
-				answer(d)
-			}
-		})
-	}
-	w.after(timeout, func() {
-		if open {
-			answer(w.timeout(from))
-		}
-	})
-}
-
-// react is what the virtual address answers at once, if it does.
-func (w *world) react(from *host) (ProbeDone, bool) {
-	if w.foreign && w.reachable(from.id) {
-		return foreignHost("02:00:00:00:09:09"), true
-	}
-	for _, i := range w.rng.Perm(len(w.hosts)) {
-		h := w.hosts[i]
-		if h == from || !h.held || !h.alive() || !w.connected(from.id, i) {
-			continue
-		}
-		switch {
-		case !h.running || h.plain:
-			return h.found(Reset), true
-		case h.frozen:
-			return ProbeDone{}, false
-		}
-		return h.identity(), true
-	}
-	return ProbeDone{}, false
-}
-
-// timeout is the verdict when nothing was answered in time: the kernel of a frozen process has accepted.
-func (w *world) timeout(from *host) ProbeDone {
-	for _, h := range w.hosts {
-		if h != from && h.held && h.alive() && !h.live() && w.connected(from.id, h.id) {
-			return h.found(Answers)
-		}
-	}
-	return found(Free)
 }
 
 // disturb notes that a fault begins or ends.
