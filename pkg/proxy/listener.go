@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -111,14 +112,30 @@ func refuse(ln syscall.Conn) error {
 	})
 }
 
-// listen undoes refuse, and does no harm to a socket that listens already.
+// listen undoes refuse, and what an administrator does to a socket (ss -K). It does no harm to a socket that listens already.
 func listen(ln syscall.Conn) error {
 	return socket.ControlConn(ln, func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return os.NewSyscallError("setsockopt", err)
 		}
+		if listens, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err == nil && listens == 0 {
+			if err := disconnect(fd); err != nil {
+				return err
+			}
+		}
 		return os.NewSyscallError("listen", unix.Listen(fd, backlog))
 	})
+}
+
+// disconnect takes from a socket that was destroyed what it would hand down to the connections that it accepts: the kernel takes
+// them for shut as well. The socket stays bound.
+func disconnect(fd int) error {
+	unspecified := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&unspecified)), unsafe.Sizeof(unspecified))
+	if errno != 0 {
+		return os.NewSyscallError("connect", errno)
+	}
+	return nil
 }
 
 // ownDescriptors are those that a balancer needs in addition to those of its connections.
