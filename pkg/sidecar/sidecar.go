@@ -14,6 +14,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -164,20 +165,21 @@ func (s *sidecar) run(stop context.Context) error {
 	ctx, end := context.WithCancel(context.WithoutCancel(stop))
 	defer end()
 	g, ctx := guard.WithContext(ctx)
-	drain := s.members.now().Config.LoadBalancer.Drain.Timeout // what is left of it when the addresses have moved
+	var drain atomic.Int64 // what is left of it when the addresses have moved
+	drain.Store(int64(s.members.now().Config.LoadBalancer.Drain.Timeout))
 	g.Go(func() error {
 		defer end()
 		err := s.loop.Run(ctx)
 		if ctx.Err() != nil {
 			return err
 		}
-		return errors.Join(err, s.balancing.drain(ctx, drain))
+		return errors.Join(err, s.balancing.drain(ctx, time.Duration(drain.Load())))
 	})
 	g.Go(func() error {
 		select {
 		case <-stop.Done():
 			s.Log.Info(logging.MsgStopping)
-			drain = s.settle(ctx)
+			drain.Store(int64(s.settle(ctx))) // an error of the election may end the wait
 			s.loop.Shutdown()
 		case <-ctx.Done():
 		}
