@@ -149,14 +149,14 @@ func TestErrorOfAPartIsMendedOrAPlannedEnd(t *testing.T) {
 }
 
 // startOther runs a sidecar of a lower priority on the other host, which has all files that this one has, until the test ends.
-func startOther(t *testing.T, config string) {
+func startOther(t *testing.T, body string) {
 	t.Helper()
 	for _, file := range []string{"/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/harbinger/kubeconfig"} {
 		content, err := os.ReadFile(file)
 		labtest.Must(t, err)
 		labtest.Must(t, peer.WriteFile(file, string(content)))
 	}
-	labtest.Must(t, peer.WriteFile(configFile, string(document(config))))
+	labtest.Must(t, peer.WriteFile(configFile, string(document(body))))
 	other, err := peer.Start(keeperRole.Command(peer.Name))
 	labtest.Must(t, err)
 	t.Cleanup(func() {
