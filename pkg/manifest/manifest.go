@@ -189,8 +189,8 @@ func gracePeriodSeconds(cfg *config.HarbingerConfiguration) int64 {
 // directory.
 //
 // Directories are mounted, not files: a mounted file goes on showing what was there when the container was made, whatever is
-// moved over it. That of the CA need not exist when the pod starts before kubeadm init, and is made as kubeadm's own pods make
-// it; the file in it is used as soon as kubeadm has written it. The pod only reads there.
+// moved over it. But the directory of kubeadm's CA has the private keys of the cluster, which the pod must not see: there the one
+// file is mounted, and the pod notices that it was replaced. Another directory of a CA need not exist when the pod starts.
 func volumes(cfg *config.HarbingerConfiguration) ([]corev1.Volume, []corev1.VolumeMount) {
 	var volumes []corev1.Volume
 	var mounts []corev1.VolumeMount
@@ -202,7 +202,7 @@ func volumes(cfg *config.HarbingerConfiguration) ([]corev1.Volume, []corev1.Volu
 	}
 	switch dir := path.Dir(cfg.HealthCheck.CAFile); {
 	case cfg.HealthCheck.CAFile == "", dir == config.Directory, strings.HasPrefix(dir, config.Directory+"/"):
-	case path.Dir(dir) == "/": // "/" or one such as /etc, which is not for a container to have
+	case path.Dir(dir) == "/", path.Base(dir) == "pki": // "/", one such as /etc, or that of kubeadm
 		add("ca", cfg.HealthCheck.CAFile, corev1.HostPathFile, true)
 	default:
 		add("ca", dir, corev1.HostPathDirectoryOrCreate, true)

@@ -207,7 +207,7 @@ func TestVolumes(t *testing.T) {
 		want   []string
 	}{
 		{"kubeadm's CA", "/etc/kubernetes/pki/ca.crt", []string{
-			"/etc/kubernetes/pki DirectoryOrCreate true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
+			"/etc/kubernetes/pki/ca.crt File true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
 		{"CA in a directory of its own", "/opt/cluster/trust/bundle/ca.pem", []string{
 			"/opt/cluster/trust/bundle DirectoryOrCreate true", "/etc/kubernetes/harbinger DirectoryOrCreate true", "/var/lib/harbinger DirectoryOrCreate false"}},
 		{"CA in a directory of the system", "/etc/ca.crt", []string{
