@@ -27,20 +27,20 @@ func (e *Election) foreignHolder(a ProbeDone) {
 // of this cluster. After the verdicts only the skew time remains, as after a release: the silence has been long enough.
 func (e *Election) conflictProbed(a ProbeDone) {
 	p := &e.probe
-	switch verdict, _ := e.evidence(a).Judge(); verdict {
-	case Free:
+	switch verdict, _ := e.evidence(a).Judge(); {
+	case verdict == Free, verdict == Unasked && a.Neighbour == Nobody:
 		if p.free > 0 {
 			e.becomeBackup("foreign holder has gone")
 			e.shortenDown()
 			return
 		}
 		p.free++
-	case Live, LiveDistress, Served, Abandoned:
+	case verdict == Live, verdict == LiveDistress, verdict == Served, verdict == Abandoned:
 		e.becomeBackup("a peer holds the virtual address")
 		return
-	case Zombie, Unasked:
+	case verdict == Zombie, verdict == Unasked:
 		p.free = 0
-	case Foreign:
+	default: // Foreign
 		p.free = 0
 		e.foreignHolder(a)
 	}

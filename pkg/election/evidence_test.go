@@ -86,12 +86,12 @@ func TestEvidence(t *testing.T) {
 		},
 		{
 			"so are those of one that served", func(v Evidence) bool {
-				return v.Peer && v.Lingering && !v.Released && v.Identity == Reset && v.Client == Reset
+				return v.Peer && v.Lingering && !v.Released && !v.Announced && v.Identity == Reset && v.Client == Reset
 			},
 			func(_ Evidence, got Verdict) bool { return got == Zombie },
 		},
 		{
-			"a peer that announces keeps them, whatever is filtered", func(v Evidence) bool { return v.Peer && v.Announced && !v.Released && v.Identity < Reset },
+			"a peer that announces keeps them, whatever is filtered", func(v Evidence) bool { return v.Peer && v.Announced && !v.Released && v.Identity < SaysBackup },
 			func(_ Evidence, got Verdict) bool { return !taken(got) },
 		},
 		{
@@ -144,6 +144,7 @@ func TestRow11ReactionIsAHolder(t *testing.T) {
 		"the client port answers": found(Served),
 		"everything is rejected":  {Identity: Rejected, Client: Rejected, Neighbour: Answers, Owner: announces.Owner, Peer: upper},
 		"it only announces":       announces,
+		"everything is reset":     found(Abandoned),
 		"no ARP could be asked":   {Identity: Nobody, Client: Answers},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -261,4 +262,18 @@ func TestChannelsThatCouldNotAsk(t *testing.T) {
 	if got := r.e.Status().CouldNotAsk; got != "" {
 		t.Errorf("the status says %q when a holder is heard", got)
 	}
+}
+
+// A host that has released the addresses, and serves longer than it may (row 36), has taken them again, unheard.
+func TestReleaseIsForgotten(t *testing.T) {
+	r := started(t)
+	r.hear(upper, 200)
+	r.verdict = found(Live)
+	r.hear(upper, 0)
+	r.run(10 * time.Second)
+	r.wantState(Backup)
+	r.verdict = found(Served)
+	r.run(20 * time.Second)
+	r.wantState(Backup)
+	r.wantNone("acquire")
 }

@@ -604,6 +604,12 @@ func TestRow39ConflictEnds(t *testing.T) {
 	r = started(t)
 	r.verdict = zombie(false)
 	r.until(Conflict, 10*time.Second)
+	r.verdict = ProbeDone{Neighbour: Nobody, Detail: "too many open files"} // nobody answers ARP any more
+	r.until(Active, 10*time.Second)
+
+	r = started(t)
+	r.verdict = zombie(false)
+	r.until(Conflict, 10*time.Second)
 	r.hear(upper, 200) // a peer took it from the foreign host
 	r.wantState(Backup)
 }

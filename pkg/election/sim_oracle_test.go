@@ -113,8 +113,12 @@ func (o *oracle) elapse(w *world) {
 	if w.hybrid {
 		asked = boundAsked
 	}
+	seized := boundSeized
+	if slices.ContainsFunc(w.hosts, func(h *host) bool { return h.unable }) {
+		seized += seizeProbes // a seizer that cannot ask waits so long (row 20)
+	}
 	for i := range o.groups {
-		last(&o.groups[i], "L3", boundSeized, "the majority around %d has no holder", i)
+		last(&o.groups[i], "L3", seized, "the majority around %d has no holder", i)
 	}
 	last(&o.idle, "L1", boundDark+asked, "nobody holds")
 	last(&o.sick, "L2", boundHealthy+asked, "no healthy node holds")
@@ -258,7 +262,7 @@ func (o *oracle) takes(h *host) {
 			continue
 		}
 		alone = false
-		if other.alive() && !other.live() && f.State() != Leaving && now-o.muddy > boundMuddy {
+		if other.alive() && !other.live() && !h.w.paths[h.id][other.id].deaf && f.State() != Leaving && now-o.muddy > boundMuddy {
 			o.violate(h.w, "S3-start", "%d takes it while the kernel of %d still has it", h.id, other.id)
 		}
 		if !other.live() || f.State() != Active {
