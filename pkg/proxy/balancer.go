@@ -35,7 +35,7 @@ type Balancer struct {
 	listening bool
 	draining  bool
 	settle    int       // number of the newest command to settle
-	settles   time.Time // the sessions that it waits for began before
+	settles   time.Time // the sessions that it waits for began before; zero: it waits for none
 	end       int       // number of the newest command to end sessions
 
 	accepting sync.WaitGroup // acceptors
@@ -220,7 +220,7 @@ func (b *Balancer) takeLeave(c command) {
 		b.settle, b.settles = c.Settle, time.Now()
 	}
 	if c.End > b.end {
-		b.end = c.End
+		b.end, b.settles = c.End, time.Time{}
 		for _, r := range b.dispatcher.relays.by(c.Settings.VirtualAddresses, time.Now()) {
 			r.breakWith(errMoved)
 		}
@@ -235,7 +235,11 @@ func (b *Balancer) settling() int {
 	if b.settles.IsZero() {
 		return 0
 	}
-	return b.dispatcher.relays.transferring(b.monitor.settings.VirtualAddresses, b.settles, time.Now())
+	n := b.dispatcher.relays.transferring(b.monitor.settings.VirtualAddresses, b.settles, time.Now())
+	if n == 0 {
+		b.settles = time.Time{} // the wait is over: no later report looks at all sessions
+	}
+	return n
 }
 
 // awaitSessions waits for the last connection once no more are accepted.

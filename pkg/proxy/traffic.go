@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -47,11 +48,7 @@ func (r *relay) transferring(now time.Time) bool {
 
 // clientSide returns the address that the client of a session has connected to.
 func (r *relay) clientSide() netip.Addr {
-	address, err := netip.ParseAddrPort(r.client.LocalAddr().String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return address.Addr().Unmap()
+	return r.client.LocalAddr().(*net.TCPAddr).AddrPort().Addr().Unmap()
 }
 
 // relays are the sessions that are relayed now. Its methods may be called by any number of goroutines.
