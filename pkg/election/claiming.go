@@ -58,7 +58,8 @@ func (e *Election) evidence(a ProbeDone) Evidence {
 // judge decides on fresh evidence, after the end of the Active_Down_Timer: rows 11 to 13 and 16.
 func (e *Election) judge() {
 	a := *e.probe.answer
-	switch verdict, why := e.evidence(a).Judge(); verdict {
+	evidence := e.evidence(a)
+	switch verdict, why := evidence.Judge(); verdict {
 	case Live, Served:
 		e.served(a, verdict, why)
 	case LiveDistress:
@@ -73,7 +74,7 @@ func (e *Election) judge() {
 		e.await(why)
 	case Unasked:
 		why = "the virtual address could not be asked: " + a.Detail
-		if e.evidence(a).Lingering { // who served a moment ago may do so still
+		if evidence.Lingering { // who served a moment ago may do so still
 			e.await(why)
 			return
 		}
