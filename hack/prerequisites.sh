@@ -21,6 +21,10 @@ if [[ ${1:-} == test ]]; then
   need gcc gcc # the race detector links with it
   need keepalived keepalived
   need haproxy haproxy
+  need iptables-nft iptables # the commands of the pages
+  need systemd-analyze systemd
+  need chromium chromium # the page
+  need promtool prometheus # the rules for alerts
 fi
 if [[ ${1:-} == test || ${1:-} == faults ]]; then
   need nft nftables
@@ -35,7 +39,7 @@ fi
 if ((${#missing[@]})); then
   echo "The tests run against the real peers and tools, and this machine lacks: ${missing[*]}" >&2
   echo "Debian and Ubuntu: sudo apt-get update && sudo apt-get install --no-install-recommends ${missing[*]}" >&2
-  [[ $1 == model || $1 == verify ]] || echo "(stop the services that the packages start: sudo systemctl disable --now keepalived haproxy)" >&2
+  [[ $1 == model || $1 == verify ]] || echo "(stop the services that the packages start: sudo systemctl disable --now keepalived haproxy prometheus)" >&2
   exit 1
 fi
 if [[ ${1:-} != model && ${1:-} != verify ]] && ((EUID != 0)) && ! unshare -Urn true 2>/dev/null; then

@@ -18,6 +18,9 @@ say e2e "the small programs of the end-to-end test"
 (cd hack/e2e/tiny && go vet ./... && go test ./...)
 say tidy go.mod
 go mod tidy -diff
+(cd hack/release && go mod tidy -diff)
+say charts "the Helm chart and the kustomizations, rendered by the libraries of both"
+(cd hack/charts && go mod tidy -diff && go vet ./... && go test ./...)
 say shellcheck "every script but the recipe of kubeadm's documentation, which stays as it is published"
 git grep -lE '^#!.*sh$' -- ':!*.go' ':!hack/e2e/node/classic' | xargs shellcheck -x
 say workflows .github

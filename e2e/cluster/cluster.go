@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,17 +115,14 @@ func (c *Cluster) Ready(ctx context.Context, timeout time.Duration) error {
 func (c *Cluster) Arbitrated(ctx context.Context, timeout time.Duration) error {
 	return Until(ctx, timeout, "the Lease arbitrates", func(ctx context.Context) error {
 		for _, h := range c.ControlPlane {
-			out, err := h.Harbinger(ctx, "status", "-o", "json")
-			if err != nil {
-				return err
-			}
+			out, failed := h.Harbinger(ctx, "status", "-o", "json") // also where the host is not ready
 			var status struct {
 				VirtualRouter struct {
 					Arbiter string `json:"arbiter"`
 				} `json:"virtualRouter"`
 			}
 			if err := json.Unmarshal([]byte(out), &status); err != nil {
-				return err
+				return cmp.Or(failed, err)
 			}
 			if arbiter := status.VirtualRouter.Arbiter; arbiter != "lease" {
 				return fmt.Errorf("arbiter of %s is %q", h.Name, arbiter)

@@ -66,6 +66,9 @@ func (e Environment) StartHost(ctx context.Context, name string) (*Host, error) 
 	if err := h.Import(ctx, e.ImageTar); err != nil {
 		return nil, err
 	}
+	if e.Image == manifest.DefaultImage {
+		return h, nil // its own name
+	}
 	_, err := h.Run(ctx, "ctr", "-n", "k8s.io", "images", "tag", e.Image, manifest.DefaultImage)
 	return h, err
 }

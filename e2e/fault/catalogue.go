@@ -16,7 +16,7 @@ var (
 	Freeze          = Fault{Name: "freeze", Promise: promise.Freeze, Act: FreezeSidecar, Reverse: ThawSidecar}
 	PowerLoss       = Fault{Name: "power off", Promise: promise.HostLoss, Act: PowerOff, Reverse: PowerOn}
 	CableCut        = Fault{Name: "cut cable", Promise: promise.HostLoss, Act: CutCable, Reverse: JoinCable}
-	SilentCut       = Fault{Name: "silent cut, API alive", Promise: promise.Unreachable, Act: Blackhole, Reverse: EndBlackhole, Needs: Needs{Backplane: true}}
+	SilentCut       = Fault{Name: "silent cut, API alive", Promise: promise.Unreachable, Act: Blackhole, Reverse: EndBlackhole, Keeps: true, Needs: Needs{Backplane: true}}
 	APIServerDies   = Fault{Name: "apiserver dies", Promise: promise.APIServerDeath, Act: KillAPIServer, Reverse: StartAPIServer}
 	BalancerCrashes = Fault{Name: "balancer crash", Promise: promise.BalancerCrash, Act: CrashBalancer}
 	HandedOver      = Fault{Name: "handover", Promise: promise.PlannedStop, Act: HandOver}
@@ -98,6 +98,8 @@ func OfHosts() []Fault {
 func OfRealHosts() []Fault {
 	return []Fault{
 		{Name: "firewall", Promise: promise.Firewall, Act: StartFiltered},
+		{Name: "client port closed on the holder", Promise: promise.PortClosed, Act: ClosePort},
+		{Name: "client port closed everywhere", Promise: promise.PortClosedEverywhere, Act: ClosePorts},
 		{Name: "kill -9 behind the firewall", Promise: promise.FirewallKill, Act: KillFiltered},
 		{Name: "firewall loaded later", Promise: promise.Filtered, Act: LoadFirewall},
 		{Name: "own address replaced", Promise: promise.LinkChanged, Act: ReplaceAddress},
@@ -109,6 +111,11 @@ func OfRealHosts() []Fault {
 		{Name: "stop with 250 sessions", Promise: promise.PlannedStop, Act: StopSessions},
 		{Name: "balancer at a tenth of a core", Promise: promise.BalancerStarved, Act: ThrottleBalancer, Once: true},
 		{Name: "balancer frozen", Promise: promise.BalancerHang, Act: FreezeBalancer},
+		{Name: "forged claims", Promise: promise.Forged, Act: ForgeClaims},
+		{Name: "every apiserver dies, and comes back", Promise: promise.AllDistress, Act: LoseBackends},
+		{Name: "holder cut off, API alive", Promise: promise.Unreachable, Act: IsolateHolder},
+		{Name: "Backup cut off, API alive", Promise: promise.CutOff, Act: IsolateBackups},
+		{Name: "thousands of endpoints", Promise: promise.Discovery, Act: PublishMany},
 	}
 }
 

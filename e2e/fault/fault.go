@@ -24,8 +24,11 @@ type Fault struct {
 	// stay or go.
 	Linger time.Duration
 	Needs  Needs
-	Once   bool // takes its time, and is not repeated
-	Smoke  bool // is done in the short run of the kind cluster too
+	// Keeps says that the holder may have the address beside the next one until the fault is undone: it is cut off from it, and
+	// releases the Lease alone (F24).
+	Keeps bool
+	Once  bool // takes its time, and is not repeated
+	Smoke bool // is done in the short run of the kind cluster too
 }
 
 // Needs are what a fault needs of a plane of the lab. Faults of the same needs share a plane.
@@ -123,6 +126,13 @@ const (
 	StopSessions     Act = "stop with sessions"      // that watch and download
 	ThrottleBalancer Act = "throttle the balancer"   // with sessions and new connections
 	FreezeBalancer   Act = "freeze the balancer"
+	ForgeClaims      Act = "forge advertisements beside a Lease"
+	ClosePort        Act = "close the port of the clients" // on the holder
+	ClosePorts       Act = "close the port of the clients everywhere"
+	LoseBackends     Act = "kill all apiservers, and start them"
+	IsolateHolder    Act = "cut the holder off" // its API is alive by another network
+	IsolateBackups   Act = "cut Backups off"    // the same
+	PublishMany      Act = "publish thousands of apiservers"
 
 	KillAPIServer  Act = "kill the apiserver"
 	StartAPIServer Act = "start the apiserver"

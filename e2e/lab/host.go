@@ -91,7 +91,7 @@ func (h *Host) plug(bridge *netlink.Bridge, name, iface string, mac net.Hardware
 
 // configure gives the interfaces their addresses, as seen by the host.
 func (h *Host) configure() error {
-	if err := address(Interface, h.Address, h.Address6, h.linkLocal()); err != nil || h.lab.backplane == nil {
+	if err := address(Interface, h.Address, h.Address6, h.LinkLocal()); err != nil || h.lab.backplane == nil {
 		return err
 	}
 	return address(backplaneInterface, h.Backplane)
@@ -139,8 +139,8 @@ func addAddress(link netlink.Link, prefix netip.Prefix) error {
 	})
 }
 
-// linkLocal returns the address that the kernel would have made of the MAC.
-func (h *Host) linkLocal() netip.Prefix {
+// LinkLocal returns the address that the kernel would have made of the MAC.
+func (h *Host) LinkLocal() netip.Prefix {
 	m := h.MAC
 	addr := netip.AddrFrom16([16]byte{0xfe, 0x80, 8: m[0] ^ 2, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]})
 	return netip.PrefixFrom(addr, 64)

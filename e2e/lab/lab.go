@@ -4,8 +4,8 @@
 // that can be set, and processes that can be killed, frozen and thawed. Tests, the demo and the benchmarks run on it.
 //
 // A lab lives in anonymous namespaces that only open files keep alive, its hosts write to memory, and its processes die with
-// their parent: whatever happens to the program that made it, nothing stays behind. No namespace has a default route, so no
-// packet leaves the machine. The package measures nothing; package watch does.
+// their parent: whatever happens to the program that made it, nothing stays behind. No namespace has a default route but to
+// another one, see [Host.RouteBy], so no packet leaves the machine. The package measures nothing; package watch does.
 package lab
 
 import (

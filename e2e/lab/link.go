@@ -128,3 +128,11 @@ func moveAddress(from, to netlink.Link, address netip.Prefix) error {
 	}
 	return addAddress(to, address)
 }
+
+// RouteBy sends what leaves the network of the host to a gateway, another host of the lab: from there no packet goes on.
+func (h *Host) RouteBy(gateway netip.Addr) error {
+	return h.onInterface(func(link netlink.Link) error {
+		everything := &net.IPNet{IP: net.IPv4zero, Mask: net.CIDRMask(0, 32)}
+		return netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: everything, Gw: gateway.AsSlice()})
+	})
+}

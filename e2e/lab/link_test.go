@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"testing"
@@ -117,4 +118,28 @@ func TestFirewallOfAHost(t *testing.T) {
 	if b.Firewall("nonsense") == nil {
 		t.Error("a firewall of nonsense is loaded")
 	}
+}
+
+func TestGatewayIsReachedFromEverywhere(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	node, gateway := l.Hosts()[0], l.Hosts()[1]
+	far := netip.MustParsePrefix("10.99.0.1/32")
+	must(t, gateway.AddAddress(far))
+	ln, err := gateway.Listen(far.Addr().String() + ":6443")
+	must(t, err)
+	defer ln.Close()
+	reach := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		conn, err := node.Dial(ctx, "tcp", ln.Addr().String())
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	if reach() == nil {
+		t.Error("a host without a route leaves its network")
+	}
+	must(t, node.RouteBy(gateway.Address.Addr()))
+	must(t, Until(5*time.Second, "the host has a route", func() bool { return reach() == nil }))
 }

@@ -127,7 +127,7 @@ var (
 	kept = Formula{"A − r + L + " + Seconds(election.KernelSlack), func(s Setting) time.Duration {
 		return s.Interval - election.RefreshInterval(s.Interval, s.Lifetime) + s.Lifetime + election.KernelSlack
 	}}
-	questions = Formula{"2 T", func(Setting) time.Duration { return election.Unreachable * election.AnswerTimeout }}
+	questions = Formula{"2 T", func(Setting) time.Duration { return election.UnreachableAfter * election.AnswerTimeout }}
 	etcd      = Formula{"E", func(s Setting) time.Duration {
 		if !s.Etcd {
 			return 0
@@ -136,8 +136,7 @@ var (
 	}}
 	detection = Formula{"H", func(s Setting) time.Duration { return s.Detection }}
 	connect   = Formula{"C", func(s Setting) time.Duration { return s.Connect }}
-	// seized is how long a seizer waits for the old holder to see that it has lost the Lease.
-	seized = Formula{"R + T + " + Seconds(election.SeizeMargin), func(s Setting) time.Duration {
-		return s.Renew + election.AnswerTimeout + election.SeizeMargin
-	}}
+	answer    = Formula{"T", func(Setting) time.Duration { return election.AnswerTimeout }}
+	// alone is how long a holder takes to know that it reaches nobody: three questions in a row, one every 500 ms, have no answer.
+	alone = sum(fixed(2*time.Second), probe)
 )

@@ -144,11 +144,28 @@ var (
 	}
 	Unreachable = Promise{
 		Name: "unreachable", Class: HostLost,
-		Bounds:  bound(sum(down, turns, fixed(election.SeizeAfter), questions, seized, probe, delay), takeover),
-		Happens: "address unreachable on the holder, its API alive",
-		Does: "after " + Seconds(election.SeizeAfter) + " of silence, while the Lease is renewed, another host seizes the Lease, waits " +
-			Seconds(seized.At(At(time.Second))) + ", and takes the address",
+		Bounds:  bound(sum(longest(sum(down, turns), alone), answer, probe, delay), takeover),
+		Happens: "the holder is cut off from the other hosts, its API alive",
+		Does: "it reaches neither a peer nor the gateway, and releases the Lease; a host that reaches a majority takes over. One that still reaches " +
+			"some loses the Lease to the larger side",
 		Tests: []string{"TestSeizure"},
+	}
+	PortClosed = Promise{
+		Name: "client port closed", Class: Planned,
+		Bounds:  Bounds{Outage: fixed(10 * time.Second), Live: onlyLive, Kernel: onlyLive, Moves: 1},
+		Happens: "clients do not reach the port of the control plane on the holder: a firewall, steering that is gone, a switch that forgot its hardware address",
+		Does: "Backups try the port; when most of them failed three times in a row, the holder is not ready, raises the alarm `Unreachable`, " +
+			"and a host that clients do reach takes over",
+	}
+	PortClosedEverywhere = Promise{
+		Name: "client port closed everywhere", Bounds: unmoved,
+		Happens: "the same on every host",
+		Does:    "the address stays, with the alarm `Unreachable`: no host is better",
+	}
+	CutOff = Promise{
+		Name: "cut off", Bounds: served,
+		Happens: "a Backup is cut off from the other hosts, its API alive",
+		Does:    "it takes nothing: it reaches no majority, or with two nodes neither the peer nor the gateway",
 	}
 	Healed = Promise{
 		Name: "healed", Bounds: Bounds{Live: onlyLive, Kernel: onlyDead, Moves: Any},
@@ -167,6 +184,19 @@ var (
 		Happens: "a foreign host has the address",
 		Does:    "it is never taken: state Conflict, not ready, an alarm with the hardware address",
 		Tests:   []string{"TestForeignHolderIsNotOusted", "TestAddressOfAnotherClusterIsNotTaken"},
+	}
+	KubeVIPStops = Promise{
+		Name: "kube-vip stops", Bounds: bound(fixed(time.Second), Bounds{Nobody: fixed(time.Second), Live: fixed(time.Second), Kernel: fixed(time.Second), Moves: 1}),
+		Happens: "the last kube-vip, whose Lease `election.lease.predecessor` names, is stopped",
+		Does:    "until then the hosts wait, take nothing and remove nothing; one of them stands for that Lease as soon as it is released, and takes the address",
+		Tests:   []string{"TestFromKubeVIP"},
+	}
+	KubeVIPDies = Promise{
+		Name: "kube-vip dies", Bounds: Bounds{Nobody: fixed(0), Live: fixed(0), Kernel: fixed(0), Moves: 0},
+		Happens: "that kube-vip is killed, and leaves the address on its host",
+		Does: "the address serves on there until the Lease of kube-vip has expired; then Harbinger on that host goes on with it. Without one there: " +
+			"state Conflict, with what to do",
+		Tests: []string{"TestFromKilledKubeVIP"},
 	}
 	ForeignClaim = Promise{
 		Name: "foreign claim", Bounds: Bounds{Nobody: fixed(0), Moves: 0},
@@ -257,8 +287,9 @@ const (
 func Table() []Promise {
 	return []Promise{
 		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, BalancerStarved, APIServerDeath, BackendHostLoss,
-		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, Healed, HealedFiltered,
-		ForeignHolder, ForeignClaim, Deleted,
+		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, PortClosed, PortClosedEverywhere, CutOff, Healed,
+		HealedFiltered,
+		ForeignHolder, KubeVIPStops, KubeVIPDies, ForeignClaim, Deleted,
 		NoAPI, EtcdDeath, LeaseLost, Restored, Upkeep, Forged, Alone, ColdStart, Discovery, Steady,
 	}
 }

@@ -3,14 +3,18 @@
 package trial
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // askTime bounds one request to an API server.
@@ -26,10 +30,13 @@ func (r *refusal) Error() string { return fmt.Sprintf("%d: %s", r.code, r.text) 
 
 // ask sends a request to the API servers in turn, as an administrator, until one answers. It decodes the answer, unless that
 // is nil.
-func (p *Plane) ask(method, path string, answer any) error {
+func (p *Plane) ask(method, path string, answer any) error { return p.send(method, path, nil, answer) }
+
+// send is ask with an object in the request, unless that is nil.
+func (p *Plane) send(method, path string, object, answer any) error {
 	var errs []error
 	for _, n := range p.Nodes {
-		err := p.askNode(n, method, path, answer)
+		err := p.sendNode(n, method, path, object, answer)
 		if refused := new(refusal); err == nil || errors.As(err, &refused) {
 			return err
 		}
@@ -40,14 +47,28 @@ func (p *Plane) ask(method, path string, answer any) error {
 
 // askNode sends a request to the API server of one node.
 func (p *Plane) askNode(n *Node, method, path string, answer any) error {
+	return p.sendNode(n, method, path, nil, answer)
+}
+
+// sendNode is send for one node.
+func (p *Plane) sendNode(n *Node, method, path string, object, answer any) error {
 	client, err := p.admin.Client(n.Host, askTime)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequest(method, localAPIServer()+path, nil)
+	var body io.Reader
+	if object != nil {
+		content, err := json.Marshal(object)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(content)
+	}
+	request, err := http.NewRequest(method, localAPIServer()+path, body)
 	if err != nil {
 		return err
 	}
+	request.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(request)
 	if err != nil {
 		return err
@@ -78,6 +99,30 @@ const (
 func (p *Plane) Lease() (*coordinationv1.Lease, error) {
 	lease := new(coordinationv1.Lease)
 	return lease, p.ask(http.MethodGet, leasePath, lease)
+}
+
+// slicesPath has the EndpointSlices in which apiservers publish themselves.
+const slicesPath = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+
+// AddEndpoints publishes addresses as apiservers of the cluster, in an EndpointSlice of its own beside the one that the apiservers
+// write. A slice has room for a thousand.
+func (p *Plane) AddEndpoints(name string, port uint16, addresses ...netip.Addr) error {
+	number, portName := int32(port), "https"
+	slice := discoveryv1.EndpointSlice{
+		TypeMeta:    metav1.TypeMeta{APIVersion: discoveryv1.SchemeGroupVersion.String(), Kind: "EndpointSlice"},
+		ObjectMeta:  metav1.ObjectMeta{Name: name, Labels: map[string]string{discoveryv1.LabelServiceName: "kubernetes"}},
+		AddressType: discoveryv1.AddressTypeIPv4,
+		Ports:       []discoveryv1.EndpointPort{{Name: &portName, Port: &number}},
+	}
+	for _, a := range addresses {
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{a.String()}})
+	}
+	return p.send(http.MethodPost, slicesPath, slice, nil)
+}
+
+// RemoveEndpoints undoes an AddEndpoints.
+func (p *Plane) RemoveEndpoints(name string) error {
+	return p.ask(http.MethodDelete, slicesPath+"/"+name, nil)
 }
 
 // DeleteLease deletes the Lease, as an administrator can.

@@ -41,7 +41,7 @@ func TestEndpointsTellTheTruth(t *testing.T) {
 	}{
 		{"/livez", "ok"},
 		{"/readyz", "ok"},
-		{"/", "<title>Harbinger</title>"},
+		{"/", " – Harbinger</title>"},
 		{"/status", `"held": true`},
 		{"/metrics", `harbinger_vip_held{interface="eth0",vrid="51"} 1`},
 		{"/metrics", `harbinger_vrrp_state{interface="eth0",state="Active",vrid="51"} 1`},

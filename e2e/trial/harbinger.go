@@ -54,11 +54,16 @@ func (Harbinger) Name() string { return "harbinger" }
 
 // Start generates ha.yaml on a node and runs its pod.
 func (x Harbinger) Start(p *Plane, n *Node) (*Sidecar, error) {
+	return x.StartPod(n, x.ManifestArguments(p)...)
+}
+
+// StartPod runs a command of the generator on a node, and the pod that it writes.
+func (x Harbinger) StartPod(n *Node, generate ...string) (*Sidecar, error) {
 	// On a real host the package of the kubelet makes the directory.
 	if err := n.Do(func() error { return os.MkdirAll(filepath.Dir(ManifestFile), 0o755) }); err != nil {
 		return nil, err
 	}
-	if _, err := x.Run(n, x.ManifestArguments(p)...); err != nil {
+	if _, err := x.Run(n, generate...); err != nil {
 		return nil, err
 	}
 	command, err := x.podCommand(n)

@@ -69,6 +69,9 @@ func (d dialect) ours(p *Plane, priority int) Harbinger {
 		for _, n := range p.Nodes {
 			flags = append(flags, "--peer", p.NodeAddress(n).String())
 		}
+		if d.sixth {
+			flags = append(flags, "--minimum-ttl", "64") // what keepalived sends
+		}
 	}
 	return Harbinger{Binary: harbinger.Binary, Flags: flags}
 }

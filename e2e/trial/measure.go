@@ -90,7 +90,7 @@ func (p *Plane) inject(f fault.Fault, holder *Node, s *fault.Sample) error {
 		return err
 	}
 	s.After = after.Name
-	s.Left = after != holder && slices.Contains(p.Holders.Now(), holder.Name)
+	s.Left = after != holder && !f.Keeps && slices.Contains(p.Holders.Now(), holder.Name)
 	return nil
 }
 

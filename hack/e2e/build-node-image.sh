@@ -21,8 +21,6 @@ source "$directory/debian.sh"
 
 binaries=$1
 version=$(<"$binaries/version")
-packages=systemd,systemd-sysv,dbus,iproute2,iptables,nftables,conntrack,ethtool,socat,kmod,mount,util-linux,procps
-packages+=,containerd,runc,containernetworking-plugins,iputils-ping,iputils-arping,tcpdump,jq,curl,ca-certificates
 flannel=harbinger.dev/flannel:e2e # never in any registry; kube-flannel.yaml names it
 
 umask 022
@@ -185,13 +183,13 @@ main() {
 		given "$HARBINGER_E2E_NODE_IMAGE"
 		return
 	fi
-	key=$(content_key "$(for name in "$binaries"/*; do readlink -f "$name"; done)" "$DEBIAN_SUITE" "$packages" \
+	key=$(content_key "$(for name in "$binaries"/*; do readlink -f "$name"; done)" "$DEBIAN_SUITE" "$NODE_PACKAGES" \
 		"$E2E_DIR/node/"{entrypoint,sysctl.conf,kube-flannel.yaml} "$E2E_DIR/archive.sh" "${BASH_SOURCE[0]}")
 	image=harbinger-e2e/node:$key
 	if ! docker image inspect "$image" >/dev/null 2>&1; then
 		say "cold: building the node image"
 		((EUID == 0)) || die "only root can make the node's file system"
-		tar=$(debian_root root "$packages")
+		tar=$(debian_root root "$NODE_PACKAGES")
 		node=$work/node
 		mkdir "$node"
 		tar -C "$node" -xf "$tar"

@@ -6,6 +6,10 @@
 
 DEBIAN_SUITE=bookworm # the newest Debian whose containerd and systemd still do cgroup v1
 
+# What a host of the test has: systemd, containerd, what kubeadm and the kubelet call, and the tools of the observers.
+NODE_PACKAGES=systemd,systemd-sysv,dbus,iproute2,iptables,nftables,conntrack,ethtool,socat,kmod,mount,util-linux,procps
+NODE_PACKAGES+=,containerd,runc,containernetworking-plugins,iputils-ping,iputils-arping,tcpdump,jq,curl,ca-certificates
+
 # debian_mirror is where the host itself gets Debian from; another distribution has to name it.
 debian_mirror() {
 	local id codename

@@ -24,8 +24,7 @@ docker_usable() { # the daemon that the environment points at, if any
 	[[ -z ${HARBINGER_E2E_OWN_DOCKER:-} ]] && docker info >/dev/null 2>&1 && ! lacks_sys_resource
 }
 
-# docker_up <runtime program>: afterwards `docker` works. The program takes the place of runc in a daemon of our own; the
-# empty string leaves runc in its place.
+# docker_up <runtime program>: afterwards `docker` works. The program takes the place of runc in a daemon of our own.
 docker_up() {
 	local runtime=$1
 	need docker docker.io
@@ -51,11 +50,9 @@ docker_up() {
 	local options=(
 		--data-root "$DOCKER_STATE" --exec-root "$DOCKER_RUN/exec" --pidfile "$DOCKER_RUN/dockerd.pid"
 		--host "unix://$DOCKER_RUN/docker.sock" --bridge none --dns 127.0.0.1 --log-level warn
+		--add-runtime "ociruntime=$runtime" --default-runtime ociruntime
 	)
-	if [[ -n $runtime ]]; then
-		! lacks_sys_resource || say "no CAP_SYS_RESOURCE here: a host of the test has all other capabilities"
-		options+=(--add-runtime "ociruntime=$runtime" --default-runtime ociruntime)
-	fi
+	! lacks_sys_resource || say "no CAP_SYS_RESOURCE here: a host of the test has all other capabilities"
 	# The default routes make the namespace look like a host with an uplink: a packet that wants to leave is forwarded, so
 	# that the guard sees and counts it. The uplink is a cable whose other end is not plugged in.
 	# shellcheck disable=SC2016  # expanded by the inner shell

@@ -51,8 +51,19 @@ environment_build() {
 	HARBINGER_E2E_PROGRAM=$REPO_DIR/bin/linux/$(go env GOHOSTARCH)/harbinger
 	HARBINGER_E2E_NETWORK=$NETWORK
 	"$REPO_DIR/hack/image.sh" --tag "$HARBINGER_E2E_IMAGE" --output "$HARBINGER_E2E_IMAGE_TAR" >&2
+	load_image
 	export HARBINGER_E2E_BINARIES HARBINGER_E2E_NODE_IMAGE HARBINGER_E2E_CLASSIC_TAR HARBINGER_E2E_NETWORK HARBINGER_E2E_OUT
 	export HARBINGER_E2E_IMAGE HARBINGER_E2E_IMAGE_TAR HARBINGER_E2E_PROGRAM
+}
+
+# load_image gives Docker Harbinger's image, and removes the one before, where nobody uses it.
+load_image() {
+	local before
+	before=$(docker image inspect --format '{{.Id}}' "$HARBINGER_E2E_IMAGE" 2>/dev/null || true)
+	docker load --quiet --input "$HARBINGER_E2E_IMAGE_TAR" >&2
+	if [[ -n $before && $before != "$(docker image inspect --format '{{.Id}}' "$HARBINGER_E2E_IMAGE")" ]]; then
+		docker image rm "$before" >/dev/null 2>&1 || true
+	fi
 }
 
 # environment_up: afterwards a host may be started.

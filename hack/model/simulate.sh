@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 
 echo "the whole election, in $1 random simulations"
 {
-  HARBINGER_SIM_SEEDS=$1 go test -count=1 -timeout=60m -run='^TestSimulation' -v ./pkg/election
+  HARBINGER_SIM_SEEDS=$1 go test -count=1 -timeout=60m -run='^Test(Simulation|ReachScenarios)' -v ./pkg/election
   go test -count=1 -run='^TestAblation' -v ./pkg/election
 } |
   awk '

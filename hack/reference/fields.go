@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
@@ -20,81 +21,120 @@ import (
 	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
-// configuration returns the table of all configuration fields: names, types, defaults and comments.
+// configuration returns the table of all configuration fields: names, types, defaults and comments. Groups have no row of their own.
 func configuration() (string, error) {
-	var defaults v1alpha1.HarbingerConfiguration
-	v1alpha1.SetDefaults_HarbingerConfiguration(&defaults)
-	return fields("pkg/apis/config/v1alpha1/types.go", defaults, true)
+	all, err := configurationRows()
+	var b strings.Builder
+	b.WriteString("| Field | Type | Default | Meaning |\n|---|---|---|---|\n")
+	for _, r := range all {
+		kind, _, _ := strings.Cut(r.Type, " of ")
+		if kind != "group" {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", r.Field, kind, code(r.Default), r.Meaning)
+		}
+	}
+	return b.String(), err
 }
 
 // statusFields returns the table of all fields of the status: names, types and comments.
 func statusFields() (string, error) {
-	return fields("pkg/apis/status/v1alpha1/types.go", statusv1alpha1.HarbingerStatus{}, false)
+	all, err := statusRows(false)
+	var b strings.Builder
+	b.WriteString("| Field | Type | Meaning |\n|---|---|---|\n")
+	for _, r := range all {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.Field, r.Type, r.Meaning)
+	}
+	return b.String(), err
 }
 
-// fields returns the table of the fields of a struct that is declared in a file, with their values as defaults or without.
-func fields(file string, of any, defaults bool) (string, error) {
-	comments, err := readComments(file)
+func configurationRows() ([]row, error) {
+	var defaults v1alpha1.HarbingerConfiguration
+	v1alpha1.SetDefaults_HarbingerConfiguration(&defaults)
+	return rows("pkg/apis/config/v1alpha1", defaults, false)
+}
+
+// statusRows returns the fields of the status, with those that are said twice or without.
+func statusRows(repeated bool) ([]row, error) {
+	return rows("pkg/apis/status/v1alpha1", statusv1alpha1.HarbingerStatus{}, repeated)
+}
+
+// row is what is known of a field.
+type row struct {
+	Field   string   `json:"field"` // its path, with [] behind what it is one of
+	Type    string   `json:"type"`
+	Default string   `json:"default,omitempty"`
+	Values  []string `json:"values,omitempty"` // it is one of these
+	Meaning string   `json:"meaning"`
+}
+
+// rows returns the fields of a struct that is declared in a package, with their values as defaults; with those that a struct repeats
+// of another by embedding it, or without.
+func rows(folder string, of any, repeated bool) ([]row, error) {
+	comments, err := readComments(folder)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	t := &fieldTable{comments: comments, defaults: defaults}
-	if defaults {
-		t.WriteString("| Field | Type | Default | Meaning |\n|---|---|---|---|\n")
-	} else {
-		t.WriteString("| Field | Type | Meaning |\n|---|---|---|\n")
-	}
+	t := &fieldTable{comments: comments, repeated: repeated}
 	t.add("", reflect.ValueOf(of))
-	return t.String(), errors.Join(t.errs...)
+	return t.rows, errors.Join(t.errs...)
 }
 
-// readComments returns the comment of each field, by TYPE.FIELD.
-func readComments(name string) (map[string]string, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+// code is a text between backquotes; nothing where there is none.
+func code(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "`" + text + "`"
+}
+
+// readComments returns the comment of each field of a package, by TYPE.FIELD.
+func readComments(folder string) (map[string]string, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.go"))
 	if err != nil {
 		return nil, err
 	}
 	comments := map[string]string{}
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.TypeSpec)
-		if !ok {
-			return true
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			return nil, err
 		}
-		if fields, ok := spec.Type.(*ast.StructType); ok {
-			for _, field := range fields.Fields.List {
-				for _, name := range field.Names {
-					comments[spec.Name.Name+"."+name.Name] = strings.Join(strings.Fields(field.Doc.Text()), " ")
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if fields, ok := spec.Type.(*ast.StructType); ok {
+				for _, field := range fields.Fields.List {
+					for _, name := range field.Names {
+						comments[spec.Name.Name+"."+name.Name] = strings.Join(strings.Fields(field.Doc.Text()), " ")
+					}
 				}
 			}
-		}
-		return true
-	})
+			return true
+		})
+	}
 	return comments, nil
 }
 
 type fieldTable struct {
-	strings.Builder
+	rows     []row
 	comments map[string]string
-	defaults bool // have a column
+	repeated bool
 	errs     []error
 }
 
-// add writes the rows of the fields of a struct. Groups have a row of their own where there are no defaults. What is embedded is
-// described where it has a field.
+// add adds the fields of a struct, and those of the structs in it. What is embedded is described where it has a field.
 func (t *fieldTable) add(prefix string, v reflect.Value) {
 	for field, value := range v.Fields() {
 		if field.Anonymous {
+			if t.repeated && field.Type.PkgPath() == v.Type().PkgPath() {
+				t.add(prefix, value)
+			}
 			continue
 		}
 		name, comment := t.comment(v.Type(), field)
 		kind, element, suffix := describe(field.Type)
-		switch {
-		case !t.defaults:
-			fmt.Fprintf(t, "| `%s` | %s | %s |\n", prefix+name, kind, comment)
-		case kind != "group":
-			kind, _, _ = strings.Cut(kind, " of ")
-			fmt.Fprintf(t, "| `%s` | %s | %s | %s |\n", prefix+name, kind, defaultOf(value), comment)
-		}
+		t.rows = append(t.rows, row{Field: prefix + name, Type: kind, Default: defaultOf(value), Meaning: comment})
 		if element != nil {
 			if value.Type() != element {
 				value = reflect.Zero(element)
@@ -140,25 +180,28 @@ func describe(t reflect.Type) (kind string, element reflect.Type, suffix string)
 	return t.Kind().String(), nil, ""
 }
 
-// defaultOf returns the default of a field as code. One without a default has none, or its comment says how it is found.
+// defaultOf returns the default of a field. One without a default has none, or its comment says how it is found.
 func defaultOf(v reflect.Value) string {
 	if v.Kind() == reflect.Pointer {
 		v = v.Elem()
 	}
-	switch value := v.Interface().(type) {
-	case metav1.Duration:
-		return "`" + value.Duration.String() + "`"
-	case bool, int32:
-		return fmt.Sprintf("`%v`", value)
-	}
-	if v.IsZero() {
+	if !v.IsValid() {
 		return ""
 	}
-	return fmt.Sprintf("`%v`", v.Interface())
+	switch value := v.Interface().(type) {
+	case metav1.Duration:
+		return value.Duration.String()
+	case bool, int32:
+		return fmt.Sprint(value)
+	}
+	if v.IsZero() || v.Kind() == reflect.Struct {
+		return ""
+	}
+	return fmt.Sprint(v.Interface())
 }
 
 // documented is the comment of a message of the log.
-var documented = regexp.MustCompile(`^Msg\w+ \((INFO|ERROR|DEBUG\+3)\): (.+\.) Remedy: (.+\.)$`)
+var documented = regexp.MustCompile(`^Msg\w+ \((INFO|WARN|ERROR|ERROR or WARN|ERROR or INFO|WARN or INFO|DEBUG\+3)\): (.+\.) Remedy: (.+\.)$`)
 
 // logLines returns the table of all messages of the log: level, meaning, and what to do; and that of their keys.
 func logLines() (string, error) {

@@ -7,6 +7,7 @@
 //	reference -check  fail where a page has another table
 //	reference -write  put the tables into the pages
 //
+// It makes as well what harbinger explain knows of the fields, a file that is compared and written as the tables are.
 // A table stands between the lines "<!-- NAME: begin … -->" and "<!-- NAME: end -->" of README.md or of any other page in
 // Markdown, and of more than one page where it is wanted there.
 package main
@@ -30,10 +31,15 @@ type table struct {
 }
 
 var tables = []table{
+	{"condition-reference", conditions},
 	{"config-reference", configuration},
 	{"failure-table", failures},
 	{"failures-in-short", shortFailures},
+	{"haproxy-keywords", ofHAProxy},
+	{"keepalived-keywords", ofKeepalived},
+	{"kube-vip-keywords", ofKubeVIP},
 	{"log-lines", logLines},
+	{"preflight-checks", preflightChecks},
 	{"promises", promises},
 	{"status-reference", statusFields},
 }
@@ -66,7 +72,10 @@ func run(check, write bool) error {
 			return err
 		}
 	}
-	return nil
+	if !check && !write {
+		return nil
+	}
+	return errors.Join(updateFields(write), updateFiles(".", write))
 }
 
 // findPages returns the paths of all pages in Markdown below a directory.

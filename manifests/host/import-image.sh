@@ -1,13 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Gives the image to a host without a registry, before kubeadm. On a machine with the source and Docker:
+# Gives the image to a host without a registry, before kubeadm. On each control-plane host, with the tar of a release:
 #
-#   make image                          # bin/harbinger-image-amd64.tar; hack/image.sh --arch arm64 --tag NAME:TAG for others
-#   scp bin/harbinger-image-amd64.tar manifests/host/import-image.sh HOST:
+#   ./import-image.sh harbinger-v0.1.0-image-amd64.tar
 #
-# On each control-plane host:
-#
-#   ./import-image.sh harbinger-image-amd64.tar
+# Or with one that is made from the source (make image; hack/image.sh --arch arm64 --tag NAME:TAG for others).
 #
 # The pod does not pull an image that is there already. Its name must be the one in the manifest: generate.sh takes it as IMAGE.
 set -eu

@@ -48,6 +48,8 @@ type Config struct {
 	Name string
 	// Required are addresses that the node needs as well to take part, such as a configured source.
 	Required []netip.Addr
+	// Spare says that another program may have the addresses, whose entries stay until the first Acquire or Release.
+	Spare bool
 	// Lifetime is how long the kernel keeps an address without a refresh. It counts in whole seconds.
 	Lifetime time.Duration
 	// Now is the clock that lateness is judged by. Default: time.Now, by its monotonic reading.
@@ -62,6 +64,7 @@ type Addresses struct {
 
 	mu       sync.Mutex // guards cfg.Link as well
 	held     bool
+	spares   bool      // what another program has added stays
 	complete bool      // the link was up with all addresses at the last look of Watch
 	deadline time.Time // the kernel may remove the addresses from here on
 }
@@ -83,7 +86,7 @@ func New(cfg Config) (*Addresses, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	return &Addresses{cfg: cfg, handle: h}, nil
+	return &Addresses{cfg: cfg, handle: h, spares: cfg.Spare}, nil
 }
 
 // Close closes the connection to the kernel. It leaves the addresses as they are.
@@ -101,6 +104,7 @@ func (a *Addresses) Held() bool {
 func (a *Addresses) Acquire() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.spares = false
 	deadline := a.nextDeadline()
 	if err := a.replace(); err != nil {
 		return errors.Join(err, a.remove())
@@ -152,6 +156,16 @@ func (a *Addresses) Refresh() error {
 func (a *Addresses) Release() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.spares = false
+	return a.remove()
+}
+
+// ReleaseOwn removes the addresses as Release does, but leaves the entries that Acquire cannot have added: of another program that
+// has the addresses until it gives them to this one. Nothing removes them as strays before the first Acquire or Release.
+func (a *Addresses) ReleaseOwn() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.spares = true
 	return a.remove()
 }
 
@@ -190,7 +204,7 @@ func (a *Addresses) entry(p netip.Prefix) *netlink.Addr {
 	return entry
 }
 
-// remove deletes all entries of the virtual addresses.
+// remove deletes all entries of the virtual addresses, but for those of another program that are spared.
 func (a *Addresses) remove() error {
 	a.held = false
 	entries, err := addresses(a.handle)
@@ -199,7 +213,7 @@ func (a *Addresses) remove() error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if a.virtual(prefixOf(e).Addr()) {
+		if a.virtual(prefixOf(e).Addr()) && !(a.spares && a.others(e)) {
 			errs = append(errs, a.delete(e, entries))
 		}
 	}
@@ -226,6 +240,9 @@ func (a *Addresses) delete(entry netlink.Addr, all []netlink.Addr) error {
 	}
 	return errors.Join(errs...)
 }
+
+// others reports whether an entry has a lifetime that Acquire gives to none.
+func (a *Addresses) others(e netlink.Addr) bool { return e.ValidLft > int(a.cfg.Lifetime/time.Second) }
 
 func (a *Addresses) virtual(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.cfg.Addresses, func(p netip.Prefix) bool { return p.Addr() == addr })

@@ -192,6 +192,38 @@ func TestReleaseRemovesLeftovers(t *testing.T) {
 	}
 }
 
+// While another program may have the addresses, its entries stay, whatever is released; what a crash has left goes. The first
+// Acquire keeps the address there without a gap, with its own lifetime.
+func TestReleaseOwnSparesOthers(t *testing.T) {
+	h := newHost(t)
+	a := newAddresses(t, h, Config{Spare: true, Lifetime: 2 * time.Second})
+	crashed := a.entry(vip6) // read before Watch writes the link
+	events := watch(t, h, a)
+	expect(t, events, Event{Kind: LinkUp})
+	host4 := netip.PrefixFrom(vip4.Addr(), 32)
+	add(t, h, lab.Interface, host4)
+	must(t, h.Do(func() error { return netlink.AddrReplace(nil, crashed) }))
+	for range 2 {
+		must(t, a.ReleaseOwn())
+		if !bound(t, h, vip4) || bound(t, h, vip6) {
+			t.Fatal("another program's address went, or the own one stayed")
+		}
+		if _, strays, err := a.Kernel(); err != nil || len(strays) > 0 {
+			t.Errorf("strays %v, %v", strays, err)
+		}
+	}
+	must(t, a.Acquire())
+	if found := entries(t, h, vip4.Addr()); len(found) != 1 || found[0].ValidLft > 2 {
+		t.Errorf("entries %v, want one with a lifetime", found)
+	}
+	must(t, a.Release())
+	add(t, h, lab.Interface, host4)
+	expect(t, events, Event{Kind: StrayFound, Address: vip4.Addr()})
+	if bound(t, h, vip4) {
+		t.Error("what was added after the release stayed")
+	}
+}
+
 // The addresses must never become the node's IP of a kubelet or the source of an etcd member.
 func TestNeverASourceAddress(t *testing.T) {
 	for _, tt := range []struct {

@@ -63,7 +63,7 @@ func (a *Addresses) Kernel() (missing []netip.Addr, strays []Stray, err error) {
 // stray reports whether an entry is one of a virtual address, and not what Acquire adds while held.
 func (a *Addresses) stray(e netlink.Addr) bool {
 	p := prefixOf(e)
-	return a.virtual(p.Addr()) && !(a.held && e.LinkIndex == a.cfg.Link.Index && p.IsSingleIP())
+	return a.virtual(p.Addr()) && !a.spares && !(a.held && e.LinkIndex == a.cfg.Link.Index && p.IsSingleIP())
 }
 
 func (a *Addresses) describe(e netlink.Addr) Stray {

@@ -3,6 +3,7 @@
 package address
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -103,6 +104,54 @@ func listRoutes(h *netlink.Handle) ([]Route, error) {
 		}
 	}
 	return out, nil
+}
+
+// Gateway returns the next hop of the default route by an interface for the family of an address: that of the main table, and of the
+// lowest metric. The zero Addr: there is none.
+func Gateway(index int, family netip.Addr) (netip.Addr, error) {
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("open netlink: %w", err)
+	}
+	defer h.Close()
+	number := netlink.FAMILY_V4
+	if family.Is6() {
+		number = netlink.FAMILY_V6
+	}
+	var defaults []netlink.Route // a router may have a million others
+	_, err = list(func() ([]netlink.Route, error) {
+		defaults = nil
+		return nil, h.RouteListFilteredIter(number, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE, func(r netlink.Route) bool {
+			if to := subnet(r.Dst); r.Type == unix.RTN_UNICAST && to.Bits() <= 0 {
+				defaults = append(defaults, r)
+			}
+			return true
+		})
+	})
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("list routes: %w", err)
+	}
+	return firstHop(defaults, index), nil
+}
+
+// firstHop returns the next hop of the first of some default routes that leaves by an interface and has one.
+func firstHop(defaults []netlink.Route, index int) netip.Addr {
+	slices.SortStableFunc(defaults, func(a, b netlink.Route) int {
+		inMain := func(r netlink.Route) int { return min(1, max(r.Table-unix.RT_TABLE_MAIN, unix.RT_TABLE_MAIN-r.Table)) }
+		return cmp.Or(cmp.Compare(inMain(a), inMain(b)), cmp.Compare(a.Priority, b.Priority))
+	})
+	for _, r := range defaults {
+		hops := []*netlink.NexthopInfo{{LinkIndex: r.LinkIndex, Gw: r.Gw}}
+		if len(r.MultiPath) > 0 {
+			hops = r.MultiPath
+		}
+		for _, hop := range hops {
+			if gateway, ok := netip.AddrFromSlice(hop.Gw); ok && hop.LinkIndex == index {
+				return gateway.Unmap()
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 func newRule(r netlink.Rule, family int) Rule {

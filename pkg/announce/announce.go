@@ -50,12 +50,16 @@ type Announcer struct {
 type peer struct {
 	mac     net.HardwareAddr // nil until learned
 	asked   time.Time
-	doubted bool // it may have another hardware address by now
+	heard   time.Time // when Learn was called for it last
+	named   bool      // by Name: no other host displaces it
+	doubted bool      // it may have another hardware address by now
 }
 
 const (
-	// maxPeers bounds the memory where a host invents nodes.
-	maxPeers = 64
+	// maxHeard bounds how many nodes are remembered that nobody has named: any host may invent some.
+	maxHeard = 32
+	// forgetAfter is for how long such a node keeps its place after it was heard.
+	forgetAfter = 10 * time.Second
 	// askInterval is the time between two questions to a peer that does not answer.
 	askInterval = time.Second
 )
@@ -116,6 +120,23 @@ func (a *Announcer) Announce(addr netip.Addr) error {
 	return a.send(frame)
 }
 
+// Name says which nodes are peers whether or not they are heard. They have a place among any number of others; those that are not
+// named any more are forgotten until they are heard.
+func (a *Announcer) Name(addrs []netip.Addr) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for addr, p := range a.peers {
+		if p.named && !slices.Contains(addrs, addr) {
+			delete(a.peers, addr)
+		}
+	}
+	for _, addr := range addrs {
+		p := a.peers[addr]
+		p.named = true
+		a.peers[addr] = p
+	}
+}
+
 // Learn makes a node known as a peer, so that PeerOf finds it by its hardware address. While that is unknown, each call
 // asks for it, at most once a second; source is the address of this node to ask with. The answer arrives at Watch. Learn does
 // not wait and may be called at every packet of the peer.
@@ -131,11 +152,38 @@ func (a *Announcer) due(addr netip.Addr, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	p, known := a.peers[addr]
-	if p.mac != nil && !p.doubted || now.Sub(p.asked) < askInterval || !known && len(a.peers) >= maxPeers {
+	if !known && !a.makeRoom(now) {
 		return false
 	}
-	p.asked = now
+	p.heard = now
+	ask := (p.mac == nil || p.doubted) && now.Sub(p.asked) >= askInterval
+	if ask {
+		p.asked = now
+	}
 	a.peers[addr] = p
+	return ask
+}
+
+// makeRoom reports whether there is room for a node that nobody has named. Of those that are there, the one that was heard longest
+// ago gives way, but not one of a moment ago: a host that invents nodes would make this one ask for each. The caller has the lock.
+func (a *Announcer) makeRoom(now time.Time) bool {
+	heard, oldest := 0, netip.Addr{}
+	for addr, p := range a.peers {
+		if p.named {
+			continue
+		}
+		heard++
+		if !oldest.IsValid() || p.heard.Before(a.peers[oldest].heard) {
+			oldest = addr
+		}
+	}
+	if heard < maxHeard {
+		return true
+	}
+	if now.Sub(a.peers[oldest].heard) < forgetAfter {
+		return false
+	}
+	delete(a.peers, oldest)
 	return true
 }
 

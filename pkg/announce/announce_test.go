@@ -187,12 +187,49 @@ func TestLearnAsksRarelyAndRemembersFew(t *testing.T) {
 	if a.due(addr, start.Add(2*time.Hour)) {
 		t.Error("asks for what it has been told again")
 	}
-	for range 2 * maxPeers {
-		addr = addr.Next()
-		a.due(addr, start)
+}
+
+// A host that invents nodes displaces none that is named, and none that was heard a moment ago; and it does not make this node ask
+// for each.
+func TestInventedNodesAreFew(t *testing.T) {
+	a := &Announcer{peers: map[netip.Addr]peer{}}
+	now, named, heard := time.Unix(1000, 0), netip.MustParseAddr("192.168.238.1"), netip.MustParseAddr("192.168.238.2")
+	a.Name([]netip.Addr{named})
+	a.due(heard, now)
+	for _, s := range []sighting{{named, macA}, {heard, macB}} {
+		a.see(s)
 	}
-	if len(a.peers) != maxPeers {
-		t.Errorf("remembers %d, want %d", len(a.peers), maxPeers)
+	invented, asked := netip.MustParseAddr("10.0.0.0"), 0
+	const flood = 100_000
+	for i := range flood { // 10,000 a second
+		now = now.Add(100 * time.Microsecond)
+		invented = invented.Next()
+		if a.due(invented, now) {
+			asked++
+		}
+		if i%10_000 == 0 {
+			a.due(heard, now)
+		}
+	}
+	if len(a.peers) != maxHeard+1 || asked > maxHeard {
+		t.Errorf("remembers %d, want %d; asked %d times in 10 s", len(a.peers), maxHeard+1, asked)
+	}
+	for _, mac := range []net.HardwareAddr{macA, macB} {
+		if _, known := a.PeerOf(mac); !known {
+			t.Errorf("%s was forgotten", mac)
+		}
+	}
+	now = now.Add(forgetAfter)
+	a.due(heard, now)
+	if !a.due(invented.Next(), now) || len(a.peers) != maxHeard+1 {
+		t.Error("a node that is heard when the invented ones are old is not remembered")
+	}
+	if _, known := a.PeerOf(macB); !known {
+		t.Error("a node that was heard a moment ago was forgotten")
+	}
+	a.Name(nil)
+	if _, known := a.PeerOf(macA); known {
+		t.Error("a node is a peer that is not named any more")
 	}
 }
 

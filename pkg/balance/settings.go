@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// MaxBackends is how many backends a balancer has at most. A control plane has a few: more are a mistake or somebody's intent, and
+// would keep the balancer busy with their checks.
+const MaxBackends = 64
+
 // Settings are how connections are spread and relayed. The configuration contains them, and so does what the balancer process
 // is sent.
 type Settings struct {

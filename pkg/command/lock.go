@@ -102,7 +102,7 @@ func (l *lock) take() (net.Listener, error) {
 func (l *lock) warn(owner string) {
 	if !l.warned {
 		l.warned = true
-		l.log.Error(nil, logging.MsgLockSquatted, logging.KeyReason, fmt.Sprintf("%s has the abstract unix socket %s", owner, l.name))
+		logging.Warn(l.log, logging.MsgLockSquatted, logging.KeyReason, fmt.Sprintf("%s has the abstract unix socket %s", owner, l.name))
 	}
 }
 

@@ -29,6 +29,9 @@ type Conn interface {
 	// Receive takes the next accepted packet from the queue; ok is false when none is left. It never blocks.
 	Receive() (p vrrp.Packet, ok bool, err error)
 	Send(vrrp.Advertisement) error
+	// HardwareAddress returns that of the host whose packet came last from a source. Empty: it is not known yet, and looked for from
+	// now on.
+	HardwareAddress(source netip.Addr) string
 	// Close ends Wait with an error.
 	Close() error
 }
@@ -38,6 +41,8 @@ type Addresses interface {
 	Acquire() error
 	Refresh() error
 	Release() error
+	// ReleaseOwn leaves what another program has added.
+	ReleaseOwn() error
 	// Held reports whether the addresses were acquired and neither released nor found late since.
 	Held() bool
 }
@@ -47,15 +52,29 @@ type Announcer interface {
 	Announce(netip.Addr) error
 }
 
-// Prober asks the virtual addresses who serves them. The context bounds the probe; it always answers.
+// Prober asks the other hosts. The context bounds a question; each is answered, as far as there is an answer when it ends.
 type Prober interface {
+	// Probe asks the virtual addresses who serves them.
 	Probe(context.Context) election.ProbeDone
+	// AskPeers asks the peers, and the gateway, whether they answer.
+	AskPeers(context.Context) election.PeersDone
+	// CheckHolder asks the virtual addresses whether they serve clients.
+	CheckHolder(context.Context) election.HolderChecked
+	// Rehearse asks a peer whether this node would be reached if it had the virtual addresses.
+	Rehearse(context.Context) election.Rehearsed
 }
 
 // Arbiter asks the API for the Lease. The context bounds a question; each is answered, and Sent is filled in by the loop.
 type Arbiter interface {
 	Read(context.Context) election.LeaseDone
 	Write(context.Context, election.Lease) election.LeaseDone
+}
+
+// Predecessor asks the API for the Lease of a predecessor. The context bounds a question; each is answered, and Sent is filled in
+// by the loop.
+type Predecessor interface {
+	ReadPredecessor(context.Context) election.PredecessorDone
+	TakePredecessor(context.Context, election.PredecessorLease) election.PredecessorDone
 }
 
 // Port is a socket and the advertisement that it carries; the priority is filled in at each sending.
@@ -75,6 +94,7 @@ type Config struct {
 	Announcer        Announcer
 	Prober           Prober
 	Arbiter          Arbiter
+	Predecessor      Predecessor // required where the election has one
 	// Notice is called for what people should find in the cluster: moves and alarms. It must not block.
 	Notice func(reason, message string, warning bool)
 	// Silent is called with a holder that was heard and has fallen silent, when this node begins to take over from it. It must
@@ -104,10 +124,19 @@ type Loop struct {
 	workers  guard.Group
 	failed   chan error           // holds the first error that ended the election
 	failing  map[string]string    // action → error last logged
-	alarmed  map[string]time.Time // alarm kind → last logged
-	moves    []Move
-	changed  time.Time // of the state, last
-	status   atomic.Pointer[Status]
+	alarmed  map[string]time.Time // alarm kind → last Event
+	standing map[election.AlarmKind]*standing
+	changes  changes
+	forgery  Forgery
+	// The last alarm Forged whose sender is looked for still, and since when; nil: there is none.
+	nameless   *election.Alarm
+	namelessAt time.Time
+	moves      []Move
+	history    history
+	cause      string     // of the last transition of this step: see election.Cause
+	arrivals   [2]arrival // of IPv4 and IPv6
+	changed    time.Time  // of the state, last
+	status     atomic.Pointer[Status]
 }
 
 // LeaveTime bounds what is done before the addresses leave: another node may have them already.
@@ -140,6 +169,7 @@ func New(cfg Config) *Loop {
 		failed:   make(chan error, 1),
 		failing:  map[string]string{},
 		alarmed:  map[string]time.Time{},
+		standing: map[election.AlarmKind]*standing{},
 		changed:  cfg.Now(),
 	}
 	l.publish()
@@ -227,7 +257,14 @@ func (l *Loop) abandon() {
 			l.attempt("advertise", func() error { return p.Conn.Send(adv) })
 		}
 	}
-	l.attempt("release", l.cfg.Addresses.Release)
+	release := l.cfg.Addresses.Release
+	_ = guard.Run(func() error {
+		if l.cfg.Election.Releases().Spare {
+			release = l.cfg.Addresses.ReleaseOwn
+		}
+		return nil
+	})
+	l.attempt("release", release)
 	_ = guard.Run(func() error { l.publish(); return nil }) // for who asks for the status meanwhile
 }
 
@@ -281,7 +318,7 @@ func (l *Loop) loop(ctx context.Context) error {
 		l.arm(timer)
 		select {
 		case <-ctx.Done():
-			l.perform(ctx, election.Release{})
+			l.perform(ctx, l.cfg.Election.Releases())
 			l.publish()
 			return nil
 		case <-l.readable:
@@ -300,6 +337,7 @@ func (l *Loop) loop(ctx context.Context) error {
 			l.drain(ctx)
 		}
 		l.tick(ctx)
+		l.traceForger()
 	}
 	return nil
 }
@@ -322,6 +360,7 @@ func (l *Loop) drain(ctx context.Context) {
 				break
 			}
 			l.cfg.Metrics.Received()
+			l.arrived(packet)
 			l.step(ctx, election.Received{Source: packet.Source, Advertisement: packet.Advertisement})
 		}
 	}
@@ -339,6 +378,7 @@ func (l *Loop) tick(ctx context.Context) {
 // step gives one event to the election and performs its actions. An action whose failure the election must know of
 // yields a further event, which is stepped next.
 func (l *Loop) step(ctx context.Context, ev election.Event) {
+	l.cause = election.CauseOther
 	for ev != nil {
 		var next election.Event
 		broken := false // an action failed: those that build on it are not performed

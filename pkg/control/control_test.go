@@ -44,6 +44,7 @@ type host struct {
 	mute    error              // of Send and Announce
 	stall   time.Duration      // of the next Announce: the process does not run
 	served  election.ProbeDone // zero: nobody has the address
+	senders []string           // what HardwareAddress returns next, the last one from then on
 
 	readable chan struct{}
 	closed   chan struct{}
@@ -55,7 +56,8 @@ type host struct {
 
 func (l *lan) host(addr string) *host {
 	h := &host{lan: l, addr: netip.MustParseAddr(addr), readable: make(chan struct{}, 1), closed: make(chan struct{})}
-	h.metrics = metrics.New("51", "eth0", nil, nil)
+	acquired, released := election.Causes()
+	h.metrics = metrics.New("51", "eth0", metrics.Known{Acquired: acquired, Released: released})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hosts = append(l.hosts, h)
@@ -152,6 +154,11 @@ func (h *host) Release() error {
 	return nil
 }
 
+func (h *host) ReleaseOwn() error {
+	h.record("release own")
+	return nil
+}
+
 func (h *host) Held() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -187,6 +194,35 @@ func (h *host) Probe(ctx context.Context) election.ProbeDone {
 	}
 	<-ctx.Done() // silence is known only when the time is over
 	return election.ProbeDone{Identity: election.Nobody, Client: election.Nobody, Neighbour: election.Nobody}
+}
+
+func (h *host) AskPeers(ctx context.Context) election.PeersDone {
+	<-ctx.Done()
+	return election.PeersDone{Gateway: election.Answers}
+}
+
+func (h *host) CheckHolder(ctx context.Context) election.HolderChecked {
+	<-ctx.Done()
+	return election.HolderChecked{Client: election.Reset}
+}
+
+func (h *host) Rehearse(ctx context.Context) election.Rehearsed {
+	<-ctx.Done()
+	return election.Rehearsed{Client: election.Answers}
+}
+
+func (h *host) HardwareAddress(source netip.Addr) string {
+	h.record("look for %s", source)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.senders) == 0 {
+		return ""
+	}
+	found := h.senders[0]
+	if len(h.senders) > 1 {
+		h.senders = h.senders[1:]
+	}
+	return found
 }
 
 // taken returns the trace so far and forgets it.
@@ -452,8 +488,9 @@ func TestMovesAreCounted(t *testing.T) {
 		if got := count(h.taken(), "acquire"); got != 4 {
 			t.Errorf("acquired %d times, want 4", got)
 		}
-		const acquired, released, held = `vip_moves_total{direction="acquired",interface="eth0",vrid="51"} `,
-			`vip_moves_total{direction="released",interface="eth0",vrid="51"} `, `vip_held{interface="eth0",vrid="51"} `
+		const acquired, released, held = `vip_moves_total{direction="acquired",interface="eth0",reason="no_advertisement",vrid="51"} `,
+			`vip_moves_total{direction="released",interface="eth0",reason="address_lost",vrid="51"} `, `vip_held{interface="eth0",vrid="51"} `
+		const cancelled = `vip_moves_total{direction="released",interface="eth0",reason="other",vrid="51"} `
 		h.wantMetrics(t, acquired+"1", released+"0", held+"1")
 
 		h.fail(errors.New("operation not permitted"))
@@ -466,7 +503,7 @@ func TestMovesAreCounted(t *testing.T) {
 		h.wantMetrics(t, acquired+"2", released+"1", held+"1")
 		cancel()
 		wait()
-		h.wantMetrics(t, acquired+"2", released+"2", held+"0")
+		h.wantMetrics(t, acquired+"2", released+"1", cancelled+"1", held+"0")
 	})
 }
 

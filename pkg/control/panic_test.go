@@ -51,6 +51,21 @@ func (f *faulty) Probe(ctx context.Context) election.ProbeDone {
 	return f.host.Probe(ctx)
 }
 
+func (f *faulty) AskPeers(ctx context.Context) election.PeersDone {
+	f.panics("AskPeers")
+	return f.host.AskPeers(ctx)
+}
+
+func (f *faulty) CheckHolder(ctx context.Context) election.HolderChecked {
+	f.panics("CheckHolder")
+	return f.host.CheckHolder(ctx)
+}
+
+func (f *faulty) Rehearse(ctx context.Context) election.Rehearsed {
+	f.panics("Rehearse")
+	return f.host.Rehearse(ctx)
+}
+
 // wantPanic fails unless an error and the log say where the fault was.
 func (f *faulty) wantPanic(t *testing.T, err error, at string) {
 	t.Helper()

@@ -9,26 +9,24 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
+	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
-
-// alarmEvery is how often a standing alarm of one kind is written to the log; the metric counts every one.
-const alarmEvery = 10 * time.Second
 
 // perform does one action of the election. It returns the event that the action itself gave rise to, if any.
 func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	switch a := a.(type) {
 	case election.Acquire:
-		if l.outcome("acquire", l.cfg.Addresses.Acquire()) != nil {
+		if l.acquire() != nil {
 			return election.AddressLate{} // what the kernel does not hold must not be advertised
 		}
-		l.acquired = true
 	case election.Refresh:
 		if l.outcome("refresh", l.cfg.Addresses.Refresh()) != nil && !l.cfg.Addresses.Held() {
 			return election.AddressLate{}
 		}
 	case election.Release:
-		l.release(ctx)
+		l.release(ctx, a)
 	case election.Advertise:
 		if !l.advertise(a.Priority) {
 			return election.AdvertisementUnsent{}
@@ -36,11 +34,26 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	case election.Announce:
 		l.announce()
 	case election.Probe:
-		l.probe(ctx, a.Timeout)
+		ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, l.cfg.Prober.Probe, func(done election.ProbeDone) {
+			verdict, _ := done.Evidence().Judge()
+			l.cfg.Metrics.Probed(verdict.String())
+		})
+	case election.AskPeers:
+		ask(ctx, l, "peers", a.Timeout, election.PeersDone{CouldNotAsk: true}, l.cfg.Prober.AskPeers, nil)
+	case election.CheckHolder:
+		ask(ctx, l, "holder", a.Timeout, election.HolderChecked{}, l.cfg.Prober.CheckHolder, func(done election.HolderChecked) {
+			l.cfg.Metrics.Checked(done.Client.String())
+		})
+	case election.Rehearse:
+		ask(ctx, l, "rehearsal", a.Timeout, election.Rehearsed{}, l.cfg.Prober.Rehearse, nil)
 	case election.ReadLease:
 		l.consult(ctx, "read", a.Timeout, l.readLease)
 	case election.WriteLease:
 		l.consult(ctx, "write", a.Timeout, func(ctx context.Context) election.LeaseDone { return l.cfg.Arbiter.Write(ctx, a.Lease) })
+	case election.ReadPredecessor, election.TakePredecessor:
+		l.askPredecessor(ctx, a)
+	case election.Waits:
+		l.waits(a)
 	case election.Transition:
 		l.transition(a)
 	case election.Alarm:
@@ -51,15 +64,33 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	return nil
 }
 
+// acquire adds the addresses.
+func (l *Loop) acquire() error {
+	began := l.cfg.Now()
+	if err := l.outcome("acquire", l.cfg.Addresses.Acquire()); err != nil {
+		return err
+	}
+	l.changes.added(began, l.acquired)
+	l.acquired = true
+	return nil
+}
+
 // release removes the addresses, after the sessions that came in by them.
-func (l *Loop) release(ctx context.Context) {
-	if l.acquired {
+func (l *Loop) release(ctx context.Context, a election.Release) {
+	held := l.acquired
+	if held {
 		l.acquired = false
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), LeaveTime)
 		defer cancel()
 		l.cfg.Leave(ctx)
 	}
-	_ = l.outcome("release", l.cfg.Addresses.Release())
+	remove := l.cfg.Addresses.Release
+	if a.Spare {
+		remove = l.cfg.Addresses.ReleaseOwn
+	}
+	if l.outcome("release", remove()) == nil && held {
+		l.removed()
+	}
 }
 
 // advertise reports whether an advertisement was sent.
@@ -88,19 +119,28 @@ func (l *Loop) announce() {
 		}
 		failed = errors.Join(failed, err)
 	}
-	_ = l.outcome("announce", failed)
+	if l.outcome("announce", failed) == nil {
+		l.announced()
+	}
 }
 
-// probe asks in a goroutine of its own, which ends with the probe's timeout, and comes back as an event.
-func (l *Loop) probe(ctx context.Context, timeout time.Duration) {
+// ask puts a question in a goroutine of its own, which ends with the timeout of the question, and comes back as an event: the
+// answer, or unasked where the question panics. Kind names the question in the metrics; count, if any, counts the answer.
+func ask[E election.Event](ctx context.Context, l *Loop, kind string, timeout time.Duration, unasked E, question func(context.Context) E, count func(E)) {
+	sent := l.cfg.Now()
 	l.work(func() error {
 		bounded, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		done := l.cfg.Prober.Probe(bounded)
-		verdict, _ := done.Evidence().Judge()
-		l.cfg.Metrics.Probed(verdict.String())
+		done := unasked
+		err := guard.Run(func() error { done = question(bounded); return nil })
+		if err == nil {
+			l.cfg.Metrics.Asked(kind, l.cfg.Now().Sub(sent).Seconds())
+			if count != nil {
+				count(done)
+			}
+		}
 		l.Notify(ctx, done)
-		return nil
+		return err
 	})
 }
 
@@ -120,6 +160,33 @@ func (l *Loop) consult(ctx context.Context, kind string, timeout time.Duration, 
 	})
 }
 
+// askPredecessor asks for the Lease of the predecessor.
+func (l *Loop) askPredecessor(ctx context.Context, a election.Action) {
+	question := func(ctx context.Context) election.PredecessorDone { return l.cfg.Predecessor.ReadPredecessor(ctx) }
+	if take, ok := a.(election.TakePredecessor); ok {
+		question = func(ctx context.Context) election.PredecessorDone {
+			return l.cfg.Predecessor.TakePredecessor(ctx, take.Lease)
+		}
+	}
+	sent := l.cfg.Now()
+	unasked := election.PredecessorDone{Outcome: election.Unanswered, Sent: sent, Detail: "the question failed"}
+	ask(ctx, l, "predecessor", election.AnswerTimeout, unasked, func(ctx context.Context) election.PredecessorDone {
+		done := question(ctx)
+		done.Sent = sent
+		return done
+	}, nil)
+}
+
+// waits says whom this node waits for, and when that is over.
+func (l *Loop) waits(a election.Waits) {
+	if !a.Over {
+		l.cfg.Log.Info(logging.MsgPredecessorHolds, logging.KeyReason, a.Detail)
+		return
+	}
+	l.cfg.Log.Info(logging.MsgPredecessorOver, logging.KeyReason, a.Detail)
+	l.cfg.Notice("PredecessorOver", a.Detail, false)
+}
+
 // silence is after how many of its intervals a holder is silent: the advertisements of a live one are late at times.
 const silence = 2
 
@@ -132,6 +199,7 @@ func (l *Loop) transition(t election.Transition) {
 			delete(l.failing, action)
 		}
 	}
+	l.cause = election.Cause(t.Reason)
 	l.cfg.Metrics.StateChanged(t.From.String(), t.To.String())
 	now := l.cfg.Now()
 	l.cfg.Log.Info(logging.MsgStateChanged, logging.KeyFrom, t.From.String(), logging.KeyTo, t.To.String(), logging.KeyLasted, now.Sub(l.changed).Round(time.Millisecond).String(), logging.KeyReason, t.Reason)
@@ -147,26 +215,14 @@ func (l *Loop) transition(t election.Transition) {
 	}
 }
 
-func (l *Loop) alarm(a election.Alarm) {
-	kind := a.Kind.String()
-	l.cfg.Metrics.Alarm(kind)
-	now := l.cfg.Now()
-	if last, ok := l.alarmed[kind]; ok && now.Sub(last) < alarmEvery {
-		return
-	}
-	l.alarmed[kind] = now
-	l.cfg.Log.Info(logging.MsgAlarmRaised, logging.KeyKind, kind, logging.KeyHardwareAddress, a.Owner, logging.KeyReason, a.Detail)
-	l.cfg.Notice(kind, a.Detail, true)
-}
-
 // outcome counts a failed action and logs the first failure, a changed one, and the recovery. It returns err.
 func (l *Loop) outcome(action string, err error) error {
 	switch last, failing := l.failing[action]; {
 	case err != nil:
 		l.cfg.Metrics.Failed(action)
-		if !failing || last != err.Error() {
-			l.failing[action] = err.Error()
-			l.cfg.Log.Error(err, logging.MsgActionFailed, logging.KeyAction, action)
+		if !failing || last != fault.Words(err) {
+			l.failing[action] = fault.Words(err)
+			l.cfg.Log.Error(errors.New(fault.Words(err)), logging.MsgActionFailed, logging.KeyAction, action)
 		}
 	case failing:
 		delete(l.failing, action)

@@ -3,6 +3,7 @@
 package control
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
@@ -21,17 +22,30 @@ type Move struct {
 	Silence time.Duration
 }
 
+// Forgery is the last forged advertisement.
+type Forgery struct {
+	Source          netip.Addr // invalid: there was none
+	HardwareAddress string     // of the host that sent it; empty: not known
+	At              time.Time
+	looked          time.Time // when the host was looked for last
+}
+
 // Status is a copy of what the loop knows after its last turn.
 type Status struct {
 	Election election.Status
 	Held     bool
 	Moves    []Move
+	Holders  []HolderSpan      // newest last
 	Turned   time.Time         // when the loop turned last, on its own clock
 	Failing  map[string]string // actions that fail now, with the error
+	Forgery  Forgery
 }
 
 // Status returns the last published copy. It may be called from any goroutine.
 func (l *Loop) Status() Status { return *l.status.Load() }
+
+// Now is the time of the clock that the times in a Status are of. It may be called from any goroutine.
+func (l *Loop) Now() time.Time { return l.cfg.Now() }
 
 // Alive reports whether the loop turned within two intervals.
 func (l *Loop) Alive() bool {
@@ -43,15 +57,19 @@ func (l *Loop) publish() {
 	for action, err := range l.failing {
 		failing[action] = err
 	}
+	now, e := l.cfg.Now(), l.cfg.Election.Status()
+	l.follow(now, e)
 	s := Status{
-		Election: l.cfg.Election.Status(),
+		Election: e,
 		Held:     l.cfg.Addresses.Held(),
 		Moves:    l.moves,
-		Turned:   l.cfg.Now(),
+		Holders:  l.history.spans,
+		Turned:   now,
 		Failing:  failing,
+		Forgery:  l.forgery,
 	}
 	if before := l.status.Swap(&s); before != nil && before.Held != s.Held {
-		l.cfg.Metrics.Held(s.Held)
+		l.cfg.Metrics.Held(s.Held, l.cause)
 	}
 	l.cfg.Metrics.Priority(s.Election.Priority)
 }

@@ -7,24 +7,23 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/convert"
+	"github.com/harbinger-ha/harbinger/pkg/convert/haproxy"
+	"github.com/harbinger-ha/harbinger/pkg/convert/keepalived"
+	"github.com/harbinger-ha/harbinger/pkg/convert/kubeadm"
 )
 
 // Both files of a node are put into one configuration. What has no counterpart is named with its line.
 func Example() {
 	var cfg v1alpha1.HarbingerConfiguration
-	first, err := convert.Keepalived("keepalived.conf", []byte(`
+	found := keepalived.Convert(convert.File{Name: "keepalived.conf", Content: []byte(`
 vrrp_instance control_plane {
   interface eth0
   virtual_router_id 60
   virtual_ipaddress { 192.168.238.100/24 }
   notify_master "/usr/local/bin/page"
 }
-`), &cfg)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	second, err := convert.HAProxy("haproxy.cfg", []byte(`
+`)}, keepalived.Options{}, &cfg)
+	found.Join(haproxy.Convert(convert.File{Name: "haproxy.cfg", Content: []byte(`
 listen apiserver
   mode tcp
   bind :8443
@@ -32,12 +31,8 @@ listen apiserver
   timeout client 1h
   server cp-1 192.168.238.130:6443 check
   server cp-2 192.168.238.131:6443 check
-`), &cfg)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, w := range append(first, second...) {
+`)}, haproxy.Options{}, &cfg))
+	for _, w := range found.Of(convert.Dropped, convert.Wrong) {
 		fmt.Println(w)
 	}
 	fmt.Println(cfg.VirtualAddresses, *cfg.Election.VRRP.VirtualRouterID, cfg.ControlPlane.Port, cfg.LoadBalancer.Policy)
@@ -52,25 +47,9 @@ listen apiserver
 	// 192.168.238.131:6443
 }
 
-// What would be lost with harm refuses the file, and every reason is named at once.
-func ExampleHAProxy_refused() {
-	_, err := convert.HAProxy("haproxy.cfg", []byte(`
-listen apiserver
-  mode tcp
-  bind :8443
-  acl internal src 10.0.0.0/8
-  tcp-request connection reject if !internal
-  server cp-1 192.168.238.130:6443 check
-`), &v1alpha1.HarbingerConfiguration{})
-	fmt.Println(err)
-	// Output:
-	// haproxy.cfg:5: acl internal src 10.0.0.0/8: access rules have no counterpart: filter in the firewall of the hosts, and remove the line
-	// haproxy.cfg:6: tcp-request connection reject if !internal: access rules have no counterpart: filter in the firewall of the hosts, and remove the line
-}
-
 // A kubeadm configuration completes one of Harbinger, and must agree with what is there already.
-func ExampleKubeadm_Complete() {
-	kubeadm, err := convert.ParseKubeadm([]byte(`
+func Example_kubeadm() {
+	k, err := kubeadm.Parse([]byte(`
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 clusterName: east
@@ -81,10 +60,10 @@ controlPlaneEndpoint: 192.168.238.100:8443
 		return
 	}
 	var cfg v1alpha1.HarbingerConfiguration
-	fmt.Println(kubeadm.Complete(&cfg), cfg.VirtualAddresses, cfg.ControlPlane.Port, cfg.ControlPlane.ClusterName)
+	fmt.Println(k.Complete(&cfg), cfg.VirtualAddresses, cfg.ControlPlane.Port, cfg.ControlPlane.ClusterName)
 
 	cfg.ControlPlane.Port = 9443
-	for _, fault := range kubeadm.Complete(&cfg) {
+	for _, fault := range k.Complete(&cfg) {
 		fmt.Println(fault)
 	}
 	// Output:

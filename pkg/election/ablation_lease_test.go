@@ -18,12 +18,10 @@ var costs = []struct {
 }{
 	{"the Lease has the last word", []string{"partition", "filter", "credentials"}, "moves", movesOf, 2 * 36},
 	{"a lost Lease is asserted", []string{"rollback", "stop", "leaseDeleted"}, "seconds without a holder", darkOf, 2 * 13.8},
-	{"who renews the Lease is the holder", []string{"etcd", "filter", "partition", "credentials"}, "seconds with two holders", dualOf, 1.05 * 14.8},
 }
 
 func movesOf(w *world) float64 { return float64(w.oracle.moves) }
 func darkOf(w *world) float64  { return w.oracle.dark.most.Seconds() }
-func dualOf(w *world) float64  { return w.oracle.any.most.Seconds() }
 
 func TestRuleCosts(t *testing.T) {
 	t.Parallel()

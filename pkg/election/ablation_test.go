@@ -23,8 +23,7 @@ var rules = []struct {
 	{"distress", []string{"unhealthy"}, "L2", false},
 	{"claims by ARP", []string{"filter", "partition", "blackhole"}, "S2", false},
 
-	{"epochs in the claims", []string{"pause"}, "S5", true},
-	{"seizure", []string{"blackhole"}, "L3", true},
+	{"epochs in the claims", []string{"pause"}, "end", true},
 	{"release in distress", []string{"unhealthy", "filter"}, "L2", true},
 	{"probe, without the API", []string{"etcd", "filter"}, "S2-start", true},
 }

@@ -18,9 +18,11 @@ func (e *Election) becomeActive(reason string) {
 	e.become(Active, reason)
 	e.heard.interval, e.heard.rival = e.cfg.AdvertisementInterval, rival{}
 	e.heard.hear()
-	e.presence.conflict = conflict{}
+	e.presence.conflict, e.predecessor.settled = conflict{}, true
 	e.arbiter.seize.from = time.Time{}
 	e.arbiter.next = e.now.Add(e.cfg.Lease.RenewInterval)
+	e.challenge.since, e.witness.testimony = time.Time{}, nil
+	e.reach.next = e.now.Add(reachEvery)
 	if e.arbiter.claim.epoch == 0 {
 		e.arbiter.next = e.now
 	}
@@ -82,14 +84,20 @@ func (e *Election) activeFence() {
 func (e *Election) activeReceived(ev Received) {
 	switch adv := ev.Advertisement; {
 	case adv.Priority == vrrp.PriorityRelease:
-		e.advertise()
-	case e.outranked(ev):
+		if e.presence.answers(e.now) {
+			e.advertise()
+		}
+	case e.outranked(ev) && !e.contests(ev):
 		e.do(Advertise{Priority: e.priority()}, Release{})
 		e.learn(adv.Interval)
 		e.heard.accepted = e.now
 		e.arbiter.known = e.arbiter.known && !inClaim(adv.Priority) // it is the other node's now
 		e.becomeBackup(fmt.Sprintf("yielded to %s with priority %d", ev.Source, adv.Priority))
+	case e.challenge.at.Equal(e.now): // it is contested
 	default:
+		if inClaim(adv.Priority) && e.cfg.Mode == Hybrid && e.arbiter.verified(e.now) {
+			e.oldClaim(ev)
+		}
 		e.defend(assertTrain, defendEvery)
 		e.do(e.arbiter.verify(e.now)...)
 	}
@@ -177,11 +185,11 @@ func (e *Election) activeLeased(to answer) {
 	case to.asked == asserting && a.ours():
 		a.claim.epoch = l.Epoch
 		e.advertise()
-	case a.claim.epoch > 0 && a.others() && l.Epoch > a.claim.epoch:
-		a.seize.notBefore = e.now.Add(seizeBack)
+	case a.claim.epoch > 0 && a.others() && l.Epoch > a.claim.epoch && !a.leaps():
+		e.lostTo(l.reachable())
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("%s has taken the Lease, epoch %d", l.holderName(), l.Epoch))
-	case e.health.distress:
+	case e.health.distress, e.reach.alone() && e.cfg.Mode == Hybrid:
 		if a.claim.epoch > 0 && !a.ours() {
 			a.claim = claim{}
 			e.advertise()

@@ -3,6 +3,7 @@
 package election
 
 import (
+	"math"
 	"net/netip"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ type arbiter struct {
 	first    time.Time // when an answer first showed this version
 	asked    time.Time // when the latest question was sent whose answer showed it
 	renewed  time.Time // when an answer showed that another node renews it now
+	living   time.Time // it was renewed later than this
 	highest  int       // of all epochs ever seen
 	answered time.Time // when the last answer came
 	since    time.Time // since when each question has had an answer
@@ -65,15 +67,18 @@ func (a *arbiter) observe(now time.Time, asked question, ev LeaseDone) {
 	if !a.known || a.lease.Version != ev.Lease.Version {
 		other := asked == reading && ev.Lease.Holder != "" && ev.Lease.Holder != a.cfg.Identity
 		if other && a.known && a.lease.Holder == ev.Lease.Holder && ev.Sent.Sub(a.asked) < closeReads {
-			a.renewed = now
+			a.renewed, a.living = now, a.asked
 		}
 		a.first = now
 	}
 	if a.known && (a.lease.Epoch != ev.Lease.Epoch || a.lease.Holder != ev.Lease.Holder) {
+		a.living = time.Time{} // what is known of another holder says nothing of this one
 		a.seize.from = time.Time{}
 	}
 	a.lease, a.known, a.asked = ev.Lease, true, ev.Sent
-	a.highest = max(a.highest, ev.Lease.Epoch)
+	if !a.leaps() {
+		a.highest = max(a.highest, ev.Lease.Epoch)
+	}
 	if asked != reading && asked != yielding && asked != none {
 		a.claim.renewed = ev.Sent
 	}
@@ -81,6 +86,15 @@ func (a *arbiter) observe(now time.Time, asked question, ev LeaseDone) {
 
 // fresh reports whether the last read says something of now.
 func (a *arbiter) fresh(now time.Time) bool { return a.known && now.Sub(a.asked) <= readAge }
+
+// leaps reports whether the stored epoch is so close to the end of its numbers that no node can have counted up to it: somebody
+// wrote it. A higher one than seen before is no leap, as a node that has just started continues from what is stored.
+func (a *arbiter) leaps() bool { return a.lease.Epoch > math.MaxInt32-epochLeap }
+
+// signedBefore reports whether the stored Lease names the address of its holder, or of the one that released it.
+func (a *arbiter) signedBefore() bool {
+	return a.known && a.lease.Version != "" && a.lease.Address.IsValid() && !a.leaps()
+}
 
 // ours reports whether this process is the holder by what it knows.
 func (a *arbiter) ours() bool { return a.known && a.lease.Holder == a.cfg.Identity }
@@ -113,7 +127,7 @@ func (a *arbiter) won(now time.Time, o LeaseOutcome) bool {
 // time counts from the answer to the first question to the sending of the last.
 func (a *arbiter) available(now time.Time) bool {
 	switch {
-	case a.lease.Version == "", a.lease.Holder == "", a.sameNode(), a.abdicated(now):
+	case a.lease.Version == "", a.lease.Holder == "", a.sameNode(), a.abdicated(now), a.leaps():
 		return true
 	}
 	return a.asked.Sub(a.first) >= a.cfg.Lease.StaleAfter
@@ -151,8 +165,9 @@ func (a *arbiter) retryAfterRefusal(now time.Time) time.Duration {
 	return min(max(provable, retryRefused/10), retryRefused)
 }
 
-// maySeize reports whether a fresh Lease has refused a takeover for so long that it may be seized (row 15).
-func (a *arbiter) maySeize(now time.Time) bool {
+// maySeize reports whether a fresh Lease may be seized that has refused a takeover (row 15): at once where its holder is cut off, else
+// after a while.
+func (a *arbiter) maySeize(now time.Time, cut bool) bool {
 	s := &a.seize
-	return a.cfg.Mode == Hybrid && now.Sub(s.from) > SeizeAfter && !now.Before(s.notBefore)
+	return a.cfg.Mode == Hybrid && (cut || now.Sub(s.from) > SeizeAfter) && !now.Before(s.notBefore)
 }

@@ -39,6 +39,8 @@ func (e *Election) backupReceived(ev Received) {
 		e.released()
 	case e.accepts(priority):
 		e.accept(ev.Advertisement)
+	case inDistress(priority) && e.witness.failed(e.holder()): // row 40: this node knows why, and needs no patience
+		e.downAt = first(e.downAt, e.patienceEnds())
 	}
 }
 
@@ -72,8 +74,9 @@ func (e *Election) accept(adv vrrp.Advertisement) {
 	e.learn(adv.Interval)
 	e.heard.accepted = e.now
 	e.heard.hear()
+	e.predecessor.settled = true
 	e.probe.drop()
-	e.arbiter.abdication, e.arbiter.seize.from, e.arbiter.seize.tries = abdication{}, time.Time{}, 0
+	e.arbiter.abdication, e.arbiter.seize.from, e.arbiter.seize.tries, e.reach.absent = abdication{}, time.Time{}, 0, 0
 	e.restartDown(e.now)
 }
 
@@ -98,25 +101,37 @@ func (e *Election) backupLeased(a answer) {
 	e.suspect()
 	switch {
 	case e.invited():
-		e.become(Claiming, fmt.Sprintf("preferred to %s", e.arbiter.lease.holderName()))
-		e.arbiter.invited = true
-		e.do(e.arbiter.bid(e.now, e.state, claiming)...)
+		e.acceptInvitation()
 	case e.cfg.Mode == LeaseOnly && e.arbiter.available(e.now) && !e.health.distress:
 		e.down()
 	}
 }
 
+func (e *Election) acceptInvitation() {
+	e.become(Claiming, fmt.Sprintf("preferred to %s", e.arbiter.lease.holderName()))
+	e.arbiter.invited = true
+	e.do(e.arbiter.bid(e.now, e.state, claiming)...)
+}
+
 // invited reports whether this node is to take over from a holder that serves (row 37): the holder names it, or it ranks
-// higher and preempts. Nobody beats a claim by priority on the wire: the better node writes the next claim.
+// higher and preempts. Nobody beats a claim by priority on the wire: the better node writes the next claim. It takes it from the
+// holder of the Lease alone, which it hears and reaches, and not where it is cut off itself.
 func (e *Election) invited() bool {
 	a, l := &e.arbiter, e.arbiter.lease
-	if !a.known || l.Holder == "" || a.sameNode() || e.health.distress || !e.linkUp {
+	if !a.known || l.Holder == "" || a.sameNode() || e.health.distress || !e.linkUp || e.predecessor.waits() {
 		return false
 	}
 	if l.Preferred != "" {
 		return l.Preferred == e.cfg.Node
 	}
-	return e.cfg.Preempt && !e.now.Before(e.preemptAt) && l.Priority > 0 && e.cfg.Priority > l.Priority && e.heard.hearsClaim(e.now)
+	if !e.cfg.Preempt || e.now.Before(e.preemptAt) || l.Priority == 0 || e.cfg.Priority <= l.Priority || !e.heard.hearsHolder(e.now, l) {
+		return false
+	}
+	if !e.reach.fresh(e.now) {
+		e.askPeers() // the answer decides
+		return false
+	}
+	return !e.isolated() && (len(e.cfg.others()) == 0 || e.reach.reaches(e.now, l.reachable()))
 }
 
 // suspect raises an alarm when the holder renews its Lease and is not heard.
@@ -151,6 +166,7 @@ func (e *Election) backupTick(longer time.Duration) {
 		return
 	case e.due(e.suspectAt()):
 		e.arbiter.next = e.now
+		e.askPeers()
 	}
 	if e.due(e.preflightAt()) || e.due(e.probe.again) {
 		e.ask(e.probeTimeout())
@@ -160,7 +176,7 @@ func (e *Election) backupTick(longer time.Duration) {
 
 // preflightAt returns when a probe must start to be answered when the Active_Down_Timer ends (row 7).
 func (e *Election) preflightAt() time.Time {
-	if !e.probe.asked.IsZero() || e.heard.preemptable(e.now) {
+	if !e.probe.asked.IsZero() || e.heard.preemptable(e.now) || e.predecessor.waits() {
 		return time.Time{}
 	}
 	lead := e.probeTimeout()
@@ -172,6 +188,9 @@ func (e *Election) preflightAt() time.Time {
 
 // backupProbed asks again (row 7): a Zombie may die before the timer ends, and what kept this node from asking may end.
 func (e *Election) backupProbed(ev ProbeDone) {
+	if e.predecessor.waits() {
+		return
+	}
 	if verdict, _ := e.evidence(ev).Judge(); verdict == Zombie || verdict == Unasked {
 		e.probe.again = e.now.Add(reprobeZombie)
 	}
@@ -181,13 +200,21 @@ func (e *Election) backupProbed(ev ProbeDone) {
 // must be confirmed by the probe (row 9).
 func (e *Election) down() {
 	switch preempts := e.heard.preemptable(e.now); {
+	case e.predecessor.waits():
+		e.standBy()
 	case preempts && e.health.distress:
 		e.heard.accepted = e.heard.at // by this node, which was not in distress then
 		e.become(Backup, "in distress")
 		e.restartDown(e.heard.at)
 	case preempts && e.now.Before(e.patienceEnds()):
 		e.become(Backup, "holder in distress")
-		e.downAt = e.patienceEnds()
+		e.restartDown(e.heard.at) // patience ends with its silence
+		if ends := e.patienceEnds(); ends.Before(e.downAt) {
+			e.downAt = ends
+		}
+	case preempts && e.worse():
+		e.become(Backup, "holder not reached by clients, and neither would this node be, as far as it knows")
+		e.downAt = e.now.Add(retryLive)
 	case preempts:
 		e.take(fmt.Sprintf("preempted %s of priority %d", e.heard.holder, e.heard.priority))
 	case e.probe.fresh(e.now):
@@ -208,8 +235,12 @@ func (e *Election) patienceEnds() time.Time {
 	if e.health.sound.After(from) {
 		from = e.health.sound
 	}
-	until := from.Add(DistressPatience + e.skew() + e.cfg.turn())
-	if due := e.health.due(); !e.health.healthy && due.After(until) {
+	patience := DistressPatience
+	if e.witness.failed(e.holder()) {
+		patience = 0 // this node knows why
+	}
+	until := from.Add(patience + e.skew() + e.cfg.turn())
+	if due := e.health.turns(); !e.health.healthy && due.After(until) {
 		return due
 	}
 	return until

@@ -16,6 +16,9 @@ func (e *Election) probeTimeout() time.Duration { return min(LongestProbe, e.hea
 func (e *Election) ask(timeout time.Duration) {
 	if e.probe.ask(e.now) {
 		e.do(Probe{Timeout: timeout})
+		if e.cfg.arbitrates() {
+			e.askPeers()
+		}
 	}
 }
 
@@ -59,8 +62,19 @@ func (e *Election) evidence(a ProbeDone) Evidence {
 func (e *Election) judge() {
 	a := *e.probe.answer
 	evidence := e.evidence(a)
-	switch verdict, why := evidence.Judge(); verdict {
-	case Live, Served:
+	verdict, why := evidence.Judge()
+	if (verdict == Live || verdict == Served || verdict == Abandoned) && e.challenge.lately(e.now, e.heard.interval) {
+		e.proved()
+		return
+	}
+	switch verdict {
+	case Live:
+		e.served(a, verdict, why)
+	case Served:
+		if e.predecessor.leaving() {
+			e.leftBehind(a, why)
+			return
+		}
 		e.served(a, verdict, why)
 	case LiveDistress:
 		if e.health.distress {
@@ -69,6 +83,10 @@ func (e *Election) judge() {
 		}
 		e.take("no advertisement heard, holder in distress")
 	case Foreign:
+		if e.predecessor.leaving() {
+			e.leftBehind(a, why)
+			return
+		}
 		e.becomeConflict(a)
 	case Zombie:
 		e.await(why)
@@ -96,6 +114,15 @@ func (e *Election) takeUnlessAnnounced(a ProbeDone, why string) {
 		return
 	}
 	e.take("no advertisement heard, " + why)
+}
+
+// proved is row 11 of a holder whose advertisements arrive, but do not count, as the Lease is not its own: it serves.
+func (e *Election) proved() {
+	e.heard.hear()
+	e.probe.drop()
+	e.arbiter.seize.from = time.Time{}
+	e.become(Backup, fmt.Sprintf("%s advertises and serves the virtual address, without the Lease", e.challenge.from))
+	e.restartDown(e.now)
 }
 
 // await is row 12: it waits until the kernel of a dead or frozen holder has dropped the addresses.
@@ -141,6 +168,10 @@ func (e *Election) take(reason string) {
 		e.consult()
 	case !a.available(e.now):
 		e.refuse()
+	case e.reach.nobody(e.now) && !a.sameNode() && e.now.Before(a.first.Add(lonelyWait)): // others may claim it, who are not cut off
+		e.probe.drop()
+		e.become(Backup, "nobody is reached: the Lease is left to others for a while")
+		e.downAt = a.first.Add(lonelyWait)
 	default:
 		e.become(Claiming, reason)
 		e.do(a.bid(e.now, e.state, claiming)...)
@@ -153,7 +184,7 @@ func (e *Election) refuse() {
 	if s.from.IsZero() {
 		s.from = e.now
 	}
-	if e.free() && a.maySeize(e.now) && !e.heard.preemptable(e.now) && !e.health.distress {
+	if e.free() && a.maySeize(e.now, e.cutOff()) && !e.isolated() && !e.vetoed() && !e.heard.preemptable(e.now) && !e.health.distress {
 		s.from, s.epoch, s.tries = time.Time{}, a.lease.Epoch, 0
 		e.become(Claiming, fmt.Sprintf("seizing the Lease of %s, which serves nobody", a.lease.holderName()))
 		e.do(a.trySeize(e.now)...)

@@ -45,6 +45,9 @@ type Config struct {
 	// Node is the name of this node, and Identity that of this process: the node, a slash, and what distinguishes its processes.
 	Node, Identity string
 	Lease          LeaseTimes
+	// Predecessor names the Lease of kube-vip, from which the nodes take the addresses over: its namespace, a slash, and its name.
+	// Empty: there is none. Mode VRRP has none.
+	Predecessor string
 }
 
 // LeaseTimes are the times of the arbitration. They are not used in mode VRRP.

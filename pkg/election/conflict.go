@@ -35,6 +35,9 @@ func (e *Election) conflictProbed(a ProbeDone) {
 			return
 		}
 		p.free++
+	case e.predecessor.leaving() && (verdict == Served || verdict == Foreign): // a host keeps what kube-vip left there
+		p.free = 0
+		e.leftBehind(a, "")
 	case verdict == Live, verdict == LiveDistress, verdict == Served, verdict == Abandoned:
 		e.becomeBackup("a peer holds the virtual address")
 		return

@@ -24,8 +24,8 @@ const (
 	DistressPatience = 3 * time.Second
 	// AnswerTimeout (T) is the time after which a question to the API has no answer.
 	AnswerTimeout = 700 * time.Millisecond
-	// Unreachable is the number of questions in a row without an answer after which the API counts as unreachable.
-	Unreachable = 2
+	// UnreachableAfter is the number of questions in a row without an answer after which the API counts as unreachable.
+	UnreachableAfter = 2
 	// SeizeAfter (G) is for how long a holder must be silent, and its address free, until its fresh Lease is seized.
 	SeizeAfter = 8 * time.Second
 	// SeizeMargin is added to R + T for the wait (D) of a seizure, until the old holder must have read its loss.
@@ -42,7 +42,7 @@ const (
 	distressEnds    = 2 * time.Second        // with a healthy backend again
 	shortestLearned = 10 * time.Millisecond
 	longestLearned  = 10 * time.Second
-	defendEvery     = 250 * time.Millisecond // answers to a losing advertisement or to a peer's claim by ARP, at most
+	defendEvery     = 250 * time.Millisecond // between two answers to a release, to a losing advertisement, or to a peer's claim by ARP
 	defendForeign   = 10 * time.Second       // answers to a foreign host's claim, after the first
 	conflictWindow  = 10 * time.Second       // claims of peers are counted for so long
 	defiance        = 10 * time.Second       // a peer that ignores a newer claim for so long knows nothing of claims
@@ -73,9 +73,39 @@ const (
 	abdicationFor       = 3                       // intervals for which a release on the wire stands for one of the Lease
 	seizeProbes         = 3 * time.Second         // longest wait for an address that is served still
 	seizeAgain          = 60 * time.Second        // a node that has seized does not seize before
-	seizeBack           = 120 * time.Second       // nor does one that lost its Lease
 	seizeRetries        = 3                       // the holder's renewals come between
 	refusedLead         = 50 * time.Millisecond   // a takeover that is tried again and again has its verdict in time
+)
+
+// Times of the proofs: who is reached, and who serves.
+const (
+	reachEvery    = 500 * time.Millisecond // a holder asks whom it reaches
+	reachAge      = 2 * time.Second        // an older answer says nothing of now
+	aloneAfter    = 3                      // answers without anybody, after which a holder counts as cut off
+	lonelyWait    = 3 * time.Second        // a node that reaches nobody leaves a free Lease to others for so long
+	lostEvery     = 10 * time.Second       // who lost the Lease asks whether it reaches the winner
+	checkEvery    = 2 * time.Second        // a Backup tries to reach the virtual address
+	checkTimeout  = time.Second            // of such a check, and of a rehearsal
+	checksFailed  = 3                      // checks in a row after which the holder counts as not reached
+	rehearsalAge  = 10 * time.Second       // an older rehearsal says nothing of now
+	shunFor       = 10 * time.Minute       // a node that clients did not reach stays in distress, unless it is shown to be reached
+	reportEvery   = 2 * time.Second        // between two alarms Forged, or Unreachable
+	forgedFor     = 20 * time.Second       // the status names the source of a forged advertisement for so long
+	rehearseEvery = 10 * time.Second       // a node that clients did not reach asks whether they would now
+	absentAfter   = 3                      // answers in a row without the holder of a fresh Lease, before it is seized: one alone may be an accident
+	raiseEvery    = 2 * time.Second        // between two epochs that a holder takes to be above a claim of a peer
+	epochLeap     = 1 << 16                // no node counts up to the last epochs before MaxInt32
+)
+
+// Times of a predecessor.
+const (
+	predecessorEvery    = 250 * time.Millisecond // between two looks at its Lease
+	predecessorRenew    = 2 * time.Second        // between two renewals of it by the holder: a candidate of kube-vip looks as often
+	predecessorTurn     = time.Second            // a node that is not the first to take it leaves it to others for so long
+	predecessorDuration = 15 * time.Second       // of that Lease, where it says none: kube-vip's default
+	predecessorKept     = time.Minute            // as Harbinger writes it: no kube-vip takes it in a short outage of the API
+	predecessorAbsent   = 5 * time.Second        // kube-vip makes a Lease anew that is not there in less
+	predecessorLeaves   = 3 * time.Second        // it has removed the addresses by then
 )
 
 // The trains of announcements: after a takeover, after a losing advertisement, and after another's claim by ARP. The

@@ -5,7 +5,6 @@ package election
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -26,12 +25,17 @@ type Election struct {
 	preemptAt time.Time // no preemption before
 	downAt    time.Time // Backup: Active_Down_Timer (RFC 9568, section 6.4.2)
 
-	health   health
-	heard    heard
-	probe    prober
-	presence presence
-	arbiter  arbiter
-	leave    leave
+	health    health
+	heard     heard
+	probe     prober
+	presence  presence
+	arbiter   arbiter
+	leave     leave
+	reach     reach
+	witness   witness
+	challenge challenge
+
+	predecessor predecessor
 }
 
 // New returns an election in state Initialize.
@@ -43,8 +47,8 @@ func New(cfg Config) *Election {
 	if cfg.Mode == LeaseOnly {
 		cfg.Lease.StaleAfter = cfg.Lease.Duration // nothing but its age shows that the holder is dead
 	}
-	e := &Election{cfg: cfg, heard: heard{interval: cfg.AdvertisementInterval, claims: map[netip.Addr]uint8{}}}
-	e.arbiter.cfg = &e.cfg
+	e := &Election{cfg: cfg, heard: heard{interval: cfg.AdvertisementInterval}}
+	e.arbiter.cfg, e.predecessor.cfg = &e.cfg, &e.cfg
 	return e
 }
 
@@ -76,6 +80,14 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 		e.probeDone(ev)
 	case LeaseDone:
 		e.leaseDone(ev)
+	case PredecessorDone:
+		e.predecessorDone(ev)
+	case PeersDone:
+		e.peersDone(ev)
+	case HolderChecked:
+		e.holderChecked(ev)
+	case Rehearsed:
+		e.rehearsed(ev)
 	case AdvertisementUnsent:
 		e.presence.couldNotSend(now, e.cfg.AdvertisementInterval)
 	case AddressClaimed:
@@ -99,6 +111,7 @@ func (e *Election) do(actions ...Action) { e.out = append(e.out, actions...) }
 func (e *Election) become(s State, reason string) {
 	if e.state != s {
 		e.do(Transition{From: e.state, To: s, Reason: reason})
+		e.leavesClaiming(s)
 		e.since = e.now
 		e.arbiter.waiting, e.arbiter.invited = false, false
 	}
@@ -113,6 +126,9 @@ func (e *Election) due(deadline time.Time) bool { return due(e.now, deadline) }
 // Deadline returns when a Tick is due; the zero time means never. A Tick that comes early or late does no harm.
 func (e *Election) Deadline() time.Time {
 	deadlines := []time.Time{e.health.due()}
+	if e.started {
+		deadlines = append(deadlines, e.predecessor.due(e.state))
+	}
 	if e.cfg.arbitrates() && e.started && e.arbiter.question == none {
 		deadlines = append(deadlines, e.arbiter.next)
 	}
@@ -121,24 +137,19 @@ func (e *Election) Deadline() time.Time {
 		if e.cfg.Mode != LeaseOnly {
 			deadlines = append(deadlines, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt())
 		}
+		deadlines = append(deadlines, e.inquiryAt())
 	case Claiming, Conflict:
 		deadlines = append(deadlines, e.probe.again)
 	case Seizing:
 		deadlines = append(deadlines, e.probe.due(e.now, e.arbiter.seize.ready))
 	case Active:
 		p := &e.presence
-		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, p.train.next, e.arbiter.expiry())
+		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, p.train.next, e.arbiter.expiry(), e.inquiryAt())
 	case Leaving:
 		deadlines = append(deadlines, e.presence.refreshAt, e.leave.until, e.leave.releaseAt)
 	case Initialize:
 	}
-	var first time.Time
-	for _, t := range deadlines {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-	}
-	return first
+	return first(deadlines...)
 }
 
 // tick meets the deadlines that are due.
@@ -146,13 +157,15 @@ func (e *Election) tick() {
 	skew := e.skew()
 	e.health.tick(e.now)
 	call(e, table[e.state].tick, e.skew()-skew)
+	e.inquire()
 	e.consult()
+	e.askPredecessor()
 }
 
 // consult asks for the Lease what is due.
 func (e *Election) consult() {
 	if e.started {
-		e.do(e.arbiter.consult(e.now, e.state, e.health.distress)...)
+		e.do(e.arbiter.consult(e.now, e.state, e.health.lasts(e.now, e.cfg.Lease.RenewInterval), e.reach.alone())...)
 	}
 }
 
@@ -162,11 +175,15 @@ func (e *Election) received(ev Received) {
 		e.do(Alarm{Kind: DuplicateAddress, Detail: fmt.Sprintf("advertisement from our own address %s: does another host have it?", ev.Source)})
 		return
 	}
+	if !e.counts(ev) {
+		return
+	}
 	priority, first := ev.Advertisement.Priority, e.cfg.firstFamily(ev.Source)
-	if claim := e.heard.claims[ev.Source]; claim > 0 && priority == vrrp.PriorityRelease && first {
+	if claim := e.heard.claims.claim(ev.Source); claim > 0 && priority == vrrp.PriorityRelease && first {
 		e.arbiter.abdication = abdication{from: ev.Source, priority: claim, at: e.now}
 	}
-	e.heard.note(e.now, ev.Source, priority, first, e.cfg.arbitrates())
+	e.heard.note(e.now, ev.Source, priority, first, e.cfg.arbitrates(), slices.Contains(e.cfg.Peers, ev.Source))
+	e.reach.ever = e.reach.ever || slices.Contains(e.cfg.Peers, ev.Source)
 	call(e, table[e.state].received, ev)
 }
 
@@ -186,8 +203,15 @@ func (e *Election) probeDone(ev ProbeDone) {
 // leaseDone takes the answer to a question for the Lease.
 func (e *Election) leaseDone(ev LeaseDone) {
 	asked := e.arbiter.done(e.now, ev)
+	if ev.Outcome == Answered {
+		e.leaped()
+		e.judgeChallenge()
+	}
 	if e.started {
 		call(e, table[e.state].leased, answer{asked, ev.Outcome})
+		if e.state == Active && !e.challenge.since.IsZero() {
+			e.readAfter() // what was just answered was asked before the challenge
+		}
 		e.consult()
 	}
 }
@@ -195,6 +219,9 @@ func (e *Election) leaseDone(ev LeaseDone) {
 // reconfigured changes what may change while the election runs.
 func (e *Election) reconfigured(ev Reconfigured) {
 	e.cfg.Priority, e.cfg.Preempt, e.cfg.PreemptDelay = ev.Priority, ev.Preempt, ev.PreemptDelay
+	if ev.Predecessor == "" {
+		e.forgetPredecessor()
+	}
 	if ev.Peers != nil {
 		e.cfg.Peers = ev.Peers
 	}

@@ -47,6 +47,7 @@ type Reconfigured struct {
 	Peers        []netip.Addr // as in Config; nil: unchanged
 	Known        []netip.Addr // as in Config; nil: unchanged
 	Primary      []netip.Addr // as in Config; nil: unchanged
+	Predecessor  string       // as in Config; empty: there is none any more
 }
 
 // Handover asks a node that holds the addresses to give them to another one, and to go on as a Backup. To names the successor,
@@ -151,7 +152,7 @@ type Action interface {
 // Stands reports whether an action is to be done even if an earlier one failed: reports, and questions, which are answered.
 func Stands(a Action) bool {
 	switch a.(type) {
-	case Transition, Probe, ReadLease, WriteLease:
+	case Transition, Waits, Probe, AskPeers, CheckHolder, Rehearse, ReadLease, WriteLease, ReadPredecessor, TakePredecessor:
 		return true
 	}
 	return false
@@ -163,8 +164,9 @@ type Acquire struct{}
 // Refresh gives the virtual addresses in the kernel their full lifetime again.
 type Refresh struct{}
 
-// Release deletes the virtual addresses from the kernel, whether they are there or not.
-type Release struct{}
+// Release deletes the virtual addresses from the kernel, whether they are there or not. With Spare it leaves those that another
+// program has added.
+type Release struct{ Spare bool }
 
 // Advertise sends an advertisement (RFC 9568, section 5.2) for each family. Priority 0 releases (RFC 9568, section
 // 6.4.3).
@@ -187,6 +189,8 @@ type Alarm struct {
 	Kind   AlarmKind
 	Detail string
 	Owner  string // hardware address of the host that has or claims the virtual address, where the alarm is about one
+	// Source is the source of the advertisement that the alarm is about; invalid: it is about none.
+	Source netip.Addr
 }
 
 // Finished says that the planned stop is complete: the virtual addresses are gone.
@@ -202,9 +206,14 @@ func (Transition) action() {}
 func (Alarm) action()      {}
 func (Finished) action()   {}
 
-func (Acquire) String() string      { return "acquire" }
-func (Refresh) String() string      { return "refresh" }
-func (Release) String() string      { return "release" }
+func (Acquire) String() string { return "acquire" }
+func (Refresh) String() string { return "refresh" }
+func (a Release) String() string {
+	if a.Spare {
+		return "release what is its own"
+	}
+	return "release"
+}
 func (a Advertise) String() string  { return fmt.Sprintf("advertise priority=%d", a.Priority) }
 func (Announce) String() string     { return "announce" }
 func (a Probe) String() string      { return fmt.Sprintf("probe timeout=%s", a.Timeout) }
@@ -224,9 +233,19 @@ const (
 	DuplicateAddress                   // an advertisement came from this node's own address
 	AddressUnkeepable                  // the kernel does not keep the virtual addresses
 	ClaimIgnored                       // a peer with the priority of a claim does not yield to a newer one
+	Forged                             // an advertisement claims what the Lease, read after it, does not confirm
+	Unreachable                        // most of the peers cannot reach the virtual address at this node
 )
 
-var alarmKinds = [...]string{"Filtered", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable", "ClaimIgnored"}
+var alarmKinds = [...]string{"Filtered", "ForeignHolder", "AddressConflict", "IntervalClamped", "DuplicateAddress", "AddressUnkeepable", "ClaimIgnored", "Forged", "Unreachable"}
+
+// AlarmKinds returns all alarms.
+func AlarmKinds() (all []AlarmKind) {
+	for k := range alarmKinds {
+		all = append(all, AlarmKind(k))
+	}
+	return all
+}
 
 // String returns the name of the alarm.
 func (k AlarmKind) String() string { return alarmKinds[k] }

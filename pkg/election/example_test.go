@@ -144,6 +144,7 @@ func ExampleElection_Step_lease() {
 	// 0.000s read lease timeout=700ms
 	// 2.000s read lease timeout=700ms
 	// 3.114s probe timeout=300ms
+	// 3.114s ask peers timeout=300ms
 	// 3.114s read lease timeout=700ms
 	// 3.414s Backup to Claiming: no advertisement heard, virtual address free
 	// 3.414s write lease of cp1/1 epoch=5 version=7 timeout=700ms

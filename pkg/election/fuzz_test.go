@@ -31,7 +31,7 @@ func (s *script) peer() netip.Addr {
 }
 
 func (s *script) event() Event {
-	switch s.next() % 16 {
+	switch s.next() % 18 {
 	case 0:
 		return Startup{}
 	case 1:
@@ -57,6 +57,9 @@ func (s *script) event() Event {
 	case 12, 13, 14:
 		l := Lease{Version: []string{"", "1", "2", "3"}[s.next()%4], Holder: []string{"", "me/1", "me/0", "other/1"}[s.next()%4], Epoch: int(s.next() % 4)}
 		return LeaseDone{Outcome: LeaseOutcome(s.next() % 3), Lease: l, Sent: s.asked}
+	case 16, 17:
+		l := PredecessorLease{Version: []string{"", "1", "2", "3"}[s.next()%4], Holder: []string{"", "node2", "me", "harbinger/me", "harbinger/other"}[s.next()%5]}
+		return PredecessorDone{Outcome: LeaseOutcome(s.next() % 3), Lease: l, Sent: s.asked}
 	case 15:
 		return Handover{To: []string{"", "other"}[s.next()%2]}
 	case 9, 10:
@@ -88,6 +91,7 @@ type observer struct {
 	held   bool
 	asked  int // probes under way
 	open   int // questions for the Lease
+	vip    int // questions for the Lease of kube-vip
 	ended  bool
 	events []string
 }
@@ -105,6 +109,12 @@ func (o *observer) step(now time.Time, ev Event) {
 		}
 		o.open--
 	}
+	if _, ok := ev.(PredecessorDone); ok {
+		if o.vip == 0 {
+			return
+		}
+		o.vip--
+	}
 	o.events = append(o.events, ev.String())
 	before := o.e.State()
 	for _, a := range o.e.Step(now, ev) {
@@ -114,8 +124,11 @@ func (o *observer) step(now time.Time, ev Event) {
 	if serving := s == Active || s == Leaving; o.held != serving {
 		o.t.Fatalf("%s to %s, addresses held: %t; %q", before, s, o.held, o.events)
 	}
-	if o.asked > 1 || o.open > 1 {
-		o.t.Fatalf("%d probes and %d questions under way; %q", o.asked, o.open, o.events)
+	if o.asked > 1 || o.open > 1 || o.vip > 1 {
+		o.t.Fatalf("%d probes and %d, %d questions under way; %q", o.asked, o.open, o.vip, o.events)
+	}
+	if o.held && o.e.predecessor.waits() {
+		o.t.Fatalf("holds the addresses beside kube-vip; %q", o.events)
 	}
 	if s == Claiming && o.asked == 0 && o.open == 0 && o.e.Deadline().IsZero() {
 		o.t.Fatalf("Claiming without a question or a deadline; %q", o.events)
@@ -143,6 +156,8 @@ func (o *observer) follow(a Action) {
 		}
 	case ReadLease, WriteLease:
 		o.open++
+	case ReadPredecessor, TakePredecessor:
+		o.vip++
 	case Finished:
 		o.ended = true
 	}
@@ -171,6 +186,9 @@ func play(t *testing.T, data []byte) {
 	if s.next()%2 == 0 {
 		cfg.Mode, cfg.Node, cfg.Identity = Hybrid, "me", "me/1"
 		cfg.Lease = LeaseTimes{RenewInterval: time.Second, StaleAfter: 2 * time.Second, Duration: 5 * time.Second}
+		if s.next()%2 == 0 {
+			cfg.Predecessor = "kube-system/plndr-cp-lock"
+		}
 	}
 	o := &observer{t: t, e: New(cfg)}
 	now := epoch
@@ -193,6 +211,9 @@ func play(t *testing.T, data []byte) {
 		if o.open > 0 {
 			o.step(now, LeaseDone{Outcome: Unanswered, Sent: now})
 		}
+		if o.vip > 0 {
+			o.step(now, PredecessorDone{Lease: PredecessorLease{Version: "9", Holder: "harbinger/other"}, Sent: now})
+		}
 		if o.rest(now); o.e.State() == Active || o.ended {
 			return
 		}
@@ -203,7 +224,7 @@ func play(t *testing.T, data []byte) {
 	t.Fatalf("%s for ever; %q", o.e.State(), o.events)
 }
 
-// No history of events panics, holds the addresses outside of Active and Leaving, asks twice at once, or spins.
+// No history of events panics, holds the addresses outside of Active and Leaving or beside kube-vip, asks twice at once, or spins.
 func FuzzStep(f *testing.F) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 64 {

@@ -16,6 +16,7 @@ type heard struct {
 	priority  uint8         // of the last advertisement
 	at        time.Time     // of the last advertisement that was no release
 	first     time.Time     // the same, of the first family
+	firstFrom netip.Addr    // the source of that
 	accepted  time.Time     // of the last advertisement that this node accepted
 	sign      time.Time     // of the last sign of life of a holder; at first, when this node began to listen
 	sick      time.Time     // since when the holder advertises distress; zero: it does not
@@ -26,7 +27,7 @@ type heard struct {
 	served    time.Time     // when somebody who did not say who last served the virtual address
 	leaver    leaver        // the last to advertise, if it released the addresses
 	announced announced
-	claims    map[netip.Addr]uint8 // the priorities of those that advertise a claim
+	claims    claimants
 	rival     rival
 }
 
@@ -78,8 +79,9 @@ type rival struct {
 	last  time.Time
 }
 
-// note remembers an advertisement. First says that it is of the first family, and claims that priorities of claims count.
-func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, claims bool) {
+// note remembers an advertisement. First says that it is of the first family, claims that priorities of claims count,
+// and peer that the host is a known one.
+func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, claims, peer bool) {
 	h.sign, h.ever = now, true
 	if priority == 0 {
 		h.leaver = leaver{from, now}
@@ -87,9 +89,9 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 	}
 	h.leaver = leaver{}
 	if claims && inClaim(priority) {
-		h.claims[from] = priority
+		h.claims.note(from, priority, peer)
 	} else {
-		delete(h.claims, from)
+		h.claims.forget(from)
 	}
 	switch {
 	case !inDistress(priority):
@@ -101,7 +103,7 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 	}
 	h.holder, h.priority, h.at = from, priority, now
 	if first {
-		h.first = now
+		h.first, h.firstFrom = now, from
 	}
 }
 
@@ -137,6 +139,11 @@ func (h *heard) hearsClaim(now time.Time) bool {
 	return inClaim(h.priority) && !h.at.IsZero() && now.Sub(h.at) < 2*h.interval
 }
 
+// hearsHolder reports whether the holder of the Lease is heard, with the claim of its epoch.
+func (h *heard) hearsHolder(now time.Time, l Lease) bool {
+	return h.firstFrom == l.Address && h.claims.claim(l.Address) == claimPriority(l.Epoch) && now.Sub(h.first) < 2*h.interval
+}
+
 // preemptable reports whether a holder is heard that this node does not accept.
 func (h *heard) preemptable(now time.Time) bool {
 	return h.at.After(h.accepted) && now.Sub(h.at) < 3*h.interval
@@ -150,7 +157,12 @@ func (h *heard) defied(now time.Time, from netip.Addr, interval time.Duration) b
 		*r = rival{from: from, since: now}
 	}
 	r.last = now
-	return now.Sub(r.since) >= defiance
+	return h.defies(now, from)
+}
+
+// defies reports whether a peer is known to ignore the claim of this node.
+func (h *heard) defies(now time.Time, from netip.Addr) bool {
+	return h.rival.from == from && now.Sub(h.rival.since) >= defiance
 }
 
 // expired returns when the kernel of a holder that died unseen has dropped the addresses at the latest (row 12). Its last

@@ -31,8 +31,20 @@ type router struct {
 	mute    bool
 	api     *fakeAPI // answers what is asked of the Lease; nil: nobody does
 	probes  []time.Time
-	trace   []string
-	alarm   Alarm // the last one
+	// What the questions find that are answered after 10 ms: who is reached and by whom, the client port of the holder, a rehearsal.
+	peers     PeersDone
+	client    Finding
+	rehearsal Finding
+	vip       *fakePredecessor // has the Lease of kube-vip; nil: nobody is asked for it
+	answers   []timed
+	trace     []string
+	alarm     Alarm // the last one
+}
+
+// timed is an answer that comes at a time.
+type timed struct {
+	at time.Time
+	ev Event
 }
 
 // found returns what the channels find where a verdict is to be. A Zombie is a dead process of a peer.
@@ -77,7 +89,9 @@ func newRouter(t *testing.T, options ...option) *router {
 	for _, o := range options {
 		o(&cfg)
 	}
-	return &router{t: t, e: New(cfg), now: epoch, verdict: found(Free)}
+	r := &router{t: t, e: New(cfg), now: epoch, verdict: found(Free), client: Answers}
+	r.peers.Reached = r.e.cfg.others()
+	return r
 }
 
 // started returns a healthy router in Backup.
@@ -109,11 +123,30 @@ func (r *router) step(events ...Event) {
 				r.probes = append(r.probes, r.now.Add(a.Timeout))
 			case Alarm:
 				r.alarm = a
+			default:
+				r.answer(a)
 			}
 			if r.api != nil {
 				r.api.ask(r.now, a)
 			}
 		}
+	}
+}
+
+// answer answers a question after 10 ms.
+func (r *router) answer(a Action) {
+	at := r.now.Add(10 * time.Millisecond)
+	switch a := a.(type) {
+	case ReadPredecessor:
+		r.answers = append(r.answers, timed{at, r.vip.read(r.now)})
+	case TakePredecessor:
+		r.answers = append(r.answers, timed{at, r.vip.take(r.now, a.Lease)})
+	case AskPeers:
+		r.answers = append(r.answers, timed{at, r.peers})
+	case CheckHolder:
+		r.answers = append(r.answers, timed{at, HolderChecked{r.client}})
+	case Rehearse:
+		r.answers = append(r.answers, timed{at, Rehearsed{r.rehearsal}})
 	}
 }
 
@@ -131,8 +164,16 @@ func (r *router) run(d time.Duration) {
 		if r.api != nil && len(r.api.open) > 0 && r.api.open[0].at.Before(next) {
 			next = r.api.open[0].at
 		}
+		if len(r.answers) > 0 && r.answers[0].at.Before(next) {
+			next = r.answers[0].at
+		}
 		if next.After(r.now) {
 			r.now = next
+		}
+		if len(r.answers) > 0 && !r.now.Before(r.answers[0].at) {
+			ev := r.answers[0].ev
+			r.answers = r.answers[1:]
+			r.step(ev)
 		}
 		if r.api != nil && len(r.api.open) > 0 && !r.now.Before(r.api.open[0].at) {
 			done := r.api.open[0].done

@@ -3,7 +3,6 @@
 package election
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -15,7 +14,7 @@ func (e *Election) startup() {
 		return
 	}
 	e.started, e.linkUp = true, true
-	e.arbiter.next = e.now
+	e.arbiter.next, e.predecessor.next = e.now, e.now
 	e.health.changed(e.now, false)
 	e.listen("started")
 }
@@ -24,9 +23,10 @@ func (e *Election) startup() {
 // none is configured, chance separates the timers of nodes that boot at once.
 func (e *Election) listen(reason string) {
 	alone := !e.heard.ever && len(e.cfg.Peers) == 0
-	e.heard = heard{interval: e.cfg.AdvertisementInterval, sign: e.now, ever: e.heard.ever, claims: map[netip.Addr]uint8{}}
+	e.witness.unanswered = false
+	e.heard = heard{interval: e.cfg.AdvertisementInterval, sign: e.now, ever: e.heard.ever}
 	e.preemptAt = e.now.Add(e.cfg.PreemptDelay)
-	e.do(Release{}) // what a crash may have left
+	e.do(e.releases()) // what a crash may have left
 	e.becomeBackup(reason)
 	if alone {
 		e.downAt = e.downAt.Add(time.Duration(e.cfg.Jitter() * float64(ColdStartJitter)))
@@ -48,7 +48,7 @@ func (e *Election) linkChanged(up bool) {
 		if e.state == Active {
 			e.do(Advertise{Priority: vrrp.PriorityRelease}) // where only the own address was lost, it is heard
 		}
-		e.do(Release{})
+		e.do(e.releases())
 		e.becomeInitialize("link down")
 	}
 }
@@ -65,7 +65,7 @@ func (e *Election) stopped(Shutdown) { e.finish("stopped") }
 
 // finish ends the election: rows 36 and 38.
 func (e *Election) finish(reason string) {
-	e.do(Release{})
+	e.do(e.releases())
 	e.becomeInitialize(reason)
 	e.started = false
 	e.do(Finished{})

@@ -22,12 +22,22 @@ type Lease struct {
 	Node     string
 	Address  netip.Addr
 	Priority uint8
+	// Known is the address by which the other nodes know the holder's node. Invalid: it is Address.
+	Known netip.Addr
 	// Preferred is the name of the node that the holder invites to take the Lease over.
 	Preferred string
 }
 
 // holderName returns the name of the holder for people.
 func (l Lease) holderName() string { return cmp.Or(l.Node, l.Holder) }
+
+// reachable returns the address at which the other nodes ask for the holder's node.
+func (l Lease) reachable() netip.Addr {
+	if l.Known.IsValid() {
+		return l.Known
+	}
+	return l.Address
+}
 
 // String returns the holder, epoch and version.
 func (l Lease) String() string {

@@ -78,11 +78,11 @@ func (e *Election) leavingLost(AddressLost) { e.do(Acquire{}) }
 // leavingLate is row 22.
 func (e *Election) leavingLate(AddressLate) { e.left("virtual addresses could not be kept") }
 
-// succeeded begins the end: the first sign of a successor counts. It may still have to add the addresses.
+// succeeded begins the end: the first sign of a successor counts, and one on the wire before one in the Lease, whose writer may
+// still have to add the addresses.
 func (e *Election) succeeded(after time.Duration) {
-	if !e.leave.succeeded {
-		e.leave.succeeded = true
-		e.leave.until = e.now.Add(after)
+	if at := e.now.Add(after); !e.leave.succeeded || at.Before(e.leave.until) {
+		e.leave.succeeded, e.leave.until = true, at
 	}
 }
 

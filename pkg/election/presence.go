@@ -17,6 +17,7 @@ type presence struct {
 	unsent      unsent
 	train       announcements
 	conflict    conflict
+	answered    time.Time // when another host's release was answered last, or will be
 }
 
 // unsent are advertisements that could not be sent.
@@ -93,6 +94,22 @@ func (p *presence) defends(now time.Time, every time.Duration) bool {
 	}
 	c.defended = now
 	return true
+}
+
+// answers reports whether another host's release is to be answered now (row 23). One that comes sooner than defendEvery after the
+// last answer is answered when that time is over, so that no release is left without an advertisement after it.
+func (p *presence) answers(now time.Time) bool {
+	if !now.Before(p.answered.Add(defendEvery)) {
+		p.answered = now
+		return true
+	}
+	if !now.Before(p.answered) {
+		p.answered = p.answered.Add(defendEvery)
+	}
+	if p.answered.Before(p.advertiseAt) {
+		p.advertiseAt = p.answered
+	}
+	return false
 }
 
 // contested remembers who claims the addresses and returns the alarm.

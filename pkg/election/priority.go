@@ -42,11 +42,16 @@ func inDistress(priority uint8) bool {
 // health is whether the balancer has a healthy backend, with hysteresis: a node is in distress after a while without
 // one, and out of it after a longer while with one. The first healthy backend after the start counts at once.
 type health struct {
-	healthy  bool
-	ever     bool
-	since    time.Time
-	distress bool
-	sound    time.Time // since when there is no distress
+	healthy   bool
+	ever      bool
+	since     time.Time
+	lacking   bool      // without a healthy backend
+	lacks     time.Time // since when, or since when not
+	shunned   time.Time // until when this node counts as one that clients do not reach; zero: it does not
+	explained bool      // a rehearsal has shown why
+	reported  time.Time // when that was last said
+	distress  bool
+	sound     time.Time // since when there is no distress
 }
 
 // changed notes what the balancer reports.
@@ -55,14 +60,55 @@ func (h *health) changed(now time.Time, healthy bool) {
 		h.healthy, h.since = healthy, now
 	}
 	if healthy && !h.ever {
-		h.ever, h.distress, h.sound = true, false, now
+		h.ever, h.lacking = true, false
+		h.judge(now)
+	}
+}
+
+// lasts reports whether the distress is to cost this node its Lease: it lasts almost as long as the Backups are patient with it. A
+// short outage of the API, in which no question fell, moves nothing.
+func (h *health) lasts(now time.Time, renewal time.Duration) bool {
+	return h.distress && (!h.shunned.IsZero() || now.Sub(h.lacks) >= DistressPatience-renewal)
+}
+
+// shun puts a node in distress that clients do not reach (row 40); reached ends that.
+func (h *health) shun(now time.Time)    { h.shunned = now.Add(shunFor) }
+func (h *health) reached(now time.Time) { h.shunned = when(!h.shunned.IsZero(), now) }
+
+// rehearsed notes what a rehearsal found. That this node would be reached ends the distress only if a rehearsal has shown before
+// why it was not: it does not see every fault, and a node that is found unreachable as a holder again and again must not flap.
+func (h *health) rehearsed(now time.Time, reached bool) {
+	switch {
+	case !reached:
+		h.shun(now)
+		h.explained = true
+	case h.explained:
+		h.reached(now)
+	}
+}
+
+// judge puts the two reasons of distress together.
+func (h *health) judge(now time.Time) {
+	if due(now, h.shunned) {
+		h.shunned = time.Time{}
+	}
+	if distress := h.lacking || !h.shunned.IsZero(); distress != h.distress {
+		h.distress, h.sound = distress, now
 	}
 }
 
 // due returns when the distress begins or ends, zero where it does neither.
 func (h *health) due() time.Time {
+	if !h.shunned.IsZero() && !h.distress {
+		return h.since // at once
+	}
+	return first(h.turns(), h.shunned)
+}
+
+// turns returns when the state of the backends has lasted long enough to count, zero where it counts already.
+func (h *health) turns() time.Time {
 	switch {
-	case h.since.IsZero() || h.healthy != h.distress:
+	case h.since.IsZero() || h.healthy != h.lacking:
 		return time.Time{}
 	case h.healthy:
 		return h.since.Add(distressEnds)
@@ -72,7 +118,8 @@ func (h *health) due() time.Time {
 
 // tick begins or ends the distress where that is due.
 func (h *health) tick(now time.Time) {
-	if due := h.due(); !due.IsZero() && !now.Before(due) {
-		h.distress, h.sound = !h.healthy, now
+	if due(now, h.turns()) {
+		h.lacking, h.lacks = !h.healthy, now
 	}
+	h.judge(now)
 }

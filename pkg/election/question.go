@@ -2,7 +2,10 @@
 
 package election
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // question is what was asked of the store of the Lease and is not answered yet.
 type question uint8
@@ -19,7 +22,7 @@ const (
 
 // consult returns the question that is due, unless one is under way: a holder renews its own claim (row 29), and releases the
 // Lease where it should not be the holder (row 34); all others read.
-func (a *arbiter) consult(now time.Time, s State, distress bool) []Action {
+func (a *arbiter) consult(now time.Time, s State, distress, alone bool) []Action {
 	if !a.cfg.arbitrates() || a.question != none || !due(now, a.next) {
 		return nil
 	}
@@ -27,8 +30,8 @@ func (a *arbiter) consult(now time.Time, s State, distress bool) []Action {
 	switch l := a.lease; {
 	case !a.ours():
 		return a.ask(now)
-	case !a.entitled(now, s, distress):
-		return a.write(yielding, Lease{Version: l.Version, Epoch: l.Epoch, Node: l.Node, Address: l.Address})
+	case !a.entitled(now, s, distress) || alone && s == Active && a.cfg.Mode == Hybrid:
+		return a.write(yielding, Lease{Version: l.Version, Epoch: l.Epoch, Node: l.Node, Address: l.Address, Known: l.Known})
 	case a.claim.epoch == l.Epoch:
 		return a.write(renewing, a.signed(l.Epoch))
 	}
@@ -74,7 +77,7 @@ func (a *arbiter) ask(now time.Time) []Action {
 func (a *arbiter) bid(now time.Time, s State, q question) []Action {
 	a.waiting = s == Claiming
 	a.next = now.Add(a.every(s))
-	return a.write(q, a.signed(max(a.lease.Epoch, a.highest)+1))
+	return a.write(q, a.signed(a.highest+1))
 }
 
 // trySeize claims a Lease that is fresh (row 19).
@@ -91,9 +94,13 @@ func (a *arbiter) write(q question, l Lease) []Action {
 
 // signed returns the Lease as this node writes it while it is the holder of an epoch.
 func (a *arbiter) signed(epoch int) Lease {
+	known := a.cfg.known(a.cfg.Primary[0])
+	if known == a.cfg.Primary[0] {
+		known = netip.Addr{}
+	}
 	return Lease{
 		Version: a.lease.Version, Holder: a.cfg.Identity, Epoch: epoch,
-		Node: a.cfg.Node, Address: a.cfg.Primary[0], Priority: a.cfg.Priority, Preferred: a.claim.preferred,
+		Node: a.cfg.Node, Address: a.cfg.Primary[0], Known: known, Priority: a.cfg.Priority, Preferred: a.claim.preferred,
 	}
 }
 
@@ -125,7 +132,7 @@ func (a *arbiter) answers(now time.Time) {
 
 // unreachable reports whether the API cannot be reached: two questions in a row had no answer, and the last one was recent.
 func (a *arbiter) unreachable(now time.Time, s State) bool {
-	return a.failures >= Unreachable && now.Sub(a.failedAt) <= a.every(s)+AnswerTimeout
+	return a.failures >= UnreachableAfter && now.Sub(a.failedAt) <= a.every(s)+AnswerTimeout
 }
 
 // decides reports whether the Lease decides now: the holder has renewed it, others have read it.
@@ -136,5 +143,5 @@ func (a *arbiter) decides(now time.Time, s State) bool {
 	case s == Active:
 		return a.verified(now)
 	}
-	return !a.answered.IsZero() && a.failures < Unreachable && now.Sub(a.answered) <= a.every(s)+2*AnswerTimeout
+	return !a.answered.IsZero() && a.failures < UnreachableAfter && now.Sub(a.answered) <= a.every(s)+2*AnswerTimeout
 }

@@ -111,6 +111,51 @@ func TestRow23ReleaseOfAnother(t *testing.T) {
 	r.wantOrder(advertisement(100))
 }
 
+// Releases cost the holder one advertisement in 250 ms, however many come, and an advertisement follows the last of them: a Backup
+// that heard it waits for its skew time alone.
+func TestRow23AnswersAtARate(t *testing.T) {
+	for _, every := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 240 * time.Millisecond} {
+		t.Run(every.String(), func(t *testing.T) {
+			r := active(t)
+			r.run(300 * time.Millisecond)
+			r.taken()
+			const long = 10 * time.Second
+			for spent := time.Duration(0); spent < long; spent += every {
+				r.hear(upper, 0)
+				r.run(every)
+			}
+			if n := r.did("advertise"); n > 41 || n < 38 {
+				t.Errorf("%d answers in %s, want one in 250 ms", n, long)
+			}
+			r.taken()
+			r.hear(upper, 0)
+			r.run(defendEvery)
+			if r.did("advertise") == 0 {
+				t.Error("no advertisement followed the last release")
+			}
+			r.wantState(Active)
+		})
+	}
+}
+
+// A planned stop releases twice, 20 ms apart.
+func TestRow23AnswersTheSecondRelease(t *testing.T) {
+	r := active(t)
+	r.run(300 * time.Millisecond)
+	r.taken()
+	r.hear(upper, 0)
+	r.run(secondRelease)
+	r.hear(upper, 0)
+	r.run(defendEvery - secondRelease - time.Millisecond)
+	if n := r.did("advertise"); n != 1 {
+		t.Errorf("%d answers in less than %s, want 1", n, defendEvery)
+	}
+	r.run(2 * time.Millisecond)
+	if n := r.did("advertise"); n != 2 {
+		t.Errorf("%d answers to two releases, want 2", n)
+	}
+}
+
 // The loser advertises once more, so that the winner answers and announces last.
 func TestRow25Yields(t *testing.T) {
 	r := active(t)

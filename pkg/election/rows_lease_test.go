@@ -273,7 +273,8 @@ func TestDistressReleasesTheLease(t *testing.T) {
 	r.wantNone("release")
 }
 
-// Row 24: of two claims the newer one stays, round the end of the band; of equal ones the address decides.
+// Row 24: of two claims that no write has confirmed lately the newer one stays, round the end of the band; of equal ones the
+// address decides.
 func TestNewerClaimStays(t *testing.T) {
 	for _, tc := range []struct {
 		mine, theirs int
@@ -284,7 +285,7 @@ func TestNewerClaimStays(t *testing.T) {
 		{14, 15, lower, true}, {15, 14, upper, false}, {1, 1, upper, true}, {1, 1, lower, false},
 	} {
 		r, _ := holdingLease(t)
-		r.e.arbiter.claim.epoch = tc.mine
+		r.e.arbiter.claim = claim{epoch: tc.mine}
 		r.hear(tc.from, claimPriority(tc.theirs))
 		if got := r.e.State() != Active; got != tc.yields {
 			t.Errorf("epoch %d hears %d: yields %t, want %t", tc.mine, tc.theirs, got, tc.yields)
@@ -292,19 +293,24 @@ func TestNewerClaimStays(t *testing.T) {
 	}
 }
 
-// F17: a router that knows nothing of claims, but has such a priority, is met as VRRP says after a while.
+// F17: a router that knows nothing of claims, but has such a priority and announces the addresses, is met as VRRP says after a
+// while. One that does not announce them has none.
 func TestClaimThatNeverGivesWay(t *testing.T) {
-	r, _ := holdingLease(t)
-	r.e.arbiter.claim.epoch = 2
-	for i := 0; r.e.State() == Active; i++ {
-		if i > 30 {
-			t.Fatal("two routers hold for ever")
+	for _, announces := range []bool{true, false} {
+		r, _ := holdingLease(t)
+		for i := 0; r.e.State() == Active && i < 60; i++ {
+			if announces {
+				r.claim(lower)
+			}
+			r.hear(lower, 254) // 13 epochs ahead is two behind
+			r.run(500 * time.Millisecond)
 		}
-		r.hear(lower, 254) // 14 epochs ahead is one behind
-		r.run(500 * time.Millisecond)
-	}
-	if r.did("alarm ClaimIgnored") == 0 {
-		t.Errorf("did %q", r.trace)
+		if r.did("alarm ClaimIgnored") == 0 {
+			t.Errorf("announces %t: did %q", announces, r.trace)
+		}
+		if yields := r.e.State() != Active; yields != announces {
+			t.Errorf("announces %t: yields %t", announces, yields)
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ type path struct {
 	identity, client way
 	deaf             bool // ARP is not answered; no connection is made then either
 	quiet            bool // announcements do not arrive
+	shut             bool // no echo is answered, nor a connection to the host's own address
 }
 
 // gateway is the hardware address of a router with proxy ARP.
@@ -167,12 +168,12 @@ func (w *world) react(q *inquiry) (identity, client Finding, neighbour ProbeDone
 		}
 		identity, client = h.ports()
 		q.accept = q.accept || h.frozen && p.identity == open
-		return p.identity.through(identity), p.client.through(client), h.found(Answers)
+		return p.identity.through(identity), h.clientWay(p).through(client), h.found(Answers)
 	}
 	switch {
-	case w.suppress && w.announcer != nil && w.announcer != from:
+	case (w.suppress || w.liar == rightAddress && from.port) && w.announcer != nil && w.announcer != from:
 		return Nobody, Nobody, w.announcer.found(Answers)
-	case w.proxy:
+	case w.proxy || w.liar == strangeAddress && from.port:
 		return Nobody, Nobody, ProbeDone{Neighbour: Answers, Owner: gateway}
 	}
 	return Nobody, Nobody, ProbeDone{}

@@ -12,10 +12,12 @@ import (
 
 // holding is what a process held at a moment.
 type holding struct {
-	state    State
-	epoch    int
-	priority uint8
-	distress bool
+	state     State
+	epoch     int
+	priority  uint8
+	distress  bool
+	verified  bool // the claim was confirmed a moment ago
+	contested bool // another host claims the addresses by ARP
 }
 
 func (h *host) holding() holding {
@@ -24,7 +26,7 @@ func (h *host) holding() holding {
 		return holding{}
 	}
 	s := e.Status()
-	return holding{state: s.State, epoch: s.Epoch, priority: s.Priority, distress: s.Distress}
+	return holding{state: s.State, epoch: s.Epoch, priority: s.Priority, distress: s.Distress, verified: e.arbiter.verified(e.now), contested: h.contested(conflictWindow)}
 }
 
 // stores sees a write before it is stored. S0: no two processes have the same epoch, and epochs grow.
@@ -39,7 +41,7 @@ func (o *oracle) stores(h *host, l Lease) {
 	if owner, taken := s.claims[l.Epoch]; taken && owner != l.Holder {
 		o.violate(h.w, "S0", "epoch %d of %s is claimed by %s", l.Epoch, owner, l.Holder)
 	}
-	if s.lease.Version != "" && l.Epoch <= s.lease.Epoch {
+	if s.lease.Version != "" && l.Epoch <= s.lease.Epoch && s.lease.Epoch != s.leapt {
 		o.violate(h.w, "S0", "%s claims epoch %d after %d", l.Holder, l.Epoch, s.lease.Epoch)
 	}
 	if s.claims == nil {
@@ -64,9 +66,10 @@ func (o *oracle) hears(h *host, ev Event) {
 	}
 }
 
-// heard sees what an event has done to a process. S4: an older claim ends with the newer one's advertisement. S5: the holder of
+// heard sees what an event has done to a process. S4: an older claim that was not confirmed a moment ago ends with the newer
+// one's advertisement. S5: the holder of
 // the Lease is displaced by a newer claim only. S8: who seizes the Lease leaves its holder the time to see it.
-func (o *oracle) heard(h *host, was State, ev Event) {
+func (o *oracle) heard(h *host, was State, ev Event, forged bool) {
 	if !h.w.hybrid || h.plain {
 		return
 	}
@@ -81,9 +84,13 @@ func (o *oracle) heard(h *host, was State, ev Event) {
 	if !ok || was != Active || b.epoch == 0 || b.distress {
 		return
 	}
+	if forged {
+		o.forged(h, was, b)
+		return
+	}
 	p, yields := r.Advertisement.Priority, now.state != Active
 	ahead := inClaim(p) && newer(p, claimPriority(b.epoch))
-	if ahead && !yields && h.rivalTime() < defiance {
+	if ahead && !yields && !b.verified && h.rivalTime() < defiance {
 		o.violate(h.w, "S4", "%d holds epoch %d and does not yield to the newer claim %d", h.id, b.epoch, p)
 	}
 	l := h.w.store.lease
@@ -101,21 +108,22 @@ func (h *host) rivalTime() time.Duration {
 // lookGroups looks for a majority of hosts that hear each other, and whose holder none of them reaches. L3.
 func (o *oracle) lookGroups(w *world) {
 	for i, h := range w.hosts {
-		o.groups[i].set(w.now, h.live() && w.loss == 0 && !w.foreign && !w.suppress && w.abandoned(i))
+		o.groups[i].set(w.now, h.live() && (h.cfg.Peers != nil || w.reachable(i) && !w.desert) && w.loss == 0 && !w.foreign && !w.suppress && !w.believed() && !w.waiting() && w.abandoned(i))
 	}
 }
 
 func (w *world) hearEachOther(i, j int) bool {
-	return w.connected(i, j) && w.passes(i, j) && w.passes(j, i)
+	return w.proves(i, j) && w.proves(j, i) && w.passes(i, j) && w.passes(j, i)
 }
 
 // passes reports whether the advertisements of one host pass to another that is connected.
 func (w *world) passes(from, to int) bool { return !w.filter[from][to] && !w.hosts[from].gagged }
 
-// maySeize reports whether a host is not held back by an earlier seizure.
+// maySeize reports whether a host is not held back by an earlier seizure, nor by what it knows of the others: where it knows no
+// peer, the gateway alone shows that it is not cut off.
 func (w *world) maySeize(i int) bool {
 	e, ok := w.hosts[i].core.(*Election)
-	return ok && !e.now.Before(e.arbiter.seize.notBefore) && !w.hosts[i].unable
+	return ok && !e.now.Before(e.arbiter.seize.notBefore) && !w.hosts[i].unable && (len(w.hosts[i].cfg.others()) > 0 || w.desert || w.reachable(i))
 }
 
 func (w *world) abandoned(i int) bool {
@@ -137,7 +145,7 @@ func (w *world) abandoned(i int) bool {
 			continue
 		}
 		for _, k := range group {
-			if holder.id == k || w.connected(holder.id, k) {
+			if holder.id == k || w.carries(holder.id, k) || w.carries(k, holder.id) {
 				return false
 			}
 		}

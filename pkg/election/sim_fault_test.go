@@ -14,6 +14,7 @@ type fault struct {
 	kind    string
 	at, dur time.Duration
 	i, j    int
+	rate    int  // of forged advertisements, a second
 	mask    uint // of the hosts on side 1 of a partition, or of those that a fault meets
 }
 
@@ -125,14 +126,19 @@ func (w *world) inject(faults ...fault) {
 }
 
 // everywhere are the kinds that meet no host in particular.
-var everywhere = []string{"filter", "allUnhealthy", "loss", "foreign", "etcd", "hungAll", "slowAll", "leaseDeleted", "rollback", "denyAll", "suppress", "proxy"}
+var everywhere = []string{"filter", "allUnhealthy", "loss", "foreign", "etcd", "hungAll", "slowAll", "leaseDeleted", "rollback", "denyAll", "suppress", "proxy",
+	"shatter", "loss40", "portBlockedAll", "liarStrange", "liarRight", "liarOwn", "epochMax", "epochLeap"}
 
 func (f fault) String() string {
 	switch {
+	case forgedKinds[f.kind] != nil:
+		return fmt.Sprintf("%s from %d to %d, %d/s", f.kind, f.j, f.i, f.rate)
 	case slices.Contains(everywhere, f.kind):
 		return f.kind
 	case f.kind == "partition":
 		return fmt.Sprintf("partition %b", f.mask)
+	case f.kind == "cutPair", f.kind == "cutOneway", f.kind == "deafPair", f.kind == "deafOneway":
+		return f.kind + " " + name(f.i) + " " + name(f.j)
 	case f.kind == "oneway":
 		return fmt.Sprintf("filter from %s to %s", name(f.i), name(f.j))
 	}
@@ -140,14 +146,15 @@ func (f fault) String() string {
 }
 
 func (f fault) do(w *world, on bool) {
-	do, ok := kinds[f.kind]
-	if !ok {
-		do, ok = channelKinds[f.kind]
+	for _, of := range []map[string]func(*world, fault, bool){kinds, channelKinds, reachKinds, apiKinds} {
+		if do := of[f.kind]; do != nil {
+			do(w, f, on)
+			return
+		}
 	}
-	if !ok {
-		do = apiKinds[f.kind]
+	if on {
+		w.meddle(f)
 	}
-	do(w, f, on)
 }
 
 // randomFaults draws overlapping faults between 15 and 60 s.
@@ -158,7 +165,10 @@ func (w *world) randomFaults(from []string) (faults []fault) {
 			dur: w.random(500*time.Millisecond, 20*time.Second),
 			i:   w.rng.IntN(len(w.hosts)), j: w.rng.IntN(len(w.hosts)), mask: uint(w.rng.IntN(1 << len(w.hosts))),
 		}
-		if channelKinds[f.kind] != nil {
+		if forgedKinds[f.kind] != nil {
+			w.drawForged(&f)
+		}
+		if channelKinds[f.kind] != nil || reachKinds[f.kind] != nil {
 			f.dur *= 2 // rules stay
 		}
 		faults = append(faults, f)

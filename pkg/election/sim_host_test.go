@@ -54,6 +54,8 @@ type host struct {
 	shared          bool          // its control plane answers on every address
 	gagged          bool          // its advertisements cannot be sent
 	unable, blind   bool          // it can make no connection; it can ask nothing by ARP
+	blocked         bool          // its port of the control plane answers nobody at the virtual address
+	lies            bool          // it reports to every holder that it cannot reach it
 	began           time.Duration // when its process was started, by the clock of the world
 	seizing         time.Duration
 	released        bool // the last advertisement heard was a release
@@ -104,6 +106,12 @@ func newHost(w *world, i int, p params) *host {
 func (h *host) keepalived() {
 	h.plain = true
 	h.create = func() elector { return newKeepalived(h.cfg) }
+}
+
+// contests reports whether the process waits for a read of the Lease that is to confirm another's claim.
+func (h *host) contests() bool {
+	e, ours := h.core.(*Election)
+	return ours && !e.challenge.since.IsZero()
 }
 
 // alive says that the machine runs, live that the process does, too.
@@ -272,12 +280,16 @@ func (h *host) time() time.Time { return epoch.Add(h.guest()) }
 
 // step performs the actions of an event. What fails is an event in turn, and the actions after it are not performed.
 func (h *host) step(ev Event) {
+	f, forged := ev.(forgery)
+	if forged {
+		ev = f.Received
+	}
 	for ev != nil && h.running {
 		was := h.core.State()
 		h.w.oracle.hears(h, ev)
 		actions := h.core.Step(h.time(), ev)
-		h.w.oracle.heard(h, was, ev)
-		ev = nil
+		h.w.oracle.heard(h, was, ev, forged)
+		ev, forged = nil, false
 		for _, a := range actions {
 			if t, ok := a.(Transition); ok {
 				h.w.log("%s %s", name(h.id), t)
@@ -290,6 +302,7 @@ func (h *host) step(ev Event) {
 				}
 				if a == (Acquire{}) && !h.held && was != Active { // what is repaired is not taken
 					h.w.oracle.takes(h)
+					h.w.oracle.takesBesideKubeVIP(h)
 				}
 				if e := h.perform(a); e != nil {
 					ev = e
@@ -339,8 +352,16 @@ func (h *host) perform(a Action) Event {
 			return found(Free)
 		}
 		h.w.question(h, a.Timeout)
+	case AskPeers:
+		h.w.muster(h, a.Timeout)
+	case CheckHolder:
+		h.w.checkHolder(h, a.Timeout)
+	case Rehearse:
+		h.w.rehearse(h, a.Timeout)
 	case ReadLease, WriteLease:
 		h.w.consult(h, a)
+	case ReadPredecessor, TakePredecessor:
+		h.w.askKubeVIP(h, a)
 	case Finished:
 		h.kill()
 		if h.restart > 0 {

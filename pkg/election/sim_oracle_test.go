@@ -16,6 +16,7 @@ import (
 const (
 	lanDelay     = 50 * time.Millisecond                 // d: one way, with the scheduling of a live process
 	boundLive    = time.Second + lanDelay                // S1: until the next advertisement is heard
+	boundUnread  = boundLive + 900*time.Millisecond      // S1 of a confirmed holder whose read of the Lease has no answer (F25)
 	boundBlind   = AnnounceEvery + 1500*time.Millisecond // S2: until an announcement is heard
 	boundLossy   = boundBlind + AnnounceEvery            // S2 on a LAN that loses frames: one announcement more
 	boundDead    = 2*time.Second + KernelSlack           // S3: until the kernel has dropped what nobody refreshes
@@ -28,6 +29,7 @@ const (
 	boundCache   = AnnounceEvery + lanDelay              // the client's neighbour cache, after quiescence
 	boundMuddy   = 10 * time.Second                      // S3: how long the LAN must have been sound for a zombie to be known
 	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
+	boundAnswer  = 50 * time.Millisecond                 // an API that is well answers so fast
 	boundAsked   = 2 * AnswerTimeout                     // L1, L2: what the Lease adds where the API hangs
 	boundSeized  = 16 * time.Second                      // L3: the timer, 8 s of grace, 2 s for the old holder to see it, and the questions
 )
@@ -54,7 +56,9 @@ type oracle struct {
 	seen                     [][]watch // the channels of a host show it another that holds
 	groups                   []watch   // L3: of the majority around each host
 	before                   holding   // what a process held before it heard the event
-	any                      watch     // any two
+	proofs                   proofs
+	alarms                   map[AlarmKind]time.Duration // when each was raised first; nil: nobody asks
+	any                      watch                       // any two
 	dark, idle, sick, misled watch
 	holder                   int
 	moves                    int
@@ -68,7 +72,7 @@ type oracle struct {
 type dual struct{ both, open, live, blind, lossy, dead, leaving, healed, stopped watch }
 
 func newOracle(n int) oracle {
-	o := oracle{holder: nobody, broken: map[string]int{}}
+	o := oracle{holder: nobody, broken: map[string]int{}, proofs: newProofs(n)}
 	o.groups = make([]watch, n)
 	for range n {
 		o.pairs, o.seen = append(o.pairs, make([]dual, n)), append(o.seen, make([]watch, n))
@@ -98,7 +102,11 @@ func (o *oracle) elapse(w *world) {
 	for i := range o.pairs {
 		for j := range i {
 			d := &o.pairs[i][j]
-			last(&d.live, "S1", boundLive, "%d and %d hold and hear each other", j, i)
+			live := boundLive
+			if w.hosts[i].contests() || w.hosts[j].contests() {
+				live = boundUnread
+			}
+			last(&d.live, "S1", live, "%d and %d hold and hear each other", j, i)
 			last(&d.blind, "S2", boundBlind, "%d and %d hold and only see each other's ARP", j, i)
 			last(&d.lossy, "S2", boundLossy, "%d and %d hold and hear each other now and then", j, i)
 			last(&d.dead, "S3", boundDead, "%d and %d hold, one without a process", j, i)
@@ -113,6 +121,9 @@ func (o *oracle) elapse(w *world) {
 	if w.hybrid {
 		asked = boundAsked
 	}
+	if w.forging > 0 {
+		asked += checksFailed*checkEvery + checkTimeout // the dead holder is advertised for: that it serves nobody shows
+	}
 	seized := boundSeized
 	if slices.ContainsFunc(w.hosts, func(h *host) bool { return h.unable }) {
 		seized += seizeProbes // a seizer that cannot ask waits so long (row 20)
@@ -122,6 +133,7 @@ func (o *oracle) elapse(w *world) {
 	}
 	last(&o.idle, "L1", boundDark+asked, "nobody holds")
 	last(&o.sick, "L2", boundHealthy+asked, "no healthy node holds")
+	last(&o.proofs.shunned, "L5", boundShunned, "clients do not reach the holder, and another is better")
 	last(&o.misled, "ARP", boundCache, "the client does not know the holder")
 }
 
@@ -139,15 +151,16 @@ func (o *oracle) look(w *world) {
 	if w.hybrid {
 		o.lookGroups(w)
 	}
+	o.proofs.look(w, o)
 	var live, holds, healthy, serves, reached bool
 	holder := nobody
 	for _, h := range w.hosts {
 		live = live || h.live()
-		healthy = healthy || h.live() && h.healthy && !h.plain
+		healthy = healthy || h.live() && h.healthy && !h.plain && !h.shunned()
 		if h.live() && h.held {
 			holds, holder = true, h.id
 			serves = serves || h.healthy
-			reached = reached || w.reachable(h.id)
+			reached = reached || w.reachable(h.id) && !h.blocked
 		}
 	}
 	if holds {
@@ -155,8 +168,8 @@ func (o *oracle) look(w *world) {
 	}
 	o.any.set(w.now, duals)
 	o.dark.set(w.now, !reached && o.holder != nobody)
-	o.idle.set(w.now, clean && !w.suppress && live && !holds)
-	o.sick.set(w.now, o.linked(w) && w.askable() && healthy && !serves)
+	o.idle.set(w.now, clean && !w.suppress && live && !holds && !w.believed() && !w.waiting())
+	o.sick.set(w.now, o.linked(w) && w.askable() && healthy && !serves && !w.believed() && !w.waiting())
 	o.misled.set(w.now, clean && !duals && holds && w.client != holder)
 	if holds && !duals && holder != o.holder {
 		o.moved(w, holder)
@@ -166,7 +179,7 @@ func (o *oracle) look(w *world) {
 func (o *oracle) moved(w *world, holder int) {
 	if o.holder != nobody {
 		o.moves++
-		if w.now-w.faulty > boundStable && w.loss == 0 {
+		if was := w.hosts[o.holder]; w.now-w.faulty > boundStable && w.loss == 0 && !was.blocked && !was.shunned() && (o.linked(w) || len(was.cfg.others()) > 0) { // that fault lasts; who knows no peers cannot know of a cut
 			o.violate(w, "S9", "%d takes over without a fault", holder)
 		}
 	}
@@ -175,7 +188,7 @@ func (o *oracle) moved(w *world, holder int) {
 
 // linked reports whether frames pass between all machines that run; clean, whether they hear each other, too.
 func (o *oracle) linked(w *world) bool {
-	return w.loss == 0 && !w.foreign && !slices.ContainsFunc(w.hosts, func(h *host) bool { return h.alive() && !w.reachable(h.id) })
+	return w.loss == 0 && !w.foreign && !w.someCut() && !slices.ContainsFunc(w.hosts, func(h *host) bool { return h.alive() && !w.reachable(h.id) })
 }
 
 func (o *oracle) clean(w *world) bool {
@@ -221,7 +234,7 @@ func (o *oracle) lookPair(w *world, a, b *host) bool {
 
 // disturbed restarts what is measured from the last fault on.
 func (o *oracle) disturbed(now time.Duration) {
-	for _, s := range []*watch{&o.idle, &o.sick, &o.misled} {
+	for _, s := range []*watch{&o.idle, &o.sick, &o.misled, &o.proofs.shunned} {
 		s.set(now, false)
 	}
 }
@@ -230,6 +243,11 @@ func (o *oracle) disturbed(now time.Duration) {
 func (o *oracle) acts(h *host, state State, a Action) {
 	if h.plain {
 		return
+	}
+	if alarm, ok := a.(Alarm); ok && o.alarms != nil {
+		if _, raised := o.alarms[alarm.Kind]; !raised {
+			o.alarms[alarm.Kind] = h.w.now
+		}
 	}
 	// S7: a process that overslept does nothing as a holder before it has been Backup.
 	if h.overslept && (state == Active || state == Leaving) {
@@ -247,6 +265,9 @@ func (o *oracle) acts(h *host, state State, a Action) {
 // takes sees that a process begins to hold the address. S3: not before the kernel of a dead one has dropped it. S2: no other live and healthy node serves it that could be probed,
 // unless it was heard and is preempted. Of two holders, the probe may have found the one in distress.
 func (o *oracle) takes(h *host) {
+	if reads := o.proofs.reads[h.id]; h.w.hybrid && reads.open && h.w.now-reads.since > isolatedAfter {
+		o.alone(h, "takes the address beside the Lease")
+	}
 	e, ok := h.core.(*Election)
 	reason := ""
 	if ok {

@@ -15,6 +15,8 @@ type store struct {
 	revision int
 	history  []Lease
 	noQuorum bool
+	renewed  time.Duration  // when a process wrote it last
+	leapt    int            // the epoch that somebody wrote into it
 	era      int            // counts the deletions and rollbacks
 	claims   map[int]string // the holder of each epoch of this era
 }
@@ -39,6 +41,7 @@ func (w *world) reach(h *host) access {
 
 // consult carries a question to the API. What is late is done all the same.
 func (w *world) consult(h *host, a Action) {
+	w.oracle.consults(h, a)
 	incarnation, sent, open := h.incarnation, h.time(), true
 	answer := func(d LeaseDone) {
 		if open && h.incarnation == incarnation {
@@ -80,6 +83,7 @@ func (w *world) execute(h *host, a Action) LeaseDone {
 		return LeaseDone{Outcome: Refused}
 	}
 	w.oracle.stores(h, write.Lease)
+	s.renewed = w.now
 	w.put(write.Lease)
 	return LeaseDone{Lease: s.lease}
 }

@@ -30,6 +30,7 @@ type world struct {
 	faulty time.Duration // the last fault began or ended
 
 	side      []int             // of a partition, by host
+	cut       [][]bool          // every frame is dropped from one host to another; the last one is the client, and the gateway with it
 	filter    [][]bool          // protocol 112 is dropped from one host to another
 	paths     [][]path          // of the other channels, from a host that asks
 	told      [][]time.Duration // when a host last saw an announcement of another
@@ -41,7 +42,13 @@ type world struct {
 	announcer *host         // the last host that announced
 	suppress  bool          // the fabric answers ARP for it
 	proxy     bool          // a router answers ARP for everything
+	liar      liar          // the switch answers ARP for others at its ports
+	desert    bool          // there is no gateway
+	forging   int           // how many hosts forge advertisements
+	vips      *kubeVIPs     // nil: there is none
+	alone     bool          // no peer can try this host's port before it has the address
 	store     store
+	asks      *rand.Rand // of the questions for peers: a world without them is as it was
 
 	// what makes a world faulty
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
@@ -50,6 +57,7 @@ type world struct {
 	believe    func(ProbeDone) ProbeDone
 	timerFirst bool // overdue timers speak before queued packets are heard
 	credulous  bool // a probe finds the address free at once, whoever has it
+	byARP      bool // an answer of ARP passes for the proof that a peer is reached
 
 	hybrid bool
 	oracle oracle
@@ -68,14 +76,19 @@ type params struct {
 	together bool             // all processes start within 200 ms
 	down     bool             // no process starts by itself
 	hybrid   bool             // the hosts arbitrate by a Lease
+	desert   bool             // there is no gateway
+	alone    bool             // no peer can try the port of a host that has not the address
 }
 
 func newWorld(p params) *world {
-	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), client: nobody, hybrid: p.hybrid, oracle: newOracle(p.hosts)}
+	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), asks: rand.New(rand.NewPCG(p.seed, 17)), client: nobody, hybrid: p.hybrid, desert: p.desert, alone: p.alone, oracle: newOracle(p.hosts)}
 	if p.spoil != nil {
 		p.spoil(w)
 	}
-	w.side = make([]int, p.hosts)
+	w.side, w.cut = make([]int, p.hosts), make([][]bool, p.hosts+1)
+	for i := range w.cut {
+		w.cut[i] = make([]bool, p.hosts+1)
+	}
 	for i := range p.hosts {
 		w.filter = append(w.filter, make([]bool, p.hosts))
 		w.paths, w.told = append(w.paths, make([]path, p.hosts)), append(w.told, make([]time.Duration, p.hosts))
@@ -129,11 +142,19 @@ func (w *world) after(d time.Duration, do func()) {
 
 // connected reports whether frames pass between two hosts, both ways.
 func (w *world) connected(i, j int) bool {
-	return w.hosts[i].port && w.hosts[j].port && w.side[i] == w.side[j]
+	return w.carries(i, j) && w.carries(j, i)
+}
+
+// carries reports whether frames pass from one host to another.
+func (w *world) carries(from, to int) bool {
+	return w.hosts[from].port && w.hosts[to].port && w.side[from] == w.side[to] && !w.cut[from][to]
 }
 
 // reachable reports whether frames pass between a host and the client.
-func (w *world) reachable(i int) bool { return w.hosts[i].port && w.side[i] == 0 }
+func (w *world) reachable(i int) bool {
+	n := len(w.hosts)
+	return w.hosts[i].port && w.side[i] == 0 && !w.cut[i][n] && !w.cut[n][i]
+}
 
 // delay is that of a frame; frames between two places do not overtake each other.
 func (w *world) delay(from, to int) time.Duration {
@@ -152,7 +173,7 @@ func (w *world) advertise(from *host, priority uint8) {
 		return
 	}
 	for _, to := range w.hosts {
-		if to != from && w.connected(from.id, to.id) && !w.filter[from.id][to.id] && !w.lost() {
+		if to != from && w.carries(from.id, to.id) && !w.filter[from.id][to.id] && !w.lost() {
 			w.after(w.delay(from.id, to.id), func() { to.packet(Received{Source: from.addr, Advertisement: adv}) })
 		}
 	}
@@ -164,7 +185,7 @@ func (w *world) announce(from *host) {
 		return
 	}
 	for _, to := range w.hosts {
-		if to != from && w.connected(from.id, to.id) && !w.paths[to.id][from.id].quiet && !w.lost() {
+		if to != from && w.carries(from.id, to.id) && !w.paths[to.id][from.id].quiet && !w.lost() {
 			w.after(w.delay(from.id, to.id), func() {
 				if to.live() {
 					w.told[to.id][from.id] = w.now

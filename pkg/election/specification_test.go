@@ -18,7 +18,7 @@ func TestEachRowIsInTheCode(t *testing.T) {
 	named := regexp.MustCompile(`\b[Rr]ows? \d+(( to |, | and |, and )\d+)*`)
 	part := regexp.MustCompile(`(\d+)(?: to (\d+))?`)
 	found := map[int]bool{}
-	for _, file := range []string{"initialize", "backup", "claiming", "seizing", "active", "leaving", "conflict", "election", "question"} {
+	for _, file := range []string{"initialize", "backup", "claiming", "seizing", "active", "leaving", "conflict", "election", "question", "predecessor"} {
 		content, err := os.ReadFile(file + ".go")
 		if err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestEachRowIsInTheCode(t *testing.T) {
 			}
 		}
 	}
-	for row := 1; row <= 39; row++ {
+	for row := 1; row <= 43; row++ {
 		if !found[row] {
 			t.Errorf("no comment in the code names row %d of the transition table", row)
 		}

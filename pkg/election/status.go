@@ -52,7 +52,14 @@ type Status struct {
 	Epoch                 int        // of the Lease that this node holds, 0: none
 	Lease                 Lease      // as it was last read or written
 	LeaseAnswered         time.Time
-	LeaseFailure          string // why the last questions had no answer
+	LeaseFailure          string     // why the last questions had no answer
+	Reach                 PeersDone  // what the last AskPeers found
+	ReachAt               time.Time  // when; zero: never asked
+	Isolated              bool       // it reached fewer peers than a majority, which keeps this node from taking the addresses
+	Unreachable           bool       // most peers cannot reach the virtual address at this node
+	Witness               Witness    // what this node finds of the holder
+	Waits                 string     // whom this node waits for before it takes part in the election; empty: nobody
+	Forged                netip.Addr // source of the last advertisement that the Lease did not confirm; invalid: none lately
 }
 
 // Status returns a copy of what the election knows.
@@ -65,10 +72,16 @@ func (e *Election) Status() Status {
 	if a.failures > 0 {
 		failure = a.failure
 	}
+	waits := ""
+	if e.predecessor.waits() {
+		waits = e.predecessor.text()
+	}
 	return Status{
-		State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
+		Waits: waits, State: e.state, Since: e.since, Reason: e.reason, Priority: e.priority(), Distress: e.health.distress,
 		AdvertisementInterval: e.heard.interval, Holder: e.heard.holder, HeardAt: e.heard.at, HeardPriority: e.heard.priority,
 		SplitSuspected: e.heard.split, Unheard: e.heard.filtered, CouldNotAsk: e.heard.unasked, Conflict: other.with, ConflictOwner: other.owner, ConflictPeer: other.peer,
+		Reach: e.reach.last, ReachAt: e.reach.at, Isolated: e.cfg.arbitrates() && e.state != Active && e.reach.fresh(e.now) && e.isolated(),
+		Unreachable: !e.health.shunned.IsZero(), Witness: e.witness.found, Forged: e.challenge.lastForged(e.now),
 		Arbitrated: a.decides(e.now, e.state), Epoch: a.claim.epoch, Lease: a.lease, LeaseAnswered: a.answered, LeaseFailure: failure,
 	}
 }

@@ -15,13 +15,14 @@ var table = [...]struct {
 	claimed  func(*Election, AddressClaimed)
 	lost     func(*Election, AddressLost)
 	late     func(*Election, AddressLate)
+	reached  func(*Election, PeersDone)
 	shutdown func(*Election, Shutdown)
 	handover func(*Election, Handover)
 }{
 	Initialize: {shutdown: (*Election).stopped},
 	Backup: {
 		tick: (*Election).backupTick, received: (*Election).backupReceived, probed: (*Election).backupProbed, leased: (*Election).backupLeased,
-		shutdown: (*Election).stopped,
+		reached: (*Election).backupReached, shutdown: (*Election).stopped,
 	},
 	Claiming: {
 		tick: (*Election).askAgain, received: (*Election).claimingReceived, probed: (*Election).claimingProbed, leased: (*Election).claimingLeased,
@@ -33,7 +34,7 @@ var table = [...]struct {
 	},
 	Active: {
 		tick: (*Election).activeTick, received: (*Election).activeReceived, leased: (*Election).activeLeased, claimed: (*Election).activeClaimed,
-		lost: (*Election).activeLost, late: (*Election).activeLate,
+		lost: (*Election).activeLost, late: (*Election).activeLate, reached: (*Election).activeReached,
 		fence: (*Election).activeFence, shutdown: (*Election).activeShutdown, handover: (*Election).activeHandover,
 	},
 	Leaving: {

@@ -76,13 +76,16 @@ type Event interface {
 type Tick struct{}
 
 // Passed says that the check under way found the backend ready.
-type Passed struct{}
+type Passed struct {
+	Took time.Duration
+}
 
 // Failed says that the check under way did not find the backend ready.
 type Failed struct {
 	Unreachable bool // there was no answer at all
 	Accepts     bool // but the backend accepted a connection
 	Reason      string
+	Took        time.Duration
 }
 
 // Missed says that the check under way shows nothing: what made it had no time to see the answer, or could not ask.
@@ -174,6 +177,9 @@ type Check struct {
 	unreachable int // failures in a row without an answer
 
 	accepts bool // connections, as the last check that failed has shown
+
+	figures  Figures   // without the downtime since outSince
+	outSince time.Time // when it became NotReady or Down, where it is
 }
 
 // New returns a Check in state Unknown whose first probe is due now.
@@ -192,7 +198,7 @@ func (c *Check) Reason() string { return c.reason }
 
 // Accepts reports whether a backend that is not ready, or whose answers are late, still accepts connections: where no backend is
 // healthy it is the best there is. One whose host or process is gone does not.
-func (c *Check) Accepts() bool { return c.accepts && (c.state == NotReady || c.state == Down) }
+func (c *Check) Accepts() bool { return c.accepts && c.state.out() }
 
 // Deadline returns when Step needs a Tick at the latest; zero means that it needs none.
 func (c *Check) Deadline() time.Time { return c.deadline }
@@ -203,10 +209,12 @@ func (c *Check) Step(now time.Time, ev Event) []Action {
 	reason := ""
 	switch ev := ev.(type) {
 	case Passed:
+		c.ended(now, ev.Took, "")
 		c.passed()
 		c.schedule()
 		reason = "check passed"
 	case Failed:
+		c.ended(now, ev.Took, ev.Reason)
 		c.accepts = ev.Accepts
 		c.failed(ev.Unreachable)
 		c.schedule()
@@ -225,6 +233,7 @@ func (c *Check) Step(now time.Time, ev Event) []Action {
 	var actions []Action
 	if c.state != before {
 		c.since, c.reason = now, reason
+		c.changed(now, before)
 		actions = append(actions, Transition{From: before, To: c.state, Reason: reason})
 	}
 	if !c.deadline.IsZero() && !now.Before(c.deadline) {
@@ -307,7 +316,7 @@ func (c *Check) undecided() bool {
 	}
 }
 
-// Reconfigure changes schedule and thresholds, keeps the state and makes a probe due. The outcome of a probe that is
+// Reconfigure changes schedule and thresholds, keeps the state and the figures, and makes a probe due. The outcome of a probe that is
 // under way must not come back.
 func (c *Check) Reconfigure(cfg Config, now time.Time) {
 	c.cfg, c.deadline = cfg, now

@@ -5,6 +5,7 @@
 package kubeapi_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
 
+	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 )
 
@@ -32,7 +34,7 @@ func TestAPIServer(t *testing.T) {
 	f := &found{}
 	newClient := func() *kubeapi.Client {
 		return kubeapi.New(kubeapi.Options{
-			Log: testr.New(t), Kubeconfig: kubeconfig, Namespace: "kube-system", Name: "harbinger", Duration: 5 * time.Second, Node: "node-a",
+			Log: testr.New(t), Kubeconfig: kubeconfig, Namespace: "kube-system", Name: "harbinger", Predecessor: "kube-system/plndr-cp-lock", Duration: 5 * time.Second, Node: "node-a",
 			Backends: p.addresses, Discovery: &kubeapi.Discovery{OnEndpoints: f.add, Interval: interval, Settle: interval},
 		})
 	}
@@ -46,7 +48,7 @@ func TestAPIServer(t *testing.T) {
 		wantUnanswered(t, err, "HTTP 403 Forbidden")
 	})
 	for range 2 { // again is no error
-		if err := kubeapi.ApplyRBAC(t.Context(), p.admin, "kube-system", "harbinger"); err != nil {
+		if err := kubeapi.ApplyRBAC(t.Context(), p.admin, "kube-system", "harbinger", "kube-system/plndr-cp-lock"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,6 +59,7 @@ func TestAPIServer(t *testing.T) {
 	})
 	t.Run("permissions", func(t *testing.T) { testPermissions(t, p, kubeconfig) })
 	t.Run("kubectl lists them", func(t *testing.T) { testCanI(t, p, kubeconfig) })
+	t.Run("predecessor", func(t *testing.T) { testPredecessor(t, client, admin) })
 	t.Run("metadata of others survives", func(t *testing.T) { testMetadata(t, client, admin) })
 	t.Run("discovery", func(t *testing.T) {
 		var advertised []string
@@ -138,7 +141,7 @@ func testCanI(t *testing.T, p *plane, kubeconfig string) {
 		t.Fatal("kubectl lists nothing")
 	}
 	for namespace, want := range map[string][]string{
-		"kube-system": {"events [] [] [create]", "leases.coordination.k8s.io [] [harbinger] [get create update]"},
+		"kube-system": {"events [] [] [create]", "leases.coordination.k8s.io [] [harbinger] [get create update]", "leases.coordination.k8s.io [] [plndr-cp-lock] [get update]"},
 		"default":     {"endpointslices.discovery.k8s.io [] [] [list]"},
 	} {
 		got := slices.DeleteFunc(list(namespace), func(line string) bool { return everybody[line] })
@@ -146,6 +149,35 @@ func testCanI(t *testing.T, p *plane, kubeconfig string) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("namespace %s (-want +got):\n%s", namespace, diff)
 		}
+	}
+}
+
+// testPredecessor takes the Lease of kube-vip, which is never created.
+func testPredecessor(t *testing.T, client *kubeapi.Client, admin *rest.RESTClient) {
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	if got := client.ReadPredecessor(ctx); got != (election.PredecessorDone{}) {
+		t.Errorf("no lease is read as %v", got)
+	}
+	lease := []byte(`{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{"name":"plndr-cp-lock","namespace":"kube-system"},
+		"spec":{"holderIdentity":"node-b","leaseDurationSeconds":15,"leaseTransitions":3,"renewTime":"2026-01-01T00:00:00.000000Z"}}`)
+	leases, _ := strings.CutSuffix(leasePath, "/harbinger")
+	if err := admin.Post().AbsPath(leases).SetHeader("Content-Type", "application/json").Body(lease).Do(ctx).Error(); err != nil {
+		t.Fatal(err)
+	}
+	read := client.ReadPredecessor(ctx)
+	if read.Lease.Holder != "node-b" || read.Lease.Duration != 15*time.Second {
+		t.Errorf("read %v", read)
+	}
+	mine := election.PredecessorLease{Version: read.Lease.Version, Holder: "harbinger/node-a", Duration: time.Minute}
+	if got := client.TakePredecessor(ctx, mine); got.Outcome != election.Answered || got.Lease.Holder != mine.Holder || got.Lease.Version == mine.Version {
+		t.Errorf("taken: %v", got)
+	}
+	if again := client.ReadPredecessor(ctx); again.Lease.Holder != mine.Holder || again.Lease.Duration != mine.Duration {
+		t.Errorf("stored %v", again)
+	}
+	if got := client.TakePredecessor(ctx, mine); got.Outcome != election.Refused {
+		t.Errorf("an old version is taken: %v", got)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
@@ -186,10 +187,10 @@ func (c *Client) loadCredentials() {
 	}
 	problem := ""
 	if err != nil {
-		problem = err.Error()
+		problem = fault.Words(err)
 	}
 	if problem != c.problem && problem != "" {
-		c.log.Info(logging.MsgCredentialsBad, logging.KeyReason, problem)
+		logging.Warn(c.log, logging.MsgCredentialsBad, logging.KeyReason, problem)
 	}
 	c.problem = problem
 }
@@ -216,7 +217,7 @@ func (c *Client) warnOfExpiry() {
 		c.log.Error(nil, logging.MsgCredentialsOver, logging.KeyFile, c.opts.Kubeconfig, logging.KeyExpires, used.expires, logging.KeyRemedy, remedy)
 	case used.expires.Sub(now) < expiresSoon:
 		c.warned = now
-		c.log.Info(logging.MsgCredentialsExpire, logging.KeyFile, c.opts.Kubeconfig, logging.KeyExpires, used.expires, logging.KeyRemedy, remedy)
+		logging.Warn(c.log, logging.MsgCredentialsExpire, logging.KeyFile, c.opts.Kubeconfig, logging.KeyExpires, used.expires, logging.KeyRemedy, remedy)
 	}
 }
 

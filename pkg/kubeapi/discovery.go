@@ -10,17 +10,19 @@ import (
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // Discovery finds the apiservers of a cluster where they publish themselves: in the EndpointSlices of the Service
 // default/kubernetes.
 type Discovery struct {
-	// OnEndpoints is called with the apiservers, sorted, when they have changed, and at the start with those of StateFile. The
-	// list is never empty. Run calls it, from one goroutine.
+	// OnEndpoints is called with the apiservers that are taken, when they have changed, and at the start with those of StateFile.
+	// The list is never empty. Run calls it, from one goroutine.
 	OnEndpoints func([]netip.AddrPort)
-	// Exclude are addresses that are never taken for an apiserver's: the virtual ones, which lead back here.
-	Exclude []netip.Addr
+	// Take chooses from the apiservers that an answer names, which may be any number of any addresses: whoever may write the
+	// EndpointSlice makes them. It is called with the sorted list of each answer, by the goroutine that calls OnEndpoints. Nil: all.
+	Take func([]netip.AddrPort) []netip.AddrPort
 	// StateFile keeps the apiservers for a start without the API. Empty: they are not kept.
 	StateFile string
 	// WriteFile replaces StateFile in one step.
@@ -41,7 +43,7 @@ const (
 const (
 	slicesPath  = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 	slicesLabel = discoveryv1.LabelServiceName + "=kubernetes"
-	// slicesLimit is more than there can be: one slice has room for 100 apiservers.
+	// slicesLimit is more than there can be: one slice has room for 100 apiservers. It bounds an answer, as an object has 1.5 MiB.
 	slicesLimit = "10"
 	// apiPort is the name that apiservers give to their port.
 	apiPort = "https"
@@ -56,6 +58,9 @@ func (c *Client) discover(ctx context.Context) error {
 	}
 	if d.Settle == 0 {
 		d.Settle = defaultSettle
+	}
+	if d.Take == nil {
+		d.Take = func(all []netip.AddrPort) []netip.AddrPort { return all }
 	}
 	used := c.loadEndpoints(d)
 	if len(used) > 0 {
@@ -99,16 +104,17 @@ func (c *Client) endpoints(ctx context.Context, d Discovery) []netip.AddrPort {
 		return l, b.client.Get().AbsPath(slicesPath).Param("labelSelector", slicesLabel).Param("limit", slicesLimit).MaxRetries(0).Do(ctx).Into(l)
 	})
 	if err != nil {
-		c.log.V(1).Info(logging.MsgNotDiscovered, logging.KeyReason, err.Error())
+		c.log.V(1).Info(logging.MsgNotDiscovered, logging.KeyReason, fault.Words(err))
 		return nil
 	}
-	return ready(list.Items, d.Exclude)
+	return d.Take(ready(list.Items))
 }
 
 func noAnswerButSuccess(error) bool { return false }
 
-// ready returns the addresses and ports of the ready endpoints, sorted.
-func ready(all []discoveryv1.EndpointSlice, exclude []netip.Addr) []netip.AddrPort {
+// ready returns the address and port of each ready endpoint, sorted. Of several addresses of one endpoint, which lead to the same,
+// it is the first, as for kube-proxy.
+func ready(all []discoveryv1.EndpointSlice) []netip.AddrPort {
 	var found []netip.AddrPort
 	for _, slice := range all {
 		port := portOf(slice.Ports)
@@ -119,24 +125,16 @@ func ready(all []discoveryv1.EndpointSlice, exclude []netip.Addr) []netip.AddrPo
 			if endpoint.Conditions.Ready != nil && !*endpoint.Conditions.Ready {
 				continue // the API says: unknown is ready
 			}
-			for _, text := range endpoint.Addresses {
-				if address, ok := usable(text, exclude); ok {
-					found = append(found, netip.AddrPortFrom(address, port))
-				}
+			if len(endpoint.Addresses) == 0 {
+				continue
+			}
+			if address, err := netip.ParseAddr(endpoint.Addresses[0]); err == nil {
+				found = append(found, netip.AddrPortFrom(address.Unmap(), port))
 			}
 		}
 	}
 	slices.SortFunc(found, netip.AddrPort.Compare)
 	return slices.Compact(found)
-}
-
-func usable(text string, exclude []netip.Addr) (netip.Addr, bool) {
-	address, err := netip.ParseAddr(text)
-	address = address.Unmap()
-	if err != nil || address.IsUnspecified() || address.IsLoopback() || address.IsMulticast() || address.IsLinkLocalUnicast() {
-		return netip.Addr{}, false
-	}
-	return address, !slices.Contains(exclude, address)
 }
 
 // portOf returns the port of the API, 0 if there is none: the one with the known name, or the only one.

@@ -67,10 +67,40 @@ func discover(t *testing.T, n int, stateFile string) (*cluster, *found, *labtest
 		o.Log = log.Logger()
 		o.Discovery = &kubeapi.Discovery{
 			OnEndpoints: f.add, StateFile: stateFile, WriteFile: staticpod.Write, Interval: interval, Settle: interval,
-			Exclude: []netip.Addr{netip.MustParseAddr("192.168.238.100")},
+			Take: take,
 		}
 	})
 	return c, f, log
+}
+
+// take takes what has a port, and is neither 192.168.238.100 nor loopback nor below 2.0.0.0.
+func take(all []netip.AddrPort) []netip.AddrPort {
+	return slices.DeleteFunc(slices.Clone(all), func(a netip.AddrPort) bool {
+		return a.Port() == 0 || a.Addr().IsLoopback() || a.Addr() == netip.MustParseAddr("192.168.238.100") || a.Addr().Less(netip.MustParseAddr("2.0.0.0"))
+	})
+}
+
+// Of an answer with very many apiservers, as many become known as are taken, and are kept.
+func TestDiscoveryOfVeryMany(t *testing.T) {
+	file := t.TempDir() + "/backends.json"
+	c, f, _ := discover(t, 1, file)
+	var parts []discoveryv1.EndpointSlice
+	for part := range 3 {
+		var addresses []string
+		for i := range 1000 {
+			addresses = append(addresses, fmt.Sprintf("1.%d.%d.%d", part, i/250, i%250))
+		}
+		parts = append(parts, apiservers(addresses...))
+	}
+	parts[2].Endpoints = append(parts[2].Endpoints, apiservers("192.168.238.130").Endpoints...)
+	parts[2].Endpoints[1000].Addresses = append(parts[2].Endpoints[1000].Addresses, "192.168.238.131") // another address of the same
+	c.store.setSlices(parts...)
+	run(t, c.Client)
+	until(t, "one is known", func() bool { return f.last() == "[192.168.238.130:6443]" })
+	raw, err := os.ReadFile(file)
+	if err != nil || len(raw) > 200 {
+		t.Errorf("the state file has %d bytes: %v", len(raw), err)
+	}
 }
 
 func TestDiscovery(t *testing.T) {

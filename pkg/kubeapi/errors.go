@@ -7,21 +7,22 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 )
 
 // ErrRefused says that the Lease was not written because another version is stored, or none.
 var ErrRefused = errors.New("another version of the lease is stored")
 
 const (
-	noAnswerInTime = "no answer in time"
+	noAnswerInTime = "does not answer in time"
 	longestReason  = 200
 )
 
@@ -30,21 +31,30 @@ func short(err error) string {
 	if s, ok := statusOf(err); ok {
 		return clip(fmt.Sprintf("HTTP %d %s: %s", s.Code, http.StatusText(int(s.Code)), s.Message))
 	}
-	var timeout interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, errOvertaken):
 		return err.Error()
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded),
-		errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.Canceled):
 		return noAnswerInTime
-	}
-	if errno, ok := errors.AsType[syscall.Errno](err); ok {
-		return errno.Error()
 	}
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
-	return clip(err.Error())
+	return clip(fault.Brief(err))
+}
+
+// shortOf is short with the apiserver that did not answer.
+func shortOf(who netip.AddrPort, err error) string {
+	if _, ok := statusOf(err); ok || errors.Is(err, errOvertaken) {
+		return who.String() + ": " + short(err)
+	}
+	if errors.Is(err, context.Canceled) {
+		err = context.DeadlineExceeded
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	return clip(fault.Of(who.String(), err))
 }
 
 func clip(s string) string {

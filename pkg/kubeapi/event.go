@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
@@ -135,7 +136,7 @@ func (c *Client) sendEvent(ctx context.Context, e event, k counted) {
 		})
 	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		c.log.V(1).Info(logging.MsgEventNotSent, logging.KeyEvent, e.reason, logging.KeyReason, err.Error())
+		c.log.V(1).Info(logging.MsgEventNotSent, logging.KeyEvent, e.reason, logging.KeyReason, fault.Words(err))
 	}
 }
 

@@ -65,7 +65,7 @@ func hedge[T any](ctx context.Context, now func() time.Time, backends []*backend
 		sent++
 		timer.Reset(hedgeAfter)
 	}
-	failures := map[*backend]string{}
+	failures := map[*backend]error{}
 	for send(); len(failures) < len(backends); {
 		select {
 		case r := <-results:
@@ -75,7 +75,7 @@ func hedge[T any](ctx context.Context, now func() time.Time, backends []*backend
 			if r.err == nil || isAnswer(r.err) {
 				return r.value, sent, r.err
 			}
-			failures[r.backend] = short(r.err)
+			failures[r.backend] = r.err
 			send()
 		case <-timer.C:
 			send()
@@ -104,14 +104,14 @@ func askOne[T any](ctx context.Context, now func() time.Time, b *backend, isAnsw
 }
 
 // noAnswer says why none of the backends has answered.
-func noAnswer(asked []*backend, failures map[*backend]string) error {
+func noAnswer(asked []*backend, failures map[*backend]error) error {
 	var parts []string
 	for _, b := range asked {
 		failure, ok := failures[b]
 		if !ok {
-			failure = noAnswerInTime
+			failure = context.DeadlineExceeded
 		}
-		parts = append(parts, b.address.String()+": "+failure)
+		parts = append(parts, shortOf(b.address, failure))
 	}
 	return errors.New(strings.Join(parts, "; "))
 }

@@ -28,6 +28,8 @@ type Options struct {
 	Kubeconfig string
 	// Namespace and Name are those of the Lease.
 	Namespace, Name string
+	// Predecessor is the namespace and the name of kube-vip's Lease, with a slash between them. Empty: there is none.
+	Predecessor string
 	// Duration is written into the Lease, for those who read it: whole seconds, at least one.
 	Duration time.Duration
 	// Node is the name of this node, for Events.
@@ -57,6 +59,8 @@ type Client struct {
 	missing int      // how often in a row the kubeconfig was
 	warned  time.Time
 	seen    []*coordinationv1.Lease // the last versions of the Lease, the newest last
+	// predecessor is the Lease of the predecessor as it was last read or written.
+	predecessor *coordinationv1.Lease
 }
 
 // New returns a Client with the credentials that are there. It starts nothing.

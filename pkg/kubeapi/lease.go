@@ -51,19 +51,11 @@ func (c *Client) ReadLease(ctx context.Context) (election.Lease, error) {
 
 // readObject returns the stored object, nil if there is none.
 func (c *Client) readObject(ctx context.Context, backends []*backend) (*coordinationv1.Lease, error) {
-	absent := func(err error) bool { return isAbsent(err, c.opts.Name) }
-	object, _, err := hedge(ctx, c.opts.Now, backends, absent, func(ctx context.Context, b *backend) (*coordinationv1.Lease, error) {
-		o := &coordinationv1.Lease{}
-		return o, b.client.Get().AbsPath(c.leasePath()).MaxRetries(0).Do(ctx).Into(o)
-	})
-	switch {
-	case err == nil:
+	object, err := c.getLease(ctx, backends, c.lease())
+	if object != nil {
 		c.remember(object)
-		return object, nil
-	case absent(err):
-		return nil, nil
 	}
-	return nil, err
+	return object, err
 }
 
 // WriteLease stores the Lease if its Version is still the stored one; with an empty Version, if there is none. It returns what
@@ -82,17 +74,12 @@ func (c *Client) WriteLease(ctx context.Context, l election.Lease) (election.Lea
 		return election.Lease{}, err
 	}
 	object := c.toObject(replaced, l, c.opts.Now())
-	refusal := func(err error) bool { return isRefusal(err, c.opts.Name) }
-	written, sent, err := hedge(ctx, c.opts.Now, backends, refusal, func(ctx context.Context, b *backend) (*coordinationv1.Lease, error) {
-		o := &coordinationv1.Lease{}
-		// Encoding changes the object for a moment: each copy has its own.
-		return o, b.client.Put().AbsPath(c.leasePath()).MaxRetries(0).Body(object.DeepCopy()).Do(ctx).Into(o)
-	})
+	written, sent, err := c.putLease(ctx, backends, c.lease(), object)
 	switch {
 	case err == nil:
 		c.remember(written)
 		return fromObject(written), nil
-	case !refusal(err):
+	case !isRefusal(err, c.opts.Name):
 		return election.Lease{}, err
 	case sent > 1:
 		return c.settle(ctx, backends, object)
@@ -155,6 +142,38 @@ func (c *Client) recall(version string) *coordinationv1.Lease {
 	return c.seen[i]
 }
 
-func (c *Client) leasePath() string {
-	return "/apis/coordination.k8s.io/v1/namespaces/" + c.opts.Namespace + "/leases/" + c.opts.Name
+// leaseName names a Lease.
+type leaseName struct{ namespace, name string }
+
+func (c *Client) lease() leaseName { return leaseName{c.opts.Namespace, c.opts.Name} }
+
+func (l leaseName) path() string {
+	return "/apis/coordination.k8s.io/v1/namespaces/" + l.namespace + "/leases/" + l.name
+}
+
+// getLease returns a stored object, nil if there is none.
+func (c *Client) getLease(ctx context.Context, backends []*backend, l leaseName) (*coordinationv1.Lease, error) {
+	absent := func(err error) bool { return isAbsent(err, l.name) }
+	object, _, err := hedge(ctx, c.opts.Now, backends, absent, func(ctx context.Context, b *backend) (*coordinationv1.Lease, error) {
+		o := &coordinationv1.Lease{}
+		return o, b.client.Get().AbsPath(l.path()).MaxRetries(0).Do(ctx).Into(o)
+	})
+	switch {
+	case err == nil:
+		return object, nil
+	case absent(err):
+		return nil, nil
+	}
+	return nil, err
+}
+
+// putLease writes an object over the version that it has, and returns what is stored then, and to how many apiservers it was sent. Of a
+// refusal (isRefusal) by one of several, another may have made the write.
+func (c *Client) putLease(ctx context.Context, backends []*backend, l leaseName, object *coordinationv1.Lease) (written *coordinationv1.Lease, sent int, err error) {
+	refusal := func(err error) bool { return isRefusal(err, l.name) }
+	return hedge(ctx, c.opts.Now, backends, refusal, func(ctx context.Context, b *backend) (*coordinationv1.Lease, error) {
+		o := &coordinationv1.Lease{}
+		// Encoding changes the object for a moment: each copy has its own.
+		return o, b.client.Put().AbsPath(l.path()).MaxRetries(0).Body(object.DeepCopy()).Do(ctx).Into(o)
+	})
 }

@@ -24,7 +24,7 @@ import (
 const callTimeout = 3 * time.Second
 
 var mine = election.Lease{
-	Holder: "node-a/boot/1", Epoch: 1, Node: "node-a", Address: netip.MustParseAddr("192.168.238.130"), Priority: 100, Preferred: "node-b",
+	Holder: "node-a/boot/1", Epoch: 1, Node: "node-a", Address: netip.MustParseAddr("192.168.238.130"), Priority: 100, Preferred: "node-b", Known: netip.MustParseAddr("fd00:238::130"),
 }
 
 // lessor is what the election needs of a Client.
@@ -170,7 +170,7 @@ func TestObject(t *testing.T) {
 		t.Errorf("spec (-want +got):\n%s", diff)
 	}
 	annotations := map[string]string{
-		"harbinger.dev/node": "node-a", "harbinger.dev/node-address": "192.168.238.130", "harbinger.dev/priority": "100",
+		"harbinger.dev/node": "node-a", "harbinger.dev/node-address": "192.168.238.130", "harbinger.dev/priority": "100", "harbinger.dev/known-address": "fd00:238::130",
 		"harbinger.dev/preferred": "node-b", "harbinger.dev/protocol": "1",
 	}
 	if diff := cmp.Diff(annotations, stored.Annotations); diff != "" {
@@ -258,8 +258,8 @@ func TestUnanswered(t *testing.T) {
 		{"429", func(c *cluster) { c.servers[0].set(status(429)) }, "HTTP 429 Too Many Requests"},
 		{"500", func(c *cluster) { c.servers[0].set(status(500)) }, "HTTP 500 Internal Server Error"},
 		{"503", func(c *cluster) { c.servers[0].set(plain(503)) }, "HTTP 503 Service Unavailable"},
-		{"hung", func(c *cluster) { c.servers[0].set(c.servers[0].hang) }, "no answer in time"},
-		{"no apiserver there", func(c *cluster) { c.servers[0].Close() }, "connection refused"},
+		{"hung", func(c *cluster) { c.servers[0].set(c.servers[0].hang) }, "does not answer in time"},
+		{"no apiserver there", func(c *cluster) { c.servers[0].Close() }, "refuses connections"},
 		{"no backends", func(c *cluster) { c.servers = nil }, "no apiserver to ask"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

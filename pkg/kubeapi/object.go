@@ -19,6 +19,7 @@ import (
 const (
 	annotationNode      = "harbinger.dev/node"
 	annotationAddress   = "harbinger.dev/node-address"
+	annotationKnown     = "harbinger.dev/known-address"
 	annotationPriority  = "harbinger.dev/priority"
 	annotationPreferred = "harbinger.dev/preferred"
 	annotationProtocol  = "harbinger.dev/protocol"
@@ -38,6 +39,7 @@ func fromObject(o *coordinationv1.Lease) election.Lease {
 		Preferred: o.Annotations[annotationPreferred],
 	}
 	l.Address, _ = netip.ParseAddr(o.Annotations[annotationAddress])
+	l.Known, _ = netip.ParseAddr(o.Annotations[annotationKnown])
 	if priority, err := strconv.ParseUint(o.Annotations[annotationPriority], 10, 8); err == nil {
 		l.Priority = uint8(priority)
 	}
@@ -58,6 +60,7 @@ func (c *Client) toObject(stored *coordinationv1.Lease, l election.Lease, now ti
 	o.Annotations = annotate(o.Annotations, map[string]string{
 		annotationNode:      l.Node,
 		annotationAddress:   addressText(l.Address),
+		annotationKnown:     addressText(l.Known),
 		annotationPriority:  priorityText(l.Priority),
 		annotationPreferred: l.Preferred,
 		annotationProtocol:  protocol,

@@ -33,9 +33,9 @@ type grant struct {
 }
 
 // grants are all the permissions that a Client of a Lease needs. A write that creates the Lease is an update for its name, so
-// that creation too is limited to the one name.
-func grants(namespace, name string) []grant {
-	return []grant{
+// that creation too is limited to the one name. The Lease of a predecessor, if there is one, is never created.
+func grants(namespace, name, predecessor string) []grant {
+	all := []grant{
 		newGrant(namespace, "harbinger:lease:"+name,
 			rbacv1.PolicyRule{
 				APIGroups: []string{coordinationv1.GroupName}, Resources: []string{"leases"}, ResourceNames: []string{name},
@@ -47,6 +47,13 @@ func grants(namespace, name string) []grant {
 			rbacv1.PolicyRule{APIGroups: []string{discoveryv1.GroupName}, Resources: []string{"endpointslices"}, Verbs: []string{"list"}},
 		),
 	}
+	if predecessor != "" {
+		l := predecessorName(predecessor)
+		all = append(all, newGrant(l.namespace, "harbinger:predecessor:"+l.name, rbacv1.PolicyRule{
+			APIGroups: []string{coordinationv1.GroupName}, Resources: []string{"leases"}, ResourceNames: []string{l.name}, Verbs: []string{"get", "update"},
+		}))
+	}
+	return all
 }
 
 func newGrant(namespace, name string, rules ...rbacv1.PolicyRule) grant {
@@ -64,10 +71,11 @@ func newGrant(namespace, name string, rules ...rbacv1.PolicyRule) grant {
 	}
 }
 
-// RBAC returns, as YAML documents, the permissions that the user of the kubeconfig needs for a Lease.
-func RBAC(namespace, name string) ([]byte, error) {
+// RBAC returns, as YAML documents, the permissions that the user of the kubeconfig needs for a Lease, and for that of a predecessor
+// unless it is empty.
+func RBAC(namespace, name, predecessor string) ([]byte, error) {
 	var documents [][]byte
-	for _, g := range grants(namespace, name) {
+	for _, g := range grants(namespace, name, predecessor) {
 		for _, object := range []any{g.role, g.binding} {
 			document, err := yaml.Marshal(object)
 			if err != nil {
@@ -81,7 +89,7 @@ func RBAC(namespace, name string) ([]byte, error) {
 
 // ApplyRBAC stores the permissions with the credentials of an administrator. What is there by those names is replaced. The
 // context bounds it.
-func ApplyRBAC(ctx context.Context, adminKubeconfig, namespace, name string) error {
+func ApplyRBAC(ctx context.Context, adminKubeconfig, namespace, name, predecessor string) error {
 	admin, err := readCredentials(adminKubeconfig)
 	if err != nil {
 		return err
@@ -95,7 +103,7 @@ func ApplyRBAC(ctx context.Context, adminKubeconfig, namespace, name string) err
 	if err != nil {
 		return err
 	}
-	for _, g := range grants(namespace, name) {
+	for _, g := range grants(namespace, name, predecessor) {
 		if err := apply(ctx, client, "roles", g.role.ObjectMeta, g.role); err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
@@ -32,16 +33,10 @@ func (c *Client) loadEndpoints(d Discovery) []netip.AddrPort {
 		err = json.Unmarshal(raw, &s)
 	}
 	if err != nil {
-		c.log.Info(logging.MsgKnownNotRead, logging.KeyFile, d.StateFile, logging.KeyReason, err.Error())
+		logging.Warn(c.log, logging.MsgKnownNotRead, logging.KeyFile, d.StateFile, logging.KeyReason, fault.Words(err))
 		return nil
 	}
-	var known []netip.AddrPort
-	for _, backend := range s.Backends {
-		if _, ok := usable(backend.Addr().String(), d.Exclude); ok && backend.Port() != 0 {
-			known = append(known, backend)
-		}
-	}
-	return known
+	return d.Take(s.Backends)
 }
 
 // saveEndpoints keeps the apiservers for the next start. What cannot be kept is logged: this start does not need it.

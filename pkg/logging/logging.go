@@ -29,3 +29,16 @@ func New(w io.Writer, format Format, verbosity int) logr.Logger {
 	}
 	return logr.FromSlogHandler(slog.NewJSONHandler(w, options))
 }
+
+// levelWarn is the level of lines of which somebody should know, as the sink of a logger counts: slog's WARN. [logr.Logger.V] has
+// none below that of Info.
+const levelWarn = -int(slog.LevelWarn)
+
+// Warn writes a line of level WARN: what somebody should look at, where nothing is broken yet.
+func Warn(log logr.Logger, msg string, keysAndValues ...any) {
+	sink := log.GetSink()
+	if sink == nil || log.GetV() > 0 || !sink.Enabled(levelWarn) {
+		return // discarded, or a logger of details
+	}
+	sink.Info(levelWarn, msg, keysAndValues...)
+}

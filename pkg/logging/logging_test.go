@@ -9,6 +9,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"log/slog"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,6 +48,7 @@ func TestVerbosity(t *testing.T) {
 func TestLevels(t *testing.T) {
 	for want, write := range map[string]func(logr.Logger){
 		"INFO":    func(log logr.Logger) { log.Info(MsgStarted) },
+		"WARN":    func(log logr.Logger) { Warn(log, MsgKnownNotRead, KeyFile, "state.json") },
 		"ERROR":   func(log logr.Logger) { log.Error(errors.New("no space"), MsgKnownNotSaved, KeyFile, "state.json") },
 		"DEBUG+3": func(log logr.Logger) { log.V(1).Info(MsgDialFailed) },
 	} {
@@ -56,6 +58,45 @@ func TestLevels(t *testing.T) {
 		if err := json.Unmarshal(b.Bytes(), &line); err != nil || line["level"] != want {
 			t.Errorf("%s (%v), want level %s", b.String(), err, want)
 		}
+	}
+}
+
+// A line of level WARN has what a line of any other level has: the values and the name of its logger, in either form.
+func TestWarn(t *testing.T) {
+	var b bytes.Buffer
+	Warn(New(&b, FormatJSON, 0).WithName("api").WithValues(KeyVRID, 51), MsgCredentialsBad, KeyReason, "no such file")
+	var line map[string]any
+	if err := json.Unmarshal(b.Bytes(), &line); err != nil {
+		t.Fatalf("%q: %v", b.String(), err)
+	}
+	for key, want := range map[string]any{"level": "WARN", "msg": MsgCredentialsBad, "logger": "api", KeyVRID: 51.0, KeyReason: "no such file"} {
+		if line[key] != want {
+			t.Errorf("%s = %v, want %v", key, line[key], want)
+		}
+	}
+	b.Reset()
+	Warn(New(&b, FormatText, 0).WithName("api").WithValues(KeyVRID, 51), MsgCredentialsBad, KeyReason, "no such file")
+	for _, want := range []string{"level=WARN", `msg="Credentials not usable"`, "logger=api", "vrid=51", `reason="no such file"`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q lacks %s", b.String(), want)
+		}
+	}
+}
+
+// A logger that writes nothing, or details alone, writes no warning either; where a handler says where a line comes from, it is the
+// caller of Warn.
+func TestWarnFollowsItsLogger(t *testing.T) {
+	var b bytes.Buffer
+	onlyErrors := logr.FromSlogHandler(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelError}))
+	for _, log := range []logr.Logger{{}, logr.Discard(), onlyErrors, New(&b, FormatText, 0).V(1)} {
+		Warn(log, MsgBalancerSlow)
+	}
+	if b.Len() > 0 {
+		t.Errorf("written: %q", b.String())
+	}
+	Warn(logr.FromSlogHandler(slog.NewTextHandler(&b, &slog.HandlerOptions{AddSource: true})), MsgBalancerSlow)
+	if !strings.Contains(b.String(), "/logging_test.go:") {
+		t.Errorf("%q, want the place of the caller", b.String())
 	}
 }
 
@@ -126,7 +167,7 @@ func TestEachMessageHasARemedy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := regexp.MustCompile(`^(Msg\w+) \((INFO|ERROR|DEBUG\+3)\): [\w\W]+\sRemedy:\s[\w\W]+\.\n$`)
+	form := regexp.MustCompile(`^(Msg\w+) \((INFO|WARN|ERROR|ERROR or WARN|ERROR or INFO|WARN or INFO|DEBUG\+3)\): [\w\W]+\sRemedy:\s[\w\W]+\.\n$`)
 	ast.Inspect(tree, func(n ast.Node) bool {
 		if spec, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(spec.Names[0].Name, "Msg") {
 			if m := form.FindStringSubmatch(spec.Doc.Text()); m == nil || m[1] != spec.Names[0].Name {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -152,7 +153,11 @@ func steersByBPF(cfg *config.HarbingerConfiguration) bool {
 
 func lowPort(cfg *config.HarbingerConfiguration) bool {
 	const unprivileged = 1024
-	return min(cfg.ControlPlane.Port, cfg.Status.BindAddress.Port(), cfg.Status.IdentityPort, cfg.LoadBalancer.Steering.Port) < unprivileged
+	ports := []uint16{cfg.ControlPlane.Port, cfg.Status.BindAddress.Port(), cfg.Status.IdentityPort, cfg.LoadBalancer.Steering.Port}
+	if cfg.Status.Metrics.Served() {
+		ports = append(ports, cfg.Status.Metrics.Port)
+	}
+	return slices.Min(ports) < unprivileged
 }
 
 func probe(cfg *config.HarbingerConfiguration, endpoint string, period, failures int32) *corev1.Probe {
@@ -209,6 +214,9 @@ func volumes(cfg *config.HarbingerConfiguration) ([]corev1.Volume, []corev1.Volu
 	}
 	add("config", config.Directory, corev1.HostPathDirectoryOrCreate, true)
 	add("state", config.StateDirectory, corev1.HostPathDirectoryOrCreate, false)
+	if cfg.Election.VRRP.Signed() {
+		add("runtime", config.RuntimeDirectory, corev1.HostPathDirectoryOrCreate, false)
+	}
 	return volumes, mounts
 }
 

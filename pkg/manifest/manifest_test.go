@@ -21,6 +21,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 var update = flag.Bool("update", false, "rewrite the rendered pods of manifests/; read the difference before committing it")
@@ -62,7 +63,7 @@ func TestSamples(t *testing.T) {
 	tested := 0
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
-		if strings.HasSuffix(name, "-pod") || name == "rbac" { // no configurations
+		if strings.HasSuffix(name, "-pod") || strings.HasPrefix(name, "rbac") || name == "kustomization" { // no configurations
 			continue
 		}
 		tested++
@@ -147,6 +148,25 @@ func TestPasswordIsNeverInThePod(t *testing.T) {
 	}
 }
 
+// A pod that signs keeps what it has heard and sent on the tmpfs of the host; its keys are below a directory that every pod has.
+func TestKeysOfThePod(t *testing.T) {
+	cfg := readSample(t, "classic")
+	v := &cfg.Election.VRRP
+	v.Authentication.Type = vrrp.AuthenticationHMAC
+	v.HMAC = config.HMAC{Keys: []config.KeyFile{{ID: 1, File: config.KeyDirectory + "/1"}}, ActiveKey: 1}
+	pod, _ := render(t, cfg, manifest.Options{})
+	mounts := pod.Spec.Containers[0].VolumeMounts
+	for dir, readOnly := range map[string]bool{"/run/harbinger": false, "/etc/kubernetes/harbinger": true} {
+		i := slices.IndexFunc(mounts, func(m corev1.VolumeMount) bool { return m.MountPath == dir && m.ReadOnly == readOnly })
+		if i < 0 || *pod.Spec.Volumes[i].HostPath.Type != corev1.HostPathDirectoryOrCreate || pod.Spec.Volumes[i].HostPath.Path != dir {
+			t.Errorf("%s is not mounted: %+v", dir, mounts)
+		}
+	}
+	if !strings.Contains(variable(pod), "file: /etc/kubernetes/harbinger/vrrp-keys/1\n") {
+		t.Errorf("the configuration does not name the key:\n%s", variable(pod))
+	}
+}
+
 func TestConfigFile(t *testing.T) {
 	pod, _ := render(t, readSample(t, "classic"), manifest.Options{Image: "registry.example.org/harbinger@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", ConfigFile: true})
 	container := pod.Spec.Containers[0]
@@ -197,6 +217,12 @@ func TestCapabilities(t *testing.T) {
 		if got := pod.Spec.Containers[0].SecurityContext.Capabilities.Add; !slices.Equal(got, tt.want) {
 			t.Errorf("port %d steered by %s adds %q, want %q", tt.port, tt.steering, got, tt.want)
 		}
+	}
+	cfg := readSample(t, "classic")
+	cfg.Status.Metrics.Port = 443
+	pod, _ := render(t, cfg, manifest.Options{})
+	if got := pod.Spec.Containers[0].SecurityContext.Capabilities.Add; !slices.Contains(got, "NET_BIND_SERVICE") {
+		t.Errorf("metrics at port 443 add %q", got)
 	}
 }
 

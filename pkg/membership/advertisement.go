@@ -8,12 +8,9 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// The least TTL or hop limit of an advertisement that is accepted: 255 shows that it has passed no router (RFC 9568, section
-// 5.1.1.3). keepalived leaves it at the kernel's 64 for IPv6 unicast.
-const (
-	minimumTTL        = 255
-	minimumUnicastTTL = 64
-)
+// minimumTTL is the least TTL or hop limit of a multicast advertisement that is accepted: it has passed no router (RFC 9568,
+// section 5.1.1.3).
+const minimumTTL = 255
 
 // Advertisement returns what this node advertises for a virtual address, without the priority of the moment.
 func (v View) Advertisement(virtual netip.Addr) vrrp.Advertisement {
@@ -31,11 +28,10 @@ func (v View) Rules(virtual netip.Addr) vrrp.Rules {
 		Version: own.Version, VRID: own.VRID, Addresses: own.Addresses, Interval: own.Interval, Authentication: own.Authentication,
 		Own: []netip.Addr{v.Source(virtual)}, Sources: v.Peers(virtual), MinimumTTL: minimumTTL, Checksum: c.Checksum,
 	}
-	switch {
-	case len(r.Sources) == 0:
+	if len(r.Sources) == 0 {
 		r.Sources, r.Multicast = nil, true
-	case virtual.Is6():
-		r.MinimumTTL = minimumUnicastTTL
+	} else {
+		r.MinimumTTL = int(c.MinimumTTL)
 	}
 	return r
 }

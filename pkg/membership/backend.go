@@ -19,21 +19,25 @@ func (v View) LocalAPIServer() netip.AddrPort {
 // is the first that there is. Those through which the balancer would reach itself are left out. own are the addresses of this
 // node on any interface.
 func (v View) Backends(own []netip.Addr) []balance.Backend {
-	all := v.named()
-	backends := slices.DeleteFunc(slices.Clone(all), func(b balance.Backend) bool { return v.itself(b.Address, own) })
+	var backends []balance.Backend
+	for _, b := range v.named() {
+		if len(backends) < balance.MaxBackends && v.itself(b.Address, own) == "" {
+			backends = append(backends, b)
+		}
+	}
 	here := func(d netip.AddrPort) bool { return slices.Contains(own, d.Addr()) }
 	if (len(v.Config.LoadBalancer.Backends) == 0 || len(backends) == 0) && !slices.ContainsFunc(v.Discovered, here) {
-		backends = append(backends, balance.Backend{Address: v.LocalAPIServer()})
+		backends = append(backends[:min(len(backends), balance.MaxBackends-1)], balance.Backend{Address: v.LocalAPIServer()})
 	}
 	return backends
 }
 
-// LeftOut returns the backends that the configuration or the API names and Backends leaves out.
-func (v View) LeftOut(own []netip.Addr) []netip.AddrPort {
-	var out []netip.AddrPort
+// LeftOut returns the backends that the configuration or the API names and Backends leaves out, as they lead back here.
+func (v View) LeftOut(own []netip.Addr) []Excluded {
+	var out []Excluded
 	for _, b := range v.named() {
-		if v.itself(b.Address, own) {
-			out = append(out, b.Address)
+		if reason := v.itself(b.Address, own); reason != "" {
+			out = append(out, Excluded{b.Address, reason})
 		}
 	}
 	return out
@@ -48,16 +52,6 @@ func (v View) named() []balance.Backend {
 		}
 	}
 	return backends
-}
-
-// itself reports whether a connection to a backend would come back to a balancer: by a virtual address, or by a port of
-// Harbinger's own on any address of this node.
-func (v View) itself(backend netip.AddrPort, own []netip.Addr) bool {
-	addr := backend.Addr().Unmap()
-	if slices.Contains(v.VirtualAddresses(), addr) {
-		return true
-	}
-	return v.Config.ListensOn(backend.Port()) && (addr.IsLoopback() || addr.IsUnspecified() || slices.Contains(own, addr))
 }
 
 // An APIServer is a backend of the balancer, and whether its checks find it healthy.

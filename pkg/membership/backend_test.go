@@ -75,7 +75,14 @@ func TestBackendsThatLeadBackAreLeftOut(t *testing.T) {
 				got = append(got, b.Address)
 			}
 			wantEqual(t, tc.want, got)
-			wantEqual(t, tc.left, tc.view.LeftOut(own))
+			var left []netip.AddrPort
+			for _, x := range tc.view.LeftOut(own) {
+				left = append(left, x.Address)
+				if x.Reason == "" {
+					t.Errorf("%s is left out without a reason", x.Address)
+				}
+			}
+			wantEqual(t, tc.left, left)
 		})
 	}
 }

@@ -31,12 +31,18 @@ type Link interface {
 type View struct {
 	Config *config.HarbingerConfiguration
 	Link   Link
-	// Discovered are the apiservers that the API names.
+	// Discovered are the apiservers that the API names, as Take has chosen them.
 	Discovered []netip.AddrPort
+	// Healthy are those of Discovered that passed a health check since they are there, and Proved those that proved by it that they
+	// belong to the cluster.
+	Healthy, Proved []netip.AddrPort
+	// Left is what Take has left out of what the API names now.
+	Left Left
 }
 
 // Nodes returns the addresses of the nodes: the configured peers, or else the hosts of the configured backends, and the
-// hosts of the discovered apiservers.
+// hosts of the discovered apiservers that have proved that they belong to the cluster and are on the link. Only these take part in
+// the election; no other host does.
 func (v View) Nodes() []netip.Addr {
 	nodes := slices.Clone(v.Config.Election.VRRP.Peers)
 	if nodes == nil {
@@ -44,14 +50,9 @@ func (v View) Nodes() []netip.Addr {
 			nodes = append(nodes, b.Address.Addr())
 		}
 	}
-	return v.withDiscovered(nodes)
-}
-
-// withDiscovered adds the hosts of discovered apiservers that are not there yet.
-func (v View) withDiscovered(nodes []netip.Addr) []netip.Addr {
-	for _, d := range v.Discovered {
-		if !slices.Contains(nodes, d.Addr()) {
-			nodes = append(nodes, d.Addr())
+	for _, host := range v.proved() {
+		if !slices.Contains(nodes, host) {
+			nodes = append(nodes, host)
 		}
 	}
 	return nodes
@@ -65,19 +66,28 @@ func (v View) Election(node, incarnation string) election.Config {
 		Node: node, Identity: node + "/" + incarnation, Lease: e.Lease.LeaseTimes, Mode: e.Mode,
 		Version: e.VRRP.Version, Priority: e.VRRP.Priority, AdvertisementInterval: e.VRRP.AdvertisementInterval,
 		Preempt: e.VRRP.Preempt, PreemptDelay: e.VRRP.PreemptDelay, Primary: v.Sources(), Known: v.primaries(), Peers: v.Nodes(),
-		Lifetime: election.Lifetime(e.VRRP.AdvertisementInterval),
+		Lifetime: election.Lifetime(e.VRRP.AdvertisementInterval), Predecessor: e.Lease.Predecessor,
 	}
 }
 
 // Reconfigured returns the event that gives the election what may change while it runs.
 func (v View) Reconfigured() election.Reconfigured {
 	c := v.Config.Election.VRRP
-	return election.Reconfigured{Priority: c.Priority, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay, Peers: v.Nodes(), Primary: v.Sources(), Known: v.primaries()}
+	return election.Reconfigured{Priority: c.Priority, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay, Peers: append([]netip.Addr{}, v.Nodes()...), Primary: v.Sources(), Known: v.primaries(), Predecessor: v.Config.Election.Lease.Predecessor}
 }
 
 // Peers returns the unicast peers for a virtual address: the other nodes of its family. None means multicast.
 func (v View) Peers(virtual netip.Addr) []netip.Addr {
 	if !v.Unicast() {
+		return nil
+	}
+	return v.Senders(virtual)
+}
+
+// Senders returns the addresses of the other nodes that the advertisements for a virtual address come from, as far as they are known:
+// those of IPv6 multicast come from link-local addresses, which nobody names.
+func (v View) Senders(virtual netip.Addr) []netip.Addr {
+	if virtual.Is6() && !v.Unicast() {
 		return nil
 	}
 	return slices.DeleteFunc(v.Nodes(), func(p netip.Addr) bool { return p.Is6() != virtual.Is6() || v.Link.Owns(p) })

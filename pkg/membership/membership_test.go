@@ -5,6 +5,7 @@ package membership_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,14 +33,15 @@ const (
 	backends  = multicast + "loadBalancer: {backends: [{address: '192.0.2.1:6443'}, {address: '192.0.2.2:6443', backup: true}]}\n"
 )
 
-// view returns what the node 192.0.2.1 knows by a configuration and a discovery.
+// view returns what the node 192.0.2.1 knows by a configuration and a discovery, of apiservers that have proved themselves.
 func view(t testing.TB, body string, discovered ...string) membership.View {
 	t.Helper()
 	cfg, err := scheme.Decode([]byte("apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\n" + body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return membership.View{Config: cfg, Link: link, Discovered: apiServers(discovered...)}
+	found := apiServers(discovered...)
+	return membership.View{Config: cfg, Link: link, Discovered: found, Healthy: found, Proved: found}
 }
 
 func addresses(texts ...string) []netip.Addr {
@@ -88,6 +90,20 @@ func TestPeersAreTheOtherNodesOfTheFamily(t *testing.T) {
 	wantEqual(t, addresses("192.0.2.2", "192.0.2.3"), view(t, unicast, "192.0.2.3:6443", "192.0.2.1:6443").Peers(v4))
 	if peers := view(t, backends, "192.0.2.3:6443").Peers(v4); peers != nil {
 		t.Errorf("multicast has the peers %v", peers)
+	}
+}
+
+// The addresses that others advertise from are known by multicast too, but for the link-local ones of IPv6.
+func TestSenders(t *testing.T) {
+	v4, v6 := netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")
+	wantEqual(t, addresses("192.0.2.2"), view(t, unicast).Senders(v4))
+	wantEqual(t, addresses("2001:db8::2"), view(t, unicast).Senders(v6))
+	multicast := view(t, backends, "192.0.2.3:6443")
+	if others := multicast.Senders(v4); !slices.Contains(others, netip.MustParseAddr("192.0.2.3")) || slices.ContainsFunc(others, multicast.Link.Owns) {
+		t.Errorf("multicast has the senders %v", others)
+	}
+	if others := multicast.Senders(v6); others != nil {
+		t.Errorf("IPv6 multicast has the senders %v", others)
 	}
 }
 
@@ -229,8 +245,14 @@ func TestRules(t *testing.T) {
 	}{
 		{"multicast", multicast, v4, func(r *vrrp.Rules) { r.Multicast = true }},
 		{"unicast", unicast, v4, func(r *vrrp.Rules) { r.Sources = addresses("192.0.2.2") }},
-		{"keepalived's hop limit over IPv6 unicast", unicast, v6, func(r *vrrp.Rules) {
+		{"unicast over IPv6", unicast, v6, func(r *vrrp.Rules) {
+			r.Addresses, r.Own, r.Sources = []netip.Addr{v6}, addresses("2001:db8::1"), addresses("2001:db8::2")
+		}},
+		{"keepalived's hop limit over IPv6 unicast", strings.Replace(unicast, "vrrp: {", "vrrp: {minimumTTL: 64, ", 1), v6, func(r *vrrp.Rules) {
 			r.Addresses, r.Own, r.Sources, r.MinimumTTL = []netip.Addr{v6}, addresses("2001:db8::1"), addresses("2001:db8::2"), 64
+		}},
+		{"peers behind two routers", strings.Replace(unicast, "vrrp: {", "vrrp: {minimumTTL: 253, ", 1), v4, func(r *vrrp.Rules) {
+			r.Sources, r.MinimumTTL = addresses("192.0.2.2"), 253
 		}},
 		{"checksum", multicast + "election: {vrrp: {checksum: RFC9568}}\n", v4, func(r *vrrp.Rules) {
 			r.Multicast, r.Checksum = true, vrrp.ChecksumRFC9568
@@ -249,5 +271,27 @@ func TestRules(t *testing.T) {
 				Version: want.Version, VRID: 51, Interval: time.Second, Addresses: want.Addresses, Authentication: want.Authentication,
 			}, v.Advertisement(tc.vip))
 		})
+	}
+}
+
+// What is signed carries no authentication of the message itself, in either version: it passes the rules of a node that signs.
+func TestSignedMessagesPassTheRules(t *testing.T) {
+	virtual, from := netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("192.0.2.2")
+	for version, body := range map[int]string{2: "version: 2, ", 3: ""} {
+		v := view(t, multicast+"election: {vrrp: {"+body+"authentication: {type: HMAC, hmac: {activeKey: 1, keys: [{id: 1, file: /etc/kubernetes/harbinger/1}]}}}}\n")
+		a := v.Advertisement(virtual)
+		a.Priority = 100
+		payload, err := a.AppendSigned(nil, from, vrrp.GroupIPv4, vrrp.ChecksumPseudo, make([]byte, vrrp.TrailerLength))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := vrrp.Packet{Source: from, Destination: vrrp.GroupIPv4, TTL: 255}
+		var trailer []byte
+		if p.Form, trailer, err = p.Advertisement.UnmarshalSigned(payload, from, vrrp.GroupIPv4); err != nil || len(trailer) != vrrp.TrailerLength {
+			t.Fatalf("version %d: %v, trailer %x", version, err, trailer)
+		}
+		if err := v.Rules(virtual).Check(p); err != nil || int(p.Advertisement.Version) != version {
+			t.Errorf("version %d: %v", version, err)
+		}
 	}
 }

@@ -3,70 +3,50 @@
 package metrics
 
 import (
-	"encoding/json"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/yaml"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
 const monitoring = "../../manifests/monitoring/"
 
 var (
-	metricOf = regexp.MustCompile(`(harbinger_[a-z_]+)(?:\{([^}]*)\})?`)
+	metricOf = regexp.MustCompile(`(harbinger_[a-z_0-9]+)(?:\{([^}]*)\})?`)
 	labelOf  = regexp.MustCompile(`([a-z_]+)\s*[=!]~?`)
-	groupOf  = regexp.MustCompile(`by \(([^)]*)\)`)
+	groupOf  = regexp.MustCompile(`(?:by|on) \(([^)]*)\)`)
 )
 
 // rules has the fields of a file of Prometheus rules that are used.
 type rules struct {
 	Groups []struct {
 		Name  string `json:"name"`
-		Rules []struct {
-			Alert       string            `json:"alert"`
-			Expr        string            `json:"expr"`
-			For         string            `json:"for"`
-			Labels      map[string]string `json:"labels"`
-			Annotations map[string]string `json:"annotations"`
-		} `json:"rules"`
+		Rules []rule `json:"rules"`
 	} `json:"groups"`
 }
 
-// dashboard has the fields of a Grafana dashboard that hold expressions.
-type dashboard struct {
-	Panels []struct {
-		Title   string `json:"title"`
-		Targets []struct {
-			Expr   string `json:"expr"`
-			Legend string `json:"legendFormat"`
-		} `json:"targets"`
-	} `json:"panels"`
+type rule struct {
+	Alert       string            `json:"alert"`
+	Expr        string            `json:"expr"`
+	For         string            `json:"for"`
+	Labels      map[string]string `json:"labels"`
+	Annotations map[string]string `json:"annotations"`
 }
 
 // Each alert and each panel asks for metrics and labels that there are.
 func TestMonitoringKnowsTheMetrics(t *testing.T) {
 	labels := exposed(t)
-	var alerts rules
-	if err := yaml.UnmarshalStrict(read(t, "alerts.yaml"), &alerts); err != nil {
-		t.Fatal(err)
-	}
 	asked := 0
-	for _, group := range alerts.Groups {
-		for _, rule := range group.Rules {
-			asked += ask(t, rule.Alert, rule.Expr, labels)
-			if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" {
-				t.Errorf("%s has no severity or no summary", rule.Alert)
-			}
+	for name, rule := range alerts(t) {
+		asked += ask(t, name, rule.Expr, labels)
+		if rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+			t.Errorf("%s has no severity, no summary or no description", name)
 		}
 	}
-	var d dashboard
-	if err := json.Unmarshal(read(t, "dashboard.json"), &d); err != nil {
-		t.Fatal(err)
-	}
-	for _, panel := range d.Panels {
+	for _, panel := range readDashboard(t).Panels {
 		for _, target := range panel.Targets {
 			asked += ask(t, panel.Title, target.Expr, labels)
 		}
@@ -85,26 +65,42 @@ func read(t *testing.T, name string) []byte {
 	return raw
 }
 
-// exposed returns the labels of each metric of a scrape, by the metric's name.
-func exposed(t *testing.T) map[string][]string {
+// ofTheScrape are labels that Prometheus adds, or whoever configures it.
+var ofTheScrape = []string{"instance", "job", "cluster"}
+
+// everything is a scrape that has each metric.
+func everything(t *testing.T) string {
 	t.Helper()
-	m := New("51", "eth0", []string{"Backup"}, []string{"checksum"})
+	m := New("51", "eth0", Known{States: []string{"Backup"}, DropReasons: []string{"checksum"}, Acquired: []string{"preemption"}, Alarms: []string{"Forged"}})
 	m.StateChanged("Backup", "Active")
+	m.Asked("probe", 0.1)
+	m.Checked("Answers")
 	m.Sent(100)
 	m.Alarm("Filtered")
 	m.Probed("Free")
 	m.Failed("acquire")
 	m.Consulted("read", "Answered", 0.01)
-	m.WatchStatus(full, []string{"Healthy"})
+	m.WatchStatus(func() v1alpha1.HarbingerStatus {
+		s := full()
+		s.Balancer.Backends[0].Checked = &s.VirtualRouter.Since
+		return s
+	}, []string{"Healthy"})
+	m.WatchChecks(checks)
+	return scrape(t, m)
+}
+
+// exposed returns the labels of each metric of a scrape, by the metric's name.
+func exposed(t *testing.T) map[string][]string {
+	t.Helper()
 	labels := map[string][]string{}
-	for _, line := range strings.Split(scrape(t, m), "\n") {
+	for _, line := range strings.Split(everything(t), "\n") {
 		name, rest, _ := strings.Cut(line, " ")
 		name, of, _ := strings.Cut(name, "{")
 		if !strings.HasPrefix(line, "#") && rest != "" {
 			for _, label := range labelOf.FindAllStringSubmatch(of, -1) {
 				labels[name] = append(labels[name], label[1])
 			}
-			labels[name] = append(labels[name], "instance") // of the scrape
+			labels[name] = append(labels[name], ofTheScrape...)
 		}
 	}
 	return labels
@@ -117,19 +113,33 @@ func ask(t *testing.T, where, expr string, labels map[string][]string) int {
 	if len(metrics) == 0 {
 		t.Errorf("%s: no metric in %q", where, expr)
 	}
+	var groups []string
+	for _, group := range groupOf.FindAllStringSubmatch(expr, -1) {
+		groups = append(groups, strings.Split(group[1], ", ")...)
+	}
+	if strings.Contains(expr, "group_left") { // a join: the one metric has the labels that the other one has not
+		var joined []string
+		for _, metric := range metrics {
+			joined = append(joined, labels[metric[1]]...)
+		}
+		for _, label := range groups {
+			if !slices.Contains(joined, label) {
+				t.Errorf("%s: no metric has a label %s", where, label)
+			}
+		}
+		groups = nil
+	}
 	for _, metric := range metrics {
 		if labels[metric[1]] == nil {
 			t.Errorf("%s: there is no metric %s", where, metric[1])
 		}
-		wanted := labelOf.FindAllStringSubmatch(metric[2], -1)
-		for _, group := range groupOf.FindAllStringSubmatch(expr, -1) {
-			for label := range strings.SplitSeq(group[1], ", ") {
-				wanted = append(wanted, []string{"", label})
-			}
+		wanted := slices.Clone(groups)
+		for _, label := range labelOf.FindAllStringSubmatch(metric[2], -1) {
+			wanted = append(wanted, label[1])
 		}
 		for _, label := range wanted {
-			if !slices.Contains(labels[metric[1]], label[1]) {
-				t.Errorf("%s: %s has no label %s", where, metric[1], label[1])
+			if !slices.Contains(labels[metric[1]], label) {
+				t.Errorf("%s: %s has no label %s", where, metric[1], label)
 			}
 		}
 	}

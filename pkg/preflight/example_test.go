@@ -12,7 +12,7 @@ import (
 )
 
 // The facts of a host are values: the same checks run on a host, and here without one. Gather finds the facts.
-func ExampleCheck() {
+func ExampleRun() {
 	cfg, err := scheme.Decode([]byte(`
 apiVersion: harbinger.dev/v1alpha1
 kind: HarbingerConfiguration
@@ -25,9 +25,11 @@ virtualAddresses: [192.168.238.100/24]
 	host := preflight.Facts{Links: []address.Link{
 		{Name: "eth0", Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.1.130/24")}},
 	}}
-	for _, fault := range preflight.Check(cfg, host) {
-		fmt.Println(fault)
+	for _, result := range preflight.Run(cfg, host) {
+		if result.Status == preflight.Fail {
+			fmt.Println(result.Check, result.Found)
+		}
 	}
 	// Output:
-	// virtualAddresses: Invalid value: ["192.168.238.100/24"]: no interface has an address in the subnet of 192.168.238.100; the interfaces are eth0
+	// Interface virtualAddresses: Invalid value: ["192.168.238.100/24"]: no interface has an address in the subnet of 192.168.238.100; the interfaces are eth0
 }

@@ -4,6 +4,7 @@ package preflight
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -16,10 +17,12 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/firewall"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp/keyed"
 )
 
 // answerTimeout bounds how long a listener of this host may take to identify itself.
@@ -34,10 +37,18 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 	// They serve warnings alone: where they cannot be found out, there is none.
 	routing, _ := address.GetRouting()
 	ports, _ := localPorts()
-	facts := Facts{Links: links, LocalPorts: ports, Routing: routing, CAOutside: outside(cfg.HealthCheck.CAFile)}
+	facts := Facts{Links: links, LocalPorts: ports, Routing: routing, CAOutside: outside(cfg.HealthCheck.CAFile), Firewall: ask(firewall.Read)}
 	if file := cfg.Election.VRRP.PasswordFile; file != "" {
 		facts.Password = passwordFault(file)
 	}
+	facts.Kubelet = ask(kubelet)
+	facts.Programs = ask(func() ([]Program, error) { return otherPrograms(cfg) })
+	facts.Pods = ask(func() ([]Pod, error) { return pods(cfg, cmp.Or(facts.Kubelet.Value.StaticPodPath, manifestDirectory)) })
+	facts.Settings = ask(func() (map[string]int, error) { return interfaceSettings(links) })
+	facts.NetworkLines = ask(func() ([]Line, error) { return networkLines(cfg) })
+	facts.Management, facts.DefaultRoute = managements(links), defaultRoute()
+	facts.Process = ask(thisProcess)
+	facts.Keys = keyFaults(cfg.Election.VRRP.HMAC.Keys)
 	sockets, err := socket.Tables()
 	if err != nil {
 		return Facts{}, err
@@ -52,6 +63,22 @@ func Gather(ctx context.Context, cfg *config.HarbingerConfiguration) (Facts, err
 	return facts, nil
 }
 
+// GatherAll finds those of the slow checks too. The image is that of the pod; without one it is not looked for.
+func GatherAll(ctx context.Context, cfg *config.HarbingerConfiguration, image string) (Facts, error) {
+	facts, err := Gather(ctx, cfg)
+	if err != nil {
+		return facts, err
+	}
+	facts.Thorough, facts.Clock = true, ask(synchronised)
+	if steersByBPF(cfg) {
+		facts.BPF = ask(tryBPF)
+	}
+	if image != "" {
+		facts.Image = ask(func() (Image, error) { return findImage(ctx, image) })
+	}
+	return facts, nil
+}
+
 // passwordFault says why a process could not read a password from its file.
 func passwordFault(file string) string {
 	content, err := hostfile.ReadPrivate(file)
@@ -62,6 +89,21 @@ func passwordFault(file string) string {
 		return err.Error()
 	}
 	return ""
+}
+
+// keyFaults says why a process could not read the keys from their files.
+func keyFaults(keys []config.KeyFile) map[uint8]string {
+	faults := map[uint8]string{}
+	for _, key := range keys {
+		content, err := hostfile.ReadPrivate(key.File)
+		if err == nil {
+			_, err = keyed.ParseKey(key.ID, content)
+		}
+		if err != nil {
+			faults[key.ID] = err.Error()
+		}
+	}
+	return faults
 }
 
 // outside returns where a file leads by symbolic links, if that is outside its directory. One that is not there leads nowhere.

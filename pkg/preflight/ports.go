@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 )
 
@@ -96,7 +94,8 @@ func (p LocalPorts) given(port uint16) bool {
 
 // checkLocalPorts warns of ports of Harbinger's own that an outgoing connection may have when it starts: it then waits for the end of
 // that connection, and until then this node does not serve.
-func checkLocalPorts(cfg *config.HarbingerConfiguration, ports LocalPorts) field.ErrorList {
+func checkLocalPorts(cfg *config.HarbingerConfiguration, facts Facts) []Result {
+	ports := facts.LocalPorts
 	wanted := texts(ports.Reserved)
 	var given []ownPort
 	for _, own := range ownPorts(cfg) {
@@ -105,12 +104,20 @@ func checkLocalPorts(cfg *config.HarbingerConfiguration, ports LocalPorts) field
 			wanted = append(wanted, fmt.Sprint(port))
 		}
 	}
-	var warnings field.ErrorList
+	var results []Result
 	for _, own := range given {
-		warnings = append(warnings, field.Invalid(own.path, own.address.Port(), fmt.Sprintf(
-			"lies in %s (%d %d) and is not reserved: an outgoing connection of this host may have the port when Harbinger starts: "+
-				"put the line %s = %s into a file of /etc/sysctl.d, and run sysctl --system",
-			rangeSetting, ports.Range.First, ports.Range.Last, reservedSetting, strings.Join(wanted, ","))))
+		results = append(results, fault(Warn, own.path, own.address.Port(), fmt.Sprintf(
+			"lies in %s (%d %d) and is not reserved: an outgoing connection of this host may have the port when Harbinger starts",
+			rangeSetting, ports.Range.First, ports.Range.Last),
+			setting(reservedSetting, strings.Join(wanted, ","))))
 	}
-	return warnings
+	return orFine(results, "%s is %d %d, without a port of Harbinger's that is not reserved", rangeSetting, ports.Range.First, ports.Range.Last)
+}
+
+// settingsFile is where the commands of the remedies put settings of the kernel.
+const settingsFile = "/etc/sysctl.d/90-harbinger.conf"
+
+// setting is the command that changes a setting of the kernel now and at each start of the host.
+func setting(name, value string) string {
+	return fmt.Sprintf("echo '%s = %s' >> %s && sysctl -p %s", name, value, settingsFile, settingsFile)
 }

@@ -9,9 +9,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +49,26 @@ var links = []address.Link{
 	{Name: "ens192", Index: 3, Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.130/24")}},
 }
 
+// A predecessor may have the virtual address on this node; whoever else has put it there is a fault.
+func TestKubeVIPHasTheAddressHere(t *testing.T) {
+	const document = "virtualAddresses: [192.168.238.100/24]\nelection: {lease: {predecessor: %q}}"
+	here := preflight.Facts{Links: []address.Link{{Name: "ens160", Index: 2, Up: true, Addresses: []netip.Prefix{
+		netip.MustParsePrefix("192.168.238.130/24"), netip.MustParsePrefix("192.168.238.100/32"),
+	}}}}
+	for predecessor, want := range map[string]bool{"": true, "kube-system/plndr-cp-lock": false} {
+		cfg := decode(t, fmt.Sprintf(document, predecessor))
+		var faults []string
+		for _, r := range preflight.Run(cfg, here) {
+			if r.Status == preflight.Fail {
+				faults = append(faults, r.Field)
+			}
+		}
+		if slices.Contains(faults, "virtualAddresses[0]") != want || !want && len(faults) > 0 {
+			t.Errorf("predecessor %q: faults of %q", predecessor, faults)
+		}
+	}
+}
+
 // IPv6 advertisements to the group need a link-local address; two addresses in the subnet are no fault where the peers name one.
 func TestAddressesOfTheLink(t *testing.T) {
 	link := func(prefixes ...string) preflight.Facts {
@@ -68,12 +90,31 @@ func TestAddressesOfTheLink(t *testing.T) {
 			link("192.168.238.30/24", "192.168.238.130/24"), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := preflight.Check(decode(t, tt.document), tt.facts).ToAggregate()
-			if tt.want == "" && got != nil || tt.want != "" && (got == nil || !strings.Contains(got.Error(), tt.want)) {
+			got := failures(decode(t, tt.document), tt.facts)
+			if tt.want == "" && got != nil || tt.want != "" && (len(got) != 1 || !strings.Contains(got[0].String(), tt.want)) {
 				t.Errorf("%v, want %q", got, tt.want)
 			}
 		})
 	}
+}
+
+// ended returns the results of some status.
+func ended(status preflight.Status, cfg *config.HarbingerConfiguration, facts preflight.Facts) (found []preflight.Result) {
+	for _, r := range preflight.Run(cfg, facts) {
+		if r.Status == status {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+func failures(cfg *config.HarbingerConfiguration, facts preflight.Facts) []preflight.Result {
+	return ended(preflight.Fail, cfg, facts)
+}
+
+// warnings are those that are about a field of the configuration.
+func warnings(cfg *config.HarbingerConfiguration, facts preflight.Facts) []preflight.Result {
+	return slices.DeleteFunc(ended(preflight.Warn, cfg, facts), func(r preflight.Result) bool { return r.Field == "" })
 }
 
 func listener(at string) preflight.Listener {
@@ -105,6 +146,8 @@ func TestCheck(t *testing.T) {
 		{name: "source address", document: vip + "election: {vrrp: {sourceAddress: 192.168.238.130}}"},
 		{name: "source address of another node", document: vip + "election: {vrrp: {sourceAddress: 192.168.238.131}}", want: []string{"election.vrrp.sourceAddress"}},
 		{name: "in the list of peers", document: vip + "election: {vrrp: {peers: [192.168.238.130, 192.168.238.131]}}"},
+		{name: "a peer behind a router", document: vip + "election: {vrrp: {peers: [192.168.238.130, 198.51.100.131]}}", want: []string{"election.vrrp.peers[1]"}},
+		{name: "a peer behind a router that may be", document: vip + "election: {vrrp: {minimumTTL: 254, peers: [192.168.238.130, 198.51.100.131]}}"},
 		{name: "not in the list of peers", document: vip + "election: {vrrp: {peers: [192.168.238.131, 192.168.238.132]}}", want: []string{"election.vrrp.peers"}},
 		{name: "in the list of one family", document: "virtualAddresses: [192.168.238.100/24, 'fd00::100/64']\n" +
 			"election: {vrrp: {peers: [192.168.238.130, 192.168.238.131, 'fd00::131', 'fd00::132']}}", want: []string{"election.vrrp.peers"}},
@@ -118,6 +161,9 @@ func TestCheck(t *testing.T) {
 			listeners: []preflight.Listener{listener("127.0.0.1:10443"), listener("192.168.238.130:10444"), listener("[::]:16443")},
 			want:      []string{"status.bindAddress", "status.identityPort", "loadBalancer.steering.port"}},
 		{name: "status port on another address", document: vip, listeners: []preflight.Listener{listener("192.168.238.130:10443")}},
+		{name: "port of the metrics in use", document: vip + "status: {metricsBindAddress: 'node:10445', metricsTokenFile: /etc/kubernetes/harbinger/t}",
+			listeners: []preflight.Listener{listener("192.168.238.130:10445")}, want: []string{"status.metricsBindAddress"}},
+		{name: "port of the metrics on another address", document: vip + "status: {metricsBindAddress: '127.0.0.1:10445'}", listeners: []preflight.Listener{listener("192.168.238.130:10445")}},
 		{name: "Harbinger at work", document: vip + "controlPlane: {port: 4300}", harbinger: true,
 			listeners: []preflight.Listener{listener("[::]:4300"), listener("127.0.0.1:10443"), listener("192.168.238.130:10444"), apiServer}},
 		{name: "everything at once", document: vip + "interface: eth9", listeners: []preflight.Listener{listener("0.0.0.0:6443"), listener("0.0.0.0:16443")},
@@ -127,11 +173,11 @@ func TestCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			facts := preflight.Facts{Links: links, Listeners: tt.listeners, HarbingerRuns: tt.harbinger}
 			var got []string
-			for _, err := range preflight.Check(decode(t, tt.document), facts) {
+			for _, err := range failures(decode(t, tt.document), facts) {
 				got = append(got, err.Field)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("Check (-want +got):\n%s\n%v", diff, preflight.Check(decode(t, tt.document), facts))
+				t.Errorf("Check (-want +got):\n%s\n%v", diff, failures(decode(t, tt.document), facts))
 			}
 		})
 	}
@@ -154,6 +200,29 @@ func gather(t *testing.T, host *lab.Host, cfg *config.HarbingerConfiguration) pr
 	}
 	return facts
 }
+
+// paste gives a remedy to a shell of the host, as its administrator does.
+func paste(t *testing.T, host *lab.Host, remedy string) {
+	t.Helper()
+	labtest.Must(t, host.Do(func() error {
+		if out, err := exec.Command("sh", "-c", remedy).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", remedy, err, out)
+		}
+		return nil
+	}))
+}
+
+// gatherAll gathers the facts of the slow checks too.
+func gatherAll(t *testing.T, host *lab.Host, cfg *config.HarbingerConfiguration) (facts preflight.Facts) {
+	t.Helper()
+	labtest.Must(t, host.Do(func() (err error) {
+		facts, err = preflight.GatherAll(context.Background(), cfg, testImage)
+		return err
+	}))
+	return facts
+}
+
+const testImage = "registry.example.org/harbinger:v0.1"
 
 // serve answers each connection with one line until the test ends.
 func serve(t *testing.T, host *lab.Host, at, line string) {
@@ -180,8 +249,8 @@ func TestGather(t *testing.T) {
 	if len(facts.Listeners) > 0 || facts.HarbingerRuns {
 		t.Errorf("an idle host has %+v", facts)
 	}
-	if errs := preflight.Check(cfg, facts); len(errs) > 0 {
-		t.Errorf("an idle host is refused: %v", errs.ToAggregate())
+	if errs := failures(cfg, facts); len(errs) > 0 {
+		t.Errorf("an idle host is refused: %v", errs)
 	}
 
 	ca, err := guest.NewAuthority()
@@ -223,7 +292,7 @@ func TestGatherFollowsTheCAFile(t *testing.T) {
 		}
 	}
 	without := decode(t, "virtualAddresses: [192.168.238.100/24]\nhealthCheck: {scheme: HTTP}")
-	if errs := preflight.Check(without, gather(t, host, without)); len(errs) > 0 {
+	if errs := failures(without, gather(t, host, without)); len(errs) > 0 {
 		t.Errorf("without a CA file: %v", errs)
 	}
 	for file, want := range map[string]string{
@@ -235,9 +304,41 @@ func TestGatherFollowsTheCAFile(t *testing.T) {
 		if facts.CAOutside != want {
 			t.Errorf("%s leads to %q outside, want %q", file, facts.CAOutside, want)
 		}
-		errs := preflight.Check(cfg, facts)
-		if refused := len(errs) == 1 && errs[0].Field == "healthCheck.caFile" && strings.HasSuffix(errs[0].Detail, "use "+want); refused != (want != "") {
+		errs := failures(cfg, facts)
+		if refused := len(errs) == 1 && errs[0].Field == "healthCheck.caFile" && strings.HasSuffix(errs[0].Remedy, "use "+want); refused != (want != "") {
 			t.Errorf("%s: %v", file, errs)
+		}
+	}
+}
+
+// A key that the pod could not read is a fault with the path of its file in the configuration; no fault has the key.
+func TestGatherReadsTheKeys(t *testing.T) {
+	const secret = "correct-horse-battery-staple-238"
+	host, dir := newHost(t), t.TempDir()
+	cfg := decode(t, "virtualAddresses: [192.168.238.100/24]")
+	for i, key := range []struct {
+		content string
+		mode    os.FileMode
+	}{{secret + "\n", 0o600}, {"hex:" + strings.Repeat("0f", 32), 0o400}, {secret, 0o640}, {secret[:31], 0o600}, {"", 0}} {
+		file := fmt.Sprintf("%s/%d", dir, i+1)
+		cfg.Election.VRRP.HMAC.Keys = append(cfg.Election.VRRP.HMAC.Keys, config.KeyFile{ID: uint8(i + 1), File: file})
+		if key.mode != 0 {
+			labtest.Must(t, os.WriteFile(file, []byte(key.content), key.mode))
+		}
+	}
+	var got []string
+	for _, err := range failures(cfg, gather(t, host, cfg)) {
+		if got = append(got, err.String()); strings.Contains(err.String(), secret[:31]) {
+			t.Errorf("the fault has the key: %v", err)
+		}
+	}
+	want := []string{"keys[2].file: Invalid value: \"" + dir + "/3\": " + dir + "/3 has mode 0640", "keys[3].file: ", "keys[4].file: Invalid value: \"" + dir + "/5\": open " + dir + "/5: no such file"}
+	if len(got) != len(want) {
+		t.Fatalf("faults %q, want %q", got, want)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], "election.vrrp.authentication.hmac."+want[i]) {
+			t.Errorf("fault %q, want %q", got[i], want[i])
 		}
 	}
 }
@@ -279,14 +380,17 @@ func TestGatherOnAHolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if errs := preflight.Check(cfg, gather(t, host, cfg)); len(errs) > 0 {
-		t.Errorf("the holder is refused: %v", errs.ToAggregate())
+	if errs := failures(cfg, gather(t, host, cfg)); len(errs) > 0 {
+		t.Errorf("the holder is refused: %v", errs)
 	}
 	if err := host.AddAddress(netip.MustParsePrefix("192.168.238.101/24")); err != nil {
 		t.Fatal(err)
 	}
 	cfg.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.238.101/24")}
-	if errs := preflight.Check(cfg, gather(t, host, cfg)); len(errs) == 0 {
+	if errs := failures(cfg, gather(t, host, cfg)); len(errs) == 0 {
 		t.Error("an address of the node is accepted")
 	}
 }
+
+// errNotPermitted is what the kernel answers to who may not ask.
+var errNotPermitted = syscall.EPERM

@@ -14,24 +14,25 @@ import (
 
 // CheckRouting warns where rules of the routing policy send the answers from a virtual address another way than those from the
 // node's own address: clients that reach the node would not reach the virtual address.
-func CheckRouting(cfg *config.HarbingerConfiguration, facts Facts) field.ErrorList {
-	link, err := address.Find(facts.Links, cfg.Interface, cfg.VirtualAddresses)
+func CheckRouting(cfg *config.HarbingerConfiguration, facts Facts) []Result {
+	link, err := link(cfg, facts)
 	if err != nil {
 		return nil // a fault of its own
 	}
-	var warnings field.ErrorList
+	var results []Result
 	for i, vip := range cfg.VirtualAddresses {
-		if text := divergence(facts.Routing, vip.Addr(), link.Primary(vip.Addr())); text != "" {
-			warnings = append(warnings, field.Invalid(field.NewPath("virtualAddresses").Index(i), vip.String(), text))
+		if found, command := divergence(facts.Routing, vip.Addr(), link.Primary(vip.Addr())); found != "" {
+			results = append(results, fault(Warn, field.NewPath("virtualAddresses").Index(i), vip.String(), found, command))
 		}
 	}
-	return warnings
+	return orFine(results, "the answers from the virtual addresses go the way of those from the node's own")
 }
 
-// divergence describes the first destination to which the answers from two addresses of a host leave by different ways.
-func divergence(r address.Routing, vip, own netip.Addr) string {
+// divergence describes the first destination to which the answers from two addresses of a host leave by different ways, and
+// returns the command that ends it.
+func divergence(r address.Routing, vip, own netip.Addr) (found, command string) {
 	if !r.BySource() {
-		return ""
+		return "", ""
 	}
 	for _, route := range r.Routes {
 		to := route.To.Addr()
@@ -46,9 +47,9 @@ func divergence(r address.Routing, vip, own netip.Addr) string {
 			continue
 		}
 		return fmt.Sprintf("routing rules send the answers from it to %s %v, but those from %s, the node's own address, %v: clients there would not "+
-			"reach the virtual address: give it the same rules (ip rule shows them), such as %s", route.To, byVIP, own, byOwn, remedy(byVIP, byOwn, vip))
+			"reach the virtual address (ip rule shows them)", route.To, byVIP, own, byOwn), remedy(byVIP, byOwn, vip)
 	}
-	return ""
+	return "", ""
 }
 
 // remedy returns the command that gives a virtual address the way of the node's own address.

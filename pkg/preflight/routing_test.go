@@ -64,13 +64,13 @@ func TestWarningsOfRoutingRules(t *testing.T) {
 		{"none", nil, nil, ""},
 		{"own address by a gateway of its interface", []address.Rule{from(100, own, 100)}, []address.Route{via(100, "0.0.0.0/0", "ens160", gateway)},
 			"to 0.0.0.0/0 by ens192 to 10.0.0.254, but those from 192.168.238.130, the node's own address, by ens160 to 192.168.238.1: clients there would not reach the " +
-				"virtual address: give it the same rules (ip rule shows them), such as ip rule add from 192.168.238.100 lookup 100 priority 100"},
+				"virtual address (ip rule shows them): ip rule add from 192.168.238.100 lookup 100 priority 100"},
 		{"the whole subnet", []address.Rule{from(100, "192.168.238.0/24", 100)}, []address.Route{via(100, "0.0.0.0/0", "ens160", gateway)}, ""},
 		{"both addresses", []address.Rule{from(100, own, 100), from(101, "192.168.238.100/32", 100)}, []address.Route{via(100, "0.0.0.0/0", "ens160", gateway)}, ""},
 		{"the same way", []address.Rule{from(100, own, 100)}, []address.Route{via(100, "0.0.0.0/0", "ens192", "10.0.0.254")}, ""},
 		{"one network only", []address.Rule{from(100, own, 100)}, []address.Route{via(100, "172.31.9.0/24", "ens160", gateway)}, "to 172.31.9.0/24 by ens192"},
 		{"the virtual address alone", []address.Rule{from(100, "192.168.238.96/28", 100)}, []address.Route{via(100, "0.0.0.0/0", "ens160", gateway)},
-			"such as ip rule add from 192.168.238.100 lookup 254 priority 99"},
+			": ip rule add from 192.168.238.100 lookup 254 priority 99"},
 		{"a table without a route", []address.Rule{from(100, own, 101)}, nil, ""},
 		{"only an on-link route", []address.Rule{from(100, own, 100)}, nil, ""},
 		{"for marked packets", []address.Rule{marked}, []address.Route{via(100, "0.0.0.0/0", "ens160", gateway)}, ""},
@@ -80,18 +80,18 @@ func TestWarningsOfRoutingRules(t *testing.T) {
 		{"nowhere", []address.Rule{from(100, "192.168.238.96/28", 100)}, []address.Route{via(100, "0.0.0.0/0", "", "10.0.0.9")}, "0.0.0.0/0 nowhere"},
 		{"another address of the host", []address.Rule{from(100, "10.0.0.130/32", 100)}, []address.Route{via(100, "0.0.0.0/0", "ens160", gateway)}, ""},
 		{"IPv6", []address.Rule{from(100, "fd00::130/128", 100)}, []address.Route{via(100, "::/0", "ens160", "fd00::1")},
-			"such as ip -6 rule add from fd00::100 lookup 100 priority 100"},
+			": ip -6 rule add from fd00::100 lookup 100 priority 100"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := decode(t, "virtualAddresses: [192.168.238.100/24, 'fd00::100/64']")
 			facts := preflight.Facts{Links: links, Routing: address.Routing{Rules: append(tt.rules, main, main6), Routes: append(tt.routes, base...)}}
-			switch got := preflight.Warnings(cfg, facts); {
+			switch got := warnings(cfg, facts); {
 			case tt.want == "" && len(got) > 0:
 				t.Errorf("warnings %v, want none", got)
-			case tt.want != "" && (len(got) != 1 || !strings.Contains(got[0].Detail, tt.want) || !strings.HasPrefix(got[0].Field, "virtualAddresses[")):
+			case tt.want != "" && (len(got) != 1 || !strings.Contains(got[0].String(), tt.want) || !strings.HasPrefix(got[0].Field, "virtualAddresses[")):
 				t.Errorf("warnings %v, want one with %q", got, tt.want)
 			}
-			if faults := preflight.Check(cfg, facts); len(faults) > 0 {
+			if faults := failures(cfg, facts); len(faults) > 0 {
 				t.Errorf("a warning is no fault: %v", faults)
 			}
 		})
@@ -172,25 +172,21 @@ func TestGatherRouting(t *testing.T) {
 		labtest.Must(t, host.Do(f))
 	}
 	do(policy)
-	if got := preflight.Warnings(cfg, gather(t, host, cfg)); len(got) > 0 {
+	if got := warnings(cfg, gather(t, host, cfg)); len(got) > 0 {
 		t.Errorf("a host without rules: %v", got)
 	}
 	for _, own := range []netip.Prefix{host.Address, host.Address6} {
 		do(func() error { return addRule(fmt.Sprintf("ip rule add from %s lookup 100 priority 1000", own.Addr())) })
 	}
-	warnings := preflight.Warnings(cfg, gather(t, host, cfg))
-	if len(warnings) != 2 || !strings.Contains(warnings[0].Detail, "to 172.31.9.0/24 by other to 10.55.0.254") ||
-		!strings.Contains(warnings[1].Detail, "to fd99::/64 by other to fd55::fe") {
-		t.Fatalf("warnings: %v", warnings)
+	found := warnings(cfg, gather(t, host, cfg))
+	if len(found) != 2 || !strings.Contains(found[0].Found, "to 172.31.9.0/24 by other to 10.55.0.254") ||
+		!strings.Contains(found[1].Found, "to fd99::/64 by other to fd55::fe") {
+		t.Fatalf("warnings: %v", found)
 	}
-	for _, w := range warnings {
-		_, command, found := strings.Cut(w.Detail, "such as ")
-		if !found {
-			t.Fatalf("no remedy in %q", w.Detail)
-		}
-		do(func() error { return addRule(command) })
+	for _, w := range found {
+		paste(t, host, w.Remedy)
 	}
-	if got := preflight.Warnings(cfg, gather(t, host, cfg)); len(got) > 0 {
+	if got := warnings(cfg, gather(t, host, cfg)); len(got) > 0 {
 		t.Errorf("after the remedy: %v", got)
 	}
 }

@@ -19,6 +19,9 @@ import (
 // maxBody bounds the answer of a backend. The lists of checks that an apiserver sends have about 2 KiB.
 const maxBody = 64 << 10
 
+// maxText bounds what of an answer goes into the status and the log.
+const maxText = 512
+
 // HTTP checks a backend over one kept connection: it is healthy when it answers 200 to a GET of the path within the timeout. It
 // makes one check at a time.
 type HTTP struct {
@@ -48,6 +51,8 @@ func newHTTP(scheme string, backend netip.AddrPort, cfg health.Config, dialer *n
 				Protocols:          protocols,
 				MaxConnsPerHost:    1,
 				DisableCompression: true,
+				// An answer is as long as its sender likes.
+				MaxResponseHeaderBytes: maxBody,
 			},
 		},
 	}
@@ -90,9 +95,9 @@ func (h *HTTP) judge(resp *http.Response, body string) error {
 		return nil
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("GET %s: %s: the backend refuses anonymous requests: allow them for this path in the "+
-			"AuthenticationConfiguration of the apiserver, or check with the scheme TCP", h.url, resp.Status)
+			"AuthenticationConfiguration of the apiserver, or check with the scheme TCP", h.url, short(resp.Status))
 	}
-	return fmt.Errorf("GET %s: %s%s", h.url, resp.Status, failing(body))
+	return fmt.Errorf("GET %s: %s%s", h.url, short(resp.Status), failing(body))
 }
 
 // failing returns the checks that an apiserver lists as failed, as the end of a sentence.
@@ -106,5 +111,13 @@ func failing(body string) string {
 	if len(failed) == 0 {
 		return ""
 	}
-	return ": " + strings.Join(failed, ", ")
+	return ": " + short(strings.Join(failed, ", "))
+}
+
+// short cuts a text of a backend.
+func short(text string) string {
+	if len(text) > maxText {
+		text = text[:maxText] + "…"
+	}
+	return strings.ToValidUTF8(text, "?")
 }

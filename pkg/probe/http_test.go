@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/harbinger-ha/harbinger/pkg/health"
 )
@@ -222,6 +223,26 @@ func TestLongAnswer(t *testing.T) {
 	}
 }
 
+// What a backend says of itself is cut: it goes into the status and the log.
+func TestReasonIsShort(t *testing.T) {
+	var header, body string
+	b := newBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Junk", header)
+		w.WriteHeader(http.StatusInternalServerError)
+		_, _ = io.WriteString(w, body)
+	})
+	b.Start()
+	h := NewHTTP(b.address(), health.Config{Timeout: 5 * time.Second})
+	defer h.Close()
+	body = "[-]" + strings.Repeat("\xff€", maxBody)
+	err := h.Check(t.Context())
+	if err == nil || len(err.Error()) > 2*maxText || !utf8.ValidString(err.Error()) {
+		t.Errorf("%d bytes of %.80v", len(err.Error()), err)
+	}
+	header = strings.Repeat("x", 2*maxBody)
+	wantError(t, h.Check(t.Context()), "server response headers exceeded")
+}
+
 func TestConnectionOfAHungBackendIsDropped(t *testing.T) {
 	var hung atomic.Bool
 	b := newBackend(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -319,6 +340,48 @@ func TestCAFile(t *testing.T) {
 	must(t, os.Remove(h.cfg.CAFile)) // as while it is replaced
 	h.client.CloseIdleConnections()
 	must(t, h.Check(t.Context()))
+}
+
+// A backend proves itself by a certificate for the address that was asked. One that passes the connection on, or whose certificate
+// nobody verified, proves nothing, however healthy it is.
+func TestProof(t *testing.T) {
+	b := newBackend(t, ready)
+	b.StartTLS() // its certificate is for 127.0.0.1
+	h := b.https(t, 5*time.Second)
+	if h.Proved() {
+		t.Error("proved before it was asked")
+	}
+	for range 2 {
+		must(t, h.Check(t.Context()))
+		if !h.Proved() {
+			t.Error("not proved by its own certificate")
+		}
+	}
+	unverified := NewHTTPS(b.address(), health.Config{Path: h.cfg.Path, Timeout: 5 * time.Second, InsecureSkipVerify: true})
+	defer unverified.Close()
+	must(t, unverified.Check(t.Context()))
+	if unverified.Proved() {
+		t.Error("proved without a verification")
+	}
+	relay, err := net.Listen("tcp", "127.0.0.2:0")
+	must(t, err)
+	defer relay.Close()
+	go func() {
+		for in, err := relay.Accept(); err == nil; in, err = relay.Accept() {
+			out, err := net.Dial("tcp", b.address().String())
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(out, in); out.Close() }()
+			go func() { _, _ = io.Copy(in, out); in.Close() }()
+		}
+	}()
+	passed := NewHTTPS(netip.MustParseAddrPort(relay.Addr().String()), h.cfg)
+	defer passed.Close()
+	must(t, passed.Check(t.Context()))
+	if passed.Proved() {
+		t.Error("a host that passes connections on has proved itself")
+	}
 }
 
 func TestCertificateIsVerified(t *testing.T) {

@@ -36,6 +36,8 @@ type HTTPS struct {
 	// stale says that the CA file was replaced on the host, that this process cannot see the new one, and that it refused a
 	// certificate by the old one.
 	stale atomic.Bool
+	// proved says that the certificate of the connection in use is the backend's own.
+	proved atomic.Bool
 }
 
 // NewHTTPS returns a check of a backend that has not connected yet. The certificates of kubeadm have "kubernetes" and the
@@ -58,6 +60,10 @@ func (h *HTTPS) Check(ctx context.Context) error {
 	}
 	return err
 }
+
+// Proved reports whether the last check that passed has proved whose backend it is: its certificate was signed by the CA, for the
+// address that was asked. Whoever only passes connections on to an apiserver has no such certificate.
+func (h *HTTPS) Proved() bool { return h.proved.Load() }
 
 // replaced reports whether the CA file is another one on the host than the one that this process sees. A certificate that is
 // refused then is most likely good: what the old CA says is no reason to serve nobody, and clients verify the certificate of the
@@ -134,6 +140,7 @@ func parseCA(path string, raw []byte) (*x509.CertPool, error) {
 
 // dial makes the connection. The context is not that of a check: the transport ends it when it is closed.
 func (h *HTTPS) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	h.proved.Store(false)
 	raw, err := h.dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -150,5 +157,12 @@ func (h *HTTPS) dial(ctx context.Context, network, address string) (net.Conn, er
 		_ = raw.Close()
 		return nil, err
 	}
+	h.proved.Store(owns(conn.ConnectionState(), address))
 	return conn, nil
+}
+
+// owns reports whether the certificate of a connection was verified, and is for the host that was connected to.
+func owns(state tls.ConnectionState, address string) bool {
+	host, err := netip.ParseAddrPort(address)
+	return err == nil && len(state.VerifiedChains) > 0 && state.PeerCertificates[0].VerifyHostname(host.Addr().WithZone("").String()) == nil
 }

@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,7 +19,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
-func TestMain(m *testing.M) { labtest.Main(m, probeRole) }
+func TestMain(m *testing.M) { labtest.Main(m, probeRole, peersRole, checkRole, rehearseRole, echoRole) }
 
 // must ends the test at an error.
 var must = labtest.Must
@@ -30,7 +32,7 @@ var holder = Identity{
 func serve(t *testing.T, ln net.Listener, identity func() Identity) {
 	t.Helper()
 	done := make(chan error, 1)
-	go func() { done <- ServeIdentity(t.Context(), ln, identity) }() // ends with the test
+	go func() { done <- ServeIdentity(t.Context(), ln, identity, nil) }() // ends with the test
 	t.Cleanup(func() { must(t, <-done) })
 }
 
@@ -62,7 +64,7 @@ func TestIdentityIsThatOfTheMoment(t *testing.T) {
 	for want := range uint64(3) {
 		conn, err := net.Dial("tcp", ln.Addr().String())
 		must(t, err)
-		got, err := readIdentity(conn)
+		got, err := ReadIdentity(conn)
 		must(t, err)
 		must(t, conn.Close())
 		if got.Epoch != want+1 {
@@ -84,7 +86,7 @@ func TestIdleClientsHoldNothing(t *testing.T) {
 	must(t, err)
 	defer conn.Close()
 	must(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
-	if got, err := readIdentity(conn); err != nil || got != holder {
+	if got, err := ReadIdentity(conn); err != nil || got != holder {
 		t.Errorf("identity %v, %v, want %v", got, err, holder)
 	}
 }
@@ -110,7 +112,7 @@ func TestServingOutlastsAcceptErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		ln := &scripted{errs: []error{syscall.EMFILE, syscall.ECONNABORTED, syscall.EMFILE}}
-		err := ServeIdentity(t.Context(), ln, nil)
+		err := ServeIdentity(t.Context(), ln, nil, nil)
 		wantError(t, err, "use of closed network connection")
 		if got := time.Since(start); got != 2*acceptPause {
 			t.Errorf("waited %s, want %s", got, 2*acceptPause)
@@ -122,7 +124,7 @@ func TestServingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	ln := listen(t)
-	must(t, ServeIdentity(ctx, ln, nil))
+	must(t, ServeIdentity(ctx, ln, nil, nil))
 	if conn, err := net.Dial("tcp", ln.Addr().String()); err == nil {
 		conn.Close()
 		t.Error("the listener is still open")
@@ -143,7 +145,7 @@ func TestReadIdentity(t *testing.T) {
 		{"too long", `{"cluster":"` + strings.Repeat("c", maxLine) + `","node":"n","state":"active"}` + "\n", "EOF"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := readIdentity(strings.NewReader(tt.line))
+			_, err := ReadIdentity(strings.NewReader(tt.line))
 			if tt.want == "" {
 				must(t, err)
 			} else {
@@ -158,14 +160,42 @@ func FuzzReadIdentity(f *testing.F) {
 	f.Add(append(line, '\n'))
 	f.Add([]byte("null\n"))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		id, err := readIdentity(bytes.NewReader(line))
+		id, err := ReadIdentity(bytes.NewReader(line))
 		if err != nil {
 			return
 		}
 		again, err := json.Marshal(id)
 		must(t, err)
-		if got, err := readIdentity(bytes.NewReader(append(again, '\n'))); err != nil || got != id {
+		if got, err := ReadIdentity(bytes.NewReader(append(again, '\n'))); err != nil || got != id {
 			t.Errorf("%v became %v, %v", id, got, err)
 		}
 	})
+}
+
+// A client that asks all the time gets an answer now and then, however many addresses it asks from, and the others get theirs.
+func TestAnswersToOneClientAreFew(t *testing.T) {
+	var c clients
+	now := time.Unix(1_800_000_000, 0)
+	tcp := func(text string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(text)) }
+	answered := 0
+	for i := range 20_000 {
+		if c.admit(tcp(fmt.Sprintf("192.0.2.66:%d", 1+i)), now.Add(time.Duration(i)*100*time.Microsecond)) { // for 2 s
+			answered++
+		}
+		if i%2000 == 0 && !c.admit(tcp("[::ffff:192.0.2.2]:1"), now.Add(time.Duration(i)*100*time.Microsecond)) {
+			t.Error("another client gets no answer")
+		}
+	}
+	if answered != 2*answersPerSecond {
+		t.Errorf("%d answers in 2 s", answered)
+	}
+	now, answered = now.Add(time.Minute), 0
+	for i := range 100_000 {
+		if c.admit(tcp(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)), now) {
+			answered++
+		}
+	}
+	if len(c.asked) > maxClients+1 || answered > maxClients+answersPerSecond {
+		t.Errorf("%d clients are counted, %d answers", len(c.asked), answered)
+	}
 }

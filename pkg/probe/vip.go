@@ -10,12 +10,13 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
-	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // Resolver finds the hardware addresses that answer for an address. It repeats lost questions soon: the kernel takes the
@@ -104,7 +105,7 @@ func (p VIPProbe) neighbour(owners []net.HardwareAddr, err error) (done election
 func resolution(owners []net.HardwareAddr, err error) string {
 	switch {
 	case err != nil:
-		return err.Error()
+		return fault.Brief(err)
 	case len(owners) == 0:
 		return "no hardware address"
 	}
@@ -117,6 +118,7 @@ type answer struct {
 	detail  string
 	// otherwise is the finding where no host answers ARP or neighbour discovery: then an error is not the answer of a host.
 	otherwise election.Finding
+	sent      bool // an attempt that failed was on the wire
 }
 
 // holder reports whether a holder of this cluster has said who it is.
@@ -169,46 +171,61 @@ func (a answer) with(next answer) answer {
 	return a
 }
 
-// dial makes a connection.
-func (p VIPProbe) dial(ctx context.Context, to netip.AddrPort, options func(fd int) error) (net.Conn, error) {
-	dialer := net.Dialer{
-		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.Source, 0)),
-		Control: func(_, _ string, c syscall.RawConn) error {
-			return socket.Control(c, func(fd int) error {
-				return errors.Join(socket.BindToInterface(fd, p.Interface), options(fd))
-			})
-		},
-	}
-	return dialer.DialContext(ctx, "tcp", to.String())
-}
+// origin is where the questions leave this node.
+func (p VIPProbe) origin() origin { return origin{index: p.Interface, source: p.Source} }
 
 // identify asks a process who it is.
 func (p VIPProbe) identify(ctx context.Context, to netip.AddrPort) answer {
-	conn, err := p.dial(ctx, to, func(int) error { return nil })
+	conn, err := p.origin().tcp(ctx, to, func(int) error { return nil })
 	if err != nil {
 		return noConnection(err)
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })() // ends the read
-	id, err := readIdentity(conn)
+	id, err := identityOf(ctx, conn)
 	if err != nil {
 		return answer{finding: election.Answers, detail: fmt.Sprintf("connected to %s: %v", conn.RemoteAddr(), err)}
 	}
 	return p.judge(id)
 }
 
-// knock asks a kernel whether anybody listens. The acknowledgement that would complete the connection is delayed, and the
-// connection reset before: the server never accepts it, and logs nothing.
+// knock asks a kernel whether anybody listens.
 func (p VIPProbe) knock(ctx context.Context, to netip.AddrPort) answer {
-	conn, err := p.dial(ctx, to, func(fd int) error { return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0) })
+	conn, passed, err := p.origin().counted(ctx, to, quiet)
 	if err != nil {
-		return noConnection(err)
+		a := noConnection(err)
+		a.sent = passed.Out > 0
+		return a
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // the answer is known, whatever becomes of the connection
-	}
-	_ = conn.Close()
+	drop(conn)
 	return answer{finding: election.Answers, detail: "accepts connections"}
+}
+
+// checks are the parts of the time at which a Check tries a connection.
+var checks = []float64{0, .15, .3, .45, .6}
+
+// Check asks whether the port of the control plane takes connections at a virtual address: one that is made is enough. Otherwise
+// the strongest reaction counts, and where there is none, an attempt that could not ask counts before silence.
+func (p VIPProbe) Check(ctx context.Context, vip netip.Addr) election.Finding {
+	if local(vip) || ctx.Err() != nil {
+		return election.CouldNotAsk
+	}
+	var mu sync.Mutex
+	strongest, unasked := election.CouldNotAsk, false
+	spread(ctx, checks, func(ctx context.Context) bool {
+		a := p.knock(ctx, netip.AddrPortFrom(vip, p.Client))
+		mu.Lock()
+		defer mu.Unlock()
+		if a.finding == election.Rejected && !a.sent {
+			a.finding = election.CouldNotAsk // the own host forbids it
+		}
+		strongest, unasked = max(strongest, a.finding), unasked || a.finding == election.CouldNotAsk
+		return a.finding == election.Answers
+	})
+	deadline, bounded := ctx.Deadline()
+	frozen := bounded && time.Since(deadline) > frozenFor
+	if strongest == election.Nobody && (unasked || frozen) {
+		return election.CouldNotAsk
+	}
+	return strongest
 }
 
 // What the error of a connection says. Every other error is this node's own: it has no route to the address, no source address,
@@ -231,15 +248,15 @@ func noConnection(err error) answer {
 	}
 	switch {
 	case says(silences):
-		return answer{finding: election.Nobody, detail: fmt.Sprintf("no reaction: %v", err)}
+		return answer{finding: election.Nobody, detail: "no reaction: " + fault.Brief(err)}
 	case says(refusals):
-		return answer{finding: election.Reset, detail: err.Error()}
+		return answer{finding: election.Reset, detail: fault.Brief(err)}
 	case says(rejections):
-		return answer{finding: election.Rejected, otherwise: election.Nobody, detail: err.Error()}
+		return answer{finding: election.Rejected, otherwise: election.Nobody, detail: fault.Brief(err)}
 	case says(prohibitions):
-		return answer{finding: election.Rejected, otherwise: election.CouldNotAsk, detail: fmt.Sprintf("could not ask: %v", err)}
+		return answer{finding: election.Rejected, otherwise: election.CouldNotAsk, detail: "could not ask: " + fault.Brief(err)}
 	}
-	return answer{finding: election.CouldNotAsk, detail: fmt.Sprintf("could not ask: %v", err)}
+	return answer{finding: election.CouldNotAsk, detail: "could not ask: " + fault.Brief(err)}
 }
 
 // judge says what an identity at the virtual address means.

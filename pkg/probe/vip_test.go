@@ -166,7 +166,7 @@ func TestFindingOfAReaction(t *testing.T) {
 			t.Errorf("%s, want %s with %q", got, want, detail)
 		}
 	}
-	want(t, vip4, election.ProbeDone{Identity: election.Reset, Client: election.Reset}, "refused")
+	want(t, vip4, election.ProbeDone{Identity: election.Reset, Client: election.Reset}, "refuses connections")
 	for _, tt := range []struct {
 		name   string
 		react  func(net.Conn)
@@ -321,7 +321,7 @@ func TestCouldNotAskIsNotNobody(t *testing.T) {
 		}
 	}
 	got := ask(t, asker, question{VIP: netip.MustParseAddr("2001:db8::7"), Owners: []net.HardwareAddr{}})
-	unasked(got, "network is unreachable")
+	unasked(got, "this host has no route to it")
 	if got.Neighbour != election.Nobody {
 		t.Errorf("%s, want that nobody answers", got)
 	}

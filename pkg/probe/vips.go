@@ -17,18 +17,23 @@ type VIPs map[netip.Addr]VIPProbe
 
 // Probe asks all virtual addresses at once and returns the severest answer. It always answers, as VIPProbe does.
 func (v VIPs) Probe(ctx context.Context) election.ProbeDone {
-	answers := make(chan election.ProbeDone, len(v))
+	return severest(askAll(v, func(p VIPProbe, vip netip.Addr) election.ProbeDone { return p.Probe(ctx, vip) }))
+}
+
+// askAll asks all virtual addresses at once, and returns the answers.
+func askAll[T any](v VIPs, ask func(VIPProbe, netip.Addr) T) []T {
+	answers := make(chan T, len(v))
 	var asking guard.Workers
 	for vip, p := range v {
-		asking.Go(func() { answers <- p.Probe(ctx, vip) })
+		asking.Go(func() { answers <- ask(p, vip) })
 	}
 	asking.Wait()
 	close(answers)
-	var all []election.ProbeDone
+	all := make([]T, 0, len(v))
 	for a := range answers {
 		all = append(all, a)
 	}
-	return severest(all)
+	return all
 }
 
 // severest returns the severest answer: what one address shows must not be lost behind the silence of the other. Of equal
@@ -50,4 +55,11 @@ func severest(answers []election.ProbeDone) election.ProbeDone {
 	return slices.MaxFunc(answers, func(a, b election.ProbeDone) int {
 		return cmp.Or(cmp.Compare(verdict(a), verdict(b)), cmp.Compare(rank(a), rank(b)))
 	})
+}
+
+// Check asks all virtual addresses at once whether they serve clients, and returns the worst answer. One that this node cannot ask
+// does not count.
+func (v VIPs) Check(ctx context.Context) election.HolderChecked {
+	found := askAll(v, func(p VIPProbe, vip netip.Addr) election.Finding { return p.Check(ctx, vip) })
+	return election.HolderChecked{Client: worst(found)}
 }

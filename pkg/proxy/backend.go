@@ -22,9 +22,11 @@ import (
 // A server is a backend with the connections that it has.
 type server struct {
 	address  netip.AddrPort
-	active   atomic.Int64  // connections, those being dialled included
+	active   level         // connections, those being dialled included
 	total    atomic.Uint64 // connections established
 	failures atomic.Uint64 // dials failed
+	sent     atomic.Uint64 // bytes from clients to it; what is sent again to another backend counts once
+	received atomic.Uint64 // bytes from it to clients
 
 	mu     sync.Mutex
 	ctx    context.Context // of all connections to the server; replaced when it comes back
@@ -60,18 +62,6 @@ func (s *server) openSessions(ctx context.Context) {
 	}
 }
 
-// join counts a connection in, unless there are limit already; 0 is no limit.
-func (s *server) join(limit int) bool {
-	if n := s.active.Add(1); limit > 0 && n > int64(limit) {
-		s.active.Add(-1)
-		return false
-	}
-	return true
-}
-
-// leave counts a connection out.
-func (s *server) leave() { s.active.Add(-1) }
-
 // A link is a connection that a server has accepted.
 type link struct {
 	*net.TCPConn
@@ -88,7 +78,7 @@ func (l *link) enter(lose func()) {
 // leave counts it out.
 func (l *link) leave() {
 	l.stop()
-	l.server.leave()
+	l.server.active.leave()
 }
 
 // dial connects to the server. It passes the connection to begun before it asks the server for it.

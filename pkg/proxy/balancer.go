@@ -125,14 +125,14 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		changed := false
+		changed, awaits := false, false
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-b.drained:
 			return errDrained
 		case reply := <-b.statuses:
-			reply <- b.status()
+			reply <- b.status(time.Now())
 		case c := <-b.commands:
 			changed = true
 			b.monitor.apply(ctx, time.Now(), c.Settings)
@@ -141,7 +141,7 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 			if c.Drain && !b.draining {
 				b.draining = true
 				stopAccepting()
-				group.Go(b.awaitSessions)
+				awaits = true
 			}
 		case r := <-b.results:
 			changed = b.monitor.checked(time.Now(), r)
@@ -153,6 +153,9 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 			if err := b.publish(ctx, accept); err != nil {
 				return err
 			}
+		}
+		if awaits { // now that the acceptors have begun, where the first command asks for the end
+			group.Go(b.awaitSessions)
 		}
 		b.monitor.tick(time.Now())
 		if d := b.monitor.deadline(); !d.IsZero() {
@@ -251,13 +254,17 @@ func (b *Balancer) awaitSessions() error {
 }
 
 // status is what the keeper gets.
-func (b *Balancer) status() Status {
-	return Status{
+func (b *Balancer) status(now time.Time) Status {
+	d := b.dispatcher
+	s := Status{
 		PID:      os.Getpid(),
-		Backends: b.monitor.status(),
-		Accepted: b.dispatcher.accepted.Load(),
-		Refused:  b.dispatcher.refused.Load(),
-		Active:   int(b.dispatcher.active.Load()),
-		Settle:   b.settle, Settling: b.settling(), End: b.end,
+		Backends: b.monitor.status(now),
+		Accepted: d.accepted.Load(),
+		Active:   d.active.now(), Peak: d.active.peak(),
+		Settle: b.settle, Settling: b.settling(), End: b.end,
 	}
+	s.RefusedBy, s.Refused = d.refused.read()
+	s.Rate, s.PeakRate = d.rate.read(now)
+	s.Received, s.Sent = b.monitor.servers.bytes()
+	return s
 }

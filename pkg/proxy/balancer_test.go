@@ -338,6 +338,19 @@ func TestBalancerDrains(t *testing.T) {
 	must(t, <-b.ended)
 }
 
+// A balancer that is started again while its keeper stops is asked to drain by its first command: it ends, and waits for the acceptors
+// that this command begins.
+func TestBalancerDrainsFromItsFirstCommand(t *testing.T) {
+	for range 20 {
+		_, _, v, settings := twoGreeters(t)
+		b := newBalancerWith(t, v, command{Settings: settings, Drain: true})
+		must(t, <-b.ended)
+		if !refused(b.address) {
+			t.Fatal("it listens on")
+		}
+	}
+}
+
 func TestBalancerEndsWithItsKeeper(t *testing.T) {
 	_, _, v, settings := twoGreeters(t)
 	b := newBalancer(t, v, settings)

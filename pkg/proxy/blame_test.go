@@ -33,7 +33,7 @@ func newRoute(t *testing.T, connect time.Duration, backends ...netip.AddrPort) *
 func connectOnce(t *testing.T, r *route) (silent []netip.AddrPort) {
 	t.Helper()
 	d := newDispatcher(logr.Discard())
-	if l := d.connect(t.Context(), r, &balance.Request{Now: time.Now(), Active: r.active}); l != nil {
+	if l, _ := d.connect(t.Context(), r, &balance.Request{Now: time.Now(), Active: r.active}); l != nil {
 		l.Close()
 	}
 	for {

@@ -10,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
@@ -22,6 +23,7 @@ type monitor struct {
 
 	settings Settings
 	backends []*monitored
+	servers  servers
 	leaving  map[*prober]bool // their check is still under way, and nobody waits for its outcome
 	doubts   int              // the number of the last doubt
 }
@@ -32,11 +34,12 @@ type monitored struct {
 	server    *server
 	prober    *prober
 	check     *health.Check
+	proved    bool      // a check has proved that it belongs to the cluster
 	slowSince time.Time // when it came back after it had been out; zero when it never was
 }
 
 func newMonitor(log logr.Logger, newChecker func(netip.AddrPort, health.Config) Checker) *monitor {
-	return &monitor{log: log, newChecker: newChecker, leaving: make(map[*prober]bool)}
+	return &monitor{log: log, newChecker: newChecker, servers: servers{}, leaving: make(map[*prober]bool)}
 }
 
 // apply takes over new settings. A backend that stays keeps its health and its connections; the connections of one that
@@ -49,7 +52,7 @@ func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
 		b := find(before, func(b *monitored) bool { return b.Address == backend.Address })
 		switch {
 		case b == nil:
-			b = &monitored{server: newServer(ctx, backend.Address), check: health.New(settings.HealthCheck, now)}
+			b = &monitored{server: m.server(ctx, backend.Address), check: health.New(settings.HealthCheck, now)}
 			b.prober = &prober{address: backend.Address, checker: m.newChecker(backend.Address, settings.HealthCheck)}
 		case rechecked:
 			m.retire(b.prober)
@@ -64,6 +67,14 @@ func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
 			m.retire(b.prober)
 		}
 	}
+}
+
+// server returns the server of an address.
+func (m *monitor) server(ctx context.Context, address netip.AddrPort) *server {
+	if m.servers[address] == nil {
+		m.servers[address] = newServer(ctx, address)
+	}
+	return m.servers[address]
 }
 
 // retire closes the checker of a prober, at once or when its check has ended.
@@ -130,12 +141,14 @@ func (m *monitor) checked(now time.Time, r result) bool {
 	b := find(m.backends, func(b *monitored) bool { return b.prober == r.prober })
 	switch {
 	case r.err == nil:
-		return m.step(now, b, health.Passed{})
+		proves := r.proved && !b.proved
+		b.proved = b.proved || r.proved
+		return m.step(now, b, health.Passed{Took: r.took}) || proves
 	case r.missed:
 		return m.step(now, b, health.Missed{})
 	}
 	accepted := b.check.Accepts()
-	changed := m.step(now, b, health.Failed{Unreachable: unreachable(r.err), Accepts: r.accepts, Reason: r.err.Error()})
+	changed := m.step(now, b, health.Failed{Unreachable: unreachable(r.err), Accepts: r.accepts, Reason: fault.Brief(r.err), Took: r.took})
 	return changed || b.check.Accepts() != accepted
 }
 
@@ -174,7 +187,12 @@ func (m *monitor) step(now time.Time, b *monitored, ev health.Event) (changed bo
 }
 
 func (m *monitor) transition(now time.Time, b *monitored, t health.Transition) {
-	m.log.Info(logging.MsgBackendChanged, logging.KeyBackend, b.Address.String(), logging.KeyFrom, t.From.String(), logging.KeyTo, t.To.String(), logging.KeyReason, t.Reason)
+	log := m.log.WithValues(logging.KeyBackend, b.Address.String(), logging.KeyFrom, t.From.String(), logging.KeyTo, t.To.String(), logging.KeyReason, t.Reason)
+	if t.To == health.Down || t.To == health.NotReady {
+		logging.Warn(log, logging.MsgBackendChanged)
+	} else {
+		log.Info(logging.MsgBackendChanged)
+	}
 	if t.To == health.Healthy && (t.From == health.NotReady || t.From == health.Down) {
 		b.slowSince = now
 	}
@@ -231,15 +249,16 @@ func (m *monitor) route() *route {
 }
 
 // status reports on every backend.
-func (m *monitor) status() []BackendStatus {
+func (m *monitor) status(now time.Time) []BackendStatus {
 	var all []BackendStatus
 	for _, b := range m.backends {
 		state := b.check.State()
 		all = append(all, BackendStatus{
 			Address: b.Address, Backup: b.Backup,
 			State: state, Since: b.check.Since(), Reason: b.check.Reason(), Healthy: state == health.Healthy || state == health.Suspect,
-			Accepts:     b.check.Accepts(),
-			Connections: int(b.server.active.Load()), Total: b.server.total.Load(), Failures: b.server.failures.Load(),
+			Accepts: b.check.Accepts(), Proved: b.proved,
+			Connections: b.server.active.now(), Peak: b.server.active.peak(), Total: b.server.total.Load(), Failures: b.server.failures.Load(),
+			Sent: b.server.sent.Load(), Received: b.server.received.Load(), Figures: b.check.Figures(now),
 		})
 	}
 	return all

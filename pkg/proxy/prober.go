@@ -29,6 +29,8 @@ type prober struct {
 type result struct {
 	prober  *prober
 	err     error
+	took    time.Duration
+	proved  bool // the check passed, and proved that the backend belongs to the cluster
 	accepts bool // where the check failed: the backend accepts connections all the same
 	missed  bool // the check shows nothing: this process was short of CPU, or of something else
 }
@@ -46,10 +48,12 @@ func (p *prober) check(ctx context.Context, timeout time.Duration) result {
 	accepted := make(chan bool, 1)
 	late := time.AfterFunc(timeout/acceptDelay, func() { accepted <- accepts(ctx, p.address) })
 	err := p.checker.Check(ctx)
-	r := result{prober: p, err: err}
+	r := result{prober: p, err: err, took: time.Since(began)}
 	inTime := late.Stop()
 	switch {
 	case err == nil:
+		prover, able := p.checker.(Prover)
+		r.proved = able && prover.Proved()
 	case !inTime:
 		r.accepts = <-accepted
 	case !unreachable(err): // it answered, or was not asked

@@ -238,6 +238,12 @@ type testBalancer struct {
 // newBalancer starts a balancer that a test commands.
 func newBalancer(t testing.TB, v *verdicts, settings Settings) *testBalancer {
 	t.Helper()
+	return newBalancerWith(t, v, command{Settings: settings})
+}
+
+// newBalancerWith starts one whose first command is given.
+func newBalancerWith(t testing.TB, v *verdicts, first command) *testBalancer {
+	t.Helper()
 	ours, theirs, err := controlPair()
 	must(t, err)
 	conn, err := inheritedConn(theirs)
@@ -255,7 +261,7 @@ func newBalancer(t testing.TB, v *verdicts, settings Settings) *testBalancer {
 		ours.Close()
 		wait.Wait()
 	})
-	b.command(t, command{Settings: settings})
+	b.command(t, first)
 	return b
 }
 

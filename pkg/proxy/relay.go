@@ -92,9 +92,10 @@ func (u upstream) Write(p []byte) (int, error) {
 		u.question = time.AfterFunc(u.silence, u.doubt)
 	}
 	u.opening.add(p)
-	backend, over := u.backend.TCPConn, u.opening.over
+	backend, server, over := u.backend.TCPConn, u.backend.server, u.opening.over
 	u.mu.Unlock()
 	n, err := backend.Write(p)
+	server.sent.Add(uint64(n))
 	if !over {
 		return len(p), nil // down meets the error as well, and sends p to another backend
 	}
@@ -124,6 +125,7 @@ func (d downstream) Write(p []byte) (int, error) {
 		d.settle()
 	}
 	n, err := d.client.Write(p)
+	d.backend.server.received.Add(uint64(n))
 	if d.finished.Load() {
 		d.bound(d.client, d.backend.TCPConn)
 	}
@@ -170,7 +172,7 @@ func (r *relay) reopen(reason error) bool {
 	defer r.mu.Unlock()
 	if r.opening.over { // the client has sent more in the meantime, or is gone
 		reset(next.TCPConn)
-		next.server.leave()
+		next.server.active.leave()
 		return false
 	}
 	reset(r.backend.TCPConn)

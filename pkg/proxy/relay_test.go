@@ -202,3 +202,28 @@ func TestKeepAliveAsksTheKernel(t *testing.T) {
 		}))
 	}
 }
+
+// BenchmarkRelay asks and answers through a relay, which costs most with small messages: a read and a write of each for each way.
+func BenchmarkRelay(b *testing.B) {
+	for name, size := range map[string]int{"64B": 64, "64KiB": bufferSize} {
+		b.Run(name, func(b *testing.B) {
+			client, backend, _ := startRelay(b, 0)
+			must(b, client.SetDeadline(time.Time{}))
+			must(b, backend.SetDeadline(time.Time{}))
+			var echoing sync.WaitGroup
+			echoing.Go(func() { io.Copy(backend, struct{ io.Reader }{backend}) })
+			message := make([]byte, size)
+			b.SetBytes(int64(2 * size))
+			for b.Loop() {
+				if _, err := client.Write(message); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(client, message); err != nil {
+					b.Fatal(err)
+				}
+			}
+			must(b, client.Close())
+			echoing.Wait()
+		})
+	}
+}

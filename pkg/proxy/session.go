@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
@@ -29,7 +30,7 @@ type route struct {
 }
 
 // active returns the number of connections that server i has.
-func (r *route) active(i int) int { return int(r.servers[i].active.Load()) }
+func (r *route) active(i int) int { return r.servers[i].active.now() }
 
 // A sign is evidence about a server from the connections of clients.
 type sign struct {
@@ -45,46 +46,50 @@ type dispatcher struct {
 
 	relays   relays
 	turn     atomic.Uint64
-	active   atomic.Int64
+	active   level
 	accepted atomic.Uint64
-	refused  atomic.Uint64
+	rate     rate // of those accepted
+	refused  refusals
 }
 
 func newDispatcher(log logr.Logger) *dispatcher {
-	return &dispatcher{log: log, signs: make(chan sign, 64)} // those beyond these say the same
+	return &dispatcher{
+		log: log, signs: make(chan sign, 64), // those beyond these say the same
+		rate: rate{start: time.Now()}, refused: newRefusals(),
+	}
 }
 
 // admit counts a connection in, or resets it where there are too many.
 func (d *dispatcher) admit(client *net.TCPConn) bool {
 	d.accepted.Add(1)
-	if d.active.Add(1) > int64(d.route.Load().limit) {
-		d.active.Add(-1)
-		d.refuse(client, "connection limit")
+	d.rate.add(time.Now())
+	if !d.active.enter(d.route.Load().limit) {
+		d.refuse(client, ConnectionLimit)
 		return false
 	}
 	return true
 }
 
-func (d *dispatcher) refuse(client *net.TCPConn, reason string) {
-	d.refused.Add(1)
-	d.log.V(1).Info(logging.MsgRefused, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyReason, reason)
+func (d *dispatcher) refuse(client *net.TCPConn, why Refusal) {
+	d.refused[why].Add(1)
+	d.log.V(1).Info(logging.MsgRefused, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyReason, string(why))
 	reset(client)
 }
 
 // serve relays an admitted connection until its end, or resets it where no backend takes it.
 func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
-	defer d.active.Add(-1)
+	defer d.active.leave()
 	route := d.route.Load()
 	if err := keepAlive(client, route.timeouts.KeepAlive); err != nil {
-		d.refuse(client, err.Error())
+		d.refuse(client, ClientFailed)
 		return
 	}
 	request := balance.Request{
 		Now: time.Now(), Client: client.RemoteAddr().(*net.TCPAddr).AddrPort().Addr(), Turn: d.turn.Add(1), Active: route.active,
 	}
-	backend := d.connect(ctx, route, &request)
+	backend, why := d.connect(ctx, route, &request)
 	if backend == nil {
-		d.refuse(client, "no backend")
+		d.refuse(client, why)
 		return
 	}
 	r := relay{client: client, backend: backend, halfClosed: route.timeouts.HalfClosed, silence: route.timeouts.Connect / silenceDelay}
@@ -93,16 +98,16 @@ func (d *dispatcher) serve(ctx context.Context, client *net.TCPConn) {
 	}
 	r.again = func(server *server, reason error) *link {
 		d.shows(server, health.Doubted{Reason: reason.Error()})
-		next := d.connect(ctx, route, &request)
+		next, _ := d.connect(ctx, route, &request)
 		if next != nil {
-			d.log.V(1).Info(logging.MsgMoved, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyFrom, server.address.String(), logging.KeyTo, next.server.address.String(), logging.KeyReason, reason.Error())
+			d.log.V(1).Info(logging.MsgMoved, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyFrom, server.address.String(), logging.KeyTo, next.server.address.String(), logging.KeyReason, fault.Words(reason))
 		}
 		return next
 	}
 	d.relays.add(&r)
 	defer d.relays.remove(&r)
 	if err := r.run(); err != nil {
-		d.log.V(1).Info(logging.MsgBroken, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyBackend, r.backend.server.address.String(), logging.KeyReason, err.Error())
+		d.log.V(1).Info(logging.MsgBroken, logging.KeyAddress, client.RemoteAddr().String(), logging.KeyBackend, r.backend.server.address.String(), logging.KeyReason, fault.Words(err))
 	}
 }
 
@@ -115,8 +120,8 @@ const silenceDelay = 2
 const attemptDelay = 4
 
 // connect dials one server after another, each once, until one accepts: the next when a dial has failed, or in parallel with one
-// that has no answer. It returns nil where none accepts, and notes in the request which ones it has tried.
-func (d *dispatcher) connect(ctx context.Context, route *route, request *balance.Request) *link {
+// that has no answer. It returns nil and why where none accepts, and notes in the request which ones it has tried.
+func (d *dispatcher) connect(ctx context.Context, route *route, request *balance.Request) (*link, Refusal) {
 	dials := dials{ended: make(chan *attempt)}
 	defer dials.giveUp()
 	delay := route.timeouts.Connect / attemptDelay
@@ -128,9 +133,9 @@ func (d *dispatcher) connect(ctx context.Context, route *route, request *balance
 		case a := <-dials.ended:
 			dials.running--
 			if a.err == nil {
-				return &link{TCPConn: a.conn, server: a.server}
+				return &link{TCPConn: a.conn, server: a.server}, ""
 			}
-			a.server.leave()
+			a.server.active.leave()
 			d.failed(a.server, a.err, time.Since(a.began) > route.timeouts.Connect*tooLate)
 		case <-timer.C:
 			if !newest.silent() { // its answer is here and comes out of ended next
@@ -144,7 +149,14 @@ func (d *dispatcher) connect(ctx context.Context, route *route, request *balance
 			timer.Reset(delay)
 		}
 	}
-	return nil
+	switch {
+	case newest != nil:
+		return nil, BackendFailed
+	case route.pool.Usable(): // but for a limit
+		return nil, ConnectionLimit
+	default:
+		return nil, NoBackend
+	}
 }
 
 // dials are those for one client. One goroutine owns them.
@@ -187,7 +199,7 @@ func (d *dials) next(route *route, request *balance.Request) *attempt {
 		}
 		request.Tried = append(request.Tried, i)
 		server := route.servers[i]
-		if !server.join(route.perLimit) {
+		if !server.active.enter(route.perLimit) {
 			continue
 		}
 		ctx, cancel := context.WithCancel(server.sessions())
@@ -212,7 +224,7 @@ func (d *dials) giveUp() {
 		if a.err == nil {
 			reset(a.conn)
 		}
-		a.server.leave()
+		a.server.active.leave()
 	}
 }
 
@@ -224,10 +236,10 @@ const tooLate = 2
 func (d *dispatcher) failed(server *server, err error, late bool) {
 	server.failures.Add(1)
 	if !unreachable(err) || late && timedOut(err) {
-		d.log.V(1).Info(logging.MsgDialFailed, logging.KeyBackend, server.address.String(), logging.KeyReason, err.Error())
+		d.log.V(1).Info(logging.MsgDialFailed, logging.KeyBackend, server.address.String(), logging.KeyReason, fault.Words(err))
 		return
 	}
-	d.shows(server, health.DialFailed{Reason: err.Error()})
+	d.shows(server, health.DialFailed{Reason: fault.Brief(err)})
 }
 
 // shows reports evidence about a server.

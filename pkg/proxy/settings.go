@@ -27,6 +27,9 @@ type Checker interface {
 	Close() error
 }
 
+// A Prover is a Checker that can say of a check that has just passed whether the backend has proved that it belongs to the cluster.
+type Prover interface{ Proved() bool }
+
 // Status is what a Balancer and its Supervisor report.
 type Status struct {
 	PID      int             `json:"pid"`      // of the balancer process; 0: none is running
@@ -35,9 +38,17 @@ type Status struct {
 	Accepted uint64          `json:"accepted"` // connections, by this balancer process
 	Refused  uint64          `json:"refused"`  // of those, reset for want of a backend or because of a limit
 	Active   int             `json:"active"`   // connections now
-	Settle   int             `json:"settle"`   // number of the newest command to settle
-	Settling int             `json:"settling"` // sessions that it waits for
-	End      int             `json:"end"`      // number of the newest command to end the sessions of the virtual addresses
+	// The figures below are of this balancer process, through every change of its settings.
+	RefusedBy map[Refusal]uint64 `json:"refusedBy"` // every reason, also where it did not occur
+	Peak      int                `json:"peak"`      // of Active
+	Rate      int                `json:"rate"`      // connections accepted in the last second
+	PeakRate  int                `json:"peakRate"`  // of Rate
+	Received  uint64             `json:"received"`  // bytes from clients, passed on to backends
+	Sent      uint64             `json:"sent"`      // bytes to clients
+
+	Settle   int `json:"settle"`   // number of the newest command to settle
+	Settling int `json:"settling"` // sessions that it waits for
+	End      int `json:"end"`      // number of the newest command to end the sessions of the virtual addresses
 }
 
 // BackendStatus is the part of Status about one backend.
@@ -47,11 +58,16 @@ type BackendStatus struct {
 	State       health.State   `json:"state"`
 	Since       time.Time      `json:"since"`
 	Reason      string         `json:"reason"`      // of the last change of state
+	Proved      bool           `json:"proved"`      // a check has proved that it belongs to the cluster, since it is a backend
 	Healthy     bool           `json:"healthy"`     // a Suspect too: a check decides soon, and what clients see does not move an address
 	Accepts     bool           `json:"accepts"`     // not healthy, but accepts connections: takes them where no backend is healthy
 	Connections int            `json:"connections"` // now
 	Total       uint64         `json:"total"`       // connections, by this balancer process
+	Peak        int            `json:"peak"`        // of Connections
 	Failures    uint64         `json:"failures"`    // dials that failed, by this balancer process
+	Sent        uint64         `json:"sent"`        // bytes to it, by this balancer process
+	Received    uint64         `json:"received"`    // bytes from it, by this balancer process
+	health.Figures
 }
 
 // Healthy reports whether a balancer process runs and has a healthy backend.
@@ -62,6 +78,24 @@ func (s Status) Healthy() bool {
 		}
 	}
 	return false
+}
+
+// gone is the status after the process has ended: nobody has a connection through it. What it counted stands until the next one reports.
+func (s Status) gone() Status {
+	s.PID, s.Active, s.Rate, s.Backends = 0, 0, 0, slices.Clone(s.Backends)
+	for i := range s.Backends {
+		s.Backends[i].Connections = 0
+	}
+	return s
+}
+
+// Checks returns how long the checks of each backend took.
+func (s Status) Checks() map[string]health.Durations {
+	checks := map[string]health.Durations{}
+	for _, b := range s.Backends {
+		checks[b.Address.String()] = b.Checks
+	}
+	return checks
 }
 
 // Degraded reports whether a balancer process runs that has no healthy backend, and goes on with those that accept connections.

@@ -177,9 +177,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 
 // lost notes that the balancer process is gone.
 func (s *Supervisor) lost(err error) {
-	s.cfg.Log.Info(logging.MsgBalancerLost, logging.KeyReason, fmt.Sprint(err))
+	logging.Warn(s.cfg.Log, logging.MsgBalancerLost, logging.KeyReason, fmt.Sprint(err))
 	s.update(func(status *Status) {
-		status.PID = 0
+		*status = status.gone()
 		status.Restarts++
 	})
 	s.mu.Lock()
@@ -260,7 +260,7 @@ func (s *Supervisor) watch(ctx context.Context, pid int, reports <-chan report) 
 				s.works()
 				if slow.IsZero() && h.limit == silentAfter {
 					slow = time.Now()
-					s.cfg.Log.Info(logging.MsgBalancerSlow, logging.KeyProcess, pid)
+					logging.Warn(s.cfg.Log, logging.MsgBalancerSlow, logging.KeyProcess, pid)
 				}
 			case patient:
 			}
@@ -305,7 +305,7 @@ func (s *Supervisor) update(change func(*Status)) {
 // differs reports whether two statuses differ in more than numbers.
 func differs(a, b Status) bool {
 	return a.PID != b.PID || !slices.EqualFunc(a.Backends, b.Backends, func(a, b BackendStatus) bool {
-		return a.Address == b.Address && a.State == b.State && a.Backup == b.Backup && a.Accepts == b.Accepts
+		return a.Address == b.Address && a.State == b.State && a.Backup == b.Backup && a.Accepts == b.Accepts && a.Proved == b.Proved
 	})
 }
 

@@ -31,10 +31,28 @@ type Reception struct {
 	Blind       string       // why the interface cannot be watched
 }
 
+// maxUnknown bounds how many senders are named that are no known nodes.
+const maxUnknown = 4
+
+// Few returns the senders that are known nodes and a few of the others: any host can send in the name of any number.
+func Few(senders, known []netip.Addr) (few []netip.Addr) {
+	unknown := 0
+	for _, sender := range senders {
+		if !slices.Contains(known, sender) {
+			if unknown++; unknown > maxUnknown {
+				continue
+			}
+		}
+		few = append(few, sender)
+	}
+	return few
+}
+
 // Suspicious reports whether advertisements may be missed on this host, so that it is worth to watch the interface: a holder serves
-// and is not heard, nobody is heard, or another host has or claims the addresses.
+// and is not heard, nobody is heard, another host has or claims the addresses, or advertisements are forged, whose sender the interface
+// shows.
 func Suspicious(e election.Status) bool {
-	return e.SplitSuspected || e.State == election.Claiming || e.State == election.Conflict || e.Conflict != ""
+	return e.Forged.IsValid() || e.SplitSuspected || e.State == election.Claiming || e.State == election.Conflict || e.Conflict != ""
 }
 
 // filters returns what does not pass between this node and others: what the election misses, and what the sockets notice.

@@ -131,11 +131,28 @@ func TestWhenTheInterfaceIsWatched(t *testing.T) {
 		{election.Status{State: election.Active}, false},
 		{election.Status{State: election.Backup, SplitSuspected: true}, true},
 		{election.Status{State: election.Claiming}, true},
+		{election.Status{State: election.Active, Forged: peer4}, true},
 		{election.Status{State: election.Conflict}, true},
 		{election.Status{State: election.Active, Conflict: "192.0.2.3 claims 192.0.2.100"}, true},
 	} {
 		if got := Suspicious(tc.e); got != tc.want {
 			t.Errorf("%+v is suspicious: %v", tc.e, got)
 		}
+	}
+}
+
+// A host that sends in the name of many others does not hide a known node, nor make each of them a line and a metric.
+func TestFewSenders(t *testing.T) {
+	known := netip.MustParseAddr("192.0.2.200")
+	var senders []netip.Addr
+	for i := range 64 {
+		senders = append(senders, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
+	}
+	few := Few(append(senders, known), []netip.Addr{known})
+	if len(few) != maxUnknown+1 || few[maxUnknown] != known || few[0] != senders[0] {
+		t.Errorf("named are %v", few)
+	}
+	if got := Few(nil, []netip.Addr{known}); got != nil {
+		t.Errorf("named are %v of none", got)
 	}
 }

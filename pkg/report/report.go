@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package report says what a node shows of itself: its status, whether it is ready and why not, and what it answers to the
-// probes of the other nodes. It works on what the parts of the keeper report and reads nothing itself.
+// probes of the other nodes. It works on what the parts of the keeper report and reads nothing itself. It is one package because a
+// finding is judged by all of it: the same facts make the fields of the status, its conditions and what is said of them.
 package report
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +17,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
-	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
@@ -28,9 +29,16 @@ type Node struct {
 	Incarnation string // of the process
 	Started     time.Time
 	Interface   string
-	StartedOn   string // the interface at the start; empty: the same
+	StartedOn   string     // the interface at the start; empty: the same
+	Address     netip.Addr // by which the other nodes know it
 	Frontends   []netip.AddrPort
 	Steering    string // empty: none is needed
+}
+
+// LeftOut are the apiservers that the configuration or the API name and that are not used.
+type LeftOut struct {
+	Count  int
+	Reason string // which, and why
 }
 
 // Kernel is where the virtual addresses are on this host.
@@ -53,9 +61,13 @@ type Facts struct {
 	Dropped  map[string]v1alpha1.Drop
 	Unusable map[string]string // files of the host, and why they are not used as they are now
 	Blocked  string            // what keeps this node from serving but its backends
-	Closed   []string          // ports of this node that another socket has, and which
-	Replaced []string          // files of the host that the pod sees as they were before
+	LeftOut  LeftOut
+	Closed   []string // ports of this node that another socket has, and which
+	Replaced []string // files of the host that the pod sees as they were before
+	Signing  *Signing // nil: advertisements are not signed
 	Reception
+	Asked Asked
+	Peers []Peer // the other hosts, and what they said of themselves
 }
 
 // Status returns the status. Conditions are those of the status before, whose times last while nothing changes.
@@ -64,14 +76,22 @@ func Status(f Facts, before []metav1.Condition) v1alpha1.HarbingerStatus {
 		TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion, Kind: v1alpha1.Kind},
 		Node:     f.Node.Name, Cluster: f.Config.ControlPlane.ClusterName, Version: f.Node.Version, Incarnation: f.Node.Incarnation,
 		Started: wall(f.Node.Started), Interface: f.Node.Interface, StartedOn: f.Node.StartedOn, VirtualAddresses: f.Config.VirtualAddresses,
-		VirtualRouter: virtualRouter(f), API: api(f.API), Balancer: balancer(f), Moves: moves(f.Loop.Moves),
+		VirtualRouter: virtualRouter(f), API: api(f.API), Balancer: balancer(f), Moves: moves(f.Loop.Moves), Holders: holders(f),
 	}
 	if s.API != nil && f.Config.Election.Mode != election.VRRP {
 		s.Lease = lease(f, *s.API)
 	}
-	s.NotReady = append(notReady(f.Kernel, s), f.Closed...)
+	why := append(notReady(f.Kernel, s), closed(f)...)
+	why = append(why, proofs(f)...)
+	for _, x := range why {
+		s.NotReady = append(s.NotReady, x.text)
+	}
+	slices.Sort(s.NotReady)
 	s.Ready = len(s.NotReady) == 0
-	s.Conditions = conditions(s, before, f)
+	s.Hosts = hosts(f, &s)
+	s.Conditions = conditions(&s, before, f)
+	s.Findings = findings(f, &s, why)
+	s.Hosts[0].Finding, s.Hosts[0].Severity = worst(&s)
 	return s
 }
 
@@ -82,6 +102,8 @@ func virtualRouter(f Facts) v1alpha1.VirtualRouter {
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, CurrentReason: currentReason(f), Held: f.Loop.Held,
 		Priority: e.Priority, Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
 		Conflict: e.Conflict, SplitSuspected: e.SplitSuspected, Filtered: filters(f), CouldNotAsk: e.CouldNotAsk, Dropped: f.Dropped, Failing: f.Loop.Failing,
+		Signing: signing(f),
+		Reach:   reach(f), Isolated: e.Isolated, Unreachable: e.Unreachable, Witness: witness(e), Forged: forgery(f),
 	}
 	if e.Arbitrated {
 		r.Arbiter = "lease"
@@ -120,31 +142,6 @@ func lease(f Facts, access v1alpha1.API) *v1alpha1.Lease {
 	}
 }
 
-func balancer(f Facts) v1alpha1.Balancer {
-	p := f.Balancer
-	b := v1alpha1.Balancer{
-		Up: p.PID != 0, PID: p.PID, Restarts: p.Restarts, Steering: "none", Steered: f.Steered,
-		Degraded: p.Degraded(), Active: p.Active, Accepted: p.Accepted, Refused: p.Refused, Frontends: []string{}, Backends: []v1alpha1.Backend{},
-	}
-	if f.Node.Steering != "" {
-		b.Steering = f.Node.Steering
-	}
-	for _, frontend := range f.Node.Frontends {
-		b.Frontends = append(b.Frontends, frontend.String())
-	}
-	for _, x := range p.Backends {
-		backend := v1alpha1.Backend{
-			Address: x.Address.String(), Backup: x.Backup, State: x.State.String(), Since: wall(x.Since), Healthy: x.Healthy, Accepts: x.Accepts,
-			Connections: x.Connections, Total: x.Total, Failures: x.Failures,
-		}
-		if x.State != health.Healthy {
-			backend.Reason = x.Reason
-		}
-		b.Backends = append(b.Backends, backend)
-	}
-	return b
-}
-
 func moves(in []control.Move) []v1alpha1.Move {
 	out := make([]v1alpha1.Move, 0, len(in))
 	for _, m := range in {
@@ -155,6 +152,25 @@ func moves(in []control.Move) []v1alpha1.Move {
 		out = append(out, move)
 	}
 	return out
+}
+
+// holders says who held the virtual addresses. The last one holds them still while it is seen.
+func holders(f Facts) (all []v1alpha1.HolderSpan) {
+	patience := heardFor * f.Loop.Election.AdvertisementInterval
+	for i, span := range f.Loop.Holders {
+		h := v1alpha1.HolderSpan{Holder: f.Node.Name, Node: f.Node.Name, From: wall(span.From), Reason: span.Reason}
+		if !span.Own {
+			h.Holder, h.Node = span.Holder.String(), f.nameOf(span.Holder)
+		}
+		if i < len(f.Loop.Holders)-1 || f.Loop.Turned.Sub(span.Seen) > patience || span.Own && !f.Loop.Held {
+			h.Until = known(span.Seen)
+		}
+		if span.Unserved > 0 {
+			h.Unserved = span.Unserved.Round(time.Millisecond).String()
+		}
+		all = append(all, h)
+	}
+	return all
 }
 
 // wall turns a time into one for people: without the monotonic reading, in UTC.
@@ -169,14 +185,32 @@ func known(t time.Time) *time.Time {
 	return &w
 }
 
+// Summary is what other hosts are shown of the status.
+type Summary struct {
+	Ready, Held       bool
+	Finding, Severity string // of the worst finding
+}
+
+// Summarise returns what other hosts are shown of a status.
+func Summarise(s v1alpha1.HarbingerStatus) Summary {
+	condition, severity := worst(&s)
+	return Summary{Ready: s.Ready, Held: s.VirtualRouter.Held, Finding: condition, Severity: severity}
+}
+
 // Identity returns what the identity endpoint answers. A process whose loop is not alive serves no client and must not say
-// that it does.
-func Identity(n Node, cluster string, e election.Status, alive bool) probe.Identity {
-	state := strings.ToLower(e.State.String())
+// that it does, and what it found of others is old. Now is the time of the clock that the times of the election are of.
+func Identity(n Node, last Summary, cluster string, e election.Status, alive bool, now time.Time) probe.Identity {
+	id := probe.Identity{
+		Cluster: cluster, Node: n.Name, Incarnation: n.Incarnation, State: "stalled", Epoch: uint64(e.Epoch), Priority: e.Priority, Distress: e.Distress,
+		Version: n.Version,
+	}
 	if !alive {
-		state = "stalled"
+		return id
 	}
-	return probe.Identity{
-		Cluster: cluster, Node: n.Name, Incarnation: n.Incarnation, State: state, Epoch: uint64(e.Epoch), Priority: e.Priority, Distress: e.Distress,
+	id.State = strings.ToLower(e.State.String())
+	id.Ready, id.Held, id.Finding, id.Severity, id.SinceMs = last.Ready, last.Held, last.Finding, last.Severity, max(0, now.Sub(e.Since).Milliseconds())
+	if w := e.Witness; w.Holder.IsValid() {
+		id.Witness = probe.Witness{Holder: w.Holder.WithZone(""), Failures: w.Failures, AgeMs: now.Sub(w.At).Milliseconds()}
 	}
+	return id
 }

@@ -38,7 +38,7 @@ func findLink(ctx context.Context, log logr.Logger, cfg *config.HarbingerConfigu
 		}
 		if err.Error() != last {
 			last = err.Error()
-			log.Info(logging.MsgInterfaceMissing, logging.KeyReason, last)
+			logging.Warn(log, logging.MsgInterfaceMissing, logging.KeyReason, last)
 		}
 		select {
 		case <-ctx.Done():
@@ -57,14 +57,23 @@ func (s *sidecar) openAddresses() error {
 		required = append(required, source)
 	}
 	s.addresses, err = address.New(address.Config{
-		Link: s.link, Name: s.cfg.Interface, Required: required, Addresses: s.cfg.VirtualAddresses, Lifetime: election.Lifetime(s.cfg.Election.VRRP.AdvertisementInterval), Now: control.Boottime(),
+		Spare: s.cfg.Election.Lease.Predecessor != "",
+		Link:  s.link, Name: s.cfg.Interface, Required: required, Addresses: s.cfg.VirtualAddresses, Lifetime: election.Lifetime(s.cfg.Election.VRRP.AdvertisementInterval), Now: control.Boottime(),
 	})
 	if err != nil {
 		return err
 	}
 	s.atEnd(func() error { s.addresses.Close(); return nil })
-	if err := s.addresses.Release(); err != nil {
+	leftovers := s.addresses.Release
+	if s.cfg.Election.Lease.Predecessor != "" { // the election says when it is over
+		leftovers = s.addresses.ReleaseOwn
+	}
+	if err := leftovers(); err != nil {
 		return fmt.Errorf("remove leftover virtual addresses: %w", err)
+	}
+	if err := address.Dismiss(); err != nil { // of a rehearsal; what stays does no harm
+		s.metrics.Failed("rehearse")
+		s.Log.Error(err, logging.MsgActionFailed, logging.KeyAction, "rehearse")
 	}
 	s.bound = boundTo(s.members.now())
 	s.identities = newIdentities(s.bound.primaries)

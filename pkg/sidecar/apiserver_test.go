@@ -35,6 +35,8 @@ import (
 type apiServer struct {
 	mu     sync.Mutex
 	unwell bool
+	silent bool     // but for its readiness
+	others []string // addresses beside its own in its EndpointSlices
 	lease  *coordinationv1.Lease
 	events []string
 	stop   func() // ends it; it may be called again
@@ -83,6 +85,13 @@ func (a *apiServer) setUnwell(unwell bool) {
 	a.unwell = unwell
 }
 
+// setSilent has the apiserver answer nothing but that it is ready.
+func (a *apiServer) setSilent(silent bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.silent = silent
+}
+
 // reasons returns those of the Events, each with its message.
 func (a *apiServer) reasons() []string {
 	a.mu.Lock()
@@ -99,6 +108,8 @@ func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "etcd failed", http.StatusInternalServerError)
 	case r.URL.Path == "/readyz":
 		_, _ = io.WriteString(w, "ok") // the client may have gone, here and below
+	case a.silent:
+		http.Error(w, "etcd failed", http.StatusServiceUnavailable)
 	default:
 		object, code := a.answer(r)
 		w.Header().Set("Content-Type", "application/json")
@@ -140,15 +151,22 @@ func (a *apiServer) answer(r *http.Request) (object any, code int) {
 	return refused(apierrors.NewNotFound(leases, "harbinger"))
 }
 
-// slices names the apiserver of this host.
+// name makes the EndpointSlices name other addresses as well.
+func (a *apiServer) name(others ...string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.others = others
+}
+
+// slices names the apiserver of this host, and others.
 func (a *apiServer) slices() discoveryv1.EndpointSliceList {
 	name, port := "https", int32(6443)
+	slice := discoveryv1.EndpointSlice{Ports: []discoveryv1.EndpointPort{{Name: &name, Port: &port}}}
+	for _, address := range append([]string{self.Address.Addr().String()}, a.others...) {
+		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{address}})
+	}
 	return discoveryv1.EndpointSliceList{
-		TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList", APIVersion: "discovery.k8s.io/v1"},
-		Items: []discoveryv1.EndpointSlice{{
-			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{self.Address.Addr().String()}}},
-			Ports:     []discoveryv1.EndpointPort{{Name: &name, Port: &port}},
-		}},
+		TypeMeta: metav1.TypeMeta{Kind: "EndpointSliceList", APIVersion: "discovery.k8s.io/v1"}, Items: []discoveryv1.EndpointSlice{slice},
 	}
 }
 

@@ -3,11 +3,11 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +23,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/report"
 	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 	"github.com/harbinger-ha/harbinger/pkg/steer"
 )
@@ -60,20 +61,22 @@ type balancing struct {
 	ports      *ownPorts
 	view       membership.View // that the frontends are opened with
 	supervisor *proxy.Supervisor
-	changed    chan struct{} // the health may have; a signal that is not taken yet says enough
-	leftOut    []netip.AddrPort
-	running    atomic.Bool // the supervisor is
+	checked    func(proxy.Status) // takes what the health checks have found
+	changed    chan struct{}      // the health may have; a signal that is not taken yet says enough
+	running    atomic.Bool        // the supervisor is
+	unsteered  string             // why the last steering failed, for watch alone; empty: it did not
 
 	mu        sync.Mutex
 	frontends []*proxy.Listener // as many as are open; closed at the end
-	steering  *steer.Steering   // nil: the balancer has the port of the control plane to itself, or has not all frontends yet
+	leftOut   leftOut
+	steering  *steer.Steering // nil: the balancer has the port of the control plane to itself, or has not all frontends yet
 }
 
 // openBalancing opens the frontends, which stay open as long as the keeper lives, whatever becomes of a balancer process:
 // those on a virtual address do not wait for it. The balancer starts when the parts run and all frontends are open.
 func openBalancing(s *sidecar) (*balancing, error) {
 	view := s.members.now()
-	b := &balancing{log: s.Log, metrics: s.metrics, view: view, changed: make(chan struct{}, 1)}
+	b := &balancing{log: s.Log, metrics: s.metrics, view: view, checked: s.checked, changed: make(chan struct{}, 1)}
 	b.ports = newOwnPorts(s.Log, s.metrics, b.change)
 	s.atEnd(b.close)
 	if err := b.tryFrontends(); err != nil {
@@ -175,13 +178,47 @@ func (b *balancing) apply(view membership.View) {
 	b.supervisor.Apply(settings(view))
 }
 
-// reportLeftOut logs which backends are not used because they lead back here, once until that changes. Its calls do not overlap.
+// leftOut says which backends are not used, and why.
+type leftOut struct {
+	now    report.LeftOut
+	logged string
+	at     time.Time // when it was logged
+}
+
+// leftOutEvery is how often the log says at most that other backends are not used than before: whoever writes the EndpointSlice
+// may name others with each answer.
+const leftOutEvery = time.Minute
+
+// reportLeftOut logs which backends are not used and why, once until that changes.
 func (b *balancing) reportLeftOut(view membership.View) {
-	left := view.LeftOut(ownAddresses())
-	if len(left) > 0 && !slices.Equal(left, b.leftOut) {
-		b.log.Error(nil, logging.MsgBackendsLeftOut, logging.KeyBackends, left)
+	now := leftOutOf(view, ownAddresses())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leftOut.now = now
+	if text := now.Reason; text != "" && text != b.leftOut.logged && time.Since(b.leftOut.at) >= leftOutEvery {
+		b.leftOut.logged, b.leftOut.at = text, time.Now()
+		logging.Warn(b.log, logging.MsgBackendsLeftOut, logging.KeyReason, text)
 	}
-	b.leftOut = left
+}
+
+// leaves returns which backends are not used now, and why.
+func (b *balancing) leaves() report.LeftOut {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.leftOut.now
+}
+
+// leftOutOf says which backends are not used and why.
+func leftOutOf(view membership.View, own []netip.Addr) report.LeftOut {
+	var parts []string
+	for _, x := range view.LeftOut(own) {
+		parts = append(parts, x.String())
+	}
+	count := len(parts) + view.Left.Count()
+	if view.Left.Count() > 0 {
+		parts = append(parts, view.Left.String())
+	}
+	return report.LeftOut{Count: count, Reason: strings.Join(parts, "; ")}
 }
 
 // settings are what the balancer process works with.
@@ -220,15 +257,26 @@ func (b *balancing) watch(ctx context.Context, notify notify) error {
 	known, last, degraded := false, false, false
 	for {
 		status := b.supervisor.Status()
+		b.checked(status)
 		b.steer(status.Healthy() || status.Degraded())
 		if status.Degraded() != degraded {
 			degraded = !degraded
-			b.log.Info(logging.MsgDegraded, logging.KeyDegraded, degraded, logging.KeyReason, reasons(status))
+			log := b.log.WithValues(logging.KeyDegraded, degraded)
+			if degraded {
+				log.Error(nil, logging.MsgDegraded, logging.KeyReason, reasons(status))
+			} else {
+				log.Info(logging.MsgDegraded)
+			}
 		}
 		healthy := status.Healthy() && b.ports.blocked() == ""
 		if !known || healthy != last {
+			log := b.log.WithValues(logging.KeyHealthy, healthy)
+			if last { // and is not any more; at the start nothing has been checked yet
+				log.Error(nil, logging.MsgAnyBackend, logging.KeyReason, cmp.Or(b.ports.blocked(), reasons(status)))
+			} else {
+				log.Info(logging.MsgAnyBackend)
+			}
 			known, last = true, healthy
-			b.log.Info(logging.MsgAnyBackend, logging.KeyHealthy, healthy)
 			notify(ctx, election.HealthChanged{Healthy: healthy})
 		}
 		select {
@@ -259,8 +307,14 @@ func (b *balancing) steer(on bool) {
 	if on {
 		change = steering.Enable
 	}
-	if err := change(); err != nil {
-		b.metrics.Failed("steer")
+	err := change()
+	if err == nil {
+		b.unsteered = ""
+		return
+	}
+	b.metrics.Failed("steer")
+	if problem := fmt.Sprintf("%t: %v", on, err); problem != b.unsteered {
+		b.unsteered = problem
 		b.log.Error(err, logging.MsgSteeringFailed, logging.KeyKind, string(steering.Mode()), logging.KeyEnable, on)
 	}
 }

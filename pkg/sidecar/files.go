@@ -16,6 +16,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
@@ -47,6 +48,8 @@ func (s *sidecar) followFiles(ctx context.Context) error {
 		s.files.look(s.members.now().Config, s.File)
 		s.files.notice(s.balancing.supervisor.Status())
 		s.followPassword()
+		s.followKeys()
+		s.followScrape()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -73,7 +76,7 @@ func (f *files) look(cfg *config.HarbingerConfiguration, configFile string) {
 // used remembers whether a file can be used as it is now, and logs what is wrong with it, once until that changes.
 func (f *files) used(path string, err error) {
 	if f.remember(path, err) {
-		f.log.Info(logging.MsgFileUnusable, logging.KeyFile, path, logging.KeyReason, err.Error())
+		logging.Warn(f.log, logging.MsgFileUnusable, logging.KeyFile, path, logging.KeyReason, err.Error())
 	}
 }
 
@@ -88,8 +91,9 @@ func (f *files) remember(path string, err error) bool {
 	if f.unusable == nil {
 		f.unusable = map[string]string{}
 	}
-	fresh := f.unusable[path] != err.Error()
-	f.unusable[path] = err.Error()
+	why := fault.Words(err)
+	fresh := f.unusable[path] != why
+	f.unusable[path] = why
 	return fresh
 }
 

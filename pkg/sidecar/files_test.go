@@ -147,7 +147,7 @@ func TestPasswordFile(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- s.awaitPassword(ctx) }() // ends with the password or its context
+	go func() { done <- s.awaitSecrets(ctx) }() // ends with the password or its context
 	logged := func(text string) {
 		t.Helper()
 		labtest.Until(t, 10*time.Second, "the log has "+text, func() bool { return log.Count(text) > 0 })

@@ -17,17 +17,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr/funcr"
-
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
 
-// keeperRole is a sidecar with the configuration in a file, in a process of its own.
+// keeperRole is a sidecar with the configuration in a file, in a process of its own. It follows a file that is named.
 var keeperRole = lab.Role{Name: "keeper", Main: func(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -35,8 +34,11 @@ var keeperRole = lab.Role{Name: "keeper", Main: func(args []string) int {
 	if err == nil {
 		var cfg *config.HarbingerConfiguration
 		if cfg, err = scheme.Decode(raw); err == nil {
-			log := funcr.New(func(prefix, text string) { fmt.Println(prefix, text) }, funcr.Options{LogTimestamp: true})
-			err = sidecar.Run(ctx, cfg, sidecar.Options{Log: log, Node: args[0], Balancer: []string{"/proc/self/exe", balancerArgument}})
+			options := sidecar.Options{Log: logging.New(os.Stdout, logging.FormatText, 0), Node: args[0], Balancer: []string{"/proc/self/exe", balancerArgument, speaksArgument}}
+			if len(args) > 1 {
+				options.File = args[1]
+			}
+			err = sidecar.Run(ctx, cfg, options)
 		}
 	}
 	if err != nil {
@@ -62,6 +64,8 @@ type deployment struct {
 	t         *testing.T
 	vip       netip.Prefix
 	hosts     []*lab.Host
+	backends  string   // the end of the configuration
+	arguments []string // of the keepers, after the name of the host
 	processes []*lab.Process
 }
 
@@ -69,6 +73,13 @@ type deployment struct {
 func deploy(t *testing.T, mode, body string, vip netip.Prefix, hosts ...*lab.Host) *deployment {
 	t.Helper()
 	d := &deployment{t: t, vip: vip, hosts: hosts}
+	d.start(mode, body)
+	return d
+}
+
+func (d *deployment) start(mode, body string) {
+	t, vip, hosts := d.t, d.vip, d.hosts
+	t.Helper()
 	t.Cleanup(d.end)
 	ca, err := self.ReadFile("/etc/kubernetes/pki/ca.crt")
 	labtest.Must(t, err)
@@ -80,7 +91,7 @@ func deploy(t *testing.T, mode, body string, vip netip.Prefix, hosts ...*lab.Hos
 		}
 		backends = append(backends, fmt.Sprintf("{address: '%s'}", netip.AddrPortFrom(at, 6443)))
 	}
-	body += "loadBalancer: {backends: [" + strings.Join(backends, ", ") + "]}\n"
+	d.backends = "loadBalancer: {backends: [" + strings.Join(backends, ", ") + "]}\n"
 	kubeconfig, err := self.ReadFile("/etc/kubernetes/harbinger/kubeconfig")
 	labtest.Must(t, err)
 	for _, h := range hosts {
@@ -89,17 +100,22 @@ func deploy(t *testing.T, mode, body string, vip netip.Prefix, hosts ...*lab.Hos
 			"/etc/kubernetes/pki/ca.crt":           ca,
 			"/etc/kubernetes/harbinger/kubeconfig": strings.ReplaceAll(kubeconfig, "127.0.0.1", self.Address.Addr().String()),
 			config.StateDirectory + "/.keep":       "",
-			configFile:                             string(document(body)),
+			configFile:                             string(document(body + d.backends)),
 		} {
 			if mode != "VRRP" || !strings.HasSuffix(path, "kubeconfig") || h == self {
 				labtest.Must(t, h.WriteFile(path, content))
 			}
 		}
-		p, err := h.Start(keeperRole.Command(h.Name))
-		labtest.Must(t, err)
-		d.processes = append(d.processes, p)
+		d.processes = append(d.processes, d.run(h))
 	}
-	return d
+}
+
+// run starts the keeper of a host.
+func (d *deployment) run(h *lab.Host) *lab.Process {
+	d.t.Helper()
+	p, err := h.Start(keeperRole.Command(append([]string{h.Name}, d.arguments...)...))
+	labtest.Must(d.t, err)
+	return p
 }
 
 func (d *deployment) end() {
@@ -285,7 +301,7 @@ func TestFilterOfOneDirection(t *testing.T) {
 		d.until(tc.name+": it is open again", func(s v1alpha1.HarbingerStatus) bool { return s.Ready && s.VirtualRouter.Filtered == nil })
 	}
 	for i, p := range d.processes {
-		if d.hosts[i] == waits && !p.Wrote(`"Filtered"`) {
+		if d.hosts[i] == waits && !p.Wrote("msg=Filtered") {
 			t.Error("the Backup has not logged the filter")
 		}
 	}

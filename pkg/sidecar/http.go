@@ -4,10 +4,11 @@ package sidecar
 
 import (
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -17,12 +18,8 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
+	"github.com/harbinger-ha/harbinger/pkg/view/page"
 )
-
-// page shows /status to people and asks for it again every second.
-//
-//go:embed page.html
-var page []byte
 
 // handler returns what is seen from outside, on loopback:
 //
@@ -34,9 +31,16 @@ var page []byte
 func handler(status func() v1alpha1.HarbingerStatus, alive func() error, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = w.Write(page) // a client that went away is its own concern, here and below
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+		for name, value := range page.Headers() {
+			w.Header().Set(name, value)
+		}
+		write := page.Write
+		if r.URL.Query().Has("content") { // the page's own script asks
+			write = page.WriteContent
+		}
+		s := status()
+		_ = write(w, &s, time.Now()) // a client that went away is its own concern, here and below
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -69,7 +73,8 @@ func (s *sidecar) openEndpoints() []*endpoint {
 	status.listen = func() (net.Listener, error) { return net.Listen("tcp", status.address.String()) }
 	status.serve = func(ctx context.Context, ln net.Listener) error {
 		r := s.reporter
-		return serveHTTP(ctx, ln, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
+		plain := func(ln net.Listener) net.Listener { return ln }
+		return serveHTTP(ctx, ln, plain, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
 	}
 	s.openEndpoint(status)
 	all := []*endpoint{status}
@@ -89,23 +94,34 @@ func (s *sidecar) identity(a netip.Addr) *endpoint {
 	freebind := net.ListenConfig{Control: socket.FreeBind}
 	e.listen = func() (net.Listener, error) { return freebind.Listen(context.Background(), "tcp", e.address.String()) }
 	e.serve = func(ctx context.Context, ln net.Listener) error {
-		return probe.ServeIdentity(ctx, ln, s.reporter.identity)
+		return probe.ServeIdentity(ctx, ln, s.reporter.identity, &requests{sidecar: s})
 	}
 	return e
 }
 
-// serveHTTP serves the handler until ctx ends.
-func serveHTTP(ctx context.Context, ln net.Listener, handler http.Handler) error {
+// The bounds of what clients of the status hold: connections of other hosts at a time, those of one of them, and the size of a
+// request.
+const (
+	statusConnections = 64
+	statusPerSource   = 16
+	statusHeader      = 16 << 10
+)
+
+// serveHTTP serves the handler until ctx ends, on what secured makes of the listener.
+func serveHTTP(ctx context.Context, ln net.Listener, secured func(net.Listener) net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		MaxHeaderBytes:    statusHeader,
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0), // of connections that are none of HTTP or TLS: whoever reaches the port may make them
 	}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // ends Serve below
 	defer stop()
-	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve status on %s: %w", ln.Addr(), err)
+	if err := server.Serve(secured(socket.Limit(ln, statusConnections, statusPerSource))); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
 	}
 	return nil
 }

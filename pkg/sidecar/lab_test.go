@@ -26,11 +26,15 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
 
 // balancerArgument makes the test binary the balancer process that a sidecar starts.
 const balancerArgument = "balancer"
+
+// speaksArgument makes that process write its log.
+const speaksArgument = "speaks"
 
 // patience bounds every wait: nothing that is waited for takes a tenth of it on a quiet machine.
 const patience = 20 * time.Second
@@ -43,7 +47,11 @@ var (
 
 func TestMain(m *testing.M) {
 	if slices.Contains(os.Args[1:], balancerArgument) {
-		if err := sidecar.RunBalancer(context.Background(), logr.Discard()); err != nil {
+		log := logr.Discard()
+		if slices.Contains(os.Args[1:], speaksArgument) {
+			log = logging.New(os.Stderr, logging.FormatText, 0)
+		}
+		if err := sidecar.RunBalancer(context.Background(), log); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -114,6 +122,11 @@ func startAs(t *testing.T, body string, run func(context.Context, *config.Harbin
 	}()
 	t.Cleanup(func() {
 		k.end()
+		for _, raw := range []string{"dial tcp", "context deadline exceeded", "connect: "} { // the words of Go, which no line has
+			if n := k.log.Count(raw); n > 0 {
+				t.Errorf("%d lines have %q", n, raw)
+			}
+		}
 		if t.Failed() {
 			t.Logf("the log:\n%s", k.log)
 		}

@@ -133,7 +133,7 @@ func (s *sidecar) stray(found address.Stray) {
 	if found.Err != nil {
 		message += ": " + found.Err.Error()
 	}
-	s.Log.Info(logging.MsgStrayAddress, logging.KeyInterface, found.Interface, logging.KeyReason, message)
+	logging.Warn(s.Log, logging.MsgStrayAddress, logging.KeyInterface, found.Interface, logging.KeyReason, message)
 	if s.api != nil {
 		s.api.Event("StrayAddress", "a virtual address that Harbinger has not added was on this host: "+message, true)
 	}
@@ -178,7 +178,7 @@ func (s *sidecar) bindPorts(ctx context.Context, view membership.View, next bind
 		return nil
 	}
 	for _, socket := range s.sockets {
-		if err := socket.follow(view); err != nil {
+		if err := s.follow(socket, view); err != nil {
 			s.metrics.Failed("peers")
 			s.Log.Error(err, logging.MsgPeersNotChanged)
 		}

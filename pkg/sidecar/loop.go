@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
@@ -23,6 +25,10 @@ type advertisementSocket struct {
 
 // openLoop makes the control loop of the election, with its sockets.
 func (s *sidecar) openLoop() error {
+	s.drops.metrics = s.metrics
+	if v := s.cfg.Election.VRRP; v.Signed() {
+		s.signing.state = newStateFile(s.Log, s.link.Name, v.VirtualRouterID)
+	}
 	ports, err := s.openPorts()
 	if err != nil {
 		return err
@@ -35,7 +41,7 @@ func (s *sidecar) openLoop() error {
 		Prober: prober{s}, Silent: s.balancing.doubt, Leave: s.leave, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	}
 	if s.api != nil {
-		cfg.Arbiter, cfg.Notice = s.api, s.api.Event
+		cfg.Arbiter, cfg.Predecessor, cfg.Notice = s.api, s.api, s.api.Event
 	}
 	s.loop = control.New(cfg)
 	return nil
@@ -51,10 +57,7 @@ func (s *sidecar) openPorts() ([]control.Port, error) {
 	var ports []control.Port
 	var sockets []advertisementSocket
 	for _, vip := range view.VirtualAddresses() {
-		conn, err := vrrpconn.Listen(vrrpconn.Config{
-			Interface: net.Interface{Index: link.Index, Name: link.Name}, Source: view.Source(vip), Peers: view.Peers(vip),
-			Rules: view.Rules(vip), Dropped: s.drops.add,
-		})
+		conn, err := s.listen(view, link, vip)
 		if err != nil {
 			for _, p := range ports {
 				_ = p.Conn.Close() // nobody has it
@@ -71,11 +74,25 @@ func (s *sidecar) openPorts() ([]control.Port, error) {
 	return ports, nil
 }
 
-// prober asks the virtual addresses by the link and the own addresses of the moment.
+// listen opens the socket of a virtual address.
+func (s *sidecar) listen(view membership.View, link address.Link, vip netip.Addr) (*vrrpconn.Conn, error) {
+	signs, err := s.signing.of(view, vip)
+	if err != nil {
+		return nil, err
+	}
+	return vrrpconn.Listen(vrrpconn.Config{
+		Interface: net.Interface{Index: link.Index, Name: link.Name}, Source: view.Source(vip), Peers: view.Peers(vip),
+		Rules: view.Rules(vip), Signing: signs, Dropped: s.drops.add,
+	})
+}
+
+// prober asks the other hosts by the link and the own addresses of the moment.
 type prober struct{ *sidecar }
 
 // Probe implements control.Prober.
-func (s prober) Probe(ctx context.Context) election.ProbeDone {
+func (s prober) Probe(ctx context.Context) election.ProbeDone { return s.vips().Probe(ctx) }
+
+func (s prober) vips() probe.VIPs {
 	vips := probe.VIPs{}
 	view := s.members.now()
 	for _, vip := range view.VirtualAddresses() {
@@ -84,5 +101,5 @@ func (s prober) Probe(ctx context.Context) election.ProbeDone {
 			Interface: s.members.link().Index, Source: view.Primary(vip), Resolver: s.neighbours.announcer, PeerOf: s.neighbours.peerOf,
 		}
 	}
-	return vips.Probe(ctx)
+	return vips
 }

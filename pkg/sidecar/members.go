@@ -68,7 +68,10 @@ func (s *sidecar) followMembers(ctx context.Context) error {
 }
 
 // follow gives a unicast socket its new peers.
-func (a advertisementSocket) follow(view membership.View) error {
+func (s *sidecar) follow(a advertisementSocket, view membership.View) error {
+	if _, err := s.signing.of(view, a.vip); err != nil {
+		return err
+	}
 	if !view.Unicast() {
 		return nil
 	}

@@ -4,7 +4,6 @@ package sidecar
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/announce"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
@@ -43,7 +43,7 @@ type neighbours struct {
 func (n *neighbours) learn(peer, primary netip.Addr) {
 	if err := n.announcer.Learn(peer, primary); err != nil {
 		n.metrics.Failed("learn")
-		n.log.V(1).Info(logging.MsgPeerNotAsked, logging.KeyPeer, peer, logging.KeyReason, err.Error())
+		n.log.V(1).Info(logging.MsgPeerNotAsked, logging.KeyPeer, peer, logging.KeyReason, fault.Words(err))
 	}
 }
 
@@ -69,7 +69,13 @@ func (n *neighbours) announceOwn(own []netip.Addr) {
 // learnAll makes the nodes known that the members name: those in Backup are never heard, and a claim of one must not be taken
 // for a foreign host's.
 func (n *neighbours) learnAll() {
-	for _, node := range n.members.now().Neighbours() {
+	nodes := n.members.now().Neighbours()
+	var named []netip.Addr
+	for _, node := range nodes {
+		named = append(named, node.Address)
+	}
+	n.announcer.Name(named)
+	for _, node := range nodes {
 		n.learn(node.Address, node.Source)
 	}
 }
@@ -113,7 +119,7 @@ func (n *neighbours) watchClaims(ctx context.Context, claims chan<- announce.Cla
 			return
 		}
 		n.metrics.Failed("watch")
-		n.log.V(1).Info(logging.MsgClaimWatchFailed, logging.KeyReason, fmt.Sprint(err))
+		n.log.V(1).Info(logging.MsgClaimWatchFailed, logging.KeyReason, fault.Words(err))
 		select {
 		case <-ctx.Done():
 		case <-time.After(watchRetry):

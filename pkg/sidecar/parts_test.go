@@ -20,10 +20,11 @@ import (
 // noAddresses are those of a host that has none.
 type noAddresses struct{}
 
-func (noAddresses) Acquire() error { return nil }
-func (noAddresses) Refresh() error { return nil }
-func (noAddresses) Release() error { return nil }
-func (noAddresses) Held() bool     { return false }
+func (noAddresses) Acquire() error    { return nil }
+func (noAddresses) Refresh() error    { return nil }
+func (noAddresses) Release() error    { return nil }
+func (noAddresses) ReleaseOwn() error { return nil }
+func (noAddresses) Held() bool        { return false }
 
 // Who asks gets an answer, and the stop begins.
 func TestPanicOfAHandlerIsAnsweredAndBeginsTheStop(t *testing.T) {

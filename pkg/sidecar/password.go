@@ -30,17 +30,21 @@ func withPassword(cfg *config.HarbingerConfiguration) (*config.HarbingerConfigur
 	return cfg.WithPassword(password), nil
 }
 
-// awaitPassword waits until the password can be read: at the first start it may come after the pod.
-func (s *sidecar) awaitPassword(ctx context.Context) error {
+// awaitSecrets waits until the password, or each key, can be read: at the first start they may come after the pod. Nothing is
+// opened before.
+func (s *sidecar) awaitSecrets(ctx context.Context) error {
 	for last := ""; ; {
-		cfg, err := withPassword(s.cfg)
+		err := s.readSecrets()
 		if err == nil {
-			s.cfg = cfg
 			return nil
 		}
 		if err.Error() != last {
 			last = err.Error()
-			s.Log.Info(logging.MsgPasswordMissing, logging.KeyReason, last)
+			if s.cfg.Election.VRRP.Signed() {
+				logging.Warn(s.Log, logging.MsgKeysMissing, logging.KeyReason, last)
+			} else {
+				logging.Warn(s.Log, logging.MsgPasswordMissing, logging.KeyReason, last)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -48,6 +52,19 @@ func (s *sidecar) awaitPassword(ctx context.Context) error {
 		case <-time.After(filesEvery):
 		}
 	}
+}
+
+func (s *sidecar) readSecrets() error {
+	cfg, err := withPassword(s.cfg)
+	if err != nil {
+		return err
+	}
+	keys, err := loadKeys(cfg.Election.VRRP)
+	if err != nil {
+		return err
+	}
+	s.cfg = cfg
+	return s.signing.use(cfg.Election.VRRP, keys)
 }
 
 // followPassword notices a password that is another one than the sockets were opened with.

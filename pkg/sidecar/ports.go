@@ -4,6 +4,7 @@ package sidecar
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
@@ -80,7 +82,7 @@ func (o *ownPorts) try(p ownPort, open func() error) error {
 		o.log.Info(logging.MsgPortOpened, logging.KeyAddress, p.address, logging.KeyReason, p.name)
 	case now.reason != before.reason:
 		o.metrics.Failed("listen")
-		o.log.Error(err, logging.MsgPortTaken, logging.KeyAddress, p.address, logging.KeyReason, now.reason)
+		o.log.Error(errors.New(fault.Words(err)), logging.MsgPortTaken, logging.KeyAddress, p.address, logging.KeyReason, now.reason)
 	}
 	if is != was {
 		o.changed()
@@ -88,9 +90,20 @@ func (o *ownPorts) try(p ownPort, open func() error) error {
 	return err
 }
 
+// forget forgets a port that is not wanted any more.
+func (o *ownPorts) forget(p ownPort) {
+	o.mu.Lock()
+	_, was := o.closed[p.key()]
+	delete(o.closed, p.key())
+	o.mu.Unlock()
+	if was {
+		o.changed()
+	}
+}
+
 // describe says why a port is not open, and who has it.
 func describe(p ownPort, err error) string {
-	reason := fmt.Sprintf("%s: %v", p.key(), err)
+	reason := fmt.Sprintf("%s: %s", p.key(), fault.Brief(err))
 	if holder := socket.Holder(p.address); holder != "" {
 		reason += ": " + holder
 	}

@@ -4,6 +4,7 @@ package sidecar
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -33,8 +34,8 @@ func (r *reception) hears(sockets []advertisementSocket) {
 // intervalsWatched is for how many advertisement intervals the interface is watched before nothing is expected to reach it.
 const intervalsWatched = 3
 
-// look asks the sockets.
-func (r *reception) look(now time.Time, loop control.Status) {
+// look asks the sockets. Known are the addresses of the nodes.
+func (r *reception) look(now time.Time, loop control.Status, known []netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	closely := report.Suspicious(loop.Election)
@@ -53,6 +54,7 @@ func (r *reception) look(now time.Time, loop control.Status) {
 			r.noticed.Blind = cmp.Or(r.noticed.Blind, seen.Blind.Error())
 		}
 	}
+	r.noticed.Undelivered = report.Few(r.noticed.Undelivered, known)
 }
 
 // last returns what was noticed at the last look.
@@ -65,16 +67,16 @@ func (r *reception) last() report.Reception {
 // reportFilters logs what is filtered now and was not before, and what is open again. Events have the first.
 func (r *reporter) reportFilters(before, now []v1alpha1.Filter) {
 	for _, f := range now {
-		if has(before, f) {
+		if has(before, f) || !r.filterLines.Admit(time.Now()) {
 			continue
 		}
-		r.log.Info(logging.MsgFiltered, logging.KeyProtocol, f.Protocol, logging.KeyPeer, f.Peer, logging.KeyDirection, f.Direction, logging.KeyReason, f.Message, logging.KeyRemedy, f.Remedy)
+		logging.Warn(r.log, logging.MsgFiltered, logging.KeyProtocol, f.Protocol, logging.KeyPeer, f.Peer, logging.KeyDirection, f.Direction, logging.KeyReason, f.Message, logging.KeyRemedy, f.Remedy)
 		if r.api != nil {
 			r.api.Event(v1alpha1.ConditionFiltered, report.Advice(f), true)
 		}
 	}
 	for _, f := range before {
-		if !has(now, f) {
+		if !has(now, f) && r.filterLines.Admit(time.Now()) {
 			r.log.Info(logging.MsgNotFiltered, logging.KeyProtocol, f.Protocol, logging.KeyPeer, f.Peer, logging.KeyDirection, f.Direction)
 		}
 	}

@@ -76,11 +76,18 @@ func (s *sidecar) reload(raw []byte) error {
 	if next, err = withPassword(next); err != nil {
 		return err
 	}
+	keys, err := loadKeys(next.Election.VRRP)
+	if err != nil {
+		return err
+	}
 	if fixed := validation.NeedsRestart(s.cfg, next); len(fixed) > 0 {
 		return fmt.Errorf("a change of %s asks for a restart of the pod", strings.Join(fixed, ", "))
 	}
 	if v := (membership.View{Config: next, Link: s.members.link()}); !v.NamesThisNode() {
 		return errors.New("election.vrrp.peers: no address of this node is among them")
+	}
+	if err := s.changeKeys(next.Election.VRRP, keys); err != nil {
+		return err
 	}
 	s.members.change(func(v *membership.View) { v.Config = next })
 	v := next.Election.VRRP

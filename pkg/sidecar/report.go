@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -15,8 +16,10 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/report"
@@ -64,21 +67,28 @@ type reporter struct {
 	drops     *drops
 	files     *files
 	reception *reception
+	asked     *asked
+	signing   *signing
+	hosts     *hosts
 	log       logr.Logger
+
+	filterLines logging.Budget // of the goroutine that watches
 
 	mu         sync.Mutex
 	conditions []metav1.Condition // of the last status
+	last       atomic.Pointer[report.Summary]
 }
 
 func (s *sidecar) newReporter() *reporter {
 	r := &reporter{
 		node: s.node, startedOn: s.link.Name, members: s.members, loop: s.loop, addresses: s.addresses, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
-		files: &s.files, reception: &s.reception, log: s.Log,
+		files: &s.files, reception: &s.reception, asked: &s.asked, signing: &s.signing, hosts: &s.hosts, log: s.Log,
 	}
 	s.metrics.WatchStatus(func() (status v1alpha1.HarbingerStatus) { // in a goroutine of the registry's
 		_ = s.guarded("metrics", func() error { status = r.status(); return nil })
 		return status
 	}, names(health.States()))
+	s.metrics.WatchChecks(func() map[string]health.Durations { return s.balancing.supervisor.Status().Checks() })
 	return r
 }
 
@@ -87,6 +97,8 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 	r.mu.Lock() // first: the conditions must not follow older facts after newer ones
 	defer r.mu.Unlock()
 	node := r.node
+	view := r.members.now()
+	node.Address = view.Primary(view.VirtualAddresses()[0])
 	node.Interface, node.Frontends = r.members.link().Name, r.balancing.listens()
 	if node.Interface != r.startedOn {
 		node.StartedOn = r.startedOn
@@ -96,9 +108,9 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 		node.Steering = string(steering.Mode())
 	}
 	facts := report.Facts{
-		Node: node, Now: time.Now(), Config: r.members.now().Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
+		Node: node, Now: time.Now(), Config: view.Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
 		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(), Reception: r.reception.last(),
-		Closed: r.balancing.ports.reasons(), Blocked: r.balancing.ports.blocked(),
+		Asked: r.asked.now(), Peers: r.hosts.now(), Signing: r.signing.look(), LeftOut: r.balancing.leaves(), Closed: r.balancing.ports.reasons(), Blocked: r.balancing.ports.blocked(),
 	}
 	facts.Unusable, facts.Replaced = r.files.state()
 	facts.Kernel = r.kernel()
@@ -108,6 +120,8 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 	}
 	status := report.Status(facts, r.conditions)
 	r.conditions = status.Conditions
+	summary := report.Summarise(status)
+	r.last.Store(&summary)
 	return status
 }
 
@@ -116,7 +130,7 @@ func (r *reporter) kernel() report.Kernel {
 	missing, strays, err := r.addresses.Kernel()
 	k := report.Kernel{Missing: missing}
 	if err != nil {
-		k.Failure = err.Error()
+		k.Failure = fault.Words(err)
 	}
 	for _, s := range strays {
 		k.Strays = append(k.Strays, s.String())
@@ -132,12 +146,16 @@ const lookEvery = time.Second
 func (r *reporter) watch(ctx context.Context) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	var filtered []v1alpha1.Filter
+	var before v1alpha1.VirtualRouter
+	changed := statusLog{log: r.log}
 	for {
-		r.reception.look(time.Now(), r.loop.Status())
-		now := r.status().VirtualRouter.Filtered
-		r.reportFilters(filtered, now)
-		filtered = now
+		r.reception.look(time.Now(), r.loop.Status(), r.members.now().Nodes())
+		status := r.status()
+		changed.follow(status, time.Now())
+		now := status.VirtualRouter
+		r.reportFilters(before.Filtered, now.Filtered)
+		r.reportSigning(before, now)
+		before = now
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -147,5 +165,9 @@ func (r *reporter) watch(ctx context.Context) error {
 }
 
 func (r *reporter) identity() probe.Identity {
-	return report.Identity(r.node, r.members.now().Config.ControlPlane.ClusterName, r.loop.Status().Election, r.loop.Alive())
+	var last report.Summary
+	if known := r.last.Load(); known != nil {
+		last = *known
+	}
+	return report.Identity(r.node, last, r.members.now().Config.ControlPlane.ClusterName, r.loop.Status().Election, r.loop.Alive(), r.loop.Now())
 }

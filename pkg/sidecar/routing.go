@@ -20,6 +20,8 @@ func (s *sidecar) warnOfRouting() {
 		return
 	}
 	for _, w := range preflight.CheckRouting(s.cfg, facts) {
-		s.Log.Info(logging.MsgRoutingDiffers, logging.KeyReason, w.Error())
+		if w.Status == preflight.Warn {
+			logging.Warn(s.Log, logging.MsgRoutingDiffers, logging.KeyReason, w.String())
+		}
 	}
 }

@@ -159,6 +159,30 @@ func TestSteeringFollowsHealth(t *testing.T) {
 	}
 	serveAPI(t)
 	k.until("connections are steered again", func(s v1alpha1.HarbingerStatus) bool { return active(s) && s.Balancer.Steered })
+	wantFigures(t, status().Balancer)
+}
+
+// wantFigures compares what the status and the metrics say of a backend that was away once.
+func wantFigures(t *testing.T, b v1alpha1.Balancer) {
+	t.Helper()
+	x := b.Backends[0]
+	downtime, err := time.ParseDuration(x.Downtime)
+	labtest.Must(t, err)
+	took, err := time.ParseDuration(x.CheckTook)
+	labtest.Must(t, err)
+	if x.Downs != 1 || downtime <= 0 || took <= 0 || x.Checked == nil || x.CheckFailure != "" || x.Sent == 0 || x.Received == 0 || b.Received < x.Sent || b.Sent < x.Received {
+		t.Errorf("figures %+v of a backend that was away once", x)
+	}
+	_, metrics := get("/metrics")
+	for _, want := range []string{
+		fmt.Sprintf("harbinger_backend_downs_total{backend=%q} 1\n", x.Address),
+		fmt.Sprintf("harbinger_backend_check_duration_seconds_count{backend=%q} ", x.Address),
+		fmt.Sprintf("harbinger_connections_refused_total{reason=%q} ", "BackendFailed"),
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %q", want)
+		}
+	}
 }
 
 func TestHigherPriorityIsObeyed(t *testing.T) {

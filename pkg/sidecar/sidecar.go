@@ -61,7 +61,12 @@ type sidecar struct {
 	metrics    *metrics.Metrics
 	drops      drops
 	files      files
+	signing    signing
+	scrape     scrape
 	reception  reception
+	hop        hop
+	asked      asked
+	hosts      hosts
 	addresses  *address.Addresses
 	neighbours *neighbours
 	balancing  *balancing
@@ -82,7 +87,8 @@ func Run(ctx context.Context, cfg *config.HarbingerConfiguration, options Option
 
 func newSidecar(cfg *config.HarbingerConfiguration, options Options) *sidecar {
 	options.Log = options.Log.WithValues(logging.KeyVRID, cfg.Election.VRRP.VirtualRouterID)
-	s := &sidecar{Options: options, cfg: cfg, handovers: make(chan string, 1), files: files{log: options.Log}, failed: make(chan error, 1)}
+	s := &sidecar{Options: options, cfg: cfg, handovers: make(chan string, 1), files: files{log: options.Log}, signing: signing{now: time.Now}, failed: make(chan error, 1)}
+	s.scrape = newScrape(cfg.Status.Metrics)
 	s.node = report.Node{Name: options.Node, Version: version.Get().Version, Incarnation: incarnation(), Started: time.Now()}
 	return s
 }
@@ -90,7 +96,7 @@ func newSidecar(cfg *config.HarbingerConfiguration, options Options) *sidecar {
 // start opens and runs everything.
 func (s *sidecar) start(ctx context.Context) error {
 	if err := scheduling.RealTime(); err != nil {
-		s.Log.Info(logging.MsgNormalScheduling, logging.KeyReason, err.Error())
+		logging.Warn(s.Log, logging.MsgNormalScheduling, logging.KeyReason, err.Error())
 	}
 	defer s.closeAll(s.Log)
 	if err := guard.Run(func() error { return s.open(ctx) }); err != nil {
@@ -111,7 +117,7 @@ func (s *sidecar) start(ctx context.Context) error {
 // open takes what the host gives, in the order that the safety of the election asks for: alone on the host, without
 // leftover addresses, and only then with a socket that could send.
 func (s *sidecar) open(ctx context.Context) error {
-	err := s.awaitPassword(ctx)
+	err := s.awaitSecrets(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,8 +132,7 @@ func (s *sidecar) open(ctx context.Context) error {
 		return err
 	}
 	s.atEnd(commands.Close)
-	s.metrics = metrics.New(fmt.Sprint(vrid), s.link.Name, names(election.States()), append(vrrp.Reasons(), vrrpconn.ReasonOverflow))
-	s.drops.metrics = s.metrics
+	s.metrics = newMetrics(vrid, s.link.Name)
 	if err := s.openAddresses(); err != nil {
 		return err
 	}
@@ -148,15 +153,32 @@ func (s *sidecar) open(ctx context.Context) error {
 	s.runs("watch of the addresses", s.watchLink)
 	s.runs("members", s.followMembers)
 	s.runs("files", s.followFiles)
+	s.runs("state of the signatures", s.keepSigned)
 	if s.File != "" {
 		s.runs("configuration file", s.followFile)
 	}
+	s.runEndpoints(endpoints)
+	s.runs("identity on new addresses", func(ctx context.Context) error { return s.identities.serve(ctx, s) })
+	s.runs("conditions", s.reporter.watch)
+	s.runs("questions to the other hosts", s.askHosts)
+	return nil
+}
+
+// runEndpoints serves what this node shows of itself.
+func (s *sidecar) runEndpoints(endpoints []*endpoint) {
 	for _, e := range endpoints {
 		s.runs(e.key(), func(ctx context.Context) error { return s.serveEndpoint(ctx, e) })
 	}
-	s.runs("identity on new addresses", func(ctx context.Context) error { return s.identities.serve(ctx, s) })
-	s.runs("conditions", s.reporter.watch)
-	return nil
+	if s.scrape.Served() {
+		s.runs("metrics for other hosts", s.serveScrape)
+	}
+}
+
+// newMetrics returns the metrics of a virtual router on an interface.
+func newMetrics(vrid uint8, iface string) *metrics.Metrics {
+	known := metrics.Known{States: names(election.States()), DropReasons: append(vrrp.Reasons(), vrrpconn.ReasonOverflow), Alarms: names(election.AlarmKinds())}
+	known.Acquired, known.Released = election.Causes()
+	return metrics.New(fmt.Sprint(vrid), iface, known)
 }
 
 // run runs all parts. The order of the stop is in its first goroutine: hand over, drain, end the rest. An error of a part

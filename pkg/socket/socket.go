@@ -74,3 +74,22 @@ func PeerOf(conn syscall.Conn) (Peer, error) {
 func BindToInterface(fd, index int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX, index))
 }
+
+// Duplicate returns another file descriptor of a socket, which keeps it open when the first one is closed.
+func Duplicate(fd int) (int, error) {
+	other, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return other, os.NewSyscallError("fcntl", err)
+}
+
+// Segments counts what passed on a TCP connection, or on one that was tried: what came in is from the other kernel, as ICMP messages
+// are not counted.
+type Segments struct{ In, Out uint32 }
+
+// SegmentsOf returns the segments of a TCP socket.
+func SegmentsOf(fd int) (Segments, error) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return Segments{}, os.NewSyscallError("getsockopt", err)
+	}
+	return Segments{In: info.Segs_in, Out: info.Segs_out}, nil
+}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -96,4 +97,39 @@ func listen(t *testing.T, network, address string) net.Listener {
 	}
 	t.Cleanup(func() { ln.Close() })
 	return ln
+}
+
+// What came in distinguishes a refusal from an error that this host has made itself, and outlives the connection.
+func TestSegmentsOfAConnection(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	closed := listen(t, "tcp", "127.0.0.1:0")
+	closed.Close()
+	for address, refused := range map[string]bool{ln.Addr().String(): false, closed.Addr().String(): true} {
+		duplicate := -1
+		dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+			return socket.Control(raw, func(fd int) (err error) {
+				duplicate, err = socket.Duplicate(fd)
+				return err
+			})
+		}}
+		conn, err := dialer.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+		}
+		if refused != errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: %v", address, err)
+		}
+		if passed, err := socket.SegmentsOf(duplicate); err != nil || passed.In == 0 || passed.Out == 0 {
+			t.Errorf("%s: %+v, %v", address, passed, err)
+		}
+		if err := unix.Close(duplicate); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := socket.SegmentsOf(-1); !errors.Is(err, unix.EBADF) {
+		t.Errorf("of no socket: %v", err)
+	}
+	if _, err := socket.Duplicate(-1); !errors.Is(err, unix.EBADF) {
+		t.Errorf("no socket is duplicated: %v", err)
+	}
 }

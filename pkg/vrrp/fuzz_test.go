@@ -4,6 +4,7 @@ package vrrp
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"slices"
 	"testing"
@@ -25,7 +26,8 @@ func ends(is6, multicast bool) (src, dst netip.Addr) {
 
 func addVectors(f *testing.F) {
 	for _, v := range readVectors(f) {
-		f.Add(v.payload(f), v.Source.Is6(), v.Destination.IsMulticast(), false)
+		f.Add(v.payload(f), []byte{}, v.Source.Is6(), v.Destination.IsMulticast(), false)
+		f.Add(v.payload(f), trailer, v.Source.Is6(), v.Destination.IsMulticast(), true)
 	}
 }
 
@@ -42,33 +44,43 @@ func canonical(b []byte, a Advertisement) []byte {
 	return b
 }
 
-// FuzzUnmarshal asserts that nothing from the network panics, that every refusal has a reason, and that what was parsed is sent
-// as it was.
+// FuzzUnmarshal asserts that nothing from the network panics, that every refusal has a reason, that what was parsed is sent as it
+// was, and that a trailer is read with keys alone, which change nothing without one.
 func FuzzUnmarshal(f *testing.F) {
 	addVectors(f)
-	f.Fuzz(func(t *testing.T, b []byte, is6, multicast, fix bool) {
+	f.Fuzz(func(t *testing.T, message, trailer []byte, is6, multicast, fix bool) {
 		src, dst := ends(is6, multicast)
-		if fix && len(b) >= headerLength { // else the checksum stops nearly all of them
+		b := slices.Concat(message, trailer)
+		if fix && len(message) >= headerLength { // else the checksum stops nearly all of them
 			clear(b[checksumOffset : checksumOffset+2])
-			form := Advertisement{Version: Version(b[0] >> 4), Addresses: []netip.Addr{src}}.form(ChecksumPseudo)
-			sum := checksum(b, src, dst, form)
+			a := Advertisement{Version: Version(b[0] >> 4), Addresses: []netip.Addr{src}}
+			sum := checksum(a.summed(b, len(message)), src, dst, a.form(ChecksumPseudo))
 			b[checksumOffset], b[checksumOffset+1] = byte(sum>>8), byte(sum)
 		}
 		a, form, err := unmarshal(b, src, dst)
-		if err != nil {
-			if Reason(err) == "other" {
-				t.Fatalf("refused without a reason: %v", err)
-			}
+		var signed Advertisement
+		formSigned, found, errSigned := signed.UnmarshalSigned(b, src, dst)
+		switch {
+		case err != nil && Reason(err) == "other", errSigned != nil && Reason(errSigned) == "other":
+			t.Fatalf("refused without a reason: %v, %v", err, errSigned)
+		case !errors.Is(err, ErrLength) && !errors.Is(errSigned, err): // with keys a longer message may have another fault
+			t.Fatalf("without keys: %v, with keys: %v", err, errSigned)
+		case len(found) > 0 && (len(found) != TrailerLength || !errors.Is(err, ErrLength)):
+			t.Fatalf("trailer of %d bytes, without keys: %v", len(found), err)
+		case errSigned != nil:
 			return
+		case len(found) > 0:
+			a, form = signed, formSigned
 		}
-		again, err := a.AppendBinary(nil, src, dst, form)
+		again, err := a.AppendSigned(nil, src, dst, form, found)
 		if err != nil {
 			t.Fatalf("parsed, but cannot be sent: %v", err)
 		}
-		if want, got := canonical(b, a), canonical(again, a); !bytes.Equal(want, got) {
+		n := len(b) - len(found)
+		if want, got := canonical(b[:n], a), canonical(again[:n], a); !bytes.Equal(want, got) || !bytes.Equal(again[n:], b[n:]) {
 			t.Fatalf("sent as %x\nwant      %x", got, want)
 		}
-		if _, _, err := unmarshal(again, src, dst); err != nil {
+		if _, _, err := signed.UnmarshalSigned(again, src, dst); err != nil {
 			t.Fatalf("not accepted again: %v", err)
 		}
 	})

@@ -31,6 +31,16 @@ var (
 	ErrDestination        = errors.New("sent to the multicast group where peers are configured, or the reverse")
 )
 
+// The reasons of package keyed to refuse a packet.
+var (
+	ErrHMACMissing    = errors.New("not signed")
+	ErrHMACMalformed  = errors.New("trailer is not one of HMAC-SHA-256")
+	ErrHMACUnknownKey = errors.New("signed with a key that is not configured")
+	ErrHMACInvalid    = errors.New("signature is wrong: other bytes under the same key ID, or a forged packet")
+	ErrHMACStale      = errors.New("signed by a clock that differs from ours by more than the window, or long ago")
+	ErrHMACReplay     = errors.New("signed no later than another packet of the same source")
+)
+
 var reasons = []struct {
 	err   error
 	label string
@@ -39,6 +49,8 @@ var reasons = []struct {
 	{ErrChecksum, "checksum"}, {ErrChecksumForm, "checksum_form"}, {ErrVRID, "vrid"}, {ErrInterval, "interval"},
 	{ErrIntervalMismatch, "interval_mismatch"}, {ErrAuthenticationType, "authentication_type"}, {ErrAuthenticationAH, "authentication_ah"}, {ErrPassword, "password"},
 	{ErrAddresses, "addresses"}, {ErrOwnSource, "own_source"}, {ErrSource, "source"}, {ErrDestination, "destination"},
+	{ErrHMACMissing, "hmac_missing"}, {ErrHMACMalformed, "hmac_malformed"}, {ErrHMACUnknownKey, "hmac_unknown_key"},
+	{ErrHMACInvalid, "hmac_invalid"}, {ErrHMACStale, "hmac_stale"}, {ErrHMACReplay, "hmac_replay"},
 }
 
 // Reason returns the label of an error of this package, "other" for any other.
@@ -49,6 +61,16 @@ func Reason(err error) string {
 		}
 	}
 	return "other"
+}
+
+// Meaning says a label in words. A label of another package is its own meaning.
+func Meaning(label string) string {
+	for _, r := range reasons {
+		if r.label == label {
+			return r.err.Error()
+		}
+	}
+	return label
 }
 
 // Reasons returns all labels.
@@ -113,16 +135,27 @@ type Rules struct {
 	Checksum       ChecksumPolicy
 }
 
-// Check says why a packet is refused, or nil, in the order of RFC 9568, section 7.1 (RFC 3768, section 7.1).
+// CheckRouter returns ErrVRID for a message of another virtual router, whatever else is wrong with it, before anything of it is
+// parsed: on a link with other virtual routers theirs have other versions, passwords and lengths by right. RFC 9568, section 7.1,
+// discards it either way; only the reason depends on the order. A message that is too short to have an ID passes.
+func (r Rules) CheckRouter(message []byte) error {
+	if len(message) > vridOffset && message[vridOffset] != r.VRID {
+		return ErrVRID
+	}
+	return nil
+}
+
+// Check says why a packet is refused, or nil, in the order of RFC 9568, section 7.1 (RFC 3768, section 7.1), but the virtual router
+// first: see CheckRouter.
 func (r Rules) Check(p Packet) error {
 	a := p.Advertisement
 	switch {
+	case a.VRID != r.VRID:
+		return ErrVRID
 	case p.TTL < r.MinimumTTL:
 		return ErrTTL
 	case a.Version != r.Version:
 		return ErrVersion
-	case a.VRID != r.VRID:
-		return ErrVRID
 	case p.Destination.IsMulticast() != r.Multicast:
 		return ErrDestination
 	case slices.Contains(r.Own, p.Source):

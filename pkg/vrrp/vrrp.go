@@ -41,6 +41,7 @@ type AuthenticationType string
 const (
 	AuthenticationNone     AuthenticationType = "None"
 	AuthenticationPassword AuthenticationType = "Password"
+	AuthenticationHMAC     AuthenticationType = "HMAC" // in a trailer behind the message, which carries none itself: see package keyed
 )
 
 // The authentication types on the wire (RFC 2338, section 5.3.6).
@@ -52,6 +53,10 @@ const (
 
 // authenticationLength is the length of the authentication data, which ends every advertisement of version 2.
 const authenticationLength = 8
+
+// TrailerLength is the length of the trailer of a signed advertisement (keepalived 2.4.2 auth_hmac). Package keyed makes and
+// checks it.
+const TrailerLength = 28
 
 // Authentication is carried by version 2 alone. The password crosses the wire in clear text: it keeps routers apart that were
 // configured for different groups, not attackers.

@@ -13,6 +13,7 @@ import (
 const (
 	typeAdvertisement = 1
 	headerLength      = 8
+	vridOffset        = 1
 	checksumOffset    = 6
 	maxInterval3      = 4095 // hundredths of a second: the field has 12 bits
 )
@@ -36,6 +37,13 @@ func (f ChecksumForm) String() string { return checksumForms[f] }
 // AppendBinary appends the advertisement to b as it goes on the wire from src to dst. The addresses are part of the
 // checksum only; a form that version or family do not have is replaced by theirs.
 func (a Advertisement) AppendBinary(b []byte, src, dst netip.Addr, form ChecksumForm) ([]byte, error) {
+	return a.AppendSigned(b, src, dst, form, nil)
+}
+
+// AppendSigned appends the advertisement and the trailer that signs it. The trailer is made over the message of AppendBinary,
+// whose checksum it leaves out, so that one trailer serves all destinations. The checksum of IPv6 covers the trailer, as that
+// of a socket whose kernel makes it does; that of IPv4 does not.
+func (a Advertisement) AppendSigned(b []byte, src, dst netip.Addr, form ChecksumForm, trailer []byte) ([]byte, error) {
 	interval, err := a.wireInterval()
 	if err != nil {
 		return nil, err
@@ -59,8 +67,9 @@ func (a Advertisement) AppendBinary(b []byte, src, dst netip.Addr, form Checksum
 		copy(data[:], a.Authentication.Password)
 		b = append(b, data[:]...)
 	}
-	message := b[start:]
-	binary.BigEndian.PutUint16(message[checksumOffset:], checksum(message, src, dst, a.form(form)))
+	end := len(b)
+	b = append(b, trailer...)
+	binary.BigEndian.PutUint16(b[start+checksumOffset:], checksum(a.summed(b[start:], end-start), src, dst, a.form(form)))
 	return b, nil
 }
 
@@ -98,7 +107,7 @@ func (a Advertisement) valid() error {
 
 func (a Authentication) valid(v Version) error {
 	switch {
-	case a.Password == "" && (a.Type == "" || a.Type == AuthenticationNone):
+	case a.Password == "" && (a.Type == "" || a.Type == AuthenticationNone || a.Type == AuthenticationHMAC):
 		return nil
 	case v == Version3:
 		return errors.New("authentication: only version 2 has it")
@@ -124,35 +133,57 @@ func (a Advertisement) form(wanted ChecksumForm) ChecksumForm {
 	return wanted
 }
 
+// summed is what the checksum of a payload covers whose message has n bytes: with the trailer behind it in IPv6 alone.
+func (a Advertisement) summed(payload []byte, n int) []byte {
+	if a.Addresses[0].Is6() {
+		return payload
+	}
+	return payload[:n]
+}
+
 // Unmarshal reads the message of an IP packet from src to dst into the memory of an earlier advertisement. It checks what the
 // message says of itself, in the order of RFC 9568, section 7.1, and returns the form of its checksum; what a router expects is
 // checked by Rules. The errors are those of this package, each with a Reason. After an error a holds part of the message.
 func (a *Advertisement) Unmarshal(b []byte, src, dst netip.Addr) (ChecksumForm, error) {
+	form, _, err := a.unmarshal(b, src, dst, 0)
+	return form, err
+}
+
+// UnmarshalSigned reads a message that may be followed by a trailer, as a router with keys does: nothing but the length shows
+// whether there is one. It returns the trailer, which lies in b behind the message; it is empty where there is none.
+func (a *Advertisement) UnmarshalSigned(b []byte, src, dst netip.Addr) (form ChecksumForm, trailer []byte, err error) {
+	return a.unmarshal(b, src, dst, TrailerLength)
+}
+
+// unmarshal reads a message that is followed by nothing, or by a trailer of a length.
+func (a *Advertisement) unmarshal(b []byte, src, dst netip.Addr, trailer int) (ChecksumForm, []byte, error) {
 	*a = Advertisement{Addresses: a.Addresses[:0]}
 	if len(b) < headerLength {
-		return 0, ErrShort
+		return 0, nil, ErrShort
 	}
 	a.Version, a.VRID, a.Priority = Version(b[0]>>4), b[1], b[2]
 	switch {
 	case a.Version != Version2 && a.Version != Version3, a.Version == Version2 && src.Is6():
-		return 0, ErrVersion
+		return 0, nil, ErrVersion
 	case b[0]&0xf != typeAdvertisement:
-		return 0, ErrType
+		return 0, nil, ErrType
 	case a.VRID == 0:
-		return 0, ErrVRID
+		return 0, nil, ErrVRID
 	}
-	if err := a.parseAddresses(b, src.Is6()); err != nil {
-		return 0, err
+	n, err := a.parseAddresses(b, src.Is6(), trailer)
+	if err != nil {
+		return 0, nil, err
 	}
-	form, ok := a.verify(b, src, dst)
+	form, ok := a.verify(a.summed(b, n), src, dst)
 	if !ok {
-		return 0, ErrChecksum
+		return 0, nil, ErrChecksum
 	}
-	return form, a.parseRest(b)
+	return form, b[n:], a.parseRest(b[:n])
 }
 
-// parseAddresses reads the addresses of a message whose length must be that of their number.
-func (a *Advertisement) parseAddresses(b []byte, is6 bool) error {
+// parseAddresses reads the addresses of a message and returns its length, which must be that of their number: b ends there, or
+// with a trailer behind it.
+func (a *Advertisement) parseAddresses(b []byte, is6 bool, trailer int) (int, error) {
 	count, size, tail := int(b[3]), 4, 0
 	if is6 {
 		size = 16
@@ -160,19 +191,20 @@ func (a *Advertisement) parseAddresses(b []byte, is6 bool) error {
 	if a.Version == Version2 {
 		tail = authenticationLength
 	}
-	switch want := headerLength + count*size + tail; {
+	want := headerLength + count*size + tail
+	switch {
 	case count == 0:
-		return ErrCount
+		return 0, ErrCount
 	case len(b) < want:
-		return ErrShort
-	case len(b) > want:
-		return ErrLength
+		return 0, ErrShort
+	case len(b) != want && len(b) != want+trailer:
+		return 0, ErrLength
 	}
 	for i := range count {
 		addr, _ := netip.AddrFromSlice(b[headerLength+i*size:][:size])
 		a.Addresses = append(a.Addresses, addr)
 	}
-	return nil
+	return want, nil
 }
 
 // verify finds the form that makes the checksum right.

@@ -46,7 +46,7 @@ func garbage(t *testing.T, c *Conn) map[string][]byte {
 	for i := range noise {
 		noise[i] = byte(random.Uint32())
 	}
-	noise[0] = 0
+	noise[0], noise[1] = 0, otherVRID.VRID-1 // of our virtual router
 	return map[string][]byte{"vrid": marshal(otherVRID), "addresses": marshal(long), "checksum": damaged, "version": noise, "short": nil}
 }
 

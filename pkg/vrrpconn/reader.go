@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// maxPacket holds the longest advertisement, 255 IPv6 addresses; a longer packet is cut and refused for its length.
+	// maxPacket holds the longest advertisement, 255 IPv6 addresses, with a trailer; a longer packet is cut and refused for its length.
 	maxPacket = 4200
 	// maxControl holds the three control messages that the socket asks for.
 	maxControl = 128
@@ -33,6 +33,7 @@ type reader struct {
 	data    [maxPacket]byte
 	control [maxControl]byte
 	message []byte // the part of data behind the IP header
+	trailer []byte // the part of it behind the message
 }
 
 func newReader() *reader {
@@ -102,9 +103,14 @@ func (r *reader) readControlMessage(h unix.Cmsghdr, data []byte) {
 	}
 }
 
-// parse reads the advertisement into the memory of the one before.
-func (r *reader) parse() error {
-	var err error
-	r.packet.Form, err = r.packet.Advertisement.Unmarshal(r.message, r.packet.Source, r.packet.Destination)
+// parse reads the advertisement into the memory of the one before, with the trailer that it may have where some are signed.
+func (r *reader) parse(signed bool) (err error) {
+	a, source, destination := &r.packet.Advertisement, r.packet.Source, r.packet.Destination
+	if !signed {
+		r.packet.Form, err = a.Unmarshal(r.message, source, destination)
+		return err
+	}
+	r.packet.Form, r.trailer, err = a.UnmarshalSigned(r.message, source, destination)
+	r.message = r.message[:len(r.message)-len(r.trailer)]
 	return err
 }

@@ -50,9 +50,15 @@ func (c *Conn) receive(fd int) (bool, error) {
 		}
 		c.taken++
 		c.delivered(c.in.packet.Source)
-		err = c.in.parse()
+		rules := c.rules()
+		if err = rules.CheckRouter(c.in.message); err == nil {
+			err = c.in.parse(c.cfg.Signing != nil)
+		}
 		if err == nil {
-			err = c.check()
+			err = rules.Check(c.in.packet)
+		}
+		if err == nil && c.cfg.Signing != nil { // last: it costs most, and what it accepts will not be accepted again
+			err = c.cfg.Signing.verify(c.in.message, c.in.trailer, c.in.packet.Source)
 		}
 		if err == nil {
 			return true, nil
@@ -71,8 +77,9 @@ func (c *Conn) reportOverflow() {
 	}
 }
 
-func (c *Conn) check() error {
+// rules are those of the peers that are set now. SetPeers replaces their list and changes none.
+func (c *Conn) rules() vrrp.Rules {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.cfg.Rules.Check(c.in.packet)
+	return c.cfg.Rules
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -49,6 +51,7 @@ type tap struct {
 	fd        int
 	delivered map[netip.Addr]bool // who sent what the socket has received since the last look
 	missed    map[netip.Addr]*missed
+	senders   map[netip.Addr]string // source → hardware address of its last packet
 }
 
 // missed is what reached the interface from one sender since the socket received something from it.
@@ -67,26 +70,50 @@ func (c *Conn) Look(closely bool) (r Reception) {
 	c.mu.Unlock()
 	c.tapping.Lock()
 	defer c.tapping.Unlock()
-	if !closely || c.closed {
+	switch {
+	case !closely && time.Since(c.sought) < soughtTime && !c.closed:
+		return r
+	case !closely || c.closed:
 		c.closeTap()
 		return r
 	}
+	if r.Blind = c.watch(); r.Blind == nil {
+		r.Undelivered = c.tap.compare()
+	}
+	return r
+}
+
+// watch takes what has reached the interface, from the time on when it was called first. The caller has c.tapping.
+func (c *Conn) watch() error {
 	if c.tap == nil {
 		fd, err := openTap(c.cfg)
 		if err != nil {
-			r.Blind = fmt.Errorf("watch what reaches %s: %w", c.cfg.Interface.Name, err)
-			return r
+			return fmt.Errorf("watch what reaches %s: %w", c.cfg.Interface.Name, err)
 		}
-		c.tap = &tap{fd: fd, delivered: map[netip.Addr]bool{}, missed: map[netip.Addr]*missed{}}
+		c.tap = &tap{fd: fd, delivered: map[netip.Addr]bool{}, missed: map[netip.Addr]*missed{}, senders: map[netip.Addr]string{}}
 		c.tapped.Store(true)
 	}
 	if err := c.tap.drain(c.cfg.Source, c.arrivesHere); err != nil {
-		c.closeTap() // the next look opens another one
-		r.Blind = fmt.Errorf("watch what reaches %s: %w", c.cfg.Interface.Name, err)
-		return r
+		c.closeTap() // the next one opens another
+		return fmt.Errorf("watch what reaches %s: %w", c.cfg.Interface.Name, err)
 	}
-	r.Undelivered = c.tap.compare()
-	return r
+	return nil
+}
+
+// soughtTime is for how long the interface is watched after a sender was looked for: it may send once a second.
+const soughtTime = 3 * time.Second
+
+// HardwareAddress returns that of the host whose packet reached the interface last from a source. It watches the interface from the
+// first call on, for a few seconds after the last one and until a Look that is not close: only what arrives later has one. Empty:
+// not known. It may be called from any goroutine.
+func (c *Conn) HardwareAddress(source netip.Addr) string {
+	c.tapping.Lock()
+	defer c.tapping.Unlock()
+	c.sought = time.Now()
+	if c.closed || c.watch() != nil {
+		return ""
+	}
+	return c.tap.senders[source.WithZone("")]
 }
 
 // closeTap closes the tap, if it is open. The caller has c.tapping.
@@ -105,7 +132,7 @@ func (c *Conn) delivered(from netip.Addr) {
 	}
 	c.tapping.Lock()
 	defer c.tapping.Unlock()
-	if c.tap != nil && len(c.tap.delivered) < maxSenders {
+	if c.tap != nil && (len(c.tap.delivered) < maxSenders || c.tap.missed[from] != nil) { // as many again at most
 		c.tap.delivered[from] = true
 	}
 }
@@ -122,7 +149,7 @@ func (c *Conn) arrivesHere(to netip.Addr) bool {
 func (t *tap) drain(own netip.Addr, arrivesHere func(netip.Addr) bool) error {
 	var packet [tapLength]byte
 	for range maxLook {
-		n, _, err := unix.Recvfrom(t.fd, packet[:], unix.MSG_DONTWAIT)
+		n, sender, err := unix.Recvfrom(t.fd, packet[:], unix.MSG_DONTWAIT)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
 			return nil
@@ -132,6 +159,9 @@ func (t *tap) drain(own netip.Addr, arrivesHere func(netip.Addr) bool) error {
 			return os.NewSyscallError("recvfrom", err)
 		}
 		from, to, ok := ends(packet[:n])
+		if ok {
+			t.sent(from, sender)
+		}
 		if !ok || from == own.WithZone("") || !arrivesHere(to) {
 			continue
 		}
@@ -144,6 +174,18 @@ func (t *tap) drain(own netip.Addr, arrivesHere func(netip.Addr) bool) error {
 		}
 	}
 	return nil
+}
+
+// sent notes who sent a packet. A host that invents sources leaves those of its last packets.
+func (t *tap) sent(from netip.Addr, sender unix.Sockaddr) {
+	link, ok := sender.(*unix.SockaddrLinklayer)
+	if !ok || int(link.Halen) > len(link.Addr) {
+		return
+	}
+	if _, known := t.senders[from]; !known && len(t.senders) >= maxSenders {
+		clear(t.senders)
+	}
+	t.senders[from] = net.HardwareAddr(link.Addr[:link.Halen]).String()
 }
 
 // compare returns the senders of which nothing is delivered.
@@ -176,19 +218,23 @@ func ends(packet []byte) (from, to netip.Addr, ok bool) {
 
 // openTap opens a socket that gets every packet of the virtual router which the interface receives, from its IP header on.
 func openTap(cfg Config) (int, error) {
+	return openPacketSocket(cfg.Interface.Index, tapProgram(cfg.Source.Is6(), cfg.Rules.VRID), tapBuffer)
+}
+
+// openPacketSocket opens a socket that gets what the program passes on of the packets that an interface receives.
+func openPacketSocket(index int, program []unix.SockFilter, buffer int) (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0) // of no protocol yet: it gets nothing
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	program := tapProgram(cfg.Source.Is6(), cfg.Rules.VRID)
 	err = errors.Join(
 		os.NewSyscallError("setsockopt SO_ATTACH_FILTER", unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})),
-		os.NewSyscallError("setsockopt SO_RCVBUF", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, tapBuffer)),
+		os.NewSyscallError("setsockopt SO_RCVBUF", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)),
 	)
 	_ = unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1) // spares a copy, where the kernel knows it
 	if err == nil {
-		err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ALL), Ifindex: cfg.Interface.Index}))
+		err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: bigEndian(unix.ETH_P_ALL), Ifindex: index}))
 	}
 	if err != nil {
 		_ = unix.Close(fd) // the first error counts

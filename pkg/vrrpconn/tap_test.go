@@ -159,9 +159,63 @@ func TestTapIsBounded(t *testing.T) {
 	if len(tap.delivered) != maxSenders {
 		t.Errorf("%d senders are kept", len(tap.delivered))
 	}
+	holder := netip.MustParseAddr("192.0.2.2") // whose packets a flood of others must not make look undelivered
+	tap.missed[holder] = &missed{packets: minPackets, looks: minLooks}
+	c.delivered(holder)
+	if undelivered := tap.compare(); len(undelivered) != 0 {
+		t.Errorf("undelivered beside a flood: %v", undelivered)
+	}
 	for _, bytes := range [][]byte{nil, make([]byte, 19), {0x45}, {0x60}, append([]byte{0x60}, make([]byte, 38)...), make([]byte, 64)} {
 		if _, _, ok := ends(bytes); ok {
 			t.Errorf("ends of %x", bytes)
 		}
+	}
+}
+
+// A source can be forged, the hardware address is that of the host which sent the packet.
+func TestHardwareAddressOfASender(t *testing.T) {
+	hosts := labtest.Hosts(t, 2)
+	for _, m := range modes[1:] {
+		t.Run(m.name, func(t *testing.T) {
+			a, b := listen(t, hosts[0], m.config(t, hosts[0], hosts[1])), listen(t, hosts[1], m.config(t, hosts[1], hosts[0]))
+			from := m.address(t, hosts[0])
+			find := func() (found string) {
+				must(t, hosts[1].Do(func() error { found = b.HardwareAddress(from); return nil }))
+				return found
+			}
+			must(t, a.Send(m.advertisement(100)))
+			if found := find(); found != "" {
+				t.Errorf("%s is known of a packet before it was asked for", found)
+			}
+			must(t, lab.Until(5*time.Second, "it is known", func() bool {
+				must(t, a.Send(m.advertisement(100)))
+				return find() == hosts[0].MAC.String()
+			}))
+			if b.Look(false); b.tap == nil {
+				t.Error("the interface is not watched until the sender sends again")
+			}
+			b.sought = b.sought.Add(-soughtTime)
+			if b.Look(false); b.tap != nil {
+				t.Error("the interface is watched for ever")
+			}
+			must(t, b.Close())
+			if found := find(); found != "" || b.tap != nil {
+				t.Errorf("a closed Conn finds %q", found)
+			}
+		})
+	}
+}
+
+// A host that invents sources costs a bounded memory.
+func TestInventedSourcesAreBounded(t *testing.T) {
+	tap := tap{senders: map[netip.Addr]string{}}
+	var last netip.Addr
+	for i := range 10000 {
+		last = netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		tap.sent(last, &unix.SockaddrLinklayer{Halen: 6, Addr: [8]byte{2, 0, 0, 0, 9, 9}})
+		tap.sent(last, &unix.SockaddrInet4{}) // never that of a packet socket
+	}
+	if len(tap.senders) > maxSenders || tap.senders[last] != "02:00:00:00:09:09" {
+		t.Errorf("%d senders, the last one is %q", len(tap.senders), tap.senders[last])
 	}
 }

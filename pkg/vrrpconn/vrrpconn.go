@@ -9,11 +9,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,12 +24,13 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// Config says what a Conn sends and what it accepts. All fields but Peers are required.
+// Config says what a Conn sends and what it accepts. All fields but Peers and Signing are required.
 type Config struct {
 	Interface net.Interface
 	Source    netip.Addr   // of our packets; its family is the socket's
 	Peers     []netip.Addr // unicast to these; multicast without
 	Rules     vrrp.Rules
+	Signing   *Signing // nil: advertisements have no trailer
 	// Dropped is called for each packet that is not accepted, by the goroutine that calls Receive. The source is invalid
 	// for packets that the kernel dropped.
 	Dropped func(reason string, source netip.Addr)
@@ -44,7 +48,8 @@ type Conn struct {
 	forbidden    map[netip.Addr]int // destinations that this host did not let the last advertisement out to, and for how many looks
 
 	tapped  atomic.Bool // a tap is open
-	tapping sync.Mutex  // guards tap and closed
+	tapping sync.Mutex  // guards tap, sought and closed
+	sought  time.Time   // when a sender was looked for last
 	tap     *tap        // nil: not open
 	closed  bool
 
@@ -86,6 +91,7 @@ func (c *Conn) SetPeers(peers []netip.Addr) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.destinations, c.cfg.Rules.Sources = destinations(c.cfg.Source, peers), peers
+	maps.DeleteFunc(c.forbidden, func(to netip.Addr, _ int) bool { return !slices.Contains(c.destinations, to) })
 	return nil
 }
 
@@ -122,10 +128,14 @@ func sourceMessage(cfg Config) []byte {
 func (c *Conn) Send(a vrrp.Advertisement) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	trailer, err := c.sign(a)
+	if err != nil {
+		return err
+	}
 	return socket.Control(c.raw, func(fd int) error {
 		var errs []error
 		for _, to := range c.destinations {
-			err := c.sendTo(fd, a, to)
+			err := c.sendTo(fd, a, trailer, to)
 			if delete(c.forbidden, to); errors.Is(err, unix.EPERM) {
 				c.forbidden[to] = forbiddenLooks
 			}
@@ -137,11 +147,24 @@ func (c *Conn) Send(a vrrp.Advertisement) error {
 	})
 }
 
+// sign returns the trailer of an advertisement, which is the same for every destination: it leaves the checksum out.
+func (c *Conn) sign(a vrrp.Advertisement) (trailer []byte, err error) {
+	if c.cfg.Signing == nil {
+		return nil, nil
+	}
+	source := c.cfg.Source.WithZone("")
+	c.message, err = a.AppendBinary(c.message[:0], source, group(source), c.cfg.Rules.Checksum.Form())
+	if err != nil {
+		return nil, err
+	}
+	return c.cfg.Signing.sign(c.message, source), nil
+}
+
 // sendTo makes the checksum here for IPv6 too. Were it left to the kernel (IPV6_CHECKSUM), the kernel would check it on
 // receipt as well and drop packets that nobody counts under their reason.
-func (c *Conn) sendTo(fd int, a vrrp.Advertisement, to netip.Addr) error {
+func (c *Conn) sendTo(fd int, a vrrp.Advertisement, trailer []byte, to netip.Addr) error {
 	var err error
-	c.message, err = a.AppendBinary(c.message[:0], c.cfg.Source.WithZone(""), to, c.cfg.Rules.Checksum.Form())
+	c.message, err = a.AppendSigned(c.message[:0], c.cfg.Source.WithZone(""), to, c.cfg.Rules.Checksum.Form(), trailer)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,9 @@ func TestRefusedIsCounted(t *testing.T) {
 			damaged[2]++ // IPv6 too: the kernel must not check it for us
 			must(t, inject(sender, damaged, to))
 			must(t, inject(sender, nil, to))
-			must(t, inject(sender, make([]byte, 9000), to)) // longer than the reader's memory
+			long := make([]byte, 9000) // longer than the reader's memory
+			long[1] = m.advertisement(100).VRID
+			must(t, inject(sender, long, to))
 			must(t, socket.Control(sender.raw, func(fd int) error {
 				if m.ipv6 {
 					return errors.Join(

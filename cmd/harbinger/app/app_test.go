@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/harbinger-ha/harbinger/cmd/harbinger/app"
+	"github.com/harbinger-ha/harbinger/pkg/manifest"
 )
 
 // result is what a command has left.
@@ -73,8 +74,9 @@ func TestVersion(t *testing.T) {
 	}
 	r = harbinger("", "version", "-o", "json")
 	r.want(t, 0)
-	var info struct{ Version, GoVersion, Platform string }
-	if err := json.Unmarshal([]byte(r.stdout), &info); err != nil || info.Version == "" || info.GoVersion == "" || info.Platform == "" {
+	var info struct{ Version, GoVersion, Platform, Image string }
+	if err := json.Unmarshal([]byte(r.stdout), &info); err != nil || info.Version == "" || info.GoVersion == "" || info.Platform == "" ||
+		info.Image != manifest.DefaultImage {
 		t.Errorf("version -o json prints %q (%v)", r.stdout, err)
 	}
 }

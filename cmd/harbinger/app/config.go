@@ -21,30 +21,43 @@ func newConfigCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
 		Short: "Check and print configurations",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Long:  "Check and print configurations. harbinger explain says what each field of them means.",
+		Example: `  harbinger config default > config.yaml
+  harbinger config validate config.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
 		&cobra.Command{
 			Use:   "validate [FILE]",
-			Short: "Check a configuration file and name every fault (default FILE: " + config.File + ", - for stdin)",
-			Args:  cobra.MaximumNArgs(1),
+			Short: "Check a configuration file and name every fault",
+			Long: "Check a configuration file and name every fault. FILE is " + config.File + " where none is given, - is standard input. Nothing of this " +
+				"host is checked: harbinger preflight does that.",
+			Example: `  harbinger config validate /etc/kubernetes/harbinger/config.yaml
+  harbinger config default | harbinger config validate -`,
+			ValidArgsFunction: yamlFile,
+			Args:              cobra.MaximumNArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				return validateConfig(s, args)
 			},
 		},
 		&cobra.Command{
 			Use:   "view [FILE]",
-			Short: "Print a configuration file with every default spelled out (default FILE: " + config.File + ", - for stdin)",
-			Args:  cobra.MaximumNArgs(1),
+			Short: "Print a configuration file with every default spelled out",
+			Long:  "Print a configuration file with every default spelled out. FILE is " + config.File + " where none is given, - is standard input.",
+			Example: `  harbinger config view
+  harbinger config view config.yaml`,
+			ValidArgsFunction: yamlFile,
+			Args:              cobra.MaximumNArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
 				return viewConfig(s, args)
 			},
 		},
 		&cobra.Command{
-			Use:   "default",
-			Short: "Print the default configuration with an example address",
-			Args:  cobra.NoArgs,
+			Use:     "default",
+			Short:   "Print the default configuration with an example address",
+			Example: "  harbinger config default > config.yaml",
+			Args:    cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
 				return defaultConfig(s)
 			},

@@ -42,14 +42,32 @@ func TestConvertRefuses(t *testing.T) {
 		{[]string{"--keepalived", "-", "--haproxy", "-"}, "", "only one of them"},
 		{[]string{"--keepalived", "/none"}, "", "open /none"},
 		{[]string{"--keepalived", "-"}, "vrrp_instance a {\n virtual_routes { }\n}", "error: -:2: virtual_routes: Harbinger adds no routes"},
-		{[]string{"--keepalived", "-"}, "vrrp_instance a {\n}", "virtualAddresses: Required value"},
-		{append(recipes, "-"), "listen a\n mode tcp\n acl b src 10.0.0.1\n", "error: -:3: acl b src 10.0.0.1: access rules"},
-		{append(recipes, recipe+"haproxy.cfg", "-o", "xml"), "", `--output "xml": use config or manifest`},
+		{[]string{"--keepalived", "-"}, "vrrp_instance a {\n}", "error: -:1: vrrp_instance a: virtual_ipaddress has no address"},
+		{append(recipes, "-"), "listen a\n mode tcp\n tcp-request connection reject\n", "error: -:3: tcp-request connection reject: access rules"},
+		{append(recipes, recipe+"haproxy.cfg", "-o", "xml"), "", `--output "xml": use config, manifest or report`},
 	} {
 		r := harbinger(tt.stdin, append([]string{"convert"}, tt.args...)...)
 		r.want(t, 2, tt.want)
 		if strings.TrimSpace(r.stdout) != "" {
 			t.Errorf("%q prints %q", tt.args, r.stdout)
+		}
+	}
+}
+
+// The keys of keepalived's auth_hmac are carried by nothing that is printed; what is printed names their files, and is valid.
+func TestConvertKeys(t *testing.T) {
+	const secret = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+	conf := "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n virtual_ipaddress {\n 10.0.0.100/24\n }\n auth_hmac {\n  key 3 hex:" + secret + "\n  active_key 3\n }\n}\n"
+	for _, output := range []string{"config", "manifest"} {
+		r := harbinger(conf, "convert", "--keepalived", "-", "-o", output, "--image", "registry.example.org/harbinger:1")
+		r.want(t, 0, "key 3: the key is not printed: write the word behind the id to /etc/kubernetes/harbinger/vrrp-keys/3")
+		if strings.Contains(r.stdout+r.stderr, secret) || !strings.Contains(r.stdout, "file: /etc/kubernetes/harbinger/vrrp-keys/3") {
+			t.Errorf("-o %s prints\n%s%s", output, r.stdout, r.stderr)
+		}
+		if output == "config" {
+			harbinger(r.stdout, "config", "validate", "-").want(t, 0)
+		} else if !strings.Contains(r.stdout, "path: /run/harbinger") {
+			t.Errorf("the pod has nowhere to keep what it has signed:\n%s", r.stdout)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package app_test
 
 import (
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -10,8 +11,12 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/hostfile"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp/keyed"
 )
 
 const pages = "../docs/"
@@ -21,12 +26,8 @@ var shown = regexp.MustCompile("(?m)`harbinger ([a-z][^`]*)`|^harbinger ([a-z].*
 
 // Each command that README or a page shows is one that there is, with its flags.
 func TestDocumentedCommands(t *testing.T) {
-	files, err := filepath.Glob(pages + "*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	known := 0
-	for _, file := range append(files, "../../../README.md") {
+	for _, file := range userPages(t) {
 		for _, found := range shown.FindAllStringSubmatch(strings.ReplaceAll(readFile(t, file), "\\\n", ""), -1) {
 			line, _, _ := strings.Cut(found[1]+found[2], " #")
 			line, _, _ = strings.Cut(line, " > ")
@@ -45,12 +46,42 @@ func TestDocumentedCommands(t *testing.T) {
 func TestDocumentedFields(t *testing.T) {
 	reference := readFile(t, pages+"configuration.md")
 	named := regexp.MustCompile("`((?:election|loadBalancer|healthCheck|status|logging|controlPlane)\\.[.\\w\\[\\]]*)[:`]")
-	for _, page := range []string{"migration.md", "operation.md", "failure-modes.md", "log-lines.md"} {
-		for _, found := range named.FindAllStringSubmatch(readFile(t, pages+page), -1) {
+	for _, page := range userPages(t) {
+		if strings.HasSuffix(page, "/status.md") { // whose fields are those of another API
+			continue
+		}
+		for _, found := range named.FindAllStringSubmatch(readFile(t, page), -1) {
 			if !strings.Contains(reference, "| `"+found[1]) {
-				t.Errorf("%s names %s, which the configuration does not have", page, found[1])
+				t.Errorf("%s names %s, which the configuration does not have", filepath.Base(page), found[1])
 			}
 		}
+	}
+}
+
+// The page of signed advertisements shows a configuration that is valid, names each reason there is, and makes a key that is one.
+func TestDocumentedSigning(t *testing.T) {
+	page := readFile(t, pages+"signing.md")
+	block := func(language string) string {
+		_, rest, _ := strings.Cut(page, "```"+language+"\n")
+		text, _, _ := strings.Cut(rest, "```")
+		return text
+	}
+	harbinger("apiVersion: harbinger.dev/v1alpha1\nkind: HarbingerConfiguration\nvirtualAddresses: [192.168.238.100/24]\n"+block("yaml"), "config", "validate", "-").want(t, 0)
+	for _, reason := range vrrp.Reasons() {
+		if strings.HasPrefix(reason, "hmac_") && !strings.Contains(page, "`"+reason+"`") {
+			t.Errorf("signing.md does not name the reason %s", reason)
+		}
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("sh", "-c", strings.ReplaceAll(block("sh"), config.Directory, dir)).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	secret, err := hostfile.ReadPrivate(dir + "/vrrp-keys/1")
+	if err == nil {
+		_, err = keyed.ParseKey(1, secret)
+	}
+	if err != nil {
+		t.Errorf("the command makes no key: %v", err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/staticpod"
 )
@@ -24,8 +25,11 @@ const kubeconfigLong = `Write the credentials with which the pod reads and write
 
 Run it on each control-plane node after kubeadm has made the CA of the cluster. The key of the CA signs a client certificate
 for the user ` + kubeapi.User + `, who has only the permissions that harbinger needs. The running pod uses a new file within
-seconds. The permissions are applied with --admin-kubeconfig; if that fails, they are printed to stdout. Run the command again
-before the certificate expires.`
+seconds. The permissions are applied with --admin-kubeconfig; if that fails, they are printed to stdout.
+
+With --renew, for a timer: replace the certificate of credentials that are there, if less than a third of its life is left (or
+less than --before), or if the CA of the cluster has changed; else say how long it is good. The apiserver, its name and the life
+of the certificate stay as they were, and no permission is applied.`
 
 // The defaults of the command.
 const (
@@ -40,9 +44,9 @@ const (
 // kubeconfigOptions are the flags of the command.
 type kubeconfigOptions struct {
 	certDir, output, server, config string
-	validity                        time.Duration
-	applyRBAC                       bool
-	adminKubeconfig                 string
+	validity, before                time.Duration
+	applyRBAC, renew                bool
+	adminKubeconfig, predecessor    string
 }
 
 func newKubeconfigCommand(s streams) *cobra.Command {
@@ -51,8 +55,19 @@ func newKubeconfigCommand(s streams) *cobra.Command {
 		Use:   "kubeconfig",
 		Short: "Write the credentials for the Lease, after kubeadm init or join",
 		Long:  kubeconfigLong,
-		Args:  cobra.NoArgs,
+		Example: `  # after kubeadm init or join, on each node of the control plane
+  harbinger kubeconfig
+
+  # from a timer: a new certificate where less than a third of its life is left
+  harbinger kubeconfig --renew`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.renew {
+				return o.runRenew(s, cmd.Flags().Changed)
+			}
+			if cmd.Flags().Changed("before") {
+				return usageError(errors.New("--before says when to renew: give it with --renew"))
+			}
 			return o.run(cmd.Context(), s)
 		},
 	}
@@ -60,11 +75,24 @@ func newKubeconfigCommand(s streams) *cobra.Command {
 	flags.SortFlags = false
 	flags.StringVar(&o.certDir, "cert-dir", defaultCertDir, "directory with ca.crt and ca.key of the cluster")
 	flags.StringVarP(&o.output, "output", "o", "", "file to write (default: election.lease.kubeconfig, "+v1alpha1.DefaultLeaseKubeconfig+")")
-	flags.DurationVar(&o.validity, "validity", defaultValidity, "how long the client certificate is valid, at most as long as that of the CA")
+	o.validity = defaultValidity
+	flags.Var((*lifetime)(&o.validity), "validity", "how long the client certificate is valid, at most as long as that of the CA")
 	flags.StringVar(&o.server, "server", "", "URL of the apiserver of this node (default: https://127.0.0.1 with controlPlane.apiServerPort)")
 	flags.StringVar(&o.config, "config", "", "configuration file with the name of the Lease (default: the variable "+config.Variable+", else the defaults)")
+	under(flags, "Credentials")
 	flags.BoolVar(&o.applyRBAC, "apply-rbac", true, "apply the permissions of the user; with false, print them to stdout")
 	flags.StringVar(&o.adminKubeconfig, "admin-kubeconfig", defaultAdminKubeconfig, "credentials with which the permissions are applied")
+	flags.StringVar(&o.predecessor, "predecessor", "", predecessorUsage)
+	under(flags, "Permissions")
+	flags.BoolVar(&o.renew, "renew", false, "replace the certificate of credentials that are there, if it is time")
+	flags.Var((*lifetime)(&o.before), "before", "with --renew: how long before its end the certificate is replaced (default: a third of its life)")
+	under(flags, "Renewal")
+	complete(cmd, directory, "cert-dir")
+	complete(cmd, anyFile, "output")
+	complete(cmd, confFile, "admin-kubeconfig")
+	complete(cmd, yamlFile, "config")
+	complete(cmd, examples("https://127.0.0.1:6443"), "server")
+	complete(cmd, examples(predecessorExample), "predecessor")
 	return cmd
 }
 
@@ -73,7 +101,7 @@ func (o *kubeconfigOptions) run(ctx context.Context, s streams) error {
 	if err != nil {
 		return usageError(err)
 	}
-	document, expires, err := o.sign(cfg.controlPlane)
+	document, expires, err := o.sign(v1alpha1.DefaultServerName, cfg.controlPlane.ClusterName)
 	if err != nil {
 		return err
 	}
@@ -105,7 +133,11 @@ func (o *kubeconfigOptions) configuration() (leaseConfiguration, error) {
 	}
 	override(o.output == "", &o.output, cfg.lease.Kubeconfig)
 	override(o.server == "", &o.server, fmt.Sprintf("https://127.0.0.1:%d", cfg.controlPlane.APIServerPort))
+	override(o.predecessor != "", &cfg.lease.Predecessor, o.predecessor)
 	var errs []error
+	if o.predecessor != "" && !validation.IsLease(o.predecessor) {
+		errs = append(errs, fmt.Errorf("--predecessor: %q is not the namespace and the name of a Lease, such as kube-system/plndr-cp-lock", o.predecessor))
+	}
 	if u, err := url.Parse(o.server); err != nil || u.Scheme != "https" || u.Host == "" {
 		errs = append(errs, fmt.Errorf("--server: %q is not a URL such as https://127.0.0.1:6443", o.server))
 	}
@@ -117,9 +149,8 @@ func (o *kubeconfigOptions) configuration() (leaseConfiguration, error) {
 
 // sign makes the kubeconfig with the CA of the cluster. The name is one that kubeadm puts into the certificate of each
 // apiserver, which 127.0.0.1 is not.
-func (o *kubeconfigOptions) sign(cluster config.ControlPlane) (document []byte, expires time.Time, err error) {
-	certificate, err := readPKI(filepath.Join(o.certDir, "ca.crt"),
-		"run this command after kubeadm has made the CA (kubeadm init phase certs ca, or kubeadm join), or name its directory with --cert-dir")
+func (o *kubeconfigOptions) sign(serverName, cluster string) (document []byte, expires time.Time, err error) {
+	certificate, err := o.readCA()
 	if err != nil {
 		return nil, time.Time{}, err
 	}
@@ -130,13 +161,19 @@ func (o *kubeconfigOptions) sign(cluster config.ControlPlane) (document []byte, 
 	}
 	document, expires, err = kubeapi.NewKubeconfig(kubeapi.KubeconfigOptions{
 		CACertificate: certificate, CAKey: key,
-		Server: o.server, ServerName: v1alpha1.DefaultServerName, ClusterName: cluster.ClusterName,
+		Server: o.server, ServerName: serverName, ClusterName: cluster,
 		Now: time.Now(), Validity: o.validity,
 	})
 	if err != nil {
 		err = fmt.Errorf("ca.crt and ca.key in %s: %w: name the directory of the cluster's CA with --cert-dir", o.certDir, err)
 	}
 	return document, expires, err
+}
+
+// readCA reads the certificates of the cluster's CA.
+func (o *kubeconfigOptions) readCA() ([]byte, error) {
+	return readPKI(filepath.Join(o.certDir, "ca.crt"),
+		"run this command after kubeadm has made the CA (kubeadm init phase certs ca, or kubeadm join), or name its directory with --cert-dir")
 }
 
 // readPKI reads a file of the PKI. The remedy is for one that is not there.
@@ -162,14 +199,14 @@ func (o *kubeconfigOptions) grant(ctx context.Context, s streams, lease config.A
 	if o.applyRBAC {
 		ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 		defer cancel()
-		err := kubeapi.ApplyRBAC(ctx, o.adminKubeconfig, lease.Namespace, lease.Name)
+		err := kubeapi.ApplyRBAC(ctx, o.adminKubeconfig, lease.Namespace, lease.Name, lease.Predecessor)
 		if err == nil {
 			_, err = fmt.Fprintf(s.err, "Applied the permissions of user %s\n", kubeapi.User)
 			return err
 		}
-		fmt.Fprintf(s.err, "The permissions could not be applied: %v\n", err)
+		fmt.Fprintf(s.err, "The permissions could not be applied: %s\n", s.withRights(err.Error()))
 	}
-	document, err := kubeapi.RBAC(lease.Namespace, lease.Name)
+	document, err := kubeapi.RBAC(lease.Namespace, lease.Name, lease.Predecessor)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,12 @@ func TestKubeconfig(t *testing.T) {
 	if shipped := readFile(t, "../../../manifests/rbac.yaml"); !strings.HasSuffix(shipped, r.stdout) || !strings.HasPrefix(r.stdout, "apiVersion: ") {
 		t.Errorf("stdout is %q, want what is in manifests/rbac.yaml", r.stdout)
 	}
+	r = harbinger("", "kubeconfig", "--predecessor", "kube-system/plndr-cp-lock")
+	_, more, _ := strings.Cut(readFile(t, "../../../manifests/rbac-kube-vip.yaml"), "apiVersion: ")
+	if !strings.HasSuffix(r.stdout, "---\napiVersion: "+more) {
+		t.Errorf("stdout is %q, want what is in manifests/rbac-kube-vip.yaml at its end", r.stdout)
+	}
+	harbinger("", "kubeconfig", "--predecessor", "plndr-cp-lock").want(t, 2, `--predecessor: "plndr-cp-lock" is not the namespace and the name of a Lease`)
 	document := readFile(t, kubeconfigFile)
 	for _, want := range []string{"server: https://127.0.0.1:6443\n", "tls-server-name: kubernetes\n", "certificate-authority-data: ", "client-certificate-data: ", "client-key-data: "} {
 		if !strings.Contains(document, want) {
@@ -141,7 +147,7 @@ func TestKubeconfigRefuses(t *testing.T) {
 		"plain HTTP":          {2, []string{"--cert-dir", dir + "/good", "--server", "http://127.0.0.1:6443"}, "--server: "},
 		"no validity":         {2, []string{"--cert-dir", dir + "/good", "--validity", "0s"}, "--validity: "},
 		"missing file":        {2, []string{"--cert-dir", dir + "/good", "--config", dir + "/none"}, "--config: open " + dir + "/none"},
-		"argument":            {2, []string{"now"}, "unknown command"},
+		"argument":            {2, []string{"now"}, "takes no argument, but \"now\" was given"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cleanNode(t)

@@ -3,30 +3,26 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
-	"github.com/harbinger-ha/harbinger/pkg/convert"
+	"github.com/harbinger-ha/harbinger/pkg/convert/kubeadm"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
-	"github.com/harbinger-ha/harbinger/pkg/staticpod"
+	"github.com/harbinger-ha/harbinger/pkg/preflight/wire"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -42,71 +38,141 @@ If anything is wrong, the command names every fault and writes nothing. The same
 type manifestOptions struct {
 	vips, peers, backends                    []string
 	iface, mode, policy, clusterName         string
+	predecessor                              string
 	port, apiServerPort, version, vrid, prio int32
+	minimumTTL                               int32
 	interval, preemptDelay                   time.Duration
 	noPreempt                                bool
 	authPassFile                             string
+	metrics                                  metricsOptions
 
 	image                    string
 	config, kubeadmConfig    string
 	configFile, noHostChecks bool
+	ignored                  []string // checks of this host
+	onWire                   wireOptions
 	output                   string
 	dryRun                   bool
 }
 
+// The flag of this command and of kubeconfig.
+const (
+	predecessorExample = "kube-system/plndr-cp-lock"
+	predecessorUsage   = "Lease of the kube-vip that has the virtual address until Harbinger takes it over, such as " + predecessorExample
+)
+
+const manifestExample = `  # one address, multicast, the apiserver of each node behind its balancer
+  harbinger manifest --vip 192.168.238.100/24
+
+  # unicast between three nodes, a port of its own, their apiservers as backends
+  harbinger manifest --vip 192.168.238.100/24 --port 4300 \
+    --peer 192.168.238.130,192.168.238.131,192.168.238.132 \
+    --backend 192.168.238.130:6443,192.168.238.131:6443,192.168.238.132:6443
+
+  # show what would be written, for another host
+  harbinger manifest --vip 192.168.238.100/24 --no-host-checks --dry-run`
+
 func newManifestCommand(s streams) *cobra.Command {
 	var o manifestOptions
 	cmd := &cobra.Command{
-		Use:   "manifest",
-		Short: "Write the static pod before kubeadm init or join",
-		Long:  manifestLong,
-		Args:  cobra.NoArgs,
+		Use:     "manifest",
+		Short:   "Write the static pod before kubeadm init or join",
+		Long:    manifestLong,
+		Example: manifestExample,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd.Context(), s, cmd.Flags().Changed)
 		},
 	}
-	o.addConfigurationFlags(cmd.Flags())
-	o.addFileFlags(cmd.Flags())
+	cmd.Flags().SortFlags = false
+	o.addAddressFlags(cmd)
+	o.addElectionFlags(cmd)
+	o.addBalancerFlags(cmd)
+	o.addFileFlags(cmd)
 	return cmd
 }
 
-func (o *manifestOptions) addConfigurationFlags(flags *pflag.FlagSet) {
-	flags.SortFlags = false
+func (o *manifestOptions) addAddressFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringArrayVar(&o.vips, "vip", nil, "virtual address with the prefix length of its subnet, such as 192.168.238.100/24; give one for each family for dual stack")
 	flags.StringVar(&o.iface, "interface", "", "interface that carries the virtual address (default: the one whose subnet contains it)")
 	flags.Int32Var(&o.port, "port", v1alpha1.DefaultPort, "port that clients use on the virtual address")
 	flags.Int32Var(&o.apiServerPort, "apiserver-port", v1alpha1.DefaultAPIServerPort, "port that the apiservers listen on")
 	flags.StringVar(&o.clusterName, "cluster-name", v1alpha1.DefaultClusterName, "clusterName of kubeadm's ClusterConfiguration, the same on all nodes (a JoinConfiguration does not contain it)")
+	under(flags, "Virtual address")
+	complete(cmd, freely, "vip", "cluster-name")
+	complete(cmd, interfaces, "interface")
+}
+
+func (o *manifestOptions) addElectionFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	addChoice(cmd, &o.mode, "election-mode", "", strings.ToLower(v1alpha1.DefaultElectionMode), "who decides: hybrid (VRRP, and a Lease once the API answers), vrrp or lease",
+		lower(election.Hybrid, election.VRRP, election.LeaseOnly)...)
 	flags.StringArrayVar(&o.peers, "peer", nil, "address of a node, once for each node including this one; advertisements are then unicast (default: multicast)")
-	flags.StringArrayVar(&o.backends, "backend", nil, "address and port of an apiserver, once for each (default: the apiserver of this node)")
-	flags.Int32Var(&o.vrid, "virtual-router-id", v1alpha1.DefaultVirtualRouterID, "VRRP virtual router ID, 1 to 255, used by nothing else on the network segment")
 	flags.Int32Var(&o.prio, "priority", v1alpha1.DefaultPriority, "VRRP priority; the highest becomes the holder")
-	flags.Int32Var(&o.version, "vrrp-version", v1alpha1.DefaultVRRPVersion, "VRRP version, 2 or 3")
+	flags.Int32Var(&o.vrid, "virtual-router-id", v1alpha1.DefaultVirtualRouterID, "VRRP virtual router ID, 1 to 255, used by nothing else on the network segment")
 	flags.DurationVar(&o.interval, "advertisement-interval", v1alpha1.DefaultAdvertisementInterval, "time between two advertisements of the holder, such as 100ms")
 	flags.BoolVar(&o.noPreempt, "nopreempt", false, "do not take the virtual address from a healthy holder of lower priority")
 	flags.DurationVar(&o.preemptDelay, "preempt-delay", 0, "how long a node waits after its start before it preempts")
+	flags.StringVar(&o.predecessor, "predecessor", "", predecessorUsage)
+	under(flags, "Election")
+	flags.Int32Var(&o.version, "vrrp-version", v1alpha1.DefaultVRRPVersion, "VRRP version, 2 or 3")
 	flags.StringVar(&o.authPassFile, "auth-pass-file", "", "file with the password of VRRP version 2 (keepalived's auth_type PASS); one outside of "+config.Directory+" is copied to "+config.PasswordFile+", where the pod reads it")
-	flags.StringVar(&o.mode, "election-mode", strings.ToLower(v1alpha1.DefaultElectionMode), "who decides: hybrid (VRRP, and a Lease once the API answers), vrrp or lease")
-	flags.StringVar(&o.policy, "policy", v1alpha1.DefaultPolicy, "how the balancer chooses a backend: RoundRobin, LeastConnections or SourceHash")
+	flags.Int32Var(&o.minimumTTL, "minimum-ttl", v1alpha1.DefaultMinimumTTL, "least TTL or hop limit that advertisements of the peers may arrive with: 255 less the routers between them, or 64 for keepalived over IPv6")
+	under(flags, "Election together with other programs")
+	complete(cmd, freely, "peer")
+	complete(cmd, examples("2", "3"), "vrrp-version")
+	complete(cmd, anyFile, "auth-pass-file")
+	complete(cmd, examples(predecessorExample), "predecessor")
 }
 
-func (o *manifestOptions) addFileFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.image, "image", manifest.DefaultImage, "image of the pod, by tag or digest")
-	flags.StringVar(&o.kubeadmConfig, "kubeadm-config", "", "kubeadm configuration file that names the endpoint, the ports and the cluster (- for stdin)")
+func (o *manifestOptions) addBalancerFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&o.backends, "backend", nil, "address and port of an apiserver, once for each (default: the apiserver of this node)")
+	addChoice(cmd, &o.policy, "policy", "", v1alpha1.DefaultPolicy, "how the balancer chooses a backend: RoundRobin, LeastConnections or SourceHash",
+		words(balance.RoundRobin, balance.LeastConnections, balance.SourceHash)...)
+	under(flags, "Balancer")
+	o.metrics.addFlags(cmd)
+	under(flags, "Metrics")
+	complete(cmd, freely, "backend")
+}
+
+func (o *manifestOptions) addFileFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
 	flags.StringVar(&o.config, "config", "", "configuration file (- for stdin)")
-	flags.BoolVar(&o.configFile, "config-file", false, "write the configuration to "+config.File+", which the pod then reads and follows, instead of into the pod")
+	flags.StringVar(&o.kubeadmConfig, "kubeadm-config", "", "kubeadm configuration file that names the endpoint, the ports and the cluster (- for stdin)")
+	under(flags, "Files that are read")
 	flags.BoolVar(&o.noHostChecks, "no-host-checks", false, "do not check the interfaces, addresses and ports of this host: the pod is for another one")
+	addIgnoreFlag(cmd, &o.ignored)
+	o.onWire.addFlags(flags)
+	under(flags, "Checks of this host")
 	flags.StringVarP(&o.output, "output", "o", manifest.DefaultPath, "file to write, - for stdout")
+	flags.BoolVar(&o.configFile, "config-file", false, "write the configuration to "+config.File+", which the pod then reads and follows, instead of into the pod")
+	flags.StringVar(&o.image, "image", manifest.DefaultImage, "image of the pod, by tag or digest")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "check everything and print what would be written, but write nothing")
+	under(flags, "Output")
+	complete(cmd, yamlFile, "config", "kubeadm-config", "output")
+	complete(cmd, examples(manifest.DefaultImage), "image")
 }
 
 func (o *manifestOptions) run(ctx context.Context, s streams, changed func(string) bool) error {
-	cfg, kubeadm, err := o.configuration(s, changed)
+	cfg, given, err := o.configuration(s, changed)
 	if err != nil {
 		return usageError(err)
 	}
+	ignored, err := parseIgnored(o.ignored)
+	if err != nil {
+		return err
+	}
+	if _, err := o.onWire.validate(changed); err != nil {
+		return usageError(err)
+	}
+	if o.onWire.wire && o.noHostChecks {
+		return usageError(errors.New("--wire and --no-host-checks: only one of them, as the wire is that of this host"))
+	}
+	warnKubeadm(ctx, s, given, cfg, !o.noHostChecks)
 	if !o.noHostChecks {
-		if err := checkHost(ctx, s, cfg); err != nil {
+		if err := checkHost(ctx, s, cfg, ignored, &o.onWire); err != nil {
 			return err
 		}
 	}
@@ -119,46 +185,45 @@ func (o *manifestOptions) run(ctx context.Context, s streams, changed func(strin
 			return err
 		}
 	}
-	if o.dryRun || o.output == "-" {
-		return show(s, files)
-	}
-	if err := write(s, files); err != nil {
+	there, err := o.compare(files)
+	if err != nil {
 		return err
 	}
-	return o.printNextSteps(s, cfg, kubeadm)
+	if o.dryRun || o.output == "-" {
+		return errors.Join(show(s, files, there), there.printCosts(s, cfg, files))
+	}
+	if err := write(s, files, there); err != nil {
+		return err
+	}
+	return errors.Join(there.printCosts(s, cfg, files), o.printNextSteps(s, cfg, given))
 }
 
 // configuration puts the flags, the file and kubeadm's configuration together.
-func (o *manifestOptions) configuration(s streams, changed func(string) bool) (*config.HarbingerConfiguration, convert.Kubeadm, error) {
-	var kubeadm convert.Kubeadm
+func (o *manifestOptions) configuration(s streams, changed func(string) bool) (*config.HarbingerConfiguration, kubeadm.Configuration, error) {
+	var given kubeadm.Configuration
 	versioned := &v1alpha1.HarbingerConfiguration{}
 	if o.config == "-" && o.kubeadmConfig == "-" {
-		return nil, kubeadm, errors.New("--config and --kubeadm-config: only one of them can be read from stdin")
+		return nil, given, errors.New("--config and --kubeadm-config: only one of them can be read from stdin")
 	}
 	if o.config != "" {
 		raw, err := readFile(s, o.config)
 		if err != nil {
-			return nil, kubeadm, fmt.Errorf("--config: %w", err)
+			return nil, given, fmt.Errorf("--config: %w", err)
 		}
 		if versioned, err = scheme.DecodeVersioned(raw); err != nil {
-			return nil, kubeadm, err
+			return nil, given, err
 		}
 	}
 	errs := []error{o.override(versioned, changed), checkImage(o.image)}
+	var others disagreements
 	if o.kubeadmConfig != "" {
-		raw, err := readFile(s, o.kubeadmConfig)
-		if err != nil {
-			return nil, kubeadm, fmt.Errorf("--kubeadm-config: %w", err)
-		}
-		if kubeadm, err = convert.ParseKubeadm(raw); err != nil {
-			return nil, kubeadm, fmt.Errorf("--kubeadm-config: %w", err)
-		}
-		for _, err := range kubeadm.Complete(versioned) {
-			errs = append(errs, err)
+		var err error
+		if given, others, err = readKubeadm(s, o.kubeadmConfig, versioned); err != nil {
+			return nil, given, err
 		}
 	}
 	cfg, err := scheme.Complete(versioned)
-	return cfg, kubeadm, errors.Join(append(errs, err)...)
+	return cfg, given, errors.Join(append(errs, joinFields(others, err))...)
 }
 
 // override puts the flags that were given over a configuration.
@@ -170,6 +235,7 @@ func (o *manifestOptions) override(cfg *v1alpha1.HarbingerConfiguration, changed
 	override(changed("apiserver-port"), &cfg.ControlPlane.APIServerPort, o.apiServerPort)
 	override(changed("cluster-name"), &cfg.ControlPlane.ClusterName, o.clusterName)
 	override(changed("peer"), &v.Peers, split(o.peers))
+	override(changed("minimum-ttl"), &v.MinimumTTL, o.minimumTTL)
 	override(changed("backend"), &cfg.LoadBalancer.Backends, backends(split(o.backends)))
 	override(changed("virtual-router-id"), &v.VirtualRouterID, &o.vrid)
 	override(changed("priority"), &v.Priority, &o.prio)
@@ -178,7 +244,9 @@ func (o *manifestOptions) override(cfg *v1alpha1.HarbingerConfiguration, changed
 	override(changed("nopreempt"), &v.Preempt, new(!o.noPreempt))
 	override(changed("preempt-delay"), &v.PreemptDelay, metav1.Duration{Duration: o.preemptDelay})
 	override(changed("election-mode"), &cfg.Election.Mode, canonical(o.mode, election.Hybrid, election.VRRP, election.LeaseOnly))
-	override(changed("policy"), &cfg.LoadBalancer.Policy, canonical(o.policy, balance.RoundRobin, balance.LeastConnections, balance.SourceHash))
+	override(changed("predecessor"), &cfg.Election.Lease.Predecessor, o.predecessor)
+	override(changed("policy"), &cfg.LoadBalancer.Policy, o.policy)
+	o.metrics.override(&cfg.Status, changed)
 	errs := []error{o.refuseZero(changed)}
 	if o.authPassFile != "" {
 		var err error
@@ -216,6 +284,7 @@ func (o *manifestOptions) refuseZero(changed func(string) bool) error {
 		{"port", o.port == 0},
 		{"apiserver-port", o.apiServerPort == 0},
 		{"vrrp-version", o.version == 0},
+		{"minimum-ttl", o.minimumTTL == 0},
 		{"advertisement-interval", o.interval == 0},
 	} {
 		if flag.zero && changed(flag.name) {
@@ -248,7 +317,7 @@ func backends(addresses []string) []v1alpha1.Backend {
 	return out
 }
 
-// canonical returns the known spelling of a value whose case does not matter on the command line.
+// canonical returns the spelling that the configuration has of a value which is in small letters on the command line.
 func canonical[T ~string](value string, known ...T) string {
 	for _, k := range known {
 		if strings.EqualFold(value, string(k)) {
@@ -258,6 +327,14 @@ func canonical[T ~string](value string, known ...T) string {
 	return value
 }
 
+// lower are values in small letters.
+func lower[T ~string](values ...T) (all []string) {
+	for _, v := range values {
+		all = append(all, strings.ToLower(string(v)))
+	}
+	return all
+}
+
 func checkImage(image string) error {
 	if err := manifest.CheckImage(image); err != nil {
 		return fmt.Errorf("--image: %w", err)
@@ -265,96 +342,27 @@ func checkImage(image string) error {
 	return nil
 }
 
-func checkHost(ctx context.Context, s streams, cfg *config.HarbingerConfiguration) error {
+// checkHost refuses what fails on this host, or on the wire where that is asked, and warns of the rest.
+func checkHost(ctx context.Context, s streams, cfg *config.HarbingerConfiguration, ignored []string, onWire *wireOptions) error {
 	facts, err := preflight.Gather(ctx, cfg)
 	if err != nil {
 		return fmt.Errorf("this host cannot be checked: %w (use --no-host-checks to write the pod for another host)", err)
 	}
-	warn(s, preflight.Warnings(cfg, facts))
+	heard, err := onWire.check(ctx, wire.Options{Config: cfg})
+	if err != nil {
+		return err
+	}
 	var errs []error
-	for _, err := range preflight.Check(cfg, facts) {
-		errs = append(errs, err)
+	results := preflight.Ignore(append(preflight.Run(cfg, facts), heard...), ignored)
+	s.noteRights(results)
+	for _, r := range results {
+		switch r.Status {
+		case preflight.Fail:
+			errs = append(errs, fmt.Errorf("%s (check %s)", r, r.Check))
+		case preflight.Warn:
+			fmt.Fprintf(s.err, "warning: %s (check %s)\n", r, r.Check)
+		case preflight.OK:
+		}
 	}
 	return usageError(errors.Join(errs...))
-}
-
-// file is one that the command writes.
-type file struct {
-	path    string
-	content []byte
-	secret  bool // is never shown
-}
-
-// render returns the files in the order in which they must be there.
-func (o *manifestOptions) render(cfg *config.HarbingerConfiguration) ([]file, error) {
-	var files []file
-	cfg, password := cfg.WithPasswordFile(config.PasswordFile)
-	if password != "" {
-		files = append(files, file{path: config.PasswordFile, content: []byte(password + "\n"), secret: true})
-	}
-	if o.configFile {
-		document, err := scheme.EncodeMinimal(cfg)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, file{path: config.File, content: document})
-	}
-	pod, err := manifest.Render(cfg, manifest.Options{Image: o.image, ConfigFile: o.configFile})
-	if err != nil {
-		return nil, err
-	}
-	return append(files, file{path: o.output, content: pod}), nil
-}
-
-// show prints the files as documents of one stream.
-func show(s streams, files []file) error {
-	var documents [][]byte
-	for _, f := range files {
-		if f.secret {
-			fmt.Fprintln(s.err, passwordNote)
-			continue
-		}
-		if f.path != "-" {
-			fmt.Fprintln(s.err, "Would write", f.path)
-		}
-		documents = append(documents, f.content)
-	}
-	_, err := s.out.Write(bytes.Join(documents, []byte("---\n")))
-	return err
-}
-
-// passwordNote says where the pod looks for a password that was not written.
-const passwordNote = "The pod reads the password from " + config.PasswordFile + ": write it there on the node, for root alone (mode 0600)."
-
-// own reports whether a file is in the directory of the configuration, which is Harbinger's own and is made where it is missing.
-// That of the manifest is the kubelet's.
-func (f file) own() bool { return filepath.Dir(f.path) == config.Directory }
-
-// checkOutputs finds what would keep a file from being written, before the first is.
-func checkOutputs(files []file) error {
-	var errs []error
-	for _, f := range files {
-		if _, err := os.Stat(config.Directory); f.path == "-" || f.own() && errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		errs = append(errs, staticpod.Check(f.path))
-	}
-	return errors.Join(errs...)
-}
-
-func write(s streams, files []file) error {
-	for _, f := range files {
-		if f.own() {
-			if err := os.MkdirAll(config.Directory, 0o755); err != nil {
-				return err
-			}
-		}
-		if err := staticpod.Write(f.path, f.content); err != nil {
-			return err
-		}
-		if f.secret {
-			fmt.Fprintf(s.err, "Wrote %s with the password, which the pod reads from there\n", f.path)
-		}
-	}
-	return nil
 }

@@ -21,12 +21,23 @@ func newRunCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the sidecar: election, virtual addresses and balancer (the command of the pod)",
-		Args:  cobra.NoArgs,
+		Long: `Run the sidecar of this host: election, virtual addresses and balancer. It is the command of the pod that harbinger manifest writes; by
+hand it is of use to try a configuration.
+
+It needs the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_NICE, CAP_BPF where it steers by BPF, and CAP_NET_BIND_SERVICE for ports
+below 1024. It ends with SIGTERM, after it has handed the virtual addresses over.`,
+		Example: `  # with the configuration in the variable HARBINGER_CONFIG, as in the pod
+  harbinger run
+
+  # with a file, which is followed when it changes
+  harbinger run --config /etc/kubernetes/harbinger/config.yaml`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return run(cmd.Context(), s, file)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file, which is followed when it changes (default: the variable "+config.Variable+")")
+	complete(cmd, yamlFile, "config")
 	return cmd
 }
 
@@ -94,7 +105,7 @@ func newBalancerCommand(s streams) *cobra.Command {
 			return sidecar.RunBalancer(context.WithoutCancel(cmd.Context()), logging.New(s.err, logging.Format(format), verbosity))
 		},
 	}
-	cmd.Flags().StringVar(&format, "log-format", string(logging.FormatJSON), "form of the log lines")
+	addChoice(cmd, &format, "log-format", "", string(logging.FormatJSON), "form of the log lines: JSON or Text", words(logging.FormatJSON, logging.FormatText)...)
 	cmd.Flags().IntVar(&verbosity, "log-verbosity", 0, "verbosity of the log")
 	return cmd
 }

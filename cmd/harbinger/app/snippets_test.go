@@ -29,19 +29,22 @@ var commandsOf = map[string]int{
 	"ignition/harbinger.bu":           1,
 }
 
-// The files that show no command: import-image.sh is tested with generate.sh, harbinger.ign with harbinger.bu, the
-// monitoring in pkg/metrics.
-var commandless = []string{"host/import-image.sh", "ignition/harbinger.ign", "monitoring/alerts.yaml", "monitoring/dashboard.json"}
+// The files that show no command of it: import-image.sh is tested with generate.sh, the timer and its service by
+// TestRenewalUnits, harbinger.ign with harbinger.bu, the monitoring in pkg/metrics, the chart and the kustomizations in hack/charts.
+var commandless = []string{"host/harbinger-kubeconfig.service", "host/harbinger-kubeconfig.timer", "host/import-image.sh", "ignition/harbinger.ign",
+	"helm/Chart.yaml", "helm/files", "helm/templates", "helm/values.schema.json", "helm/values.yaml",
+	"monitoring/alerts.yaml", "monitoring/alerts_test.yaml", "monitoring/dashboard.json", "monitoring/kustomization.yaml", "monitoring/podmonitor.yaml",
+	"monitoring/prometheusrule.yaml"}
 
 var (
-	command = regexp.MustCompile(`(?:\bmanifest|generate\.sh) (--.*)`)
+	manifestCommand = regexp.MustCompile(`(?:\bmanifest|generate\.sh) (--.*)`)
 	// continued is the end of a line that a shell, systemd or a folded scalar of YAML joins with the next.
 	continued = regexp.MustCompile(`(?: \\)?\n[# ]*(--|harbinger\.dev/)`)
 )
 
 // commands returns the arguments of each command of harbinger manifest in a file, in its comments too.
 func commands(content string) (all [][]string) {
-	for _, found := range command.FindAllStringSubmatch(continued.ReplaceAllString(content, " $1"), -1) {
+	for _, found := range manifestCommand.FindAllStringSubmatch(continued.ReplaceAllString(content, " $1"), -1) {
 		if arguments, _, ok := strings.Cut(found[1], "$"); !ok { // not one that passes its own arguments on
 			all = append(all, strings.Fields(arguments))
 		}

@@ -3,238 +3,207 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
-	"slices"
-	"strings"
-	"text/tabwriter"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
+	"github.com/harbinger-ha/harbinger/pkg/view/terminal"
 )
 
-// statusTimeout bounds one question to the sidecar of this host.
-const statusTimeout = 2 * time.Second
+const (
+	// statusTimeout bounds one question to the sidecar of this host, or to another host.
+	statusTimeout = 2 * time.Second
+	// statusInterval is how often --watch asks, and waitInterval how often --wait does.
+	statusInterval = time.Second
+	waitInterval   = 200 * time.Millisecond
+)
 
 const defaultStatusAddress = v1alpha1.DefaultStatusBindAddress
+
+// The forms of the output of harbinger status.
+const (
+	outputTable = "table"
+	outputWide  = "wide"
+	outputJSON  = "json"
+	outputYAML  = "yaml"
+)
+
+// The values of --color.
+const (
+	colorAuto   = "auto"
+	colorAlways = "always"
+	colorNever  = "never"
+)
 
 type statusOptions struct {
 	address string
 	output  string
+	color   string
 	watch   bool
+	all     bool
+	wait    time.Duration
 }
 
 func newStatusCommand(s streams) *cobra.Command {
 	var o statusOptions
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show who holds the virtual addresses and why, the backends, and the last moves",
-		Args:  cobra.NoArgs,
+		Short: "Show what is wrong and what to do, who holds the virtual addresses and why",
+		Long: `Show what is wrong and what to do, who holds the virtual addresses and why,
+the other hosts, the balancer and its backends, and the last moves.
+
+The exit code is 0 where this host is ready, with --all where each host
+is, and 1 where it is not or does not answer. With --watch it is 0.`,
+		Example: `  harbinger status
+  harbinger status --wait 30s
+  harbinger status -o json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.run(cmd.Context(), s.out)
+			return o.run(cmd.Context(), s)
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&o.address, "address", defaultStatusAddress, "address at which the sidecar of this host serves its status (status.bindAddress)")
-	flags.StringVarP(&o.output, "output", "o", "table", "table, json or yaml")
-	flags.BoolVar(&o.watch, "watch", false, "print the status every second until interrupted")
+	o.addFlags(cmd)
 	return cmd
 }
 
-func (o statusOptions) run(ctx context.Context, out io.Writer) error {
-	show, ok := statusPrinters[o.output]
-	if !ok {
-		return usageError(fmt.Errorf("--output %q: use table, json or yaml", o.output))
+func (o *statusOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&o.address, "address", defaultStatusAddress, "address at which the sidecar of this host serves its status (status.bindAddress)")
+	addChoice(cmd, &o.output, "output", "o", outputTable, "table, wide, json or yaml", outputTable, outputWide, outputJSON, outputYAML)
+	addChoice(cmd, &o.color, "color", "", colorAuto, "auto (on a terminal, unless NO_COLOR is set), always or never", colorAuto, colorAlways, colorNever)
+	flags.BoolVarP(&o.watch, "watch", "w", false, "show the status anew every second until interrupted")
+	flags.BoolVar(&o.all, "all", false, "ask every host that this one knows, and show one table of them")
+	flags.DurationVar(&o.wait, "wait", 0, "how long to wait at most until it is ready")
+	complete(cmd, examples(defaultStatusAddress), "address")
+}
+
+// validate refuses what makes no sense.
+func (o *statusOptions) validate() error {
+	var errs []error
+	if o.wait < 0 {
+		errs = append(errs, fmt.Errorf("--wait %s: must be 0 or more", o.wait))
 	}
+	if o.watch && o.wait > 0 {
+		errs = append(errs, errors.New("--wait: goes without --watch only"))
+	}
+	return usageError(errors.Join(errs...))
+}
+
+// seen is what one look at the status has found.
+type seen struct {
+	document any                           // for programs
+	text     func(terminal.Options) string // for people
+	ready    bool
+}
+
+func (o *statusOptions) run(ctx context.Context, s streams) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	if o.watch {
+		return o.follow(ctx, s)
+	}
+	found, err := o.await(ctx)
+	if err != nil {
+		return err
+	}
+	if err := o.show(s.out, found); err != nil {
+		return err
+	}
+	if !found.ready {
+		return errNotReady
+	}
+	return nil
+}
+
+// errNotReady is the exit code of a host that is not ready. The output says why.
+var errNotReady = said{errors.New("not ready")}
+
+// await looks until all is ready, or for as long as --wait says.
+func (o *statusOptions) await(ctx context.Context) (seen, error) {
+	until := time.Now().Add(o.wait)
 	for {
-		status, err := o.ask(ctx)
-		if err != nil {
-			return err
-		}
-		if err := show(out, status); err != nil || !o.watch {
-			return err
+		found, err := o.look(ctx)
+		if err == nil && found.ready || isUsage(err) || !time.Now().Before(until) {
+			return found, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-time.After(time.Second):
+			return found, err
+		case <-time.After(waitInterval):
 		}
 	}
 }
 
-func (o statusOptions) ask(ctx context.Context) (*statusv1alpha1.HarbingerStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.address+"/status", nil)
-	if err != nil {
-		return nil, usageError(fmt.Errorf("--address %q: %w", o.address, err))
+// look asks once.
+func (o *statusOptions) look(ctx context.Context) (seen, error) {
+	status, err := o.ask(ctx)
+	switch {
+	case err != nil:
+		return seen{}, err
+	case o.all:
+		return lookAtAll(ctx, status)
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("the sidecar of this host does not answer on %s: %w (is the pod running? crictl ps --name harbinger shows it)", o.address, err)
-	}
-	defer response.Body.Close()
-	var status statusv1alpha1.HarbingerStatus
-	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
-		return nil, fmt.Errorf("read the status from %s: %w", o.address, err)
-	}
-	return &status, nil
+	return seen{status, func(options terminal.Options) string { return terminal.Render(status, options) }, status.Ready}, nil
 }
 
-var statusPrinters = map[string]func(io.Writer, *statusv1alpha1.HarbingerStatus) error{
-	"table": printStatus,
-	"json": func(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
+// show prints what was seen.
+func (o *statusOptions) show(w io.Writer, found seen) error {
+	switch o.output {
+	case outputJSON:
 		encoder := json.NewEncoder(w)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(s)
-	},
-	"yaml": func(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
-		text, err := yaml.Marshal(s)
+		return encoder.Encode(found.document)
+	case outputYAML:
+		text, err := yaml.Marshal(found.document)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(w, "---\n%s", text)
 		return err
-	},
+	}
+	width, _ := size(w)
+	_, err := io.WriteString(w, found.text(o.terminal(w, width)))
+	return err
 }
 
-func printStatus(w io.Writer, s *statusv1alpha1.HarbingerStatus) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(cells ...any) { fmt.Fprintln(t, strings.TrimRight(fmt.Sprintln(cells...), "\n")) }
-	r, b := s.VirtualRouter, s.Balancer
-	line("NODE\t" + s.Node + "\t" + readiness(s))
-	line("VIP\t" + joinPrefixes(s) + " on " + s.Interface + "\t" + held(r.Held))
-	line(fmt.Sprintf("STATE\t%s for %s\t%s", r.State, since(r.Since), r.CurrentReason))
-	line(fmt.Sprintf("HOLDER\t%s\t%s", holder(r), "arbiter "+r.Arbiter))
-	if s.Lease != nil {
-		line(fmt.Sprintf("LEASE\t%s\t%s", leaseHolder(s.Lease), leaseAccess(s.Lease)))
-	}
-	line(fmt.Sprintf("VRRP\tv%d router %d, every %s\tpriority %d (configured %d)", r.Version, r.VRID, r.Interval, r.Priority, r.Configured))
-	line(fmt.Sprintf("BALANCER\t%s\t%d connections, %d accepted, %d refused", balancerState(b), b.Active, b.Accepted, b.Refused))
-	for _, x := range b.Backends {
-		line(fmt.Sprintf("BACKEND\t%s %s\t%d connections, %d opened, %d failed", x.Address, backendState(x), x.Connections, x.Total, x.Failures))
-	}
-	printFaults(line, s)
-	for _, reason := range slices.Sorted(maps.Keys(r.Dropped)) {
-		d := r.Dropped[reason]
-		line(fmt.Sprintf("DROPPED\t%d packets: %s\tlast %s ago from %s", d.Count, reason, since(d.Last), cmp.Or(d.From, "an unknown source")))
-	}
-	for _, m := range s.Moves {
-		line(fmt.Sprintf("MOVE\t%s  %s → %s\t%s", m.Time.Format(time.RFC3339), m.From, m.To, m.Reason))
-	}
-	return t.Flush()
-}
-
-// printFaults prints what is wrong, a line for each fault.
-func printFaults(line func(...any), s *statusv1alpha1.HarbingerStatus) {
-	r := s.VirtualRouter
-	if r.Conflict != "" {
-		line("CONFLICT\t" + r.Conflict + "\t" + host(r.ConflictWith))
-	}
-	if r.SplitSuspected {
-		line("SPLIT\tsuspected: the holder serves but is not heard\tis protocol 112 filtered?")
-	}
-	for _, x := range r.Filtered {
-		line(fmt.Sprintf("FILTERED\t%s, %s\t%s", x.Protocol, x.Direction, x.Message))
-		for _, command := range x.Remedy {
-			line("\t\t" + command)
-		}
-	}
-	if r.CouldNotAsk != "" {
-		line("NOT ASKED\t" + r.CouldNotAsk)
-	}
-	if c := meta.FindStatusCondition(s.Conditions, statusv1alpha1.ConditionFilesCurrent); c != nil && c.Status == metav1.ConditionFalse {
-		line("FILES\t" + c.Message)
+// terminal says how text is written for somebody who looks at it.
+func (o *statusOptions) terminal(w io.Writer, width int) terminal.Options {
+	return terminal.Options{
+		Now: time.Now(), Width: width, Wide: o.output == outputWide,
+		Color: o.color == colorAlways || o.color == colorAuto && isTerminal(w) && os.Getenv("NO_COLOR") == "",
 	}
 }
 
-func readiness(s *statusv1alpha1.HarbingerStatus) string {
-	if s.Ready {
-		return "ready"
+func (o *statusOptions) ask(ctx context.Context) (*statusv1alpha1.HarbingerStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+o.address+"/status", nil)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("--address %q: must be an address and a port, for instance %s", o.address, defaultStatusAddress))
 	}
-	return "not ready: " + strings.Join(s.NotReady, "; ")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("the sidecar of this host does not answer on %s: it %s. Is the pod running? crictl ps -a --name harbinger shows it; where the configuration names another status.bindAddress, so must --address", o.address, fault.Brief(err))
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s instead of the status: is it another program? status.bindAddress of the configuration says where the sidecar answers (--address)", o.address, response.Status)
+	}
+	var status statusv1alpha1.HarbingerStatus
+	if err := json.NewDecoder(response.Body).Decode(&status); err != nil {
+		return nil, fmt.Errorf("the answer of %s is no status: %s. Is it another program? status.bindAddress of the configuration says where the sidecar answers (--address)", o.address, fault.Brief(err))
+	}
+	return &status, nil
 }
-
-func joinPrefixes(s *statusv1alpha1.HarbingerStatus) string {
-	var all []string
-	for _, p := range s.VirtualAddresses {
-		all = append(all, p.String())
-	}
-	return strings.Join(all, ", ")
-}
-
-func held(h bool) string {
-	if h {
-		return "held here"
-	}
-	return "not held here"
-}
-
-func holder(r statusv1alpha1.VirtualRouter) string {
-	switch {
-	case r.Holder == "":
-		return "none heard"
-	case r.HolderHeard == nil:
-		return r.Holder
-	}
-	return fmt.Sprintf("%s (priority %d), heard %s ago", r.Holder, r.HolderPriority, since(*r.HolderHeard))
-}
-
-// host identifies the host of a conflict.
-func host(h *statusv1alpha1.Host) string {
-	switch {
-	case h == nil || h.HardwareAddress == "":
-		return "hardware address not known"
-	case h.Address == "":
-		return "hardware address " + h.HardwareAddress
-	}
-	return "node " + h.Address + ", hardware address " + h.HardwareAddress
-}
-
-func leaseHolder(l *statusv1alpha1.Lease) string {
-	return fmt.Sprintf("%s of %s, epoch %d", l.Name, cmp.Or(l.Node, l.Holder, "nobody"), l.Epoch)
-}
-
-// leaseAccess says what stands in the way to the Lease.
-func leaseAccess(l *statusv1alpha1.Lease) string {
-	access := "never answered"
-	if l.Answered != nil {
-		access = "answered " + since(*l.Answered) + " ago"
-	}
-	if problem := cmp.Or(l.Credentials, l.Failure); problem != "" {
-		access += ": " + problem
-	}
-	return access
-}
-
-func balancerState(b statusv1alpha1.Balancer) string {
-	state := "down"
-	if b.Up {
-		state = fmt.Sprintf("process %d", b.PID)
-	}
-	if b.Steered {
-		state += ", steered by " + b.Steering
-	}
-	return state
-}
-
-func backendState(b statusv1alpha1.Backend) string {
-	state := b.State + " for " + since(b.Since)
-	if b.Reason != "" {
-		state += ": " + b.Reason
-	}
-	return state
-}
-
-func since(t time.Time) string { return time.Since(t).Round(100 * time.Millisecond).String() }

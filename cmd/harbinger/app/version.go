@@ -5,9 +5,11 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
+	"github.com/harbinger-ha/harbinger/pkg/manifest"
 	"github.com/harbinger-ha/harbinger/pkg/version"
 )
 
@@ -16,26 +18,33 @@ func newVersionCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show which build this is",
-		Args:  cobra.NoArgs,
+		Long:  "Show which build of Harbinger this is, with which Go and for which platform it was made, and as JSON the image that its manifests name.",
+		Example: `  harbinger version
+  harbinger version -o json`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			return printVersion(s, output)
 		},
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	addChoice(cmd, &output, "output", "o", "text", "text or json", "text", "json")
 	return cmd
 }
 
 func printVersion(s streams, output string) error {
-	info := version.Get()
-	switch output {
-	case "text":
-		_, err := fmt.Fprintf(s.out, "harbinger %s (%s, %s)\n", info.Version, info.GoVersion, info.Platform)
+	if output == "text" {
+		_, err := io.WriteString(s.out, versionLine())
 		return err
-	case "json":
-		encoder := json.NewEncoder(s.out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(info)
-	default:
-		return usageError(fmt.Errorf("--output %q: use text or json", output))
 	}
+	encoder := json.NewEncoder(s.out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(struct {
+		version.Info
+		Image string `json:"image"` // that the manifests of this build name
+	}{version.Get(), manifest.DefaultImage})
+}
+
+// versionLine is what harbinger version and harbinger --version print.
+func versionLine() string {
+	info := version.Get()
+	return fmt.Sprintf("harbinger %s (%s, %s)\n", info.Version, info.GoVersion, info.Platform)
 }

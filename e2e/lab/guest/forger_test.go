@@ -3,6 +3,7 @@
 package guest
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -30,4 +31,25 @@ func TestForgerIsHeardAsAnother(t *testing.T) {
 			t.Errorf("heard %v %q, want it from %s to %s", got, got.Payload, claimed, to)
 		}
 	}
+}
+
+func TestForgerSendsOverIPv6(t *testing.T) {
+	hosts := newLab(t, 2)
+	forger, err := NewForger(hosts[0])
+	must(t, err)
+	defer forger.Close()
+	var ear net.PacketConn
+	must(t, hosts[1].Do(func() error {
+		ear, err = net.ListenPacket("ip6:112", "::")
+		return err
+	}))
+	defer ear.Close()
+	claimed, to := netip.MustParseAddr("fe80::77"), hosts[1].LinkLocal().Addr()
+	b := make([]byte, 100)
+	must(t, lab.Until(5*time.Second, "the packet is heard", func() bool { // a wire may lose one
+		must(t, forger.Send(Packet{Source: claimed, Destination: to, Payload: []byte("advertisement")}))
+		must(t, ear.SetReadDeadline(time.Now().Add(100*time.Millisecond)))
+		n, from, err := ear.ReadFrom(b)
+		return err == nil && string(b[:n]) == "advertisement" && from.(*net.IPAddr).IP.String() == claimed.String()
+	}))
 }

@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -14,6 +15,9 @@ import (
 // delay is how late an answer may be on a machine that schedules every process in time. On others the election promises
 // nothing.
 const delay = 50 * time.Millisecond
+
+// ErrStalled says that the machine stalled for most of a measurement, which shows nothing then.
+var ErrStalled = errors.New("nothing was measured")
 
 // A Control asks a server that no fault is done to, while and as a client asks what is measured. While no answer comes from
 // that server, the machine has no time for any process: it stalls. Measurements leave out the stalls, so that they show the
@@ -114,7 +118,7 @@ func (c *Control) Check(since time.Time) error {
 	now := time.Now()
 	length, stalled := now.Sub(since), c.Stalled(since, now)
 	if stalled > length/2 {
-		return fmt.Errorf("nothing was measured: the machine stalled for %v of %v", stalled.Round(time.Millisecond), length.Round(time.Millisecond))
+		return fmt.Errorf("%w: the machine stalled for %v of %v", ErrStalled, stalled.Round(time.Millisecond), length.Round(time.Millisecond))
 	}
 	return nil
 }

@@ -90,11 +90,11 @@ func (d *Demo) introduce(system trial.Harbinger, plane *trial.Plane) error {
 	d.screen.title("The same command, on each of three hosts:")
 	d.screen.text("harbinger %s\n", wrapped(system.ManifestArguments(plane)))
 	for _, n := range plane.Nodes {
-		status, err := system.Run(n, "status")
+		status, err := system.Run(n, "status", "--wait", "10s")
 		if err != nil {
 			return err
 		}
-		d.screen.title("%s (%s): harbinger status", n.Name, n.Address.Addr())
+		d.screen.title("%s (%s): harbinger status --wait 10s", n.Name, n.Address.Addr())
 		d.screen.text("%s", status)
 	}
 	return nil

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
@@ -55,6 +57,10 @@ type setting struct {
 	shared bool // it has the port of the API server
 	lease  bool // a real cluster has a Lease that arbitrates
 	part   part // of the hosts that has the firewall
+
+	unicast   bool   // advertisements go to the peers
+	backplane bool   // the API is alive by another network
+	rule      string // of closing, that closes the port of the clients
 }
 
 // A part says which hosts have the firewall.
@@ -78,7 +84,24 @@ func (s setting) of(cfg trial.Config, kubernetes string) trial.Config {
 	if s.lease {
 		cfg.Kubernetes, cfg.Port, cfg.Client.Timeout = kubernetes, trial.APIServerPort, 500*time.Millisecond
 	}
+	if cfg.Backplane = s.backplane; s.unicast {
+		cfg.System = withPeers(cfg)
+	}
 	return cfg
+}
+
+// withPeers returns the system of a configuration, with every node as a peer.
+func withPeers(cfg trial.Config) trial.System {
+	system := cfg.System.(trial.Harbinger)
+	system.Flags = slices.Clone(system.Flags)
+	for i := range cfg.Nodes {
+		peer := fmt.Sprintf("192.168.238.%d", lab.FirstNode+i)
+		if cfg.Prefix6.IsValid() {
+			peer = fmt.Sprintf("fd00:238::%x", lab.FirstNode+i)
+		}
+		system.Flags = append(system.Flags, "--peer", peer)
+	}
+	return system
 }
 
 // settings are those in which a fault is done behind a firewall.

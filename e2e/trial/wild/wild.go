@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wild does to control planes what firewalls, network managers and a lack of time do to real hosts, and judges what
-// came of it.
+// Package wild does to control planes what firewalls, network managers, a lack of time, cut networks and hosts that lie do to real
+// hosts, and judges what came of it.
+//
+// It is one package because every row is a course on a plane of its own that shares how it is measured, judged and shown: the
+// courses are a table, with a file for each kind.
 package wild
 
 import (
@@ -12,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"time"
 
@@ -49,6 +53,13 @@ var courses = map[fault.Act]course{
 	fault.StopSessions:     moves((*run).stop),
 	fault.ThrottleBalancer: (*run).throttleBalancer,
 	fault.FreezeBalancer:   (*run).freezeBalancer,
+	fault.ForgeClaims:      (*run).forgeBesideLease,
+	fault.ClosePort:        (*run).closePortOfHolder,
+	fault.ClosePorts:       (*run).closePorts,
+	fault.LoseBackends:     (*run).loseBackends,
+	fault.IsolateHolder:    (*run).isolateHolder,
+	fault.IsolateBackups:   (*run).isolateBackups,
+	fault.PublishMany:      (*run).publishMany,
 }
 
 // A scenario is a fault in one of its variants.
@@ -64,20 +75,46 @@ func (s scenario) name() string {
 	name := s.fault.Name
 	if s.firewall.name != "" {
 		name += fmt.Sprintf(", %s, %d hosts", s.firewall.name, s.hosts)
+	} else if s.setting.backplane {
+		name += fmt.Sprintf(", %d hosts", s.hosts)
 	}
 	return name + s.setting.name
 }
 
-// parallel returns how many of the scenario are done at the same time: those behind firewalls are watched for long and do
-// little, and one needs the machine for itself.
-func (s scenario) parallel(cfg Config) int {
+// A crowd is made of scenarios that are done at the same time.
+type crowd int
+
+const (
+	quiet     crowd = iota // watched for long, and do little
+	ordinary               // of stand-ins
+	clustered              // of clusters, which take the time of many
+	single                 // needs the machine for itself
+)
+
+func (s scenario) crowd() crowd {
 	switch {
-	case s.fault.Act == fault.ThrottleBalancer || s.setting.lease:
-		return 1
-	case s.firewall.name != "":
-		return 3 * cfg.Parallel
+	case s.fault.Act == fault.ThrottleBalancer:
+		return single
+	case s.setting.lease:
+		return clustered
+	case s.firewall.name != "" || s.setting.rule != "" || s.fault.Act == fault.LoseBackends:
+		return quiet
 	}
-	return cfg.Parallel
+	return ordinary
+}
+
+// size returns how many of a crowd are done at the same time.
+func (c crowd) size(cfg Config) int {
+	switch c {
+	case quiet:
+		return 2 * cfg.Parallel
+	case ordinary:
+		return cfg.Parallel
+	case clustered:
+		return max(2, runtime.NumCPU()/2)
+	case single:
+	}
+	return 1
 }
 
 // scenarios returns those of a configuration whose names match.
@@ -89,6 +126,14 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, behindFirewalls(f, cfg.Long, 1, 2, 3)...)
 		case fault.KillFiltered, fault.LoadFirewall:
 			all = append(all, behindFirewalls(f, cfg.Long, 3)...)
+		case fault.ForgeClaims:
+			all = append(all, forgings(f, cfg.Long)...)
+		case fault.ClosePort, fault.ClosePorts:
+			all = append(all, closings(f, cfg.Long)...)
+		case fault.IsolateHolder, fault.IsolateBackups:
+			all = append(all, isolations(f, cfg.Long)...)
+		case fault.PublishMany:
+			all = append(all, scenario{fault: f, hosts: 3, setting: setting{name: ", Lease", lease: true, unicast: true}})
 		default:
 			all = append(all, scenario{fault: f, hosts: 3})
 			if cfg.Long {
@@ -133,8 +178,19 @@ func (r *run) sample(s fault.Sample) {
 // observeFor lets a time pass in which the observers see what happens.
 func observeFor(d time.Duration) { time.Sleep(d) }
 
-// do does a scenario on a plane of its own.
-func do(cfg Config, s scenario) (row fault.Row) {
+// attempts is how often a row is done in which nothing was measured, as the machine stalled.
+const attempts = 3
+
+// do does a scenario on a plane of its own, and does it again where the machine stalled for most of the time.
+func do(cfg Config, s scenario) fault.Row {
+	for attempt := 1; ; attempt++ {
+		if row, stalled := doOnce(cfg, s); !stalled || attempt == attempts {
+			return row
+		}
+	}
+}
+
+func doOnce(cfg Config, s scenario) (row fault.Row, stalled bool) {
 	f := s.fault
 	f.Name = s.name()
 	plane, err := trial.New(s.setting.of(trial.Config{
@@ -142,13 +198,14 @@ func do(cfg Config, s scenario) (row fault.Row) {
 		Client: watch.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 250 * time.Millisecond},
 	}, cfg.Kubernetes))
 	if err != nil {
-		return fault.Row{Fault: f, Failed: []string{err.Error()}}
+		return fault.Row{Fault: f, Failed: []string{err.Error()}}, false
 	}
 	row = plane.Row(f)
 	r := &run{Plane: plane, scenario: s, cfg: cfg, row: &row}
 	start := time.Now()
 	row.Fail(courses[f.Act](r))
-	row.Fail(plane.Control.Check(start))
+	checked := plane.Control.Check(start)
+	row.Fail(checked)
 	if stalled := plane.Control.Stalled(start, time.Now()); stalled > time.Second {
 		r.note("the machine stalled for %.3f s, which the times leave out", stalled.Seconds())
 	}
@@ -156,7 +213,7 @@ func do(cfg Config, s scenario) (row fault.Row) {
 		row.Fail(r.keepLogs())
 	}
 	row.Fail(plane.Close())
-	return row
+	return row, errors.Is(checked, watch.ErrStalled)
 }
 
 // keepLogs shows or keeps what the sidecars have written.
@@ -212,9 +269,9 @@ func longestName(chosen []scenario) (longest int) {
 // doAll yields the rows: of the scenarios that are done at the same time, then of those of which fewer are.
 func doAll(cfg Config, chosen []scenario) iter.Seq[fault.Row] {
 	return func(yield func(fault.Row) bool) {
-		for _, parallel := range []int{3 * cfg.Parallel, cfg.Parallel, 1} {
-			group := slices.DeleteFunc(slices.Clone(chosen), func(s scenario) bool { return s.parallel(cfg) != parallel })
-			for _, row := range inParallel(cfg, group, parallel) {
+		for c := quiet; c <= single; c++ {
+			group := slices.DeleteFunc(slices.Clone(chosen), func(s scenario) bool { return s.crowd() != c })
+			for _, row := range inParallel(cfg, group, c.size(cfg)) {
 				if !yield(<-row) {
 					return
 				}

@@ -11,11 +11,13 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +58,13 @@ func ablate() error {
 		return err
 	}
 	defer os.RemoveAll(work)
+	only := flag.String("only", "", "the rules to leave out, as a regular expression; empty: all")
+	flag.Parse()
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	ablations = slices.DeleteFunc(ablations, func(a ablation) bool { return !wanted.MatchString(a.Rule) })
 	var tests []string
 	for _, a := range ablations {
 		tests = append(tests, strings.Split(a.Test, "/")[0])

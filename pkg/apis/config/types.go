@@ -22,6 +22,8 @@ const (
 	Directory = "/etc/kubernetes/harbinger"
 	// StateDirectory has what Harbinger keeps for its next start.
 	StateDirectory = "/var/lib/harbinger"
+	// RuntimeDirectory has what Harbinger keeps for its next start until the host is started anew: it is on a tmpfs.
+	RuntimeDirectory = "/run/harbinger"
 	// File is the configuration file that the pod reads where it is not given its configuration in Variable.
 	File = Directory + "/config.yaml"
 )
@@ -55,7 +57,7 @@ func (c *HarbingerConfiguration) ListensOn(port uint16) bool {
 	if c.ControlPlane.Shared() {
 		own = c.LoadBalancer.Steering.Port
 	}
-	return port == own || port == c.Status.BindAddress.Port() || port == c.Status.IdentityPort
+	return port == own || port == c.Status.BindAddress.Port() || port == c.Status.IdentityPort || c.Status.Metrics.Served() && port == c.Status.Metrics.Port
 }
 
 // ControlPlane says where clients find the control plane and where its apiservers listen.
@@ -90,11 +92,15 @@ type VRRP struct {
 	// Peers are the node addresses for unicast advertisements, with or without that of this node. Nil: multicast.
 	Peers []netip.Addr
 	// SourceAddress is the address of this node that advertisements come from. Invalid: found on the interface.
-	SourceAddress  netip.Addr
+	SourceAddress netip.Addr
+	// MinimumTTL is the least TTL or hop limit that a unicast advertisement of a peer may arrive with.
+	MinimumTTL     uint8
 	Checksum       vrrp.ChecksumPolicy
 	Authentication vrrp.Authentication
 	// PasswordFile has the password where it is not in Authentication: an absolute path in Directory, for root alone.
 	PasswordFile string
+	// HMAC is used where the type of the authentication is AuthenticationHMAC.
+	HMAC HMAC
 }
 
 // Arbitration of the election by a Kubernetes Lease: where the Lease is, how the API is reached, and the times.
@@ -102,6 +108,8 @@ type Arbitration struct {
 	Kubeconfig string // absolute path; the file may appear later
 	Namespace  string // of the Lease
 	Name       string // of the Lease
+	// Predecessor is the namespace and the name of kube-vip's Lease, with a slash between them. Empty: there is none.
+	Predecessor string
 	election.LeaseTimes
 }
 
@@ -132,6 +140,8 @@ type Endpoints struct {
 	BindAddress netip.AddrPort
 	// IdentityPort answers, on the node address and the virtual addresses, who holds them.
 	IdentityPort uint16
+	// Metrics are served there as well, for a Prometheus on another host.
+	Metrics Metrics
 }
 
 // Logging of the process, to standard error.

@@ -25,13 +25,20 @@ func EncodeMinimal(cfg *config.HarbingerConfiguration) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Some defaults depend on the scheme of the health check.
+	// Some defaults depend on the scheme of the health check, and on the type of the authentication.
 	versioned := &v1alpha1.HarbingerConfiguration{}
 	versioned.HealthCheck.Scheme = string(cfg.HealthCheck.Scheme)
 	versioned.HealthCheck.InsecureSkipVerify = cfg.HealthCheck.InsecureSkipVerify
+	v := &versioned.Election.VRRP
+	v.Authentication.Type, v.Authentication.HMAC.AntiReplay = string(cfg.Election.VRRP.Authentication.Type), string(cfg.Election.VRRP.HMAC.AntiReplay)
+	v.AdvertisementInterval.Duration = cfg.Election.VRRP.AdvertisementInterval
 	v1alpha1.SetDefaults_HarbingerConfiguration(versioned)
 	versioned.HealthCheck.Scheme = v1alpha1.DefaultHealthCheckScheme
 	versioned.HealthCheck.InsecureSkipVerify = false
+	v.Authentication.Type, v.AdvertisementInterval.Duration = v1alpha1.DefaultAuthenticationType, v1alpha1.DefaultAdvertisementInterval
+	if v.Authentication.HMAC.AntiReplay != "" {
+		v.Authentication.HMAC.AntiReplay = v1alpha1.DefaultHMACAntiReplay
+	}
 	defaults, err := untyped(versioned)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,7 @@ func TestDecodeDefaults(t *testing.T) {
 				Priority:              100,
 				AdvertisementInterval: time.Second,
 				Preempt:               true,
+				MinimumTTL:            255,
 				Checksum:              vrrp.ChecksumAuto,
 				Authentication:        vrrp.Authentication{Type: vrrp.AuthenticationNone},
 			},
@@ -139,13 +140,17 @@ logging: {format: Text, verbosity: 1}
 
 func TestRoundTrip(t *testing.T) {
 	documents := map[string]string{
-		"minimal":    minimal,
-		"full":       full,
-		"JSON":       `{"apiVersion":"harbinger.dev/v1alpha1","kind":"HarbingerConfiguration","virtualAddresses":["fd00::100"]}`,
-		"version 2":  minimal + "election: {mode: VRRP, vrrp: {version: 2, preempt: false, authentication: {type: Password, password: secret}}}\n",
-		"TCP check":  minimal + "healthCheck: {scheme: TCP}\n",
-		"HTTP check": minimal + "healthCheck: {scheme: HTTP, path: /healthz}\n",
-		"unverified": minimal + "healthCheck: {insecureSkipVerify: true}\n",
+		"minimal":        minimal,
+		"full":           full,
+		"JSON":           `{"apiVersion":"harbinger.dev/v1alpha1","kind":"HarbingerConfiguration","virtualAddresses":["fd00::100"]}`,
+		"version 2":      minimal + "election: {mode: VRRP, vrrp: {version: 2, preempt: false, authentication: {type: Password, password: secret}}}\n",
+		"signed":         minimal + "election: {vrrp: {advertisementInterval: 10s, authentication: {type: HMAC, hmac: {keys: [{id: 1, file: /etc/kubernetes/harbinger/vrrp-keys/1}], activeKey: 1}}}}\n",
+		"monotonic":      minimal + "election: {vrrp: {authentication: {type: HMAC, hmac: {keys: [{id: 9, file: /etc/kubernetes/harbinger/9}], activeKey: 9, mode: ReceiveOnly, antiReplay: Monotonic}}}}\n",
+		"TCP check":      minimal + "healthCheck: {scheme: TCP}\n",
+		"HTTP check":     minimal + "healthCheck: {scheme: HTTP, path: /healthz}\n",
+		"metrics":        minimal + "status: {metricsBindAddress: 'node:10445', metricsTokenFile: /etc/kubernetes/harbinger/metrics-token}\n",
+		"metrics by TLS": minimal + "status: {metricsBindAddress: '[::]:10445', metricsTLS: {certFile: /etc/kubernetes/harbinger/tls.crt, keyFile: /etc/kubernetes/harbinger/tls.key, clientCAFile: /etc/kubernetes/harbinger/ca.crt}}\n",
+		"unverified":     minimal + "healthCheck: {insecureSkipVerify: true}\n",
 	}
 	for name, document := range documents {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +182,33 @@ func TestEncodeMinimalLeavesDefaultsOut(t *testing.T) {
 	want := head + "virtualAddresses:\n- 192.168.238.100/24\n"
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("EncodeMinimal (-want +got):\n%s", diff)
+	}
+}
+
+// The defaults of signed advertisements, one of which goes by the interval, are left out as well.
+func TestEncodeMinimalOfSignedAdvertisements(t *testing.T) {
+	const document = `apiVersion: harbinger.dev/v1alpha1
+election:
+  vrrp:
+    advertisementInterval: 10s
+    authentication:
+      hmac:
+        activeKey: 1
+        keys:
+        - file: /etc/kubernetes/harbinger/vrrp-keys/1
+          id: 1
+      type: HMAC
+kind: HarbingerConfiguration
+virtualAddresses:
+- 192.168.238.100/24
+`
+	cfg := decode(t, document)
+	if h := cfg.Election.VRRP.HMAC; h.Mode != "Enforce" || h.AntiReplay != "Time" || h.TimeWindow != 30*time.Second {
+		t.Errorf("the defaults are %+v", h)
+	}
+	got, err := scheme.EncodeMinimal(cfg)
+	if diff := cmp.Diff(document, string(got)); diff != "" || err != nil {
+		t.Errorf("EncodeMinimal (-want +got):\n%s%v", diff, err)
 	}
 }
 

@@ -4,6 +4,8 @@ package v1alpha1
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -14,6 +16,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp/keyed"
 )
 
 // ToInternal converts a defaulted configuration. What cannot be expressed in the internal types (an address that is none, a
@@ -57,9 +60,10 @@ func (p *parser) election(path *field.Path, in Election) config.Election {
 		Mode: election.Mode(in.Mode),
 		VRRP: p.vrrp(path.Child("vrrp"), in.VRRP),
 		Lease: config.Arbitration{
-			Kubeconfig: in.Lease.Kubeconfig,
-			Namespace:  in.Lease.Namespace,
-			Name:       in.Lease.Name,
+			Kubeconfig:  in.Lease.Kubeconfig,
+			Namespace:   in.Lease.Namespace,
+			Name:        in.Lease.Name,
+			Predecessor: in.Lease.Predecessor,
 			LeaseTimes: election.LeaseTimes{
 				RenewInterval: in.Lease.RenewInterval.Duration,
 				StaleAfter:    in.Lease.StaleAfter.Duration,
@@ -77,12 +81,14 @@ func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
 		AdvertisementInterval: in.AdvertisementInterval.Duration,
 		Preempt:               *in.Preempt,
 		PreemptDelay:          in.PreemptDelay.Duration,
+		MinimumTTL:            p.uint8(path.Child("minimumTTL"), in.MinimumTTL, "1 to 255"),
 		Checksum:              vrrp.ChecksumPolicy(in.Checksum),
 		Authentication: vrrp.Authentication{
 			Type:     vrrp.AuthenticationType(in.Authentication.Type),
 			Password: in.Authentication.Password,
 		},
 		PasswordFile: in.Authentication.PasswordFile,
+		HMAC:         p.hmac(path.Child("authentication", "hmac"), in.Authentication.HMAC),
 	}
 	if in.Peers != nil {
 		out.Peers = make([]netip.Addr, 0, len(in.Peers))
@@ -92,6 +98,20 @@ func (p *parser) vrrp(path *field.Path, in VRRP) config.VRRP {
 	}
 	if in.SourceAddress != "" {
 		out.SourceAddress = p.addr(path.Child("sourceAddress"), in.SourceAddress)
+	}
+	return out
+}
+
+func (p *parser) hmac(path *field.Path, in HMAC) config.HMAC {
+	const want = "1 to 255"
+	out := config.HMAC{
+		ActiveKey:  p.uint8(path.Child("activeKey"), in.ActiveKey, want),
+		Mode:       keyed.Mode(in.Mode),
+		AntiReplay: keyed.AntiReplay(in.AntiReplay),
+		TimeWindow: in.TimeWindow.Duration,
+	}
+	for i, key := range in.Keys {
+		out.Keys = append(out.Keys, config.KeyFile{ID: p.uint8(path.Child("keys").Index(i).Child("id"), key.ID, want), File: key.File})
 	}
 	return out
 }
@@ -146,7 +166,33 @@ func (p *parser) status(path *field.Path, in Status) config.Endpoints {
 	return config.Endpoints{
 		BindAddress:  p.addrPort(path.Child("bindAddress"), in.BindAddress),
 		IdentityPort: p.port(path.Child("identityPort"), in.IdentityPort),
+		Metrics:      p.metrics(path.Child("metricsBindAddress"), in),
 	}
+}
+
+// metrics converts the endpoint of the metrics. Without an address there is none; what else was given is refused by its validation.
+func (p *parser) metrics(path *field.Path, in Status) config.Metrics {
+	out := config.Metrics{
+		CertFile: in.MetricsTLS.CertFile, KeyFile: in.MetricsTLS.KeyFile, ClientCAFile: in.MetricsTLS.ClientCAFile, TokenFile: in.MetricsTokenFile,
+	}
+	if in.MetricsBindAddress == "" {
+		return out
+	}
+	if port, node := strings.CutPrefix(in.MetricsBindAddress, config.NodeAddress+":"); node {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			p.invalid(path, in.MetricsBindAddress, "must have a port, 1 to 65535, such as node:10445")
+		}
+		out.Port = uint16(n)
+		return out
+	}
+	at, err := netip.ParseAddrPort(in.MetricsBindAddress)
+	if err != nil || !plain(at.Addr()) || at.Port() == 0 {
+		p.invalid(path, in.MetricsBindAddress, "must be an IP address and a port, such as 0.0.0.0:10445, or node:10445 for the address of each host")
+		return out
+	}
+	out.Address, out.Port = at.Addr(), at.Port()
+	return out
 }
 
 // FromInternal converts a configuration back, with every default spelled out.
@@ -169,6 +215,12 @@ func FromInternal(in *config.HarbingerConfiguration) *HarbingerConfiguration {
 		Status: Status{
 			BindAddress:  in.Status.BindAddress.String(),
 			IdentityPort: int32(in.Status.IdentityPort),
+
+			MetricsBindAddress: in.Status.Metrics.BindAddress(),
+			MetricsTLS: MetricsTLS{
+				CertFile: in.Status.Metrics.CertFile, KeyFile: in.Status.Metrics.KeyFile, ClientCAFile: in.Status.Metrics.ClientCAFile,
+			},
+			MetricsTokenFile: in.Status.Metrics.TokenFile,
 		},
 		Logging: Logging{Format: string(in.Logging.Format), Verbosity: int32(in.Logging.Verbosity)},
 	}
@@ -186,11 +238,13 @@ func fromVRRP(in config.VRRP) VRRP {
 		AdvertisementInterval: metav1.Duration{Duration: in.AdvertisementInterval},
 		Preempt:               new(in.Preempt),
 		PreemptDelay:          metav1.Duration{Duration: in.PreemptDelay},
+		MinimumTTL:            int32(in.MinimumTTL),
 		Checksum:              string(in.Checksum),
 		Authentication: Authentication{
 			Type:         string(in.Authentication.Type),
 			Password:     in.Authentication.Password,
 			PasswordFile: in.PasswordFile,
+			HMAC:         fromHMAC(in.HMAC),
 		},
 	}
 	for _, peer := range in.Peers {
@@ -202,11 +256,25 @@ func fromVRRP(in config.VRRP) VRRP {
 	return out
 }
 
+func fromHMAC(in config.HMAC) HMAC {
+	out := HMAC{
+		ActiveKey:  int32(in.ActiveKey),
+		Mode:       string(in.Mode),
+		AntiReplay: string(in.AntiReplay),
+		TimeWindow: metav1.Duration{Duration: in.TimeWindow},
+	}
+	for _, key := range in.Keys {
+		out.Keys = append(out.Keys, HMACKey{ID: int32(key.ID), File: key.File})
+	}
+	return out
+}
+
 func fromLease(in config.Arbitration) Lease {
 	return Lease{
 		Kubeconfig:    in.Kubeconfig,
 		Namespace:     in.Namespace,
 		Name:          in.Name,
+		Predecessor:   in.Predecessor,
 		RenewInterval: metav1.Duration{Duration: in.RenewInterval},
 		StaleAfter:    metav1.Duration{Duration: in.StaleAfter},
 		Duration:      metav1.Duration{Duration: in.Duration},

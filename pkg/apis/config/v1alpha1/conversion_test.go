@@ -28,10 +28,13 @@ func document() *v1alpha1.HarbingerConfiguration {
 		VirtualAddresses: []string{"192.168.238.100/24"},
 		Interface:        "eth0",
 		Election: v1alpha1.Election{VRRP: v1alpha1.VRRP{
-			Peers:          []string{"192.168.238.130", "192.168.238.131"},
-			SourceAddress:  "192.168.238.130",
-			PreemptDelay:   metav1.Duration{Duration: time.Second},
-			Authentication: v1alpha1.Authentication{Type: "Password", Password: "secret", PasswordFile: "/etc/kubernetes/harbinger/password"},
+			Peers:         []string{"192.168.238.130", "192.168.238.131"},
+			SourceAddress: "192.168.238.130",
+			PreemptDelay:  metav1.Duration{Duration: time.Second},
+			Authentication: v1alpha1.Authentication{Type: "Password", Password: "secret", PasswordFile: "/etc/kubernetes/harbinger/password", HMAC: v1alpha1.HMAC{
+				Keys: []v1alpha1.HMACKey{{ID: 1, File: "/etc/kubernetes/harbinger/vrrp-keys/1"}}, ActiveKey: 1, Mode: "Permissive", AntiReplay: "Time",
+				TimeWindow: metav1.Duration{Duration: 7 * time.Second},
+			}},
 		}},
 		LoadBalancer: v1alpha1.LoadBalancer{
 			Backends:         []v1alpha1.Backend{{Address: "192.168.238.130:6443", Backup: true}},
@@ -56,7 +59,7 @@ func toInternal(t *testing.T, doc *v1alpha1.HarbingerConfiguration) *config.Harb
 // others are values for the fields whose text is parsed.
 var others = map[string]string{
 	"virtualAddresses": "192.168.238.99/24", "peers": "192.168.238.132", "sourceAddress": "192.168.238.133",
-	"address": "192.168.238.134:7443", "bindAddress": "127.0.0.1:20443",
+	"address": "192.168.238.134:7443", "bindAddress": "127.0.0.1:20443", "metricsBindAddress": "node:10445",
 }
 
 // leaves calls visit for each field of a document that holds a value, with its path and a function that gives it another one.
@@ -75,6 +78,8 @@ func leaves(v reflect.Value, path string, visit func(path string, change func())
 		leaves(v.Index(0), path, visit)
 	case v.Kind() == reflect.Pointer:
 		leaves(v.Elem(), path, visit)
+	case name == "minimumTTL":
+		visit(path, func() { v.SetInt(v.Int() - 1) })
 	case v.Kind() == reflect.Int32:
 		visit(path, func() { v.SetInt(v.Int() + 1) })
 	case v.Kind() == reflect.Bool:
@@ -141,6 +146,12 @@ func TestRoundTrip(t *testing.T) {
 			},
 			Status: config.Endpoints{BindAddress: netip.AddrPortFrom(address("bind"), 80), IdentityPort: 1},
 		}
+		switch rapid.IntRange(0, 2).Draw(t, "metrics") {
+		case 1:
+			cfg.Status.Metrics = config.Metrics{Port: uint16(number("metrics port", 1, 65535)), TokenFile: "/t"}
+		case 2:
+			cfg.Status.Metrics = config.Metrics{Address: address("metrics"), Port: uint16(number("metrics port", 1, 65535)), CertFile: "/c", KeyFile: "/k"}
+		}
 		cfg.LoadBalancer.Steering.Port = uint16(number("steering", 1, 65535))
 		for i := range number("backends", 0, 3) {
 			cfg.LoadBalancer.Backends = append(cfg.LoadBalancer.Backends, balance.Backend{Address: netip.AddrPortFrom(address("backend"), 6443), Backup: i == 1})
@@ -172,9 +183,21 @@ func TestToInternalRefuses(t *testing.T) {
 		"VRID 256":     {func(c *v1alpha1.HarbingerConfiguration) { *c.Election.VRRP.VirtualRouterID = 256 }, "election.vrrp.virtualRouterID: Invalid value: 256: must be 1 to 255"},
 		"VRID -1":      {func(c *v1alpha1.HarbingerConfiguration) { *c.Election.VRRP.VirtualRouterID = -1 }, "election.vrrp.virtualRouterID: Invalid value: -1"},
 		"priority 300": {func(c *v1alpha1.HarbingerConfiguration) { *c.Election.VRRP.Priority = 300 }, "election.vrrp.priority: Invalid value: 300: must be 1 to 254, in Hybrid mode 11 to 239"},
+		"key 256": {func(c *v1alpha1.HarbingerConfiguration) { c.Election.VRRP.Authentication.HMAC.Keys[0].ID = 256 },
+			"election.vrrp.authentication.hmac.keys[0].id: Invalid value: 256: must be 1 to 255"},
+		"active key -1": {func(c *v1alpha1.HarbingerConfiguration) { c.Election.VRRP.Authentication.HMAC.ActiveKey = -1 },
+			"election.vrrp.authentication.hmac.activeKey: Invalid value: -1: must be 1 to 255"},
 		"a backend without a port": {func(c *v1alpha1.HarbingerConfiguration) { c.LoadBalancer.Backends[0].Address = "192.168.238.130" },
 			`loadBalancer.backends[0].address: Invalid value: "192.168.238.130": must be an IP address and a port, such as 192.168.238.130:6443 or [fd00::130]:6443`},
-		"a name to bind to": {func(c *v1alpha1.HarbingerConfiguration) { c.Status.BindAddress = "localhost:10443" }, "status.bindAddress"},
+		"a name for the metrics": {func(c *v1alpha1.HarbingerConfiguration) { c.Status.MetricsBindAddress = "cp-1:10445" },
+			`status.metricsBindAddress: Invalid value: "cp-1:10445": must be an IP address and a port, such as 0.0.0.0:10445, or node:10445 for the address of each host`},
+		"metrics without an address": {func(c *v1alpha1.HarbingerConfiguration) { c.Status.MetricsBindAddress = ":10445" }, "status.metricsBindAddress"},
+		"metrics on port 0":          {func(c *v1alpha1.HarbingerConfiguration) { c.Status.MetricsBindAddress = "0.0.0.0:0" }, "status.metricsBindAddress"},
+		"metrics of a zone":          {func(c *v1alpha1.HarbingerConfiguration) { c.Status.MetricsBindAddress = "[fe80::1%eth0]:10445" }, "status.metricsBindAddress"},
+		"metrics of the node without a port": {func(c *v1alpha1.HarbingerConfiguration) { c.Status.MetricsBindAddress = "node:" },
+			`status.metricsBindAddress: Invalid value: "node:": must have a port, 1 to 65535, such as node:10445`},
+		"metrics of the node on a port too high": {func(c *v1alpha1.HarbingerConfiguration) { c.Status.MetricsBindAddress = "node:65536" }, "status.metricsBindAddress"},
+		"a name to bind to":                      {func(c *v1alpha1.HarbingerConfiguration) { c.Status.BindAddress = "localhost:10443" }, "status.bindAddress"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			doc := document()

@@ -13,6 +13,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp/keyed"
 )
 
 // The defaults.
@@ -29,8 +30,12 @@ const (
 	DefaultPriority              = 100
 	DefaultAdvertisementInterval = time.Second
 	DefaultPreempt               = true
+	DefaultMinimumTTL            = 255
 	DefaultChecksum              = string(vrrp.ChecksumAuto)
 	DefaultAuthenticationType    = string(vrrp.AuthenticationNone)
+
+	DefaultHMACMode       = string(keyed.Enforce)
+	DefaultHMACAntiReplay = string(keyed.Time)
 
 	DefaultLeaseKubeconfig    = config.Directory + "/kubeconfig"
 	DefaultLeaseNamespace     = "kube-system"
@@ -104,8 +109,21 @@ func SetDefaults_VRRP(obj *VRRP) {
 	setDefaultPointer(&obj.Priority, DefaultPriority)
 	setDefaultDuration(&obj.AdvertisementInterval, DefaultAdvertisementInterval)
 	setDefaultPointer(&obj.Preempt, DefaultPreempt)
+	setDefault(&obj.MinimumTTL, DefaultMinimumTTL)
 	setDefault(&obj.Checksum, DefaultChecksum)
 	setDefault(&obj.Authentication.Type, DefaultAuthenticationType)
+	if obj.Authentication.Type == string(vrrp.AuthenticationHMAC) {
+		SetDefaults_HMAC(&obj.Authentication.HMAC, obj.AdvertisementInterval.Duration)
+	}
+}
+
+// SetDefaults_HMAC sets the defaults of signed advertisements, which only the type HMAC has. Only the clock has a window.
+func SetDefaults_HMAC(obj *HMAC, interval time.Duration) {
+	setDefault(&obj.Mode, DefaultHMACMode)
+	setDefault(&obj.AntiReplay, DefaultHMACAntiReplay)
+	if obj.AntiReplay == string(keyed.Time) {
+		setDefaultDuration(&obj.TimeWindow, keyed.DefaultWindow(interval))
+	}
 }
 
 // SetDefaults_Lease sets the defaults of the arbitration by the Kubernetes API.

@@ -44,6 +44,7 @@ election:
     authentication:
       type: None
     checksum: Auto
+    minimumTTL: 255
     preempt: true
     priority: 100
     version: 3
@@ -127,6 +128,28 @@ func TestDefaultsThatDepend(t *testing.T) {
 			tc.want(t, &doc)
 		})
 	}
+}
+
+// The window is three intervals within keepalived's bounds, and only the clock has one.
+func TestDefaultTimeWindow(t *testing.T) {
+	for _, tt := range []struct {
+		antiReplay     string
+		interval, want time.Duration
+	}{
+		{"", 0, 5 * time.Second}, {"", 100 * time.Millisecond, 5 * time.Second}, {"", 2 * time.Second, 6 * time.Second},
+		{"", 40 * time.Second, 120 * time.Second}, {"Time", 255 * time.Second, 300 * time.Second}, {"Monotonic", time.Second, 0},
+	} {
+		doc := v1alpha1.HarbingerConfiguration{Election: v1alpha1.Election{VRRP: v1alpha1.VRRP{
+			AdvertisementInterval: metav1.Duration{Duration: tt.interval}, Authentication: v1alpha1.Authentication{Type: "HMAC", HMAC: v1alpha1.HMAC{AntiReplay: tt.antiReplay}},
+		}}}
+		v1alpha1.SetDefaults_HarbingerConfiguration(&doc)
+		h := doc.Election.VRRP.Authentication.HMAC
+		wantValue(t, h.TimeWindow.Duration, tt.want)
+		wantValue(t, h.Mode, "Enforce")
+	}
+	var doc v1alpha1.HarbingerConfiguration
+	v1alpha1.SetDefaults_HarbingerConfiguration(&doc)
+	wantValue(t, doc.Election.VRRP.Authentication.HMAC.Mode, "")
 }
 
 func wantValue[T comparable](t *testing.T, got, want T) {

@@ -78,22 +78,55 @@ type VRRP struct {
 	Peers []string `json:"peers,omitzero"`
 	// sourceAddress of the advertisements. Default: the primary address of the interface, which each node finds by itself.
 	SourceAddress string `json:"sourceAddress,omitempty"`
+	// minimumTTL is the least TTL or hop limit that an advertisement of a peer may arrive with, keepalived's min_ttl: 1 to 255. 255
+	// shows that it has passed no router. Less is for peers behind routers, each of which lowers it by 1, and for keepalived among
+	// the peers over IPv6, which sends 64. Multicast is always 255.
+	MinimumTTL int32 `json:"minimumTTL,omitempty"`
 	// checksum of version 3 over IPv4: Auto (sends as keepalived does by default, accepts both forms), Pseudo (with the
 	// pseudo-header, keepalived's default) or RFC9568 (without, keepalived's v3_checksum_as_v2).
 	Checksum string `json:"checksum,omitempty"`
-	// authentication of version 2, as keepalived has it. It is no protection: the password is readable on the wire.
+	// authentication of the advertisements: the password of version 2, which is no protection as it is readable on the wire, or
+	// signatures, as keepalived has both.
 	Authentication Authentication `json:"authentication,omitzero"`
 }
 
-// Authentication of VRRP version 2.
+// Authentication of the advertisements.
 type Authentication struct {
-	// type is None or Password (keepalived's auth_type PASS).
+	// type is None, Password (keepalived's auth_type PASS, version 2) or HMAC (its auth_hmac of 2.4.2 and later, versions 2 and 3).
 	Type string `json:"type,omitempty"`
 	// password of at most 8 bytes. harbinger manifest moves it into a file, which the pod then reads.
 	Password string `json:"password,omitempty"`
 	// passwordFile has the password: a file in /etc/kubernetes/harbinger, the directory that the pod sees, which only root may read
 	// (mode 0600). A new password asks for a restart of the pod.
 	PasswordFile string `json:"passwordFile,omitempty"`
+	// hmac has the keys of type HMAC. All of it may change while the pod runs.
+	HMAC HMAC `json:"hmac,omitzero"`
+}
+
+// HMAC are the keys of signed advertisements.
+type HMAC struct {
+	// keys each have an id of their own. A node accepts signatures of any of them.
+	Keys []HMACKey `json:"keys,omitempty"`
+	// activeKey is the id of the key that this node signs with.
+	ActiveKey int32 `json:"activeKey,omitempty"`
+	// mode is Enforce (signs, and accepts only what is signed), Permissive (signs, and accepts what is not signed too) or
+	// ReceiveOnly (does not sign, and accepts both). Default with type HMAC: Enforce.
+	Mode string `json:"mode,omitempty"`
+	// antiReplay is Time (a recorded advertisement is known by the clock, and by the order of what a node has sent) or Monotonic (by
+	// the order alone: after a restart of the host that receives, recorded ones pass). Default with type HMAC: Time.
+	AntiReplay string `json:"antiReplay,omitempty"`
+	// timeWindow is by how much the clocks of two nodes may differ with Time: 1s to 300s in whole seconds. Nodes whose clocks differ
+	// by more do not hear each other. Default with Time: three times advertisementInterval, at least 5s.
+	TimeWindow metav1.Duration `json:"timeWindow,omitzero"`
+}
+
+// HMACKey names the file of a key.
+type HMACKey struct {
+	// id is 1 to 255, the same on all nodes. A new key has a new id.
+	ID int32 `json:"id"`
+	// file has the key, 32 to 64 bytes as they are or in hexadecimal digits after "hex:": a file in /etc/kubernetes/harbinger or below,
+	// which only root may read (mode 0600).
+	File string `json:"file"`
 }
 
 // Lease is the arbitration by the Kubernetes API.
@@ -104,6 +137,11 @@ type Lease struct {
 	Namespace string `json:"namespace,omitempty"`
 	// name of the Lease.
 	Name string `json:"name,omitempty"`
+	// predecessor is the Lease of a kube-vip that has the virtual addresses until Harbinger takes them over, as namespace/name
+	// (kube-system/plndr-cp-lock). No node takes or removes them before that Lease is released or has expired; from then on the
+	// holder keeps it, so that no kube-vip takes the addresses back. Remove it when kube-vip is gone, which a running pod follows:
+	// until then a start needs the API. Not in VRRP mode. Default: none.
+	Predecessor string `json:"predecessor,omitempty"`
 	// renewInterval is the time between two renewals of the holder.
 	RenewInterval metav1.Duration `json:"renewInterval,omitzero"`
 	// staleAfter is how long the Lease must have been seen unchanged before another node may take it, at least twice
@@ -119,10 +157,11 @@ type Lease struct {
 type LoadBalancer struct {
 	// policy is RoundRobin, LeastConnections or SourceHash.
 	Policy string `json:"policy,omitempty"`
-	// backends are the apiservers. Default: the apiserver of the node itself, 127.0.0.1:apiServerPort.
+	// backends are the apiservers, 64 at most. Default: the apiserver of the node itself, 127.0.0.1:apiServerPort.
 	Backends []Backend `json:"backends,omitempty"`
-	// discovery adds the apiservers that the Kubernetes API names to the backends, and to the peers of unicast advertisements, once the
-	// API can be read with election.lease.kubeconfig. Default: true, but false in VRRP mode.
+	// discovery adds the apiservers that the Kubernetes API names to the backends, as long as there are no more than 64, once the API can
+	// be read with election.lease.kubeconfig. Those on the link that have answered a health check with a certificate of the cluster's CA
+	// for their address become peers as well. Default: true, but false in VRRP mode.
 	Discovery *bool `json:"discovery,omitempty"`
 	// steering brings connections to the balancer when it has the port of the apiserver.
 	Steering Steering `json:"steering,omitzero"`
@@ -210,6 +249,25 @@ type Status struct {
 	BindAddress string `json:"bindAddress,omitempty"`
 	// identityPort is the TCP port, on the node address and the virtual addresses, at which peers ask who holds the addresses.
 	IdentityPort int32 `json:"identityPort,omitempty"`
+	// metricsBindAddress serves the metrics, and nothing else, at a further ADDRESS:PORT (default: only at bindAddress). node:PORT is
+	// the address of each host on its interface, 0.0.0.0:PORT or [::]:PORT all of them; never a virtual address, behind which another
+	// host is after a move. Where it is not on loopback it needs metricsTLS or metricsTokenFile.
+	MetricsBindAddress string `json:"metricsBindAddress,omitempty"`
+	// metricsTLS serves the metrics at metricsBindAddress by TLS.
+	MetricsTLS MetricsTLS `json:"metricsTLS,omitzero"`
+	// metricsTokenFile has what a client of metricsBindAddress shows as its bearer token: a file in /etc/kubernetes/harbinger or below, for root alone (mode
+	// 0600), which may be replaced while the pod runs. Without metricsTLS the token crosses the network in the clear.
+	MetricsTokenFile string `json:"metricsTokenFile,omitempty"`
+}
+
+// MetricsTLS are files in /etc/kubernetes/harbinger or below, in PEM, which may be replaced while the pod runs.
+type MetricsTLS struct {
+	// certFile has the certificate of the endpoint, and those between it and its CA.
+	CertFile string `json:"certFile,omitempty"`
+	// keyFile has the private key of the certificate, for root alone (mode 0600).
+	KeyFile string `json:"keyFile,omitempty"`
+	// clientCAFile has the CAs whose clients may ask (default: everybody may, who has the token where there is one).
+	ClientCAFile string `json:"clientCAFile,omitempty"`
 }
 
 // Logging of the process.

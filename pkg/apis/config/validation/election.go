@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -34,6 +35,9 @@ const (
 	maxInterval3 = 4095 * 10 * time.Millisecond
 )
 
+// highestTTL is that of a packet that has passed no router.
+const highestTTL = 255
+
 // maxPreemptDelay is keepalived's.
 const maxPreemptDelay = 1000 * time.Second
 
@@ -46,7 +50,8 @@ func validateElection(fldPath *field.Path, cfg *config.HarbingerConfiguration) f
 	errs = append(errs, validateAuthentication(vrrpPath.Child("authentication"), &e.VRRP)...)
 	errs = append(errs, validatePeers(vrrpPath.Child("peers"), cfg)...)
 	errs = append(errs, validateSourceAddress(vrrpPath.Child("sourceAddress"), cfg)...)
-	return append(errs, validateLease(fldPath.Child("lease"), &e.Lease)...)
+	errs = append(errs, validateLease(fldPath.Child("lease"), &e.Lease)...)
+	return append(errs, validatePredecessor(fldPath.Child("lease", "predecessor"), e)...)
 }
 
 func validateMode(fldPath *field.Path, mode election.Mode) field.ErrorList {
@@ -56,6 +61,13 @@ func validateMode(fldPath *field.Path, mode election.Mode) field.ErrorList {
 func validateVRRP(fldPath *field.Path, e *config.Election) field.ErrorList {
 	v := &e.VRRP
 	errs := oneOf(fldPath.Child("checksum"), v.Checksum, vrrp.ChecksumAuto, vrrp.ChecksumKeepalived, vrrp.ChecksumRFC9568)
+	switch {
+	case v.MinimumTTL == 0:
+		errs = append(errs, field.Invalid(fldPath.Child("minimumTTL"), v.MinimumTTL, "must be 1 to 255"))
+	case v.MinimumTTL < highestTTL && v.Peers == nil:
+		errs = append(errs, field.Invalid(fldPath.Child("minimumTTL"), v.MinimumTTL,
+			"must be 255 without peers: no router forwards multicast advertisements; name the nodes in election.vrrp.peers, or leave it out"))
+	}
 	if v.VirtualRouterID == 0 {
 		errs = append(errs, field.Invalid(fldPath.Child("virtualRouterID"), v.VirtualRouterID, "must be 1 to 255"))
 	}
@@ -102,6 +114,12 @@ func validateVersion(fldPath *field.Path, cfg *config.HarbingerConfiguration) fi
 }
 
 func validateAuthentication(fldPath *field.Path, v *config.VRRP) field.ErrorList {
+	if v.Signed() {
+		return validateHMAC(fldPath, v)
+	}
+	if errs := withoutHMAC(fldPath, v); len(errs) > 0 {
+		return errs
+	}
 	auth := &v.Authentication
 	password, file := fldPath.Child("password"), fldPath.Child("passwordFile")
 	switch auth.Type {
@@ -115,7 +133,7 @@ func validateAuthentication(fldPath *field.Path, v *config.VRRP) field.ErrorList
 		}
 	case vrrp.AuthenticationPassword:
 		if v.Version != 2 {
-			return field.ErrorList{field.Invalid(fldPath.Child("type"), auth.Type, "must be None in version 3, which has no authentication")}
+			return field.ErrorList{field.Invalid(fldPath.Child("type"), auth.Type, "must be None or HMAC in version 3, which has no password")}
 		}
 		if v.PasswordFile != "" {
 			return validatePasswordFile(fldPath, v)
@@ -127,7 +145,7 @@ func validateAuthentication(fldPath *field.Path, v *config.VRRP) field.ErrorList
 			return field.ErrorList{field.TooLong(password, "", config.MaxPassword)}
 		}
 	default:
-		return oneOf(fldPath.Child("type"), auth.Type, vrrp.AuthenticationNone, vrrp.AuthenticationPassword)
+		return oneOf(fldPath.Child("type"), auth.Type, vrrp.AuthenticationNone, vrrp.AuthenticationPassword, vrrp.AuthenticationHMAC)
 	}
 	return nil
 }
@@ -231,4 +249,28 @@ func validateLease(fldPath *field.Path, lease *config.Arbitration) field.ErrorLi
 		errs = append(errs, field.Invalid(fldPath.Child("duration"), lease.Duration.String(), "must be whole seconds and more than staleAfter"))
 	}
 	return errs
+}
+
+// IsLease reports whether a text is the namespace and the name of a Lease, with a slash between them.
+func IsLease(text string) bool {
+	namespace, name, found := strings.Cut(text, "/")
+	return found && len(validation.IsDNS1123Label(namespace))+len(validation.IsDNS1123Subdomain(name)) == 0
+}
+
+// validatePredecessor checks the name of kube-vip's Lease.
+func validatePredecessor(fldPath *field.Path, e *config.Election) field.ErrorList {
+	predecessor := e.Lease.Predecessor
+	if predecessor == "" {
+		return nil
+	}
+	if e.Mode == election.VRRP {
+		return field.ErrorList{field.Forbidden(fldPath, "no Lease is read in VRRP mode: use mode Hybrid for the move")}
+	}
+	if !IsLease(predecessor) {
+		return field.ErrorList{field.Invalid(fldPath, predecessor, "must be the namespace and the name of kube-vip's Lease, such as kube-system/plndr-cp-lock")}
+	}
+	if predecessor == e.Lease.Namespace+"/"+e.Lease.Name {
+		return field.ErrorList{field.Invalid(fldPath, predecessor, "must be another Lease than Harbinger's own")}
+	}
+	return nil
 }

@@ -45,6 +45,9 @@ func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguratio
 
 func validateBackends(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	var errs field.ErrorList
+	if n := len(cfg.LoadBalancer.Backends); n > balance.MaxBackends {
+		errs = append(errs, field.TooMany(fldPath, n, balance.MaxBackends))
+	}
 	seen := map[netip.AddrPort]bool{}
 	for i, backend := range cfg.LoadBalancer.Backends {
 		address := fldPath.Index(i).Child("address")

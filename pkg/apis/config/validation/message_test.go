@@ -49,7 +49,7 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 			c.Election.VRRP.Version, c.Election.VRRP.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword}
 			c.Election.VRRP.PasswordFile = "/root/pass"
 		},
-		`election.vrrp.authentication.type: Invalid value: "Password": must be None in version 3, which has no authentication`: func(c *config.HarbingerConfiguration) {
+		`election.vrrp.authentication.type: Invalid value: "Password": must be None or HMAC in version 3, which has no password`: func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
 		},
 		`election.vrrp.peers: Invalid value: "[]": must name the nodes: leave it out for multicast`: func(c *config.HarbingerConfiguration) { c.Election.VRRP.Peers = addrs() },
@@ -71,6 +71,9 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 		},
 		`loadBalancer.backends[0].address: Invalid value: "127.0.0.1:4300": must be the port of an apiserver: Harbinger itself listens there, and would pass connections on to itself`: func(c *config.HarbingerConfiguration) {
 			c.ControlPlane.Port, c.LoadBalancer.Backends = 4300, backends("127.0.0.1:4300")
+		},
+		`status.metricsBindAddress: Invalid value: "node:10445": other hosts reach it: give metricsTLS.certFile and keyFile, or metricsTokenFile, or choose an address on loopback, such as 127.0.0.1:10445`: func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = config.Metrics{Port: 10445}
 		},
 		"status.identityPort: Invalid value: 10443: must differ from the port of status.bindAddress": func(c *config.HarbingerConfiguration) { c.Status.IdentityPort = 10443 },
 	} {

@@ -3,6 +3,7 @@
 package validation
 
 import (
+	"cmp"
 	"reflect"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
@@ -21,7 +22,8 @@ func NeedsRestart(now, next *config.HarbingerConfiguration) []string {
 	differ("interface", now.Interface, next.Interface)
 	differ("controlPlane", now.ControlPlane, next.ControlPlane)
 	differ("election.mode", now.Election.Mode, next.Election.Mode)
-	differ("election.lease", now.Election.Lease, next.Election.Lease)
+	differ("election.lease", withoutPredecessor(now), withoutPredecessor(next))
+	differ("election.lease.predecessor", now.Election.Lease.Predecessor, cmp.Or(next.Election.Lease.Predecessor, now.Election.Lease.Predecessor))
 	differ("election.vrrp", fixedVRRP(now), fixedVRRP(next))
 	differ("election.vrrp.peers", now.Election.VRRP.Peers == nil, next.Election.VRRP.Peers == nil)
 	differ("loadBalancer.steering", now.LoadBalancer.Steering, next.LoadBalancer.Steering)
@@ -30,10 +32,17 @@ func NeedsRestart(now, next *config.HarbingerConfiguration) []string {
 	return paths
 }
 
+// withoutPredecessor is the configuration of the Lease but for the predecessor, which may go while a keeper runs, and not come.
+func withoutPredecessor(cfg *config.HarbingerConfiguration) config.Arbitration {
+	l := cfg.Election.Lease
+	l.Predecessor = ""
+	return l
+}
+
 // fixedVRRP is the part of the VRRP configuration that cannot change while a keeper runs. Peers may change, but not come or
-// go: a socket is for unicast or for multicast.
+// go: a socket is for unicast or for multicast. So may keys: whether there are signatures at all is the type.
 func fixedVRRP(cfg *config.HarbingerConfiguration) config.VRRP {
 	v := cfg.Election.VRRP
-	v.Priority, v.Preempt, v.PreemptDelay, v.Peers = 0, false, 0, nil
+	v.Priority, v.Preempt, v.PreemptDelay, v.Peers, v.HMAC = 0, false, 0, nil, config.HMAC{}
 	return v
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/vrrp/keyed"
 )
 
 func TestNeedsRestart(t *testing.T) {
@@ -26,6 +27,7 @@ func TestNeedsRestart(t *testing.T) {
 			lb.Policy, lb.SlowStart, lb.Drain.Timeout = "RoundRobin", time.Minute, time.Minute
 			c.HealthCheck.Interval = 900 * time.Millisecond
 		}, nil},
+		{"signatures", func(c *config.HarbingerConfiguration) { signed(c).Mode = keyed.Permissive }, []string{"election.vrrp"}}, // the type is new
 		{"virtual address", func(c *config.HarbingerConfiguration) { c.VirtualAddresses = prefixes("192.168.238.101/24") }, []string{"virtualAddresses"}},
 		{"virtual router ID", func(c *config.HarbingerConfiguration) { c.Election.VRRP.VirtualRouterID = 52 }, []string{"election.vrrp"}},
 		{"multicast to unicast", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Peers = addrs("192.168.238.130") }, []string{"election.vrrp.peers"}},
@@ -45,6 +47,30 @@ func TestNeedsRestart(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+// All of signed advertisements may change but that they are.
+func TestKeysMayChange(t *testing.T) {
+	now, next := valid(t), valid(t)
+	signed(now)
+	h := signed(next)
+	h.Keys = append(h.Keys, config.KeyFile{ID: 2, File: config.Directory + "/vrrp-keys/2"})
+	h.ActiveKey, h.Mode, h.AntiReplay, h.TimeWindow = 2, keyed.ReceiveOnly, keyed.Monotonic, 0
+	if got := validation.NeedsRestart(now, next); got != nil {
+		t.Errorf("needs a restart for %v", got)
+	}
+}
+
+// A predecessor may go while a keeper runs, and not come.
+func TestPredecessorMayGo(t *testing.T) {
+	with, without := valid(t), valid(t)
+	with.Election.Lease.Predecessor = "kube-system/plndr-cp-lock"
+	if got := validation.NeedsRestart(with, without); got != nil {
+		t.Errorf("needs a restart for %v", got)
+	}
+	if diff := cmp.Diff([]string{"election.lease.predecessor"}, validation.NeedsRestart(without, with)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 

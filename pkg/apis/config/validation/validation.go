@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ func Validate(cfg *config.HarbingerConfiguration) field.ErrorList {
 	errs = append(errs, validateHealthCheck(field.NewPath("healthCheck"), cfg)...)
 	errs = append(errs, validateStatus(field.NewPath("status"), &cfg.Status)...)
 	errs = append(errs, validateLogging(field.NewPath("logging"), &cfg.Logging)...)
+	errs = append(errs, validateMetricsAddress(field.NewPath("status", "metricsBindAddress"), cfg)...)
 	return append(errs, validatePorts(cfg)...)
 }
 
@@ -117,7 +119,52 @@ func validateStatus(fldPath *field.Path, status *config.Endpoints) field.ErrorLi
 	if status.BindAddress.Port() == 0 {
 		return field.ErrorList{field.Invalid(fldPath.Child("bindAddress"), status.BindAddress.String(), "must have a port, 1 to 65535")}
 	}
-	return nil
+	return validateMetrics(fldPath, &status.Metrics)
+}
+
+// validateMetrics checks the endpoint of the metrics. What others than this host reach is for those who may ask.
+func validateMetrics(fldPath *field.Path, m *config.Metrics) field.ErrorList {
+	address, tls, token := fldPath.Child("metricsBindAddress"), fldPath.Child("metricsTLS"), fldPath.Child("metricsTokenFile")
+	files := []struct {
+		path *field.Path
+		name string
+	}{{tls.Child("certFile"), m.CertFile}, {tls.Child("keyFile"), m.KeyFile}, {tls.Child("clientCAFile"), m.ClientCAFile}, {token, m.TokenFile}}
+	var errs field.ErrorList
+	for _, file := range files {
+		switch {
+		case file.name == "":
+		case !m.Served():
+			errs = append(errs, field.Forbidden(file.path, "is used with metricsBindAddress only: give the address, such as node:10445, or remove the file"))
+		default:
+			errs = append(errs, belowDirectory(file.path, file.name)...)
+		}
+	}
+	if !m.Served() {
+		return errs
+	}
+	if m.Address.IsMulticast() {
+		errs = append(errs, field.Invalid(address, m.BindAddress(), "must be an address of the host, such as node:10445"))
+	}
+	switch {
+	case m.CertFile == "" && m.KeyFile != "":
+		errs = append(errs, field.Required(tls.Child("certFile"), "give the certificate of keyFile"))
+	case m.CertFile == "" && m.ClientCAFile != "":
+		errs = append(errs, field.Required(tls.Child("certFile"), "certificates of clients need TLS: give certFile and keyFile"))
+	case m.CertFile != "" && m.KeyFile == "":
+		errs = append(errs, field.Required(tls.Child("keyFile"), "give the private key of certFile"))
+	case m.CertFile == "" && m.TokenFile == "" && !m.Loopback():
+		errs = append(errs, field.Invalid(address, m.BindAddress(), "other hosts reach it: give metricsTLS.certFile and keyFile, or metricsTokenFile, or choose an address on loopback, such as 127.0.0.1:10445"))
+	}
+	return errs
+}
+
+// validateMetricsAddress refuses the virtual addresses, at which another host would answer each scrape after a move.
+func validateMetricsAddress(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
+	m := cfg.Status.Metrics
+	if !slices.ContainsFunc(cfg.VirtualAddresses, func(p netip.Prefix) bool { return p.IsValid() && p.Addr() == m.Address }) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(fldPath, m.BindAddress(), "must not be a virtual address, behind which another host is after a move: use node:"+strconv.Itoa(int(m.Port)))}
 }
 
 func validateLogging(fldPath *field.Path, l *config.Logging) field.ErrorList {
@@ -144,6 +191,9 @@ func validatePorts(cfg *config.HarbingerConfiguration) field.ErrorList {
 		uses = append(uses, use{field.NewPath("controlPlane", "port"), cfg.ControlPlane.Port})
 	} else {
 		uses = append(uses, use{field.NewPath("loadBalancer", "steering", "port"), cfg.LoadBalancer.Steering.Port})
+	}
+	if cfg.Status.Metrics.Served() {
+		uses = append(uses, use{field.NewPath("status", "metricsBindAddress"), cfg.Status.Metrics.Port})
 	}
 	var errs field.ErrorList
 	for i, u := range uses {

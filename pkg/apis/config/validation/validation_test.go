@@ -46,6 +46,11 @@ func prefixes(ss ...string) []netip.Prefix {
 	return out
 }
 
+func metricsAt(address string) config.Metrics {
+	at := netip.MustParseAddrPort(address)
+	return config.Metrics{Address: at.Addr(), Port: at.Port()}
+}
+
 func TestValidate(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -81,6 +86,7 @@ func TestValidate(t *testing.T) {
 		{"cluster name", func(c *config.HarbingerConfiguration) { c.ControlPlane.ClusterName = "a b" }, []string{"controlPlane.clusterName"}},
 
 		{"unknown mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = "hybrid" }, []string{"election.mode"}},
+		{"predecessor", func(c *config.HarbingerConfiguration) { c.Election.Lease.Predecessor = "kube-system/plndr-cp-lock" }, nil},
 		{"lease mode", func(c *config.HarbingerConfiguration) { c.Election.Mode = election.LeaseOnly }, nil},
 		{"priority of a claim in lease mode", func(c *config.HarbingerConfiguration) {
 			c.Election.Mode, c.Election.VRRP.Priority = election.LeaseOnly, 240
@@ -97,6 +103,17 @@ func TestValidate(t *testing.T) {
 		{"priority 1 in VRRP mode", func(c *config.HarbingerConfiguration) {
 			c.Election.Mode, c.Election.VRRP.Priority = election.VRRP, 1
 		}, nil},
+		{"more backends than there may be", func(c *config.HarbingerConfiguration) {
+			for i := range 65 {
+				address := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(1 + i)}), 6443)
+				c.LoadBalancer.Backends = append(c.LoadBalancer.Backends, balance.Backend{Address: address})
+			}
+		}, []string{"loadBalancer.backends"}},
+		{"a TTL for peers behind routers", func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.MinimumTTL, c.Election.VRRP.Peers = 253, addrs("192.168.238.130", "192.168.238.131")
+		}, nil},
+		{"no TTL", func(c *config.HarbingerConfiguration) { c.Election.VRRP.MinimumTTL = 0 }, []string{"election.vrrp.minimumTTL"}},
+		{"multicast through routers", func(c *config.HarbingerConfiguration) { c.Election.VRRP.MinimumTTL = 254 }, []string{"election.vrrp.minimumTTL"}},
 		{"priority 0 in VRRP mode", func(c *config.HarbingerConfiguration) {
 			c.Election.Mode, c.Election.VRRP.Priority = election.VRRP, 0
 		}, []string{"election.vrrp.priority"}},
@@ -187,6 +204,14 @@ func TestValidate(t *testing.T) {
 		{"lease times", func(c *config.HarbingerConfiguration) {
 			c.Election.Lease.RenewInterval, c.Election.Lease.StaleAfter, c.Election.Lease.Duration = 0, -1, time.Millisecond
 		}, []string{"election.lease.renewInterval", "election.lease.staleAfter", "election.lease.duration"}},
+		{"lease of a predecessor", func(c *config.HarbingerConfiguration) { c.Election.Lease.Predecessor = "plndr-cp-lock" }, []string{"election.lease.predecessor"}},
+		{"lease of a predecessor with a bad name", func(c *config.HarbingerConfiguration) { c.Election.Lease.Predecessor = "kube-system/plndr_cp_lock" }, []string{"election.lease.predecessor"}},
+		{"own lease as predecessor", func(c *config.HarbingerConfiguration) {
+			c.Election.Lease.Predecessor = c.Election.Lease.Namespace + "/" + c.Election.Lease.Name
+		}, []string{"election.lease.predecessor"}},
+		{"predecessor in VRRP mode", func(c *config.HarbingerConfiguration) {
+			c.Election.Mode, c.Election.Lease.Predecessor = election.VRRP, "kube-system/plndr-cp-lock"
+		}, []string{"election.lease.predecessor"}},
 		{"lease names", func(c *config.HarbingerConfiguration) {
 			c.Election.Lease.Kubeconfig, c.Election.Lease.Namespace, c.Election.Lease.Name = "kubeconfig", "A", "-"
 		}, []string{"election.lease.kubeconfig", "election.lease.namespace", "election.lease.name"}},
@@ -254,6 +279,41 @@ func TestValidate(t *testing.T) {
 		{"status without a port", func(c *config.HarbingerConfiguration) {
 			c.Status.BindAddress = netip.MustParseAddrPort("127.0.0.1:0")
 		}, []string{"status.bindAddress"}},
+		{"metrics on loopback", func(c *config.HarbingerConfiguration) { c.Status.Metrics = metricsAt("127.0.0.1:10445") }, nil},
+		{"metrics for others with a token", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = config.Metrics{Port: 10445, TokenFile: "/etc/kubernetes/harbinger/metrics-token"}
+		}, nil},
+		{"metrics for others by TLS", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = metricsAt("[::]:10445")
+			c.Status.Metrics.CertFile, c.Status.Metrics.KeyFile = config.Directory+"/metrics/tls.crt", config.Directory+"/metrics/tls.key"
+			c.Status.Metrics.ClientCAFile = config.Directory + "/metrics/ca.crt"
+		}, nil},
+		{"metrics for everybody", func(c *config.HarbingerConfiguration) { c.Status.Metrics = config.Metrics{Port: 10445} }, []string{"status.metricsBindAddress"}},
+		{"metrics for everybody everywhere", func(c *config.HarbingerConfiguration) { c.Status.Metrics = metricsAt("0.0.0.0:10445") }, []string{"status.metricsBindAddress"}},
+		{"metrics on the virtual address", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = metricsAt("192.168.238.100:10445")
+			c.Status.Metrics.TokenFile = config.Directory + "/metrics-token"
+		}, []string{"status.metricsBindAddress"}},
+		{"metrics on a multicast address", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = metricsAt("224.0.0.18:10445")
+			c.Status.Metrics.TokenFile = config.Directory + "/metrics-token"
+		}, []string{"status.metricsBindAddress"}},
+		{"metrics on the port of the identity", func(c *config.HarbingerConfiguration) { c.Status.Metrics = metricsAt("127.0.0.1:10444") }, []string{"status.metricsBindAddress"}},
+		{"half of the TLS", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = config.Metrics{Port: 10445, CertFile: config.Directory + "/tls.crt"}
+		}, []string{"status.metricsTLS.keyFile"}},
+		{"the other half of the TLS", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = config.Metrics{Port: 10445, KeyFile: config.Directory + "/tls.key"}
+		}, []string{"status.metricsTLS.certFile"}},
+		{"certificates of clients without TLS", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = config.Metrics{Port: 10445, ClientCAFile: config.Directory + "/ca.crt"}
+		}, []string{"status.metricsTLS.certFile"}},
+		{"files of metrics that are served nowhere", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = config.Metrics{CertFile: config.Directory + "/tls.crt", TokenFile: config.Directory + "/token"}
+		}, []string{"status.metricsTLS.certFile", "status.metricsTokenFile"}},
+		{"a token that the pod does not see", func(c *config.HarbingerConfiguration) {
+			c.Status.Metrics = config.Metrics{Port: 10445, TokenFile: "/etc/token"}
+		}, []string{"status.metricsTokenFile"}},
 		{"log format", func(c *config.HarbingerConfiguration) { c.Logging.Format = "XML" }, []string{"logging.format"}},
 		{"verbosity", func(c *config.HarbingerConfiguration) { c.Logging.Verbosity = 2 }, []string{"logging.verbosity"}},
 

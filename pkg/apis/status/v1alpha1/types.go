@@ -49,32 +49,18 @@ type HarbingerStatus struct {
 	// notReady lists why the node is not ready, sorted.
 	NotReady []string `json:"notReady,omitempty"`
 	// conditions have the form of those of Kubernetes objects: type, status (True, False, Unknown), reason, message and
-	// lastTransitionTime. The types are Ready, BackendAvailable, Conflict, SplitSuspected, Filtered,
-	// FilesCurrent and, in the modes Hybrid and Lease, APIReachable.
+	// lastTransitionTime. Their types are listed on the page of the status.
 	Conditions []metav1.Condition `json:"conditions"`
+	// findings say what is wrong, or should be looked at, worst first: each is a condition that is not as it should be, in words.
+	// Left out: all is well.
+	Findings []Finding `json:"findings,omitempty"`
+	// hosts are the hosts of the cluster that are known, this one first, the others by their name or address.
+	Hosts []HostSummary `json:"hosts,omitempty"`
 	// moves are the last ten changes of state, newest last.
 	Moves []Move `json:"moves"`
+	// holders are who held the virtual addresses as this node saw it, newest last, at most 32.
+	Holders []HolderSpan `json:"holders,omitempty"`
 }
-
-// The types of conditions.
-const (
-	// ConditionReady is True while ready is.
-	ConditionReady = "Ready"
-	// ConditionBackendAvailable is True while the balancer has a healthy backend.
-	ConditionBackendAvailable = "BackendAvailable"
-	// ConditionDegraded is True while no backend is healthy, and the balancer goes on with those that still accept connections.
-	ConditionDegraded = "Degraded"
-	// ConditionConflict is True while another host has or claims the virtual addresses that has no right to.
-	ConditionConflict = "Conflict"
-	// ConditionSplitSuspected is True while the holder serves or renews its Lease, but is not heard.
-	ConditionSplitSuspected = "SplitSuspected"
-	// ConditionFiltered is True while a firewall keeps the nodes from hearing each other. The message says what opens it.
-	ConditionFiltered = "Filtered"
-	// ConditionFilesCurrent is True while the files of the host (CA, configuration, credentials) are in use as they are there.
-	ConditionFilesCurrent = "FilesCurrent"
-	// ConditionAPIReachable is True while the Kubernetes API answers, and Unknown until it was asked.
-	ConditionAPIReachable = "APIReachable"
-)
 
 // VirtualRouter is the election on one node.
 type VirtualRouter struct {
@@ -124,10 +110,108 @@ type VirtualRouter struct {
 	// couldNotAsk says what kept this node, when it asked last, from asking who has the virtual addresses, and on which channels.
 	// Empty: nothing. It says nothing of the other nodes.
 	CouldNotAsk string `json:"couldNotAsk,omitempty"`
+	// reach says which peers, and whether the gateway, proved that they answer when they were asked last. Left out: not asked yet.
+	Reach *Reach `json:"reach,omitempty"`
+	// isolated says that this node reaches fewer peers than a majority: it takes nothing from a holder that it cannot see to be dead.
+	Isolated bool `json:"isolated,omitempty"`
+	// unreachable says that most peers cannot reach the virtual addresses at this node, or could not if it had them.
+	Unreachable bool `json:"unreachable,omitempty"`
+	// witness is what this node finds of another holder. Left out: it has tried nothing.
+	Witness *Witness `json:"witness,omitempty"`
+	// forged is the last advertisement that claimed what the Lease did not confirm. Left out: there was none.
+	Forged *Forgery `json:"forged,omitempty"`
 	// dropped has the packets of protocol 112 that were refused, by the reason.
 	Dropped map[string]Drop `json:"dropped,omitempty"`
+	// signing is how advertisements are signed. Left out where they are not.
+	Signing *Signing `json:"signing,omitempty"`
 	// failing has the actions on the host that fail now, with the error.
 	Failing map[string]string `json:"failing,omitempty"`
+}
+
+// Signing is how the advertisements of one node are signed, and what it has accepted.
+type Signing struct {
+	// mode is Enforce, Permissive or ReceiveOnly.
+	Mode string `json:"mode"`
+	// antiReplay is Time or Monotonic.
+	AntiReplay string `json:"antiReplay"`
+	// timeWindow is by how much two clocks may differ, as a duration. Left out with Monotonic.
+	TimeWindow string `json:"timeWindow,omitempty"`
+	// activeKey is the id of the key that this node signs with; in mode ReceiveOnly it signs nothing.
+	ActiveKey int `json:"activeKey"`
+	// keys are the ids of the keys that this node accepts, sorted.
+	Keys []int `json:"keys"`
+	// clockUnsynchronised says that the kernel knows of nothing that keeps the clock of this host right. Always false with Monotonic.
+	ClockUnsynchronised bool `json:"clockUnsynchronised"`
+	// everyPeerSigned says that each of peers but other was heard with a signature since the start of the process. A node that never held the
+	// addresses has sent nothing.
+	EveryPeerSigned bool `json:"everyPeerSigned"`
+	// peers are the nodes that are known, and those that have signed something.
+	Peers []SigningPeer `json:"peers"`
+}
+
+// SigningPeer is what was accepted from one node.
+type SigningPeer struct {
+	// address that its advertisements come from; other: everybody who is neither known nor has signed anything.
+	Address string `json:"address"`
+	// signed is when the last one that was signed was accepted. Left out: none was.
+	Signed *time.Time `json:"signed,omitempty"`
+	// key is the id of the key that it was signed with.
+	Key int `json:"key,omitempty"`
+	// skew is by how much its clock was ahead of that of this node, as a duration, with the time on the way.
+	Skew string `json:"skew,omitempty"`
+	// skewed says that the skew is more than half of the window.
+	Skewed bool `json:"skewed,omitempty"`
+	// unsigned counts those that were accepted without a signature, since the start of the process.
+	Unsigned uint64 `json:"unsigned"`
+}
+
+// Reach says whom a node reaches.
+type Reach struct {
+	// asked is when they were asked.
+	Asked time.Time `json:"asked"`
+	// peers are the other nodes, by each address that they are known by.
+	Peers []PeerReach `json:"peers,omitempty"`
+	// gateway is the next hop of the default route by the interface of the virtual addresses.
+	Gateway Gateway `json:"gateway"`
+}
+
+// PeerReach says whether one peer is reached.
+type PeerReach struct {
+	// address of the peer.
+	Address string `json:"address"`
+	// reached says that the peer proved that it answers: by its identity port, its apiserver or an ICMP echo.
+	Reached bool `json:"reached"`
+	// witness says what the peer finds of the virtual addresses at this node: Reached or, after three failures, Unreachable. Left out:
+	// it has tried nothing lately.
+	Witness string `json:"witness,omitempty"`
+}
+
+// Gateway is the next hop of the default route.
+type Gateway struct {
+	// address of the gateway. Left out: there is none.
+	Address string `json:"address,omitempty"`
+	// finding is Answers, Nobody, or CouldNotAsk where there is no gateway.
+	Finding string `json:"finding"`
+}
+
+// Witness is what a node finds of another holder, when it tries to reach the virtual addresses as a client does.
+type Witness struct {
+	// holder is the address that its advertisements come from.
+	Holder string `json:"holder"`
+	// failures in a row.
+	Failures int `json:"failures"`
+	// checked is when it was tried last.
+	Checked time.Time `json:"checked"`
+}
+
+// Forgery is an advertisement that claimed what the Lease did not confirm.
+type Forgery struct {
+	// source address of the advertisement, which anybody can write.
+	Source string `json:"source"`
+	// hardwareAddress of the host that sent it. Left out: not known, as with the first of them.
+	HardwareAddress string `json:"hardwareAddress,omitempty"`
+	// last is when it came.
+	Last time.Time `json:"last"`
 }
 
 // Host identifies another host on the link.
@@ -200,72 +284,4 @@ type APIServer struct {
 	Answered *time.Time `json:"answered,omitempty"`
 	// failure says what went wrong since. Empty: nothing.
 	Failure string `json:"failure,omitempty"`
-}
-
-// Balancer is the process that relays connections.
-type Balancer struct {
-	// up says that the process runs and reports.
-	Up bool `json:"up"`
-	// pid is its process ID.
-	PID int `json:"pid,omitempty"`
-	// restarts counts how often it was started again.
-	Restarts uint64 `json:"restarts"`
-	// frontends are the addresses and ports that it listens on.
-	Frontends []string `json:"frontends"`
-	// steering is how connections to the virtual addresses reach the balancer if an apiserver uses the same port: BPF or
-	// NFTables; none if the balancer has a port of its own.
-	Steering string `json:"steering"`
-	// steered says that they do so now.
-	Steered bool `json:"steered"`
-	// degraded says that no backend is healthy, and that connections go to those that accept them all the same.
-	Degraded bool `json:"degraded"`
-	// connections of clients now.
-	Active int `json:"connections"`
-	// accepted counts the connections of clients since the process was started.
-	Accepted uint64 `json:"accepted"`
-	// refused counts those of them that were reset because there was no backend, or because a limit was reached.
-	Refused uint64 `json:"refused"`
-	// backends are the apiservers that it relays to.
-	Backends []Backend `json:"backends"`
-}
-
-// Backend is one apiserver, seen from the balancer of one node.
-type Backend struct {
-	// address and port.
-	Address string `json:"address"`
-	// backup says that it gets connections only where no other backend is healthy.
-	Backup bool `json:"backup,omitempty"`
-	// state is Unknown (not checked yet), Healthy, Suspect (a connection to it failed or got no answer, a check decides soon),
-	// NotReady (it answers, but not that it is ready) or Down (it cannot be reached, or does not answer in time).
-	State string `json:"state"`
-	// since is when the state was entered.
-	Since time.Time `json:"since,omitzero"`
-	// reason of the state. Left out while it is Healthy.
-	Reason string `json:"reason,omitempty"`
-	// healthy is true for the states Healthy and Suspect: what clients meet does not move the virtual addresses before a check
-	// has spoken.
-	Healthy bool `json:"healthy"`
-	// accepts says that it is NotReady or Down, but accepted a connection when it was checked last: it takes connections while no
-	// backend is healthy.
-	Accepts bool `json:"accepts,omitempty"`
-	// connections to it now.
-	Connections int `json:"connections"`
-	// total counts the connections to it since the process was started.
-	Total uint64 `json:"total"`
-	// failures counts the connections to it that could not be opened, since the process was started.
-	Failures uint64 `json:"failures"`
-}
-
-// Move is one change of state.
-type Move struct {
-	// time of the change.
-	Time time.Time `json:"time"`
-	// from is the state before.
-	From string `json:"from"`
-	// to is the state after.
-	To string `json:"to"`
-	// reason of the change.
-	Reason string `json:"reason"`
-	// silence is how long no holder was heard before a takeover, as a duration. Left out where none was ever heard.
-	Silence string `json:"silence,omitempty"`
 }

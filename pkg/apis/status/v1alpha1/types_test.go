@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
 )
 
 func read(t *testing.T, name string) []byte {
@@ -31,7 +33,7 @@ func decode(t *testing.T, name string) (s HarbingerStatus) {
 }
 
 func TestDocumentsSurviveDecoding(t *testing.T) {
-	for _, name := range []string{"holder", "backup", "degraded"} {
+	for _, name := range []string{"holder", "backup", "degraded", "busy", "full", "normal", "split", "conflict", "no-api", "seven-backends", "expiring"} {
 		s := decode(t, name)
 		if s.APIVersion != GroupVersion || s.Kind != Kind {
 			t.Errorf("%s is a %s of %s", name, s.Kind, s.APIVersion)
@@ -49,7 +51,7 @@ func TestDocumentsSurviveDecoding(t *testing.T) {
 // Each field has a value in one of the documents, so that they hold the name and the form of each.
 func TestDocumentsHaveEachField(t *testing.T) {
 	filled := map[string]bool{}
-	for _, name := range []string{"holder", "backup", "degraded"} {
+	for _, name := range []string{"holder", "backup", "degraded", "busy", "full"} {
 		walk(reflect.ValueOf(decode(t, name)), "", filled)
 	}
 	for path, ok := range filled {
@@ -98,5 +100,74 @@ func TestOtherVersionsAreRead(t *testing.T) {
 	}
 	if b := s.Balancer.Backends; s.Node != "node1" || len(b) != 1 || !b[0].Healthy || b[0].State != "" || !b[0].Since.IsZero() {
 		t.Errorf("read as %+v", s)
+	}
+}
+
+// Before a node may refuse what is not signed, its status says who still sends that, and who was never heard.
+func TestReadersSeeWhoDoesNotSign(t *testing.T) {
+	s := decode(t, "holder").VirtualRouter.Signing
+	unsigned, silent := map[string]uint64{}, []string{}
+	for _, p := range s.Peers {
+		if p.Unsigned > 0 {
+			unsigned[p.Address] = p.Unsigned
+		}
+		if p.Signed == nil && p.Unsigned == 0 {
+			silent = append(silent, p.Address)
+		}
+	}
+	if len(unsigned) != 2 || unsigned["192.0.2.2"] != 4 || unsigned["other"] != 9 || len(silent) != 1 || silent[0] != "192.0.2.3" || s.EveryPeerSigned {
+		t.Errorf("unsigned %v, silent %v of %+v", unsigned, silent, s)
+	}
+	if s := decode(t, "degraded").VirtualRouter.Signing; !s.EveryPeerSigned || s.Peers[0].Key != 1 {
+		t.Errorf("read as %+v", s)
+	}
+	if s := decode(t, "backup").VirtualRouter.Signing; s != nil {
+		t.Errorf("a node that does not sign has %+v", s)
+	}
+}
+
+// What was not asked is left out, and what was asked without an answer is not.
+func TestProofsAreLeftOutUntilTheyAreMade(t *testing.T) {
+	encode := func(r VirtualRouter) string {
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	bare := encode(VirtualRouter{})
+	for _, field := range []string{"reach", "isolated", "unreachable", "witness", "forged"} {
+		if strings.Contains(bare, field) {
+			t.Errorf("%s is in %s", field, bare)
+		}
+	}
+	asked := encode(VirtualRouter{Reach: &Reach{Peers: []PeerReach{{Address: "192.0.2.2"}}, Gateway: Gateway{Finding: "CouldNotAsk"}}, Witness: &Witness{Holder: "192.0.2.3"}})
+	for _, part := range []string{`{"address":"192.0.2.2","reached":false}`, `"gateway":{"finding":"CouldNotAsk"}`, `"holder":"192.0.2.3","failures":0`} {
+		if !strings.Contains(asked, part) {
+			t.Errorf("%s is not in %s", part, asked)
+		}
+	}
+}
+
+// A reader who looks at findings alone sees what is wrong, with what to do; one who looks at conditions finds the same there.
+func TestFindingsAreConditions(t *testing.T) {
+	worst := map[string]string{
+		"normal": "", "backup": "", "split": ConditionSplitSuspected, "conflict": ConditionConflict, "no-api": ConditionAPIReachable,
+		"seven-backends": ConditionRedundant, "expiring": ConditionCredentialsCurrent, "degraded": ConditionDegraded,
+	}
+	for name, want := range worst {
+		s := decode(t, name)
+		got := ""
+		if f := s.Worst(); f != nil {
+			got = f.Condition
+		}
+		if got != want || s.Hosts[0].Finding != want || !s.Hosts[0].Self {
+			t.Errorf("%s: worst is %q, host %+v, want %q", name, got, s.Hosts[0], want)
+		}
+		for _, f := range s.Findings {
+			if c := meta.FindStatusCondition(s.Conditions, f.Condition); c == nil || !c.LastTransitionTime.Time.Equal(f.Since) {
+				t.Errorf("%s: %+v of %+v", name, f, c)
+			}
+		}
 	}
 }
