@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 SHELL := /bin/bash
 BIN   := bin/harbinger
-FUZZTIME ?= 30s
+FUZZTIME ?= 200000x
 RUNS  ?= 5
 SEEDS ?= 10000
 OUTAGE ?= 180s
@@ -43,7 +43,7 @@ wild: ## what firewalls, network managers, cut networks and forged packets do to
 	@hack/prerequisites.sh faults
 	@go run ./hack/wild -runs $(RUNS)
 
-fuzz: ## every fuzz target, FUZZTIME=30s each
+fuzz: ## every fuzz target, FUZZTIME=200000x inputs each
 	@hack/fuzz.sh $(FUZZTIME)
 
 model: ## the election's Lease in the model checker Spin, then SEEDS=10000 random simulations of the whole election
