@@ -3,15 +3,19 @@
 package preflight_test
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/announce"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 )
 
@@ -109,8 +113,24 @@ func TestARPIgnoreIsAMistake(t *testing.T) {
 	labtest.Meet(t, host, client)
 	cfg := decode(t, vip)
 	paste(t, host, "ip address add 192.168.238.100/32 dev eth0 preferred_lft 0")
-	answers := func() bool {
-		return client.Do(func() error { return run("arping -c 1 -w 1 -I eth0 192.168.238.100") }) == nil
+	answers := func() (found bool) {
+		labtest.Must(t, client.Do(func() error {
+			link, err := net.InterfaceByName(lab.Interface)
+			if err != nil {
+				return err
+			}
+			asker, err := announce.New(announce.Link{Name: link.Name, Index: link.Index, MAC: link.HardwareAddr})
+			if err != nil {
+				return err
+			}
+			defer asker.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			owners, err := asker.Resolve(ctx, netip.MustParseAddr("192.168.238.100"), client.Address.Addr())
+			found = len(owners) > 0
+			return err
+		}))
+		return found
 	}
 	for _, value := range []string{"1", "2", "8"} {
 		paste(t, host, "sysctl -w net.ipv4.conf.eth0.arp_ignore="+value)
