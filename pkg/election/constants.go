@@ -131,3 +131,18 @@ func Lifetime(advertisementInterval time.Duration) time.Duration {
 func RefreshInterval(advertisementInterval, lifetime time.Duration) time.Duration {
 	return min(advertisementInterval/2, lifetime/4)
 }
+
+// ShortestFence is the shortest time after which a fence closes: the kernel counts it in its ticks, of 4 ms on many hosts.
+const ShortestFence = 20 * time.Millisecond
+
+// FenceTimeout returns after how long without a refresh the fence of a holder closes: two intervals, so that the address of a dead
+// holder is off the wire before another node asks for it, which it does after three. It is never more than the lifetime of the
+// address in the kernel. A process without real-time scheduling has all of that lifetime, because a busy host may wake it half a
+// second late: with less it would lose the address without a fault.
+func FenceTimeout(advertisementInterval time.Duration, realTime bool) time.Duration {
+	lifetime := Lifetime(advertisementInterval)
+	if !realTime {
+		return lifetime
+	}
+	return min(max(2*advertisementInterval, ShortestFence), lifetime)
+}

@@ -16,7 +16,8 @@ const (
 	// MsgCloseFailed (ERROR): A socket or a kernel object could not be closed at the end. Remedy: Report it with the error.
 	// The kernel closes it when the process ends.
 	MsgCloseFailed = "Close failed"
-	// MsgNormalScheduling (WARN): The process could not get real-time scheduling: a busy host may delay advertisements.
+	// MsgNormalScheduling (WARN): The process could not get real-time scheduling: a busy host may delay advertisements. `fence` is after
+	// how long without a refresh the virtual addresses are closed on this host: later than with it, and so is a takeover after a crash.
 	// Remedy: Give the pod the capability SYS_NICE, as the generated pod has it.
 	MsgNormalScheduling = "Running with normal scheduling"
 	// MsgInstanceWaits (INFO): Another Harbinger on this host serves the same virtual router ID; this one waits until it has
@@ -264,6 +265,7 @@ const (
 	KeyEpoch            = "epoch"            // Of the Lease: each claim has a higher one.
 	KeyEvent            = "event"            // The reason of a Kubernetes Event.
 	KeyExpires          = "expires"          // When a certificate expires.
+	KeyFence            = "fence"            // After how long without a refresh the virtual addresses are closed.
 	KeyFile             = "file"             // The path of a file.
 	KeyFrom             = "from"             // The state, the backend or the node before.
 	KeyFrontend         = "frontend"         // The address and port of a listening socket.

@@ -76,7 +76,8 @@ type sidecar struct {
 	handovers  chan string // to which nodes; a request that is not taken yet says that one is under way
 	loop       *control.Loop
 	reporter   *reporter
-	failed     chan error // holds the first error that asks for the end
+	fence      time.Duration // after how long without a refresh the fence of the virtual addresses closes
+	failed     chan error    // holds the first error that asks for the end
 }
 
 // Run starts a sidecar and keeps it running until ctx is cancelled, which begins the planned stop: the virtual addresses
@@ -95,8 +96,10 @@ func newSidecar(cfg *config.HarbingerConfiguration, options Options) *sidecar {
 
 // start opens and runs everything.
 func (s *sidecar) start(ctx context.Context) error {
-	if err := scheduling.RealTime(); err != nil {
-		logging.Warn(s.Log, logging.MsgNormalScheduling, logging.KeyReason, err.Error())
+	normal := scheduling.RealTime()
+	s.fence = election.FenceTimeout(s.cfg.Election.VRRP.AdvertisementInterval, normal == nil)
+	if normal != nil {
+		logging.Warn(s.Log, logging.MsgNormalScheduling, logging.KeyReason, normal.Error(), logging.KeyFence, s.fence.String())
 	}
 	defer s.closeAll(s.Log)
 	if err := guard.Run(func() error { return s.open(ctx) }); err != nil {
