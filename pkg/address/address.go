@@ -198,8 +198,8 @@ func (a *Addresses) entry(p netip.Prefix) *netlink.Addr {
 	}
 	if p.Addr().Is6() {
 		entry.Flags |= unix.IFA_F_NODAD
-	} else if label := a.cfg.Link.Name + ":vip"; len(label) <= maxLabel {
-		entry.Label = label
+	} else {
+		entry.Label = vipLabel(a.cfg.Link.Name)
 	}
 	return entry
 }
