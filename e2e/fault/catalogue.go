@@ -13,10 +13,12 @@ import (
 var (
 	PlannedStop     = Fault{Name: "planned stop", Promise: promise.PlannedStop, Act: StopSidecar, Reverse: RestartSidecar}
 	Kill            = Fault{Name: "kill -9", Promise: promise.Kill, Act: KillSidecar, Reverse: RestartSidecar, Linger: 3 * time.Second, Smoke: true}
-	Freeze          = Fault{Name: "freeze", Promise: promise.Freeze, Act: FreezeSidecar, Reverse: ThawSidecar}
+	Freeze          = Fault{Name: "freeze", Promise: promise.Freeze, Act: FreezeSidecar, Reverse: ThawSidecar, Linger: 3 * time.Second}
 	PowerLoss       = Fault{Name: "power off", Promise: promise.HostLoss, Act: PowerOff, Reverse: PowerOn}
 	CableCut        = Fault{Name: "cut cable", Promise: promise.HostLoss, Act: CutCable, Reverse: JoinCable}
 	SilentCut       = Fault{Name: "silent cut, API alive", Promise: promise.Unreachable, Act: Blackhole, Reverse: EndBlackhole, Keeps: true, Needs: Needs{Backplane: true}}
+	KillOfBoth      = Fault{Name: "kill -9 with its apiserver", Promise: promise.Kill, Act: KillWithAPI, Reverse: StartWithAPI, Linger: 3 * time.Second}
+	WholeCut        = Fault{Name: "silent cut", Promise: promise.HostLoss, Act: CutOff, Reverse: EndCutOff, Keeps: true}
 	APIServerDies   = Fault{Name: "apiserver dies", Promise: promise.APIServerDeath, Act: KillAPIServer, Reverse: StartAPIServer}
 	BalancerCrashes = Fault{Name: "balancer crash", Promise: promise.BalancerCrash, Act: CrashBalancer}
 	HandedOver      = Fault{Name: "handover", Promise: promise.PlannedStop, Act: HandOver}
@@ -71,13 +73,18 @@ func OfKubernetes() []Fault {
 		HolderFiltered, AllFiltered,
 		{Name: "VRRP filtered, API hung, healed cut", Promise: promise.HealedFiltered, Act: SplitHosts},
 		{Name: "a quarter of packets to nodes lost", Promise: promise.Healed, Act: DropSome, Reverse: PassAll},
-		Kill, Freeze, PowerLoss, CableCut, SilentCut,
 		{Name: "forged advertisements, multicast", Promise: promise.Forged, Act: ForgeMany},
 		{Name: "forged advertisements, unicast", Promise: promise.Forged, Act: ForgeEach, Needs: Needs{Unicast: true}},
 		{Name: "fourth control-plane node", Promise: promise.Discovery, Act: AddNode, Needs: Needs{Discovery: true}},
 	}
 	slices.SortStableFunc(faults, func(a, b Fault) int { return a.Needs.order() - b.Needs.order() })
 	return faults
+}
+
+// OfDeaths are the ways in which a holder ends, one of them planned. They need a network of its own for etcd, which all but the last
+// take from the holder too; that one is the last as hosts may hold off from the Lease for a while after it.
+func OfDeaths() []Fault {
+	return []Fault{PlannedStop, Kill, KillOfBoth, Freeze, PowerLoss, CableCut, WholeCut, SilentCut}
 }
 
 // order puts the needs one after another.
@@ -121,7 +128,7 @@ func OfRealHosts() []Fault {
 
 // Catalogue returns every fault once.
 func Catalogue() []Fault {
-	all := slices.Concat(OfTheHolder(), OfABackend(), OfKubernetes(), OfHosts(), OfRealHosts(), AtRandom())
+	all := slices.Concat(OfTheHolder(), OfABackend(), OfKubernetes(), OfDeaths(), OfHosts(), OfRealHosts(), AtRandom())
 	seen := map[string]bool{}
 	return slices.DeleteFunc(all, func(f Fault) bool {
 		before := seen[f.Name]

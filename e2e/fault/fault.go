@@ -77,8 +77,10 @@ type Act string
 const (
 	Nothing Act = ""
 
-	StopSidecar    Act = "stop the sidecar"   // by plan
-	KillSidecar    Act = "kill the sidecar"   // all its processes, with SIGKILL
+	StopSidecar    Act = "stop the sidecar" // by plan
+	KillSidecar    Act = "kill the sidecar" // all its processes, with SIGKILL
+	KillWithAPI    Act = "kill the sidecar and the apiserver"
+	StartWithAPI   Act = "start the apiserver, and the sidecar"
 	FreezeSidecar  Act = "freeze the sidecar" // with SIGSTOP
 	ThawSidecar    Act = "thaw the sidecar"
 	RestartSidecar Act = "restart the sidecar" // one that has ended, or is killed for it
@@ -103,6 +105,8 @@ const (
 	JoinCable          Act = "join the cable"
 	Blackhole          Act = "blackhole" // nothing passes, the carrier stays
 	EndBlackhole       Act = "end the blackhole"
+	CutOff             Act = "cut off" // the same of every network of the host
+	EndCutOff          Act = "end the cut"
 
 	Mute       Act = "drop advertisements of the host"
 	MuteAll    Act = "drop all advertisements" // of all hosts

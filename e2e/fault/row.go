@@ -21,7 +21,12 @@ type Sample struct {
 	// The longest times for which nobody had the address, more than one live host had it, and more than one host answered ARP
 	// for it or had it in its kernel. A holder that is [Fault.Apart] does not count as live.
 	Nobody, Live, Kernel observe.Span
-	Moves                int
+	// Had is the longest time for which more than one host had the address in its kernel, whether it answered or not: a dead holder
+	// keeps it there for as long as its lifetime lasts, and behind a closed fence it answers nobody.
+	Had observe.Span
+	// Pause is the longest time for which the control had no answer until the target had settled: what is shorter may be the machine's.
+	Pause time.Duration
+	Moves int
 	// Left says that the old holder had the address still when the target had settled on another.
 	Left                    bool
 	EpochBefore, EpochAfter int32 // of the Lease
@@ -65,6 +70,27 @@ func (r Row) median(of func(Sample) observe.Outage) time.Duration {
 	}
 	slices.Sort(times)
 	return times[len(times)/2]
+}
+
+// Spread returns the shortest, the median and the longest of the outages.
+func (r Row) Spread() (least, median, most time.Duration) {
+	for i, s := range r.Samples {
+		if length := s.Outage.Length(); i == 0 || length < least {
+			least = length
+		}
+		most = max(most, s.Outage.Length())
+	}
+	return least, r.Outage(), most
+}
+
+// Within returns in how many runs the outage was no longer than a time.
+func (r Row) Within(goal time.Duration) (runs int) {
+	for _, s := range r.Samples {
+		if s.Outage.Length() <= goal {
+			runs++
+		}
+	}
+	return runs
 }
 
 // Stalled returns for how long the machine stalled in all runs.

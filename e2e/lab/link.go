@@ -26,10 +26,29 @@ func (h *Host) Unblackhole() error {
 	})
 }
 
+// CutBackplane makes the second network drop all packets from and to the host. Without such a network it does nothing.
+func (h *Host) CutBackplane() error {
+	if h.lab.backplane == nil {
+		return nil
+	}
+	return h.onPortOf(h.backplanePort(), netlink.LinkSetNoMaster)
+}
+
+// JoinBackplane ends a [Host.CutBackplane].
+func (h *Host) JoinBackplane() error {
+	if h.lab.backplane == nil {
+		return nil
+	}
+	return h.onPortOf(h.backplanePort(), func(port netlink.Link) error { return netlink.LinkSetMaster(port, h.lab.backplane) })
+}
+
 // onPort calls f with the host's port of the switch.
-func (h *Host) onPort(f func(netlink.Link) error) error {
+func (h *Host) onPort(f func(netlink.Link) error) error { return h.onPortOf(h.Name, f) }
+
+// onPortOf calls f with a port of the host.
+func (h *Host) onPortOf(name string, f func(netlink.Link) error) error {
 	return h.lab.wire.Do(func() error {
-		port, err := netlink.LinkByName(h.Name)
+		port, err := netlink.LinkByName(name)
 		if err != nil {
 			return fmt.Errorf("find port of %s: %w", h.Name, err)
 		}
