@@ -32,16 +32,23 @@ func (b beat) send() (taken bool, err error) {
 	}
 }
 
-// beats are the three of a fence.
-type beats struct{ renew, open, shut beat }
+// The frames of a fence, by what the chain on lo does.
+const (
+	renew = iota
+	open
+	shut
+	disarm
+	purposes
+)
 
-var noBeats = beats{-1, -1, -1}
+// beats are the sockets of a fence, one for each purpose.
+type beats [purposes]beat
 
-// newBeats opens them in the network namespace of the calling thread. Their marks follow the given one.
+// newBeats opens them in the network namespace of the calling thread, with marks that follow the one given.
 func newBeats(mark uint32) (b beats, err error) {
-	b = noBeats
-	for purpose, to := range map[uint32]*beat{markRenew: &b.renew, markOpen: &b.open, markShut: &b.shut} {
-		if *to, err = newBeat(mark | purpose); err != nil {
+	b = beats{-1, -1, -1, -1}
+	for i := range b {
+		if b[i], err = newBeat(mark | uint32(i)); err != nil {
 			return b, &Unavailable{"it needs a packet socket on lo that sets a mark (CAP_NET_RAW and CAP_NET_ADMIN)", err}
 		}
 	}
@@ -68,23 +75,23 @@ func newBeat(mark uint32) (beat, error) {
 
 // prove tries the chain: it takes the frame that closes, and does not take a renewal while closed.
 func (b beats) prove() error {
-	shut, err := b.shut.send()
+	closed, err := b[shut].send()
 	if err != nil {
 		return &Unavailable{"no frame leaves by lo", err}
 	}
-	renew, err := b.renew.send()
+	renewed, err := b[renew].send()
 	if err != nil {
 		return &Unavailable{"no frame leaves by lo", err}
 	}
-	if !shut || renew {
-		return &Unavailable{Reason: fmt.Sprintf("the chain on lo does not work as it should (closing taken: %t, late renewal taken: %t)", shut, renew)}
+	if !closed || renewed {
+		return &Unavailable{Reason: fmt.Sprintf("the chain on lo does not work as it should (closing taken: %t, late renewal taken: %t)", closed, renewed)}
 	}
 	return nil
 }
 
 func (b beats) close() error {
 	var errs []error
-	for _, fd := range []beat{b.renew, b.open, b.shut} {
+	for _, fd := range b {
 		if fd >= 0 {
 			errs = append(errs, unix.Close(int(fd)))
 		}
@@ -123,7 +130,7 @@ func (b beats) follow(links []link) []link {
 
 func (b beats) index(name string) uint32 {
 	request, err := unix.NewIfreq(name)
-	if err != nil || unix.IoctlIfreq(int(b.renew), unix.SIOCGIFINDEX, request) != nil {
+	if err != nil || unix.IoctlIfreq(int(b[renew]), unix.SIOCGIFINDEX, request) != nil {
 		return 0
 	}
 	return request.Uint32()
@@ -135,7 +142,7 @@ func (b beats) name(index uint32) string {
 		return ""
 	}
 	request.SetUint32(index)
-	if unix.IoctlIfreq(int(b.renew), unix.SIOCGIFNAME, request) != nil {
+	if unix.IoctlIfreq(int(b[renew]), unix.SIOCGIFNAME, request) != nil {
 		return ""
 	}
 	return request.Name()

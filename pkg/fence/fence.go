@@ -59,7 +59,8 @@ type Config struct {
 	Name string
 	// Addresses are the virtual addresses, of one family or of both.
 	Addresses []netip.Addr
-	// Links are the names of all links by which frames for the addresses may come; see Segment.
+	// Links are the names of all links by which frames for the addresses may come: Linux answers for
+	// an address on every link.
 	Links []string
 	// Timeout is how long the fence is open after it was opened or renewed: whole milliseconds, at least Least.
 	Timeout time.Duration
@@ -106,7 +107,7 @@ func New(cfg Config) (*Fence, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	f := &Fence{cfg: cfg, table: newTable(cfg), beats: noBeats}
+	f := &Fence{cfg: cfg, table: newTable(cfg)}
 	if err := f.start(); err != nil {
 		return nil, errors.Join(err, f.hangUp())
 	}
@@ -166,7 +167,7 @@ var errGone = errors.New("the fence was removed while it was put in place")
 // unlock opens the fence, where it is there.
 func (f *Fence) unlock() (gone bool, err error) {
 	start := f.cfg.Now()
-	taken, err := f.beats.open.send()
+	taken, err := f.beats[open].send()
 	if err != nil {
 		return false, fmt.Errorf("open the fence: %w", err)
 	}
@@ -195,11 +196,11 @@ func (f *Fence) renew() (gone bool, err error) {
 	}
 	start := f.cfg.Now()
 	if f.late(start) {
-		taken, _ := f.beats.shut.send() // the clock of the kernel may stand still in a suspended host
+		taken, _ := f.beats[shut].send() // the clock of the kernel may stand still in a suspended host
 		f.open = !taken
 		return !taken, ErrLate
 	}
-	taken, err := f.beats.renew.send()
+	taken, err := f.beats[renew].send()
 	if err != nil {
 		return false, fmt.Errorf("renew the fence: %w", err)
 	}
@@ -227,7 +228,7 @@ func (f *Fence) restore() error {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.open = false
-		_, err := f.beats.shut.send()
+		_, err := f.beats[shut].send()
 		return errors.Join(ErrLate, err)
 	}
 	if err := f.replace(); err != nil {
@@ -257,8 +258,8 @@ func (f *Fence) replace() error {
 	}
 	if f.cfg.Now().Sub(last) >= f.cfg.Timeout { // it was frozen before the frame left: that has opened what was closed
 		f.open = false
-		_, shut := f.beats.shut.send()
-		return errors.Join(ErrLate, shut)
+		_, again := f.beats[shut].send()
+		return errors.Join(ErrLate, again)
 	}
 	return err
 }
@@ -267,7 +268,7 @@ func (f *Fence) replace() error {
 func (f *Fence) Shut() error {
 	f.mu.Lock()
 	f.open = false
-	taken, err := f.beats.shut.send()
+	taken, err := f.beats[shut].send()
 	f.mu.Unlock()
 	if taken {
 		return nil
@@ -276,6 +277,17 @@ func (f *Fence) Shut() error {
 	defer f.kernel.Unlock()
 	if again := f.install(); again != nil { // which closes it too
 		return errors.Join(again, err)
+	}
+	return nil
+}
+
+// Disarm lets everything pass: the addresses are gone, and what comes for them is on the way to another host. Shut arms it again.
+func (f *Fence) Disarm() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.open = false
+	if _, err := f.beats[disarm].send(); err != nil { // without a table nothing is kept out either
+		return fmt.Errorf("disarm the fence: %w", err)
 	}
 	return nil
 }
@@ -310,13 +322,27 @@ func (f *Fence) Check() error {
 	}
 	now := f.beats.follow(f.links)
 	if slices.Equal(now, f.links) && f.intact() {
-		return nil
+		return f.deceived()
 	}
 	f.links = now
 	if err := f.replace(); err != nil {
 		return err
 	}
 	return ErrReplaced
+}
+
+// deceived returns *Unavailable where renewals seem to be taken, but nothing is alive: another program drops the frames.
+func (f *Fence) deceived() error {
+	alive, err := f.conn.has(f.table.alive())
+	if err != nil || alive {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.open && f.cfg.Now().Sub(f.renewed) < f.cfg.Timeout/2 {
+		return &Unavailable{Reason: "another program drops the frames on lo that keep it open"}
+	}
+	return nil
 }
 
 // Close removes the table. The addresses must be gone: nothing fences them any more.

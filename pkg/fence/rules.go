@@ -4,6 +4,8 @@ package fence
 
 import (
 	"encoding/binary"
+	"net/netip"
+	"time"
 
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
@@ -35,18 +37,18 @@ func (t table) rules(b *batch) {
 		field(transport, 0, 1), equals([]byte{neighbourSolicitation}), field(transport, solicitedTarget, 16), dead("6"))
 
 	first := t.addresses[0] // its element is the first to end: they were renewed in this order
-	t.newRule(b, control, t.marked(markRenew), load(first.AsSlice()), in("alive"+family(first), false), end(expr.VerdictGoto, renewal))
-	t.newRule(b, control, t.marked(markOpen), end(expr.VerdictGoto, renewal))
-	t.newRule(b, control, t.marked(markShut), end(expr.VerdictGoto, closing))
-	for _, a := range t.addresses {
-		armed := set("addresses"+family(a), unix.NFT_DYNSET_OP_UPDATE)
-		armed.Timeout = Disarm
-		alive := set("alive"+family(a), unix.NFT_DYNSET_OP_UPDATE)
-		alive.Timeout = t.timeout
-		t.newRule(b, renewal, load(a.AsSlice()), []expr.Any{armed, alive})
-		t.newRule(b, closing, load(a.AsSlice()), []expr.Any{armed, set("alive"+family(a), dynsetDelete)})
+	t.newRule(b, control, t.marked(renew), load(first), in("alive"+family(first), false), end(expr.VerdictGoto, steps[renew]))
+	for purpose := open; purpose < purposes; purpose++ {
+		t.newRule(b, control, t.marked(purpose), end(expr.VerdictGoto, steps[purpose]))
 	}
-	for _, chain := range []string{renewal, closing} {
+	for _, a := range t.addresses {
+		arm := set("addresses", a, unix.NFT_DYNSET_OP_UPDATE, Disarm)
+		kill := set("alive", a, dynsetDelete, 0)
+		t.newRule(b, steps[renew], load(a), arm, set("alive", a, unix.NFT_DYNSET_OP_UPDATE, t.timeout))
+		t.newRule(b, steps[shut], load(a), arm, kill)
+		t.newRule(b, steps[disarm], load(a), set("addresses", a, dynsetDelete, 0), kill)
+	}
+	for _, chain := range steps[open:] {
 		t.newRule(b, chain, []expr.Any{&expr.Counter{}}, end(expr.VerdictDrop, ""))
 	}
 }
@@ -61,8 +63,8 @@ func ether(protocol uint16) []expr.Any {
 	return meta(expr.MetaKeyPROTOCOL, binary.BigEndian.AppendUint16(nil, protocol))
 }
 
-func (t table) marked(purpose uint32) []expr.Any {
-	return meta(expr.MetaKeyMARK, binary.NativeEndian.AppendUint32(nil, t.mark|purpose))
+func (t table) marked(purpose int) []expr.Any {
+	return meta(expr.MetaKeyMARK, binary.NativeEndian.AppendUint32(nil, t.mark|uint32(purpose)))
 }
 
 // meta goes on where what the kernel knows of a frame has a value.
@@ -79,16 +81,18 @@ func field(base expr.PayloadBase, offset, length uint32) []expr.Any {
 	return []expr.Any{&expr.Payload{DestRegister: 1, Base: base, Offset: offset, Len: length}}
 }
 
-func load(value []byte) []expr.Any { return []expr.Any{&expr.Immediate{Register: 1, Data: value}} }
+func load(a netip.Addr) []expr.Any {
+	return []expr.Any{&expr.Immediate{Register: 1, Data: a.AsSlice()}}
+}
 
 // in goes on where what was loaded is in a set, or is not.
 func in(name string, not bool) []expr.Any {
 	return []expr.Any{&expr.Lookup{SourceRegister: 1, SetName: name, Invert: not}}
 }
 
-// set changes the element of a set that was loaded.
-func set(name string, operation uint32) *expr.Dynset {
-	return &expr.Dynset{SrcRegKey: 1, SetName: name, Operation: operation}
+// set changes the element of a set, of the family of an address, that was loaded.
+func set(name string, a netip.Addr, operation uint32, timeout time.Duration) []expr.Any {
+	return []expr.Any{&expr.Dynset{SrcRegKey: 1, SetName: name + family(a), Operation: operation, Timeout: timeout}}
 }
 
 func end(kind expr.VerdictKind, chain string) []expr.Any {

@@ -5,8 +5,6 @@ package fence
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -19,22 +17,16 @@ import (
 // maxName is the longest name of a table that is easy to type; the kernel takes 255.
 const maxName = 64
 
-// Chains of the table.
+// Chains of the table. Each frame has one that carries it out.
 const (
 	ingress = "ingress" // on the links: drops what comes for an address that is not alive
-	control = "control" // on lo: takes the frames of this package by their marks
-	renewal = "renewal" // gives all elements their timeouts
-	closing = "closing" // arms the addresses, and ends what is alive
+	control = "control" // on lo: takes the frames by their marks
 )
 
-// The last bits of the mark say what a frame is for.
-const (
-	markRenew = 1 + iota
-	markOpen
-	markShut
+var steps = [purposes]string{renew: "renew", open: "renew", shut: "shut", disarm: "disarm"}
 
-	markBits = 3
-)
+// purposeBits are those of a mark that say what a frame is for.
+const purposeBits = 3
 
 // priority is before every chain of other programs that is likely: what these accept comes here first.
 const priority = -500
@@ -73,7 +65,7 @@ type table struct {
 func newTable(cfg Config) table {
 	var mark [4]byte
 	_, _ = rand.Read(mark[:]) // it never fails
-	t := table{name: cfg.Name, timeout: cfg.Timeout, mark: binary.NativeEndian.Uint32(mark[:])&^markBits | 1<<31}
+	t := table{name: cfg.Name, timeout: cfg.Timeout, mark: binary.NativeEndian.Uint32(mark[:])&^purposeBits | 1<<31}
 	for _, a := range cfg.Addresses {
 		t.addresses = append(t.addresses, a.Unmap())
 	}
@@ -106,8 +98,9 @@ func (t table) install(links []link, plain bool) *batch {
 		for _, a := range t.addresses {
 			t.arm(b, a)
 		}
-		t.newChain(b, renewal, nil)
-		t.newChain(b, closing, nil)
+		for _, name := range steps[open:] {
+			t.newChain(b, name, nil)
+		}
 		t.newChain(b, ingress, hook(hookIngress, links))
 		t.newChain(b, control, hook(hookEgress, []link{{name: "lo"}}))
 		t.rules(b)
@@ -147,16 +140,30 @@ func (t table) newSet(b *batch, name string, id uint32) {
 
 // arm adds an address that is not alive.
 func (t table) arm(b *batch, a netip.Addr) {
-	b.message("add "+a.String(), unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, func(e *netlink.AttributeEncoder) {
+	b.message("add "+a.String(), unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, t.element("addresses", a, func(e *netlink.AttributeEncoder) {
+		e.Uint64(unix.NFTA_SET_ELEM_TIMEOUT, uint64(Disarm.Milliseconds()))
+	}))
+}
+
+// alive asks for the element that ends first.
+func (t table) alive() *batch {
+	b := &batch{}
+	b.message("read what is alive", unix.NFT_MSG_GETSETELEM, 0, t.element("alive", t.addresses[0], func(*netlink.AttributeEncoder) {}))
+	return b
+}
+
+// element names one, of the set of its family.
+func (t table) element(set string, a netip.Addr, more attributes) attributes {
+	return func(e *netlink.AttributeEncoder) {
 		e.String(unix.NFTA_SET_ELEM_LIST_TABLE, t.name)
-		e.String(unix.NFTA_SET_ELEM_LIST_SET, "addresses"+family(a))
+		e.String(unix.NFTA_SET_ELEM_LIST_SET, set+family(a))
 		nested(e, unix.NFTA_SET_ELEM_LIST_ELEMENTS, func(e *netlink.AttributeEncoder) {
 			nested(e, unix.NFTA_LIST_ELEM, func(e *netlink.AttributeEncoder) {
 				nested(e, unix.NFTA_SET_ELEM_KEY, func(e *netlink.AttributeEncoder) { e.Bytes(unix.NFTA_DATA_VALUE, a.AsSlice()) })
-				e.Uint64(unix.NFTA_SET_ELEM_TIMEOUT, uint64(Disarm.Milliseconds()))
+				more(e)
 			})
 		})
-	})
+	}
 }
 
 // hook returns where a base chain is called.
@@ -203,69 +210,11 @@ func (t table) newRule(b *batch, chain string, parts ...[]expr.Any) {
 // ask returns the questions about the chains. The kernel counts the rules of a chain.
 func (t table) ask() *batch {
 	b := &batch{}
-	for _, name := range []string{ingress, control, renewal, closing} {
+	for _, name := range append(steps[open:], ingress, control) {
 		b.message("read chain "+name, unix.NFT_MSG_GETCHAIN, 0, func(e *netlink.AttributeEncoder) {
 			e.String(unix.NFTA_CHAIN_TABLE, t.name)
 			e.String(unix.NFTA_CHAIN_NAME, name)
 		})
 	}
 	return b
-}
-
-// probe asks for a table, which the kernel may refuse whether there is one or not.
-func (c *conn) probe(name string) error {
-	b := &batch{}
-	b.message("read the table", unix.NFT_MSG_GETTABLE, 0, table{name: name}.named)
-	_, err := c.ask(b)
-	switch {
-	case err == nil || errors.Is(err, unix.ENOENT):
-		return nil
-	case errors.Is(err, unix.EPERM):
-		return &Unavailable{"this process may not use nf_tables (CAP_NET_ADMIN)", err}
-	}
-	return &Unavailable{"the kernel has no nf_tables, or not for the family netdev", err}
-}
-
-// install puts the table in place, and notes what its chains look like then.
-func (f *Fence) install() error {
-	err := f.conn.do(f.table.install(f.links, f.plain))
-	if !f.plain && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)) {
-		if second := f.conn.do(f.table.install(f.links, true)); second == nil {
-			f.plain, err = true, nil
-		}
-	}
-	if errors.Is(err, unix.ENOENT) { // before Linux 6.16 every link must exist
-		if there := slices.DeleteFunc(slices.Clone(f.links), func(l link) bool { return l.index == 0 }); len(there) > 0 {
-			err = f.conn.do(f.table.install(there, f.plain))
-		}
-	}
-	switch {
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("table netdev %s: %w (%w)", f.table.name, ErrOwned, err)
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return &Unavailable{"the kernel lacks what the table needs: the egress hook (Linux 5.16) and sets with timeouts", err}
-	case err != nil:
-		return fmt.Errorf("install table netdev %s: %w", f.table.name, err)
-	}
-	f.image, err = f.chains()
-	return err
-}
-
-// chains returns what the kernel says of the chains: their handles, hooks, links and how many rules they have.
-func (f *Fence) chains() ([]byte, error) {
-	answers, err := f.conn.ask(f.table.ask())
-	if err != nil {
-		return nil, fmt.Errorf("read table netdev %s: %w", f.table.name, err)
-	}
-	var image []byte
-	for _, a := range answers {
-		image = append(image, a[min(len(a), 4):]...) // struct nfgenmsg has the generation of the whole ruleset
-	}
-	return image, nil
-}
-
-// intact reports whether the chains are those that were made.
-func (f *Fence) intact() bool {
-	image, err := f.chains()
-	return err == nil && slices.Equal(image, f.image)
 }
