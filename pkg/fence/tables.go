@@ -15,10 +15,16 @@ import (
 // thread, with those that are in use.
 func Tables() (names []string, err error) {
 	conn, err := nftables.New()
+	if errors.Is(err, unix.EPROTONOSUPPORT) { // a kernel without netfilter
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open nf_tables: %w", err)
 	}
 	tables, err := conn.ListTablesOfFamily(nftables.TableFamilyNetdev)
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) { // a kernel without nf_tables
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list the tables of nf_tables: %w", err)
 	}

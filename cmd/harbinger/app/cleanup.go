@@ -16,6 +16,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/command"
+	"github.com/harbinger-ha/harbinger/pkg/fence"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 )
@@ -127,11 +128,16 @@ func ownManifests(dir string) (own []string, err error) {
 	return own, nil
 }
 
-// leftovers returns what the pod has left, in the order in which it is to be removed: the fence is closed when the addresses go.
+// leftovers returns what the pod has left, in the order in which it is to be removed: the fence goes when the addresses are gone.
 // Steering ends with its process: its BPF link is a file descriptor, its nftables table has an owner.
 func leftovers() ([]address.Leftover, error) {
 	found, err := address.Leftovers()
 	errs := []error{err}
+	fences, err := fence.Tables()
+	errs = append(errs, err)
+	for _, name := range fences {
+		found = append(found, address.Leftover{What: "fence: table netdev " + name, Remove: func() error { return fence.Remove(name) }})
+	}
 	for _, dir := range []string{config.RuntimeDirectory, config.StateDirectory} {
 		files, err := ownFiles(dir)
 		found, errs = append(found, files...), append(errs, err)

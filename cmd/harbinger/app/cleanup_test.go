@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/fence"
 )
 
 // hostState is what a host has that a pod could leave, by what shows it.
@@ -57,8 +59,8 @@ func bpfLinks(t *testing.T) string {
 	return all.String()
 }
 
-// running are the numbers that count down.
-var running = regexp.MustCompile(`"valid_life_time":\d+|expires \w+`)
+// running are what counts down, and ends by itself.
+var running = regexp.MustCompile(`"valid_life_time":\d+|elements = {[^}]*}`)
 
 func withoutClocks(state map[string]string) map[string]string {
 	out := maps.Clone(state)
@@ -66,6 +68,37 @@ func withoutClocks(state map[string]string) map[string]string {
 		out[key] = running.ReplaceAllString(text, "")
 	}
 	return out
+}
+
+// leftFence makes the test binary a process that leaves a fence.
+const leftFence = "fence"
+
+// leaveFence leaves the fence of the sidecar, as one that was killed does, and reports whether this kernel can have one.
+func leaveFence(t *testing.T) bool {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), actsVariable+"="+leftFence)
+	out, err := cmd.CombinedOutput()
+	if err != nil && !strings.HasPrefix(string(out), "no fence: ") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return err == nil
+}
+
+// actAsFence makes a fence and ends without closing it.
+func actAsFence() int {
+	_, err := fence.New(fence.Config{
+		Name: fence.Prefix + "51", Addresses: []netip.Addr{netip.MustParseAddr("192.168.238.100")}, Links: []string{"eth0"}, Timeout: time.Second, Now: time.Now,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // startSidecar runs the sidecar of this host with a configuration until it holds, and returns what kills it.
@@ -126,10 +159,14 @@ func TestCleanupLeavesTheHostAsItWas(t *testing.T) {
 	until(t, "every address is in use", func() bool { before = hostState(t); return !strings.Contains(before["ip -j addr"], "tentative") })
 	for _, steering := range []string{"Auto", "NFTables"} {
 		t.Run(steering, func(t *testing.T) {
-			killSidecar(t, "virtualAddresses: [192.168.238.100/24]\nelection: {mode: VRRP}\nloadBalancer: {steering: {mode: "+steering+"}}\n", before)
+			fenced := killSidecar(t, "virtualAddresses: [192.168.238.100/24]\nelection: {mode: VRRP}\nloadBalancer: {steering: {mode: "+steering+"}}\n", before)
 			shown := harbinger("", "cleanup", "--dry-run")
 			shown.want(t, 0)
-			for _, want := range []string{"virtual address 192.168.238.100 on eth0", "/run/harbinger/vrrp-eth0-51.json", "/run/harbinger"} {
+			wanted := []string{"virtual address 192.168.238.100 on eth0", "/run/harbinger/vrrp-eth0-51.json", "/run/harbinger"}
+			if fenced {
+				wanted = append(wanted, "fence: table netdev harbinger-51")
+			}
+			for _, want := range wanted {
 				if !strings.Contains(shown.stdout, "Would remove "+want+"\n") {
 					t.Errorf("the dry run shows no %q:\n%s", want, shown.stdout)
 				}
@@ -150,12 +187,12 @@ func TestCleanupLeavesTheHostAsItWas(t *testing.T) {
 }
 
 // killSidecar has a sidecar run and kills it, and gives what it has left a longer life. Nothing is removed while it runs, nor by a
-// dry run.
-func killSidecar(t *testing.T, body string, before map[string]string) {
+// dry run. It reports whether a fence is among that.
+func killSidecar(t *testing.T, body string, before map[string]string) (fenced bool) {
 	t.Helper()
 	kill := startSidecar(t, body)
 	steered := hostState(t)
-	if steered["nft list ruleset"] == before["nft list ruleset"] && steered["BPF links"] == before["BPF links"] {
+	if !strings.Contains(steered["nft list ruleset"], "harbinger_steer") && steered["BPF links"] == before["BPF links"] {
 		t.Errorf("the sidecar steers nothing: the test shows nothing of it:\n%v", steered)
 	}
 	harbinger("", "cleanup").want(t, 1, "error: nothing was removed: the sidecar runs (of virtual router 51 on eth0: user 0 (process ", "end what has started it")
@@ -168,6 +205,7 @@ func killSidecar(t *testing.T, body string, before map[string]string) {
 		state := hostState(t)
 		return !strings.Contains(state["nft list ruleset"], "harbinger_steer") && state["BPF links"] == before["BPF links"]
 	})
+	fenced = leaveFence(t)
 	if err := errors.Join(os.MkdirAll(config.RuntimeDirectory, 0o700), os.WriteFile(config.RuntimeDirectory+"/vrrp-eth0-51.json", nil, 0o600),
 		feed("", strings.Fields("ip addr replace 192.168.238.100/32 dev eth0 label eth0:vip valid_lft 60 preferred_lft 0 noprefixroute")...)); err != nil {
 		t.Fatal(err)
@@ -177,6 +215,7 @@ func killSidecar(t *testing.T, body string, before map[string]string) {
 	if diff := cmp.Diff(withoutClocks(killed), withoutClocks(hostState(t))); diff != "" {
 		t.Errorf("a dry run changes the host (-before +after):\n%s", diff)
 	}
+	return fenced
 }
 
 // A pod that the kubelet would start again is to be removed first, by the name of its manifest; those of other pods do not count.

@@ -28,6 +28,9 @@ func act(name string, arguments []string) int {
 		defer stop()
 		return app.Main(ctx, arguments, os.Stdin, os.Stdout, os.Stderr)
 	}
+	if name == leftFence {
+		return actAsFence()
+	}
 	if err := checkUsage(name, arguments); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 64
