@@ -95,6 +95,10 @@ func (e *Election) learn(interval time.Duration) {
 
 // backupLeased is rows 6 and 37: what a Backup reads may invite it, or show that the silence on the wire is none of the holder.
 func (e *Election) backupLeased(a answer) {
+	if e.starting.asks() && a.outcome == Unanswered && !e.arbiter.unreachable(e.now, e.state) {
+		e.arbiter.next = e.now
+	}
+	e.startSoon()
 	if a.outcome != Answered {
 		return
 	}
@@ -189,6 +193,10 @@ func (e *Election) preflightAt() time.Time {
 // backupProbed asks again (row 7): a Zombie may die before the timer ends, and what kept this node from asking may end.
 func (e *Election) backupProbed(ev ProbeDone) {
 	if e.predecessor.waits() {
+		return
+	}
+	if e.starting.asks() {
+		e.startSoon()
 		return
 	}
 	if verdict, _ := e.evidence(ev).Judge(); verdict == Zombie || verdict == Unasked {

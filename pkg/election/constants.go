@@ -40,6 +40,7 @@ const (
 	announceSlack   = time.Second            // an announcement that is older than AnnounceEvery and this was of an earlier holder
 	verdictAge      = time.Second            // an older verdict says nothing of now
 	distressEnds    = 2 * time.Second        // with a healthy backend again
+	startAsks       = 8                      // questions by ARP of a node that starts, in the time of a probe
 	shortestLearned = 10 * time.Millisecond
 	longestLearned  = 10 * time.Second
 	defendEvery     = 250 * time.Millisecond // between two answers to a release, to a losing advertisement, or to a peer's claim by ARP

@@ -31,6 +31,7 @@ type Election struct {
 	presence  presence
 	arbiter   arbiter
 	leave     leave
+	starting  starting
 	reach     reach
 	witness   witness
 	challenge challenge
@@ -112,6 +113,7 @@ func (e *Election) become(s State, reason string) {
 	if e.state != s {
 		e.do(Transition{From: e.state, To: s, Reason: reason})
 		e.leavesClaiming(s)
+		e.starting = starting{}
 		e.since = e.now
 		e.arbiter.waiting, e.arbiter.invited = false, false
 	}
@@ -184,6 +186,7 @@ func (e *Election) received(ev Received) {
 	}
 	e.heard.note(e.now, ev.Source, priority, first, e.cfg.arbitrates(), slices.Contains(e.cfg.Peers, ev.Source))
 	e.reach.ever = e.reach.ever || slices.Contains(e.cfg.Peers, ev.Source)
+	e.startHeard()
 	call(e, table[e.state].received, ev)
 }
 

@@ -31,6 +31,7 @@ func (e *Election) listen(reason string) {
 	if alone {
 		e.downAt = e.downAt.Add(time.Duration(e.cfg.Jitter() * float64(ColdStartJitter)))
 	}
+	e.askAtStart()
 }
 
 // linkChanged is rows 1 and 2: without a link nobody can be served, and nobody hears whether that changes.

@@ -176,6 +176,7 @@ func (e *Election) activeReached(ev PeersDone) {
 
 // backupReached goes on with what waited for the proof.
 func (e *Election) backupReached(PeersDone) {
+	e.startSoon()
 	if e.arbiter.fresh(e.now) && e.invited() {
 		e.acceptInvitation()
 	}

@@ -22,7 +22,7 @@ var table = [...]struct {
 	Initialize: {shutdown: (*Election).stopped},
 	Backup: {
 		tick: (*Election).backupTick, received: (*Election).backupReceived, probed: (*Election).backupProbed, leased: (*Election).backupLeased,
-		reached: (*Election).backupReached, shutdown: (*Election).stopped,
+		reached: (*Election).backupReached, claimed: (*Election).backupClaimed, shutdown: (*Election).stopped,
 	},
 	Claiming: {
 		tick: (*Election).askAgain, received: (*Election).claimingReceived, probed: (*Election).claimingProbed, leased: (*Election).claimingLeased,
