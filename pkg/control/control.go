@@ -54,8 +54,9 @@ type Announcer interface {
 
 // Prober asks the other hosts. The context bounds a question; each is answered, as far as there is an answer when it ends.
 type Prober interface {
-	// Probe asks the virtual addresses who serves them.
-	Probe(context.Context) election.ProbeDone
+	// Probe asks the virtual addresses who serves them, by ARP or neighbour discovery so often as asks says; 0: as often as it
+	// takes until somebody answers.
+	Probe(ctx context.Context, asks int) election.ProbeDone
 	// AskPeers asks the peers, and the gateway, whether they answer.
 	AskPeers(context.Context) election.PeersDone
 	// CheckHolder asks the virtual addresses whether they serve clients.

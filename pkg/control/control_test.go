@@ -185,7 +185,7 @@ func (h *host) leave(ctx context.Context) {
 	}
 }
 
-func (h *host) Probe(ctx context.Context) election.ProbeDone {
+func (h *host) Probe(ctx context.Context, _ int) election.ProbeDone {
 	h.mu.Lock()
 	served := h.served
 	h.mu.Unlock()

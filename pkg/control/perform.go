@@ -34,7 +34,8 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	case election.Announce:
 		l.announce()
 	case election.Probe:
-		ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, l.cfg.Prober.Probe, func(done election.ProbeDone) {
+		probe := func(ctx context.Context) election.ProbeDone { return l.cfg.Prober.Probe(ctx, a.Asks) }
+		ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, probe, func(done election.ProbeDone) {
 			verdict, _ := done.Evidence().Judge()
 			l.cfg.Metrics.Probed(verdict.String())
 		})

@@ -90,6 +90,12 @@ func (f fakeResolver) Resolve(context.Context, netip.Addr, netip.Addr) ([]net.Ha
 	return f, nil
 }
 
+// Inquire finds the same, and loses every other answer of a neighbour.
+func (f fakeResolver) Inquire(ctx context.Context, target, source, gateway netip.Addr, asks int) ([]net.HardwareAddr, int, int, error) {
+	owners, err := f.Resolve(ctx, target, source)
+	return owners, 2 * asks, asks, err
+}
+
 // newHosts returns one that asks and one that holds the addresses.
 func newHosts(t *testing.T, vips ...netip.Addr) (asker, holder *lab.Host) {
 	t.Helper()
