@@ -4,6 +4,8 @@ package fence
 
 import (
 	"net/netip"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,10 +20,30 @@ var (
 
 const tableName = Prefix + "51"
 
-func TestMain(m *testing.M) { labtest.Main(m) }
+// aWhile is a timeout within which no test ends.
+const aWhile = time.Hour
+
+func TestMain(m *testing.M) { labtest.Main(m, keeperRole) }
 
 // must ends the test at an error.
 var must = labtest.Must
+
+// scene is a host that has the virtual addresses, and a neighbour.
+type scene struct {
+	host  *lab.Host
+	asker *asker
+}
+
+func newScene(t testing.TB) scene {
+	t.Helper()
+	hosts := labtest.Hosts(t, 2)
+	s := scene{hosts[0], newAsker(t, hosts[1], hosts[0])}
+	for _, vip := range []netip.Addr{vip4, vip6} {
+		must(t, s.host.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
+	}
+	s.asker.wantOpen(t)
+	return s
+}
 
 // newFence returns the fence of a host, which ends with the test.
 func newFence(t testing.TB, h *lab.Host, cfg Config) *Fence {
@@ -32,7 +54,17 @@ func newFence(t testing.TB, h *lab.Host, cfg Config) *Fence {
 	return f
 }
 
+// tryFence makes a fence. What the configuration leaves out is that of the scene.
 func tryFence(h *lab.Host, cfg Config) (f *Fence, err error) {
+	cfg = complete(cfg)
+	err = h.Do(func() error {
+		f, err = New(cfg)
+		return err
+	})
+	return f, err
+}
+
+func complete(cfg Config) Config {
 	if cfg.Name == "" {
 		cfg.Name = tableName
 	}
@@ -43,14 +75,37 @@ func tryFence(h *lab.Host, cfg Config) (f *Fence, err error) {
 		cfg.Links = []string{lab.Interface}
 	}
 	if cfg.Timeout == 0 {
-		cfg.Timeout = 400 * time.Millisecond
+		cfg.Timeout = aWhile
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	err = h.Do(func() error {
-		f, err = New(cfg)
+	return cfg
+}
+
+// makePlain makes the table what it is on kernels before 6.9: no process has it, and others may change it.
+func makePlain(t testing.TB, f *Fence) {
+	t.Helper()
+	must(t, f.conn.do(f.table.remove()))
+	f.plain = true
+	must(t, f.install())
+}
+
+// list returns what nft(8) prints of the table.
+func list(t testing.TB, h *lab.Host) string {
+	t.Helper()
+	return run(t, h, "nft", "list", "table", "netdev", tableName)
+}
+
+// run runs a program on a host and returns what it prints, an error too.
+func run(t testing.TB, h *lab.Host, name string, args ...string) string {
+	t.Helper()
+	path, err := lab.FindProgram(name)
+	must(t, err)
+	var out []byte
+	_ = h.Do(func() error {
+		out, err = exec.Command(path, args...).CombinedOutput()
 		return err
 	})
-	return f, err
+	return strings.TrimSpace(string(out))
 }
