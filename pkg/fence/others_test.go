@@ -151,28 +151,11 @@ func TestDumpsOfOthersEnd(t *testing.T) {
 	if out := run(t, h, "nft", "-f", "/run/chains.nft"); out != "" {
 		t.Fatal(out)
 	}
-	stop, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		ticker := time.NewTicker(5 * time.Millisecond)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-stop:
-				done <- nil
-				return
-			case <-ticker.C:
-				if err := f.Renew(); err != nil {
-					done <- err
-					return
-				}
-			}
-		}
-	}()
+	stop := renewEvery(t, f, 5*time.Millisecond)
 	start := time.Now()
 	out := run(t, h, "timeout", "60", "nft", "list", "ruleset")
 	t.Logf("a list of 5,000 chains took %s", time.Since(start).Round(time.Millisecond))
-	close(stop)
-	must(t, <-done)
+	stop()
 	if !strings.Contains(out, "chain s4999") {
 		t.Errorf("the list ended early, with %d bytes", len(out))
 	}
