@@ -57,25 +57,24 @@ func OfABackend() []Fault {
 // OfKubernetes are what happens to three hosts with a real API in the lab, those that share a plane one after another.
 func OfKubernetes() []Fault {
 	faults := []Fault{
-		{Name: "bootstrap", Promise: promise.NoAPI, Act: StartCluster, Needs: Needs{Bare: true}},
+		{Name: "bootstrap", Promise: promise.NoAPI, Act: StartCluster, Needs: Needs{Bare: true}, Once: true},
 		{Name: "load on the API", Promise: promise.Steady, Act: CountLoad, Once: true},
 		{Name: "least privilege", Promise: promise.Steady, Act: ListRights, Once: true},
 		HandedOver,
 		{Name: "handover to a node", Promise: promise.PlannedStop, Act: HandOverTo},
 		{Name: "rolling restart", Promise: promise.PlannedStop, Act: RestartEach},
 		{Name: "Lease deleted", Promise: promise.LeaseLost, Act: DeleteLease},
-		{Name: "etcd restored from older copy", Promise: promise.Restored, Act: RestoreEtcd},
-		{Name: "credentials removed and back", Promise: promise.LeaseLost, Act: TakeCredential, Reverse: GiveCredential},
+		{Name: "etcd restored from older copy", Promise: promise.Restored, Act: RestoreEtcd, Once: true},
+		{Name: "credentials removed and back", Promise: promise.LeaseLost, Act: TakeCredential, Reverse: GiveCredential, Once: true},
 		{Name: "API servers stopped", Promise: promise.NoAPI, Act: KillAPIs, Reverse: StartAPIs, Once: true},
 		{Name: "API servers hung", Promise: promise.NoAPI, Act: HangAPIs, Reverse: ThawAPIs, Once: true},
 		{Name: "API servers 10 s slow", Promise: promise.NoAPI, Act: SlowAPIs, Reverse: EndSlowAPIs, Once: true},
 		{Name: "etcd without quorum", Promise: promise.NoAPI, Act: FreezeQuorum, Reverse: ThawQuorum, Once: true},
 		HolderFiltered, AllFiltered,
 		{Name: "VRRP filtered, API hung, healed cut", Promise: promise.HealedFiltered, Act: SplitHosts},
-		{Name: "a quarter of packets to nodes lost", Promise: promise.Healed, Act: DropSome, Reverse: PassAll},
-		{Name: "forged advertisements, multicast", Promise: promise.Forged, Act: ForgeMany},
-		{Name: "forged advertisements, unicast", Promise: promise.Forged, Act: ForgeEach, Needs: Needs{Unicast: true}},
-		{Name: "fourth control-plane node", Promise: promise.Discovery, Act: AddNode, Needs: Needs{Discovery: true}},
+		{Name: "forged advertisements, multicast", Promise: promise.Forged, Act: ForgeMany, Once: true},
+		{Name: "forged advertisements, unicast", Promise: promise.Forged, Act: ForgeEach, Needs: Needs{Unicast: true}, Once: true},
+		{Name: "fourth control-plane node", Promise: promise.Discovery, Act: AddNode, Needs: Needs{Discovery: true}, Once: true},
 	}
 	slices.SortStableFunc(faults, func(a, b Fault) int { return a.Needs.order() - b.Needs.order() })
 	return faults
@@ -122,6 +121,9 @@ func OfRealHosts() []Fault {
 		{Name: "every apiserver dies, and comes back", Promise: promise.AllDistress, Act: LoseBackends},
 		{Name: "holder cut off, API alive", Promise: promise.Unreachable, Act: IsolateHolder},
 		{Name: "Backup cut off, API alive", Promise: promise.CutOff, Act: IsolateBackups},
+		{Name: "25 % of frames lost", Promise: promise.Lossy, Act: LoseAQuarter, Once: true},
+		{Name: "40 % of frames lost", Promise: promise.VeryLossy, Act: LoseTwoFifths, Once: true},
+		{Name: "processors saturated", Promise: promise.Saturated, Act: Saturate, Once: true},
 		{Name: "thousands of endpoints", Promise: promise.Discovery, Act: PublishMany},
 	}
 }

@@ -27,7 +27,7 @@ type Fault struct {
 	// Keeps says that the holder may have the address beside the next one until the fault is undone: it is cut off from it, and
 	// releases the Lease alone (F24).
 	Keeps bool
-	Once  bool // takes its time, and is not repeated
+	Once  bool // takes its time or does not depend on chance, and is not repeated
 	Smoke bool // is done in the short run of the kind cluster too
 }
 
@@ -108,15 +108,16 @@ const (
 	CutOff             Act = "cut off" // the same of every network of the host
 	EndCutOff          Act = "end the cut"
 
-	Mute       Act = "drop advertisements of the host"
-	MuteAll    Act = "drop all advertisements" // of all hosts
-	Unmute     Act = "pass advertisements of the host"
-	UnmuteAll  Act = "pass all advertisements"
-	DropSome   Act = "drop a quarter of the packets" // to all hosts
-	PassAll    Act = "pass all packets"
-	SplitHosts Act = "split, and heal without an API" // and without advertisements
-	ForgeMany  Act = "forge advertisements, multicast"
-	ForgeEach  Act = "forge advertisements, unicast"
+	Mute          Act = "drop advertisements of the host"
+	MuteAll       Act = "drop all advertisements" // of all hosts
+	Unmute        Act = "pass advertisements of the host"
+	UnmuteAll     Act = "pass all advertisements"
+	LoseAQuarter  Act = "lose a quarter of the frames" // to all hosts
+	LoseTwoFifths Act = "lose two fifths of the frames"
+	Saturate      Act = "saturate the processors"
+	SplitHosts    Act = "split, and heal without an API" // and without advertisements
+	ForgeMany     Act = "forge advertisements, multicast"
+	ForgeEach     Act = "forge advertisements, unicast"
 
 	StartFiltered    Act = "start behind the firewall" // of all hosts, as distributions have it
 	KillFiltered     Act = "kill the holder behind the firewall"

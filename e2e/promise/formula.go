@@ -84,7 +84,7 @@ func join(terms []Formula, separator string) string {
 // Seconds returns a time in seconds, rounded up to hundredths.
 func Seconds(d time.Duration) string {
 	const hundredth = 10 * time.Millisecond
-	return fmt.Sprintf("%g s", ((d + hundredth - 1) / hundredth * hundredth).Seconds())
+	return fmt.Sprintf("%g s", float64((d+hundredth-1)/hundredth)/100)
 }
 
 // Delay is what a packet on the wire and the scheduling of a live process take together, at most.

@@ -116,6 +116,9 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s is %s and %s, want %s and %s", test.of, s, f, test.slow, test.fast)
 		}
 	}
+	if got := Seconds(1_564_200_000); got != "1.57 s" {
+		t.Errorf("seconds %q, want them in hundredths", got)
+	}
 	var none Formula
 	if none.Promised() || none.At(At(slow)) != Unbounded {
 		t.Error("the zero formula promises something")

@@ -167,11 +167,27 @@ var (
 		Happens: "a Backup is cut off from the other hosts, its API alive",
 		Does:    "it takes nothing: it reaches no majority, or with two nodes neither the peer nor the gateway",
 	}
+	Lossy = Promise{
+		Name: "frames lost", Bounds: Bounds{Live: fixed(0), Kernel: fixed(0), Moves: 0},
+		Happens: "a quarter of the frames to the hosts is lost, for as long as it may be",
+		Does:    "nothing moves: a holder that is not heard is asked for, as often as the loss needs",
+		Tests:   []string{"TestLossOfPackets"},
+	}
+	VeryLossy = Promise{
+		Name: "more frames lost", Bounds: Bounds{Live: onlyLive, Kernel: onlyDead, Moves: 1},
+		Happens: "two of five frames to the hosts are lost",
+		Does:    "the same; the address moves once in ten minutes at most",
+	}
+	Saturated = Promise{
+		Name: "saturated", Bounds: served,
+		Happens: "other processes take every processor of the hosts",
+		Does:    "nothing moves; where the process is refused SCHED_RR, it says so",
+	}
 	Healed = Promise{
 		Name: "healed", Bounds: Bounds{Live: onlyLive, Kernel: onlyDead, Moves: Any},
-		Happens: "both hosts held it (partition healed, a paused VM woke up), packets are lost",
+		Happens: "both hosts held it (partition healed, a paused VM woke up)",
 		Does:    "the host with the newer claim keeps the address; without a Lease the priority decides, then the address; the winner announces again",
-		Tests:   []string{"TestSilentCutOfTheHolder", "TestPartitionOfThreeNodes", "TestColdStartOfAll", "TestLossOfPackets"},
+		Tests:   []string{"TestSilentCutOfTheHolder", "TestPartitionOfThreeNodes", "TestColdStartOfAll"},
 	}
 	HealedFiltered = Promise{
 		Name: "healed, filtered", Bounds: Bounds{Live: filtered, Kernel: filtered, Moves: Any},
@@ -287,7 +303,8 @@ const (
 func Table() []Promise {
 	return []Promise{
 		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, BalancerStarved, APIServerDeath, BackendHostLoss,
-		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, PortClosed, PortClosedEverywhere, CutOff, Healed,
+		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, PortClosed, PortClosedEverywhere, CutOff,
+		Lossy, VeryLossy, Saturated, Healed,
 		HealedFiltered,
 		ForeignHolder, KubeVIPStops, KubeVIPDies, ForeignClaim, Deleted,
 		NoAPI, EtcdDeath, LeaseLost, Restored, Upkeep, Forged, Alone, ColdStart, Discovery, Steady,

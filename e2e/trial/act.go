@@ -50,8 +50,6 @@ var actsOnAll = map[fault.Act]func(*Plane) error{
 	fault.GiveCredential: func(p *Plane) error { return p.Each(p.System.(Harbinger).GiveCredentials) },
 	fault.MuteAll:        func(p *Plane) error { return p.Lab.Drop(lab.Drop{Traffic: lab.VRRP}) },
 	fault.UnmuteAll:      func(p *Plane) error { return p.Lab.Pass() },
-	fault.DropSome:       (*Plane).dropSome,
-	fault.PassAll:        func(p *Plane) error { return p.Lab.Pass() },
 }
 
 func each(do func(*Node) error) func(*Plane) error { return func(p *Plane) error { return p.Each(do) } }
@@ -139,14 +137,4 @@ func (p *Plane) slowUntil(stop <-chan struct{}) error {
 		}
 		time.Sleep(slowRuns)
 	}
-}
-
-// dropSome drops a quarter of all packets to the nodes. Those of the control come through: what is lost is not to be taken
-// for a machine that stalls.
-func (p *Plane) dropSome() error {
-	var drops []lab.Drop
-	for _, n := range p.Nodes {
-		drops = append(drops, lab.Drop{To: n.Host, Percent: 25})
-	}
-	return p.Lab.Drop(drops...)
 }

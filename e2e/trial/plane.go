@@ -32,7 +32,7 @@ const (
 const APIServerPort = 6443
 
 // Main prepares the program for trials and runs it; see [lab.Main].
-func Main(run func() int) int { return lab.Main(run, guest.APIServerRole) }
+func Main(run func() int) int { return lab.Main(run, guest.APIServerRole, guest.ConfinedRole) }
 
 // Config describes a control plane.
 type Config struct {

@@ -32,6 +32,7 @@ type Watcher struct {
 	lab   *lab.Lab
 	asker asker
 	stop  chan struct{}
+	once  sync.Once // closes stop
 	ended sync.WaitGroup
 
 	roundMu sync.Mutex
@@ -96,8 +97,8 @@ func (w *Watcher) listen() {
 	}
 }
 
-// Stop ends the watch. What it saw can still be read.
+// Stop ends the watch, once. What it saw can still be read.
 func (w *Watcher) Stop() {
-	close(w.stop)
+	w.once.Do(func() { close(w.stop) })
 	w.ended.Wait()
 }

@@ -30,7 +30,6 @@ var courses = map[fault.Act]course{
 	fault.Mute:           (*run).filter,
 	fault.MuteAll:        (*run).filter,
 	fault.SplitHosts:     (*run).splitWithoutAPI,
-	fault.DropSome:       measured((*run).lose),
 	fault.ForgeMany:      forged((*run).multicastForgeries),
 	fault.ForgeEach:      forged((*run).unicastForgeries),
 	fault.AddNode:        measured((*run).grow),
