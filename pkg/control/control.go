@@ -98,8 +98,8 @@ type Config struct {
 	Predecessor      Predecessor // required where the election has one
 	// Notice is called for what people should find in the cluster: moves and alarms. It must not block.
 	Notice func(reason, message string, warning bool)
-	// Silent is called with a holder that was heard and has fallen silent, when this node begins to take over from it. It must
-	// not block.
+	// Silent is called with a holder that was heard and has fallen silent, when this node begins to ask whether it serves still. It
+	// must not block.
 	Silent func(netip.Addr)
 	// Leave is called before held addresses are removed from the kernel, while packets can still be sent from them. It must
 	// return within LeaveTime.
@@ -137,7 +137,9 @@ type Loop struct {
 	cause      string     // of the last transition of this step: see election.Cause
 	arrivals   [2]arrival // of IPv4 and IPv6
 	changed    time.Time  // of the state, last
-	status     atomic.Pointer[Status]
+	// When the holder was heard last that was found silent last.
+	silentSince time.Time
+	status      atomic.Pointer[Status]
 }
 
 // LeaveTime bounds what is done before the addresses leave: another node may have them already.

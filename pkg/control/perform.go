@@ -34,6 +34,7 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	case election.Announce:
 		l.announce()
 	case election.Probe:
+		l.noteSilence()
 		probe := func(ctx context.Context) election.ProbeDone { return l.cfg.Prober.Probe(ctx, a.Asks) }
 		ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, probe, func(done election.ProbeDone) {
 			verdict, _ := done.Evidence().Judge()
@@ -191,6 +192,16 @@ func (l *Loop) waits(a election.Waits) {
 // silence is after how many of its intervals a holder is silent: the advertisements of a live one are late at times.
 const silence = 2
 
+// noteSilence has a holder doubted that this node begins to ask for: once in a silence, and before it takes over, so that what the holder's
+// host serves is not tried first by then.
+func (l *Loop) noteSilence() {
+	e := l.cfg.Election.Status()
+	if e.Holder.IsValid() && !e.HeardAt.Equal(l.silentSince) && l.cfg.Now().Sub(e.HeardAt) > silence*e.AdvertisementInterval {
+		l.silentSince = e.HeardAt
+		l.cfg.Silent(e.Holder)
+	}
+}
+
 // ofHolder are the actions that only a holder performs. Their failures no longer count once the node has stopped holding.
 var ofHolder = []string{"refresh", "advertise", "announce"}
 
@@ -206,11 +217,6 @@ func (l *Loop) transition(t election.Transition) {
 	l.cfg.Log.Info(logging.MsgStateChanged, logging.KeyFrom, t.From.String(), logging.KeyTo, t.To.String(), logging.KeyLasted, now.Sub(l.changed).Round(time.Millisecond).String(), logging.KeyReason, t.Reason)
 	l.changed = now
 	l.recordMove(t)
-	if t.From == election.Backup && t.To == election.Claiming {
-		if e := l.cfg.Election.Status(); e.Holder.IsValid() && now.Sub(e.HeardAt) > silence*e.AdvertisementInterval {
-			l.cfg.Silent(e.Holder)
-		}
-	}
 	if t.From == election.Active || t.To == election.Active {
 		l.cfg.Notice("State"+t.To.String(), fmt.Sprintf("from %s to %s: %s", t.From, t.To, t.Reason), false)
 	}
