@@ -37,9 +37,8 @@ func (c *conn) has(question *batch) (bool, error) {
 func (f *Fence) install() error {
 	err := f.conn.do(f.table.install(f.links, f.plain))
 	if !f.plain && (errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)) {
-		if second := f.conn.do(f.table.install(f.links, true)); second == nil {
-			f.plain, err = true, nil
-		}
+		err = f.conn.do(f.table.install(f.links, true))
+		f.plain = err == nil
 	}
 	if errors.Is(err, unix.ENOENT) { // before Linux 6.16 every link must exist
 		if there := slices.DeleteFunc(slices.Clone(f.links), func(l link) bool { return l.index == 0 }); len(there) > 0 {
@@ -49,10 +48,8 @@ func (f *Fence) install() error {
 	switch {
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("table netdev %s: %w (%w)", f.table.name, ErrOwned, err)
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return &Unavailable{"the kernel lacks what the table needs: the egress hook (Linux 5.16) and sets with timeouts", err}
 	case err != nil:
-		return fmt.Errorf("install table netdev %s: %w", f.table.name, err)
+		return &Unavailable{"the kernel does not take the table, which needs the egress hook (Linux 5.16) and sets with timeouts", err}
 	}
 	f.image, err = f.chains()
 	return err

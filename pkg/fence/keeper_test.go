@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -23,6 +24,7 @@ import (
 type keeper struct {
 	Timeout, Every time.Duration
 	Drop           []int // capabilities that it does without
+	Sandboxed      bool  // the kernel refuses it sockets to nf_tables
 }
 
 // keeperRole is a process that has a fence, opens it and renews it until it is late.
@@ -41,6 +43,11 @@ func keep(encoded string) error {
 	}
 	if len(k.Drop) > 0 {
 		return k.without()
+	}
+	if k.Sandboxed {
+		if err := sandbox(); err != nil {
+			return err
+		}
 	}
 	f, err := New(complete(Config{Timeout: k.Timeout}))
 	if u := (*Unavailable)(nil); errors.As(err, &u) {
@@ -213,18 +220,52 @@ func TestReplacesOtherTables(t *testing.T) {
 	s.asker.wantClosed(t)
 }
 
-func TestWithoutCapability(t *testing.T) {
-	for name, capability := range map[string]int{"NET_ADMIN": unix.CAP_NET_ADMIN, "NET_RAW": unix.CAP_NET_RAW} {
-		t.Run(name, func(t *testing.T) {
+// What a process is refused it says, and the address is served without a fence.
+func TestUnavailable(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		keeper keeper
+		want   string
+	}{
+		{"without NET_ADMIN", keeper{Drop: []int{unix.CAP_NET_ADMIN}}, "CAP_NET_ADMIN"},
+		{"without NET_RAW", keeper{Drop: []int{unix.CAP_NET_RAW}}, "CAP_NET_RAW"},
+		{"without system calls", keeper{Sandboxed: true}, "no socket to nf_tables"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			s := newScene(t)
-			p := keeper{Timeout: aWhile, Every: time.Second, Drop: []int{capability}}.start(t, s.host)
-			if !p.Wrote("unavailable: ") {
+			test.keeper.Timeout, test.keeper.Every = aWhile, time.Second
+			p := test.keeper.start(t, s.host)
+			if !p.Wrote("unavailable: ") || !p.Wrote(test.want) {
 				t.Errorf("it says %s", p.Output())
 			}
-			t.Log(p.Output())
 			s.asker.wantOpen(t)
 		})
 	}
+}
+
+// sandbox is a filter of system calls as container runtimes set it: there are no sockets to nf_tables.
+func sandbox() error {
+	const number, family, protocol = 0, 16, 32 // in struct seccomp_data of linux/seccomp.h
+	load := func(offset uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offset}
+	}
+	unless := func(value uint32, skip uint8) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: value, Jf: skip}
+	}
+	program := []unix.SockFilter{
+		load(number), unless(unix.SYS_SOCKET, 5), load(family), unless(unix.AF_NETLINK, 3), load(protocol), unless(unix.NETLINK_NETFILTER, 1),
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&filter)))
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 func TestTables(t *testing.T) {

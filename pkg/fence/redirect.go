@@ -4,6 +4,7 @@ package fence
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/mdlayher/netlink"
@@ -68,6 +69,9 @@ func (f *filters) redirect(index uint32) (bool, error) {
 	answers, err := f.conn.Execute(netlink.Message{
 		Header: netlink.Header{Type: unix.RTM_GETTFILTER, Flags: netlink.Request | netlink.Dump}, Data: request,
 	})
+	if errors.Is(err, unix.EOPNOTSUPP) { // a kernel without filters of tc
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
