@@ -140,10 +140,12 @@ func (f *Fence) start() (err error) {
 	return nil
 }
 
-// Open lets frames in for the timeout. It is the last step of taking the addresses over.
+// Open lets frames in for the timeout. It is the last step of taking the addresses over. ErrLate says that the process was frozen
+// meanwhile, so that the fence is closed again.
 func (f *Fence) Open() error {
+	start := f.cfg.Now()
 	f.mu.Lock()
-	gone, err := f.unlock()
+	gone, err := f.unlock(start)
 	f.mu.Unlock()
 	if !gone {
 		return err
@@ -155,7 +157,7 @@ func (f *Fence) Open() error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if gone, err = f.unlock(); gone {
+	if gone, err = f.unlock(start); gone {
 		return errGone
 	}
 	return err
@@ -164,17 +166,24 @@ func (f *Fence) Open() error {
 // errGone is no state that lasts: the table was put in place a moment ago.
 var errGone = errors.New("the fence was removed while it was put in place")
 
-// unlock opens the fence, where it is there.
-func (f *Fence) unlock() (gone bool, err error) {
+// unlock opens the fence, where it is there. What was known at a time before allows it for the timeout: nothing that the process does is
+// sure to happen at once.
+func (f *Fence) unlock(known time.Time) (gone bool, err error) {
 	start := f.cfg.Now()
 	taken, err := f.beats[open].send()
 	if err != nil {
 		return false, fmt.Errorf("open the fence: %w", err)
 	}
-	if taken {
-		f.open, f.renewed = true, start
+	if !taken {
+		return true, nil
 	}
-	return !taken, nil
+	f.open, f.renewed = true, start
+	if f.cfg.Now().Sub(known) >= f.cfg.Timeout {
+		f.open = false
+		_, err := f.beats[shut].send()
+		return false, errors.Join(ErrLate, err)
+	}
+	return false, nil
 }
 
 // Renew lets frames in for the timeout again, by one packet. The kernel takes it only while the fence is open, so that a late one
@@ -247,19 +256,13 @@ func (f *Fence) replace() error {
 	if !f.open {
 		return nil
 	}
-	last := f.renewed
 	if f.late(f.cfg.Now()) {
 		f.open = false
 		return ErrLate
 	}
-	gone, err := f.unlock()
-	if err == nil && gone {
+	gone, err := f.unlock(f.renewed)
+	if gone {
 		err = errGone
-	}
-	if f.cfg.Now().Sub(last) >= f.cfg.Timeout { // it was frozen before the frame left: that has opened what was closed
-		f.open = false
-		_, again := f.beats[shut].send()
-		return errors.Join(ErrLate, again)
 	}
 	return err
 }

@@ -172,6 +172,50 @@ func TestRenewalAfterTheKernelsEnd(t *testing.T) {
 	s.asker.wantClosed(t)
 }
 
+// A process that was frozen before the packet left that opens has nothing to open any more.
+func TestLateOpening(t *testing.T) {
+	s := newScene(t)
+	c := &clock{now: time.Now()}
+	slow := func() time.Time {
+		defer c.pass(aWhile / 2)
+		return c.Now()
+	}
+	f := newFence(t, s.host, Config{Now: slow})
+	if err := f.Open(); !errors.Is(err, ErrLate) {
+		t.Errorf("late opening: %v", err)
+	}
+	s.asker.wantClosed(t)
+	makePlain(t, f)
+	must(t, labtest.Nft(s.host, "flush ruleset"))
+	if err := f.Open(); !errors.Is(err, ErrLate) {
+		t.Errorf("late opening of a fence that was gone: %v", err)
+	}
+	s.asker.wantClosed(t)
+}
+
+// What is put back late stays closed, whether that is known before or shows after.
+func TestLateReplacement(t *testing.T) {
+	s := newScene(t)
+	c := &clock{now: time.Now()}
+	f := newFence(t, s.host, Config{Now: c.Now})
+	must(t, f.Open())
+	c.pass(aWhile)
+	if err := f.replace(); !errors.Is(err, ErrLate) {
+		t.Errorf("late replacement: %v", err)
+	}
+	s.asker.wantClosed(t)
+
+	must(t, f.Open())
+	f.cfg.Now = func() time.Time {
+		defer c.pass(aWhile * 2 / 3)
+		return c.Now()
+	}
+	if err := f.replace(); !errors.Is(err, ErrLate) {
+		t.Errorf("replacement that ended late: %v", err)
+	}
+	s.asker.wantClosed(t)
+}
+
 // A table that went while the process was frozen is put back closed.
 func TestLateRenewalWithoutATable(t *testing.T) {
 	s := newScene(t)
@@ -208,6 +252,9 @@ func TestAnnouncementsOfOthersPass(t *testing.T) {
 	frame := make([]byte, 128)
 	for {
 		n, _, err := unix.Recvfrom(fd, frame, 0)
+		if err == unix.EINTR {
+			continue
+		}
 		must(t, err)
 		if n < 42 || netip.AddrFrom4([4]byte(frame[38:])) != vip4 {
 			continue
