@@ -122,6 +122,7 @@ type Loop struct {
 	stopOnce sync.Once
 	finished bool
 	acquired bool // the addresses were added, and not removed since
+	takeover takeover
 	workers  guard.Group
 	failed   chan error           // holds the first error that ended the election
 	failing  map[string]string    // action → error last logged
@@ -382,6 +383,7 @@ func (l *Loop) tick(ctx context.Context) {
 // yields a further event, which is stepped next.
 func (l *Loop) step(ctx context.Context, ev election.Event) {
 	l.cause = election.CauseOther
+	l.takeover.note(ev, l.cfg.Now())
 	for ev != nil {
 		var next election.Event
 		broken := false // an action failed: those that build on it are not performed

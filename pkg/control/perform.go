@@ -31,6 +31,7 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		if !l.advertise(a.Priority) {
 			return election.AdvertisementUnsent{}
 		}
+		l.serves()
 	case election.Announce:
 		l.announce()
 	case election.Probe:
@@ -73,6 +74,7 @@ func (l *Loop) acquire() error {
 		return err
 	}
 	l.changes.added(began, l.acquired)
+	l.takeover.begun = l.takeover.begun || !l.acquired
 	l.acquired = true
 	return nil
 }
@@ -81,7 +83,7 @@ func (l *Loop) acquire() error {
 func (l *Loop) release(ctx context.Context, a election.Release) {
 	held := l.acquired
 	if held {
-		l.acquired = false
+		l.acquired, l.takeover.begun = false, false
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), LeaveTime)
 		defer cancel()
 		l.cfg.Leave(ctx)
@@ -218,7 +220,11 @@ func (l *Loop) transition(t election.Transition) {
 	l.changed = now
 	l.recordMove(t)
 	if t.From == election.Active || t.To == election.Active {
-		l.cfg.Notice("State"+t.To.String(), fmt.Sprintf("from %s to %s: %s", t.From, t.To, t.Reason), false)
+		text := fmt.Sprintf("from %s to %s: %s", t.From, t.To, t.Reason)
+		if t.To == election.Active {
+			text += unservedText(l.history.unserved(now, l.cfg.Election.Status().AdvertisementInterval))
+		}
+		l.cfg.Notice("State"+t.To.String(), text, false)
 	}
 }
 

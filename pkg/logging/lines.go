@@ -102,7 +102,8 @@ const (
 	// virtual addresses now. Remedy: Nothing for a planned move. Otherwise look up `reason` in the failure modes.
 	MsgStateChanged = "State changed"
 	// MsgAddressesAdded (INFO): This node has taken the virtual addresses: they are in the kernel and announced to the neighbours.
-	// `lasted` is the time from the first to the last of that. Remedy: Nothing.
+	// `lasted` is the time from the first to the last of that, `unserved` for how long nobody served before as far as this node knows, and `evidence` what
+	// it had found out. Remedy: Nothing.
 	MsgAddressesAdded = "Virtual addresses added and announced"
 	// MsgAddressesRestored (WARN): The virtual addresses of this holder were gone from the kernel, or the interface has changed: they
 	// are there again and announced. Remedy: Nothing beside `Interface changed`. Otherwise find what removes addresses on this host (a
@@ -264,6 +265,7 @@ const (
 	KeyEnable           = "enable"           // Whether connections should be led to the balancer.
 	KeyEpoch            = "epoch"            // Of the Lease: each claim has a higher one.
 	KeyEvent            = "event"            // The reason of a Kubernetes Event.
+	KeyEvidence         = "evidence"         // What a node had found out when it took the virtual addresses.
 	KeyExpires          = "expires"          // When a certificate expires.
 	KeyFence            = "fence"            // After how long without a refresh the virtual addresses are closed.
 	KeyFile             = "file"             // The path of a file.
@@ -290,6 +292,7 @@ const (
 	KeySkew             = "skew"             // By how much the clock of a peer is ahead of this node's.
 	KeyStack            = "stack"            // Where in the program a fault is; empty for other errors.
 	KeyTo               = "to"               // The state, the backend or the node after.
+	KeyUnserved         = "unserved"         // How long nobody served: from the last sign of a holder to the first of the next.
 	KeyVersion          = "version"          // The version of Harbinger.
 	KeyVirtualAddresses = "virtualAddresses" // The virtual addresses.
 	KeyVRID             = "vrid"             // The virtual router ID.

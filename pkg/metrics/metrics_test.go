@@ -36,6 +36,7 @@ func TestScrape(t *testing.T) {
 	m.StateChanged("", "Backup")
 	m.StateChanged("Backup", "Active")
 	m.Held(true, "no_advertisement")
+	m.Unserved("no_advertisement", .64)
 	m.Priority(100)
 	m.Sent(100)
 	m.Sent(0)
@@ -58,6 +59,9 @@ func TestScrape(t *testing.T) {
 		`harbinger_vip_moves_total{direction="acquired",interface="eth0",reason="no_advertisement",vrid="51"} 1`,
 		`harbinger_vip_moves_total{direction="acquired",interface="eth0",reason="preemption",vrid="51"} 0`,
 		`harbinger_vip_moves_total{direction="released",interface="eth0",reason="yield",vrid="51"} 0`,
+		`harbinger_vip_unserved_seconds_bucket{interface="eth0",reason="no_advertisement",vrid="51",le="0.5"} 0`,
+		`harbinger_vip_unserved_seconds_bucket{interface="eth0",reason="no_advertisement",vrid="51",le="0.7"} 1`,
+		`harbinger_vip_unserved_seconds_count{interface="eth0",reason="preemption",vrid="51"} 0`,
 		`harbinger_alarms_total{interface="eth0",kind="Forged",vrid="51"} 0`,
 		`harbinger_alarms_total{interface="eth0",kind="Filtered",vrid="51"} 1`,
 		`harbinger_vrrp_advertisement_jitter_seconds_bucket{interface="eth0",vrid="51",le="0.2"} 0`,
@@ -77,6 +81,7 @@ func TestNilTakesReports(*testing.T) {
 	var m *Metrics
 	m.StateChanged("Backup", "Active")
 	m.Held(true, "yield")
+	m.Unserved("release", 1)
 	m.Priority(1)
 	m.Jitter(1)
 	m.Asked("probe", 1)

@@ -60,7 +60,8 @@ func normal() Facts {
 	f.Loop.Moves = []control.Move{
 		{Time: ago(48 * time.Hour), From: "Initialize", To: "Backup", Reason: "started"},
 		{Time: ago(26*time.Hour + 300*time.Millisecond), From: "Backup", To: "Claiming", Reason: "no advertisement heard"},
-		{Time: ago(26 * time.Hour), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond},
+		{Time: ago(26 * time.Hour), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond, Unserved: 3612 * time.Millisecond,
+			Cause: election.Cause(e.Reason), Evidence: "identity port Nobody, client port Nobody, ARP or neighbour discovery Nobody; 12 of 12 questions to other neighbours answered; peers that answer: 2; Lease claimed with epoch 4"},
 	}
 	f.Loop.Holders = []control.HolderSpan{
 		{Holder: netip.MustParseAddr("192.0.2.2"), From: ago(47 * time.Hour), Seen: ago(26*time.Hour + 3609*time.Millisecond)},

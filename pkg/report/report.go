@@ -145,9 +145,12 @@ func lease(f Facts, access v1alpha1.API) *v1alpha1.Lease {
 func moves(in []control.Move) []v1alpha1.Move {
 	out := make([]v1alpha1.Move, 0, len(in))
 	for _, m := range in {
-		move := v1alpha1.Move{Time: wall(m.Time), From: m.From, To: m.To, Reason: m.Reason}
+		move := v1alpha1.Move{Time: wall(m.Time), From: m.From, To: m.To, Reason: m.Reason, Cause: m.Cause, Evidence: m.Evidence}
 		if m.Silence > 0 {
 			move.Silence = m.Silence.Round(time.Millisecond).String()
+		}
+		if m.Unserved > 0 {
+			move.Unserved = m.Unserved.Round(time.Millisecond).String()
 		}
 		out = append(out, move)
 	}

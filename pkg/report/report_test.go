@@ -272,7 +272,8 @@ func holder() Facts {
 	e.Lease, e.LeaseFailure = election.Lease{Holder: "node1/boot/1", Node: "node1", Epoch: 4}, "timeout"
 	f.Loop.Moves = []control.Move{
 		{Time: ago(time.Hour), From: "Initialize", To: "Backup", Reason: "started"},
-		{Time: ago(time.Minute), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond},
+		{Time: ago(time.Minute), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond, Unserved: 3612 * time.Millisecond,
+			Cause: election.Cause(e.Reason), Evidence: "identity port Nobody, client port Nobody, ARP or neighbour discovery Nobody; 12 of 12 questions to other neighbours answered; peers that answer: 2; Lease claimed with epoch 4"},
 	}
 	f.Loop.Failing = map[string]string{"announce": "network is down"}
 	f.Dropped = map[string]v1alpha1.Drop{"checksum": {Count: 7, Last: ago(time.Second), From: "192.0.2.9"}}
