@@ -34,15 +34,11 @@ const (
 // Source is the address of this node to ask with. An error says that nobody has answered, and that fewer questions were sent while
 // there was time for an answer: this is no silence.
 func (a *Announcer) Inquire(ctx context.Context, target, source, gateway netip.Addr, asks int) (owners []net.HardwareAddr, asked, heard int, err error) {
-	r, err := a.borrow(target)
+	q, err := a.newInquiry(target, source, asks)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	defer a.giveBack(target, r)
-	q := inquiry{announcer: a, receiver: r, target: target, source: source, asks: min(asks, mostAsks)}
-	if q.all, err = question(r.own, source, target, nil); err != nil {
-		return nil, 0, 0, fmt.Errorf("ask for %s: %w", target, err)
-	}
+	defer a.giveBack(target, q.receiver)
 	q.meet(gateway)
 	err = q.run(ctx)
 	if owners = q.confirmed(); len(owners) > 0 {
@@ -56,6 +52,47 @@ func (a *Announcer) Inquire(ctx context.Context, target, source, gateway netip.A
 	return owners, asked, heard, err
 }
 
+const (
+	// confirmAsks are the questions of a Confirm at least, and confirmStep is the time between two where there is more time.
+	confirmAsks = 5
+	confirmStep = 20 * time.Millisecond
+)
+
+// Confirm reports whether a host that answers for the target does so also when its hardware address alone is asked, until ctx ends: a
+// fabric that answers the questions to all hosts itself passes those on. Source is the address of this node to ask with.
+func (a *Announcer) Confirm(ctx context.Context, target, source netip.Addr) (bool, error) {
+	asks := mostAsks
+	if deadline, ok := ctx.Deadline(); ok {
+		asks = max(confirmAsks, int(time.Until(deadline)/confirmStep))
+	}
+	q, err := a.newInquiry(target, source, asks)
+	if err != nil {
+		return false, err
+	}
+	defer a.giveBack(target, q.receiver)
+	q.one = true
+	err = q.run(ctx)
+	confirmed := slices.ContainsFunc(q.owners, func(o *respondent) bool { return o.heard > 0 })
+	if confirmed {
+		err = nil
+	}
+	return confirmed, err
+}
+
+// newInquiry returns one that is not begun. Its receiver is given back after it.
+func (a *Announcer) newInquiry(target, source netip.Addr, asks int) (*inquiry, error) {
+	r, err := a.borrow(target)
+	if err != nil {
+		return nil, err
+	}
+	all, err := question(r.own, source, target, nil)
+	if err != nil {
+		a.giveBack(target, r)
+		return nil, fmt.Errorf("ask for %s: %w", target, err)
+	}
+	return &inquiry{announcer: a, receiver: r, target: target, source: source, asks: min(asks, mostAsks), all: all}, nil
+}
+
 // An inquiry is a question under way.
 type inquiry struct {
 	announcer      *Announcer
@@ -66,6 +103,7 @@ type inquiry struct {
 	owners         []*respondent // who may have the target
 	neighbours     []*respondent
 	gateway        *respondent // until its hardware address is known; nil: there is none
+	one            bool        // one host that answers alone is enough, peer or not
 	ends           time.Time   // shortly after a peer has answered; zero: none has
 }
 
@@ -209,7 +247,11 @@ func (q *inquiry) takeOwner(s sighting, answers bool) {
 		return
 	}
 	o.heard++
-	if _, peer := q.announcer.PeerOf(s.mac); peer && q.ends.IsZero() {
+	_, peer := q.announcer.PeerOf(s.mac)
+	switch {
+	case q.one:
+		q.ends = time.Now()
+	case peer && q.ends.IsZero():
 		q.ends = time.Now().Add(grace)
 	}
 }

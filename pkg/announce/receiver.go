@@ -120,7 +120,7 @@ func (a *Announcer) closeSpare() {
 }
 
 // lookEvery is how often one who waits for frames sees whether that is over.
-const lookEvery = 2 * time.Millisecond
+const lookEvery = time.Millisecond
 
 // drainAtOnce is how many frames are taken before the time is looked at again: somebody may send more and more.
 const drainAtOnce = 256

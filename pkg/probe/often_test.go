@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/election"
@@ -23,14 +25,17 @@ import (
 type oftenQuestion struct {
 	VIPs, Sources, Peers []netip.Addr // one of each for each family
 	Asks                 int
+	Full                 bool       // no file descriptor is left after the first probe
+	Gateway              netip.Addr // valid: the peers are asked whether they are reached, and the gateway, instead of the addresses
 	Timeout, Pause       time.Duration
 	Times                int
 }
 
 // An oftenAnswer is what was found, and when.
 type oftenAnswer struct {
-	Done election.ProbeDone
-	Took time.Duration
+	Done  election.ProbeDone
+	Peers election.PeersDone
+	Took  time.Duration
 }
 
 var oftenRole = lab.Role{Name: "often", Main: func(args []string) int {
@@ -56,11 +61,28 @@ var oftenRole = lab.Role{Name: "often", Main: func(args []string) int {
 		cancel()
 	}
 	var answers []oftenAnswer
-	for range q.Times {
+	for i := range q.Times {
+		if q.Full && i > 0 {
+			if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: 3}); err != nil {
+				panic(err)
+			}
+		}
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), q.Timeout)
-		done := vips.Probe(ctx)
-		answers = append(answers, oftenAnswer{done, time.Since(start)})
+		var a oftenAnswer
+		if q.Gateway.IsValid() {
+			r := reachQuestion{Gateway: Peer{Address: q.Gateway, Source: q.Sources[0]}}
+			for i, p := range q.Peers {
+				r.Peers = append(r.Peers, Peer{Address: p, Source: q.Sources[i]})
+			}
+			reach := r.peers()
+			reach.Neighbour = announcer.Confirm
+			a.Peers = reach.Ask(ctx)
+		} else {
+			a.Done = vips.Probe(ctx)
+		}
+		a.Took = time.Since(start)
+		answers = append(answers, a)
 		cancel()
 		time.Sleep(q.Pause)
 	}
@@ -147,18 +169,67 @@ func TestProbeEndsInTime(t *testing.T) {
 	}
 }
 
+// The answer of a holder at one address is enough, and what was opened before asks also where no file descriptor is left.
+func TestHolderOfOneAddress(t *testing.T) {
+	asker, other := newHosts(t, vip4)
+	q := oftenQuestion{Asks: 5, Timeout: 200 * time.Millisecond, Times: 3, Full: true}
+	for i, a := range askOften(t, asker, other, q) {
+		want := election.CouldNotAsk
+		if i == 0 {
+			want = election.Reset
+		}
+		if d := a.Done; d.Identity != want || d.Client != want || d.Neighbour != election.Answers || !d.Peer.IsValid() {
+			t.Errorf("%s, want what the kernel of the peer answers: %s", d, want)
+		}
+	}
+	reaction(t, other, says(`{"cluster":"kubernetes","node":"node2","state":"active"}`+"\n"))
+	q.Timeout, q.Full = 10*time.Second, false
+	for _, a := range askOften(t, asker, other, q) {
+		if a.Done.Identity != election.SaysActive || a.Took > q.Timeout/2 {
+			t.Errorf("%s after %s, want what the holder says, without the other address", a.Done, a.Took)
+		}
+	}
+}
+
+// What is reached proves so within a few milliseconds, also a gateway that answers ARP alone.
+func TestShortQuestionsReach(t *testing.T) {
+	l := labtest.New(t, lab.Config{Nodes: 3, Prefix6: labtest.Prefix6})
+	asker, other, gateway := l.Hosts()[0], l.Hosts()[1], l.Hosts()[2]
+	labtest.Meet(t, asker, other)
+	labtest.Meet(t, asker, gateway)
+	reaction(t, other, says(`{"cluster":"kubernetes","node":"node2","state":"backup"}`+"\n"))
+	filterInput(t, gateway, "meta l4proto { tcp, icmp } drop")
+	const times = 20
+	peers, hops := 0, 0
+	q := oftenQuestion{Timeout: 14 * time.Millisecond, Pause: 10 * time.Millisecond, Times: times, Gateway: gateway.Address.Addr()}
+	for _, a := range askOften(t, asker, other, q) {
+		peers += len(a.Peers.Reached)
+		if a.Peers.Gateway == election.Answers {
+			hops++
+		}
+	}
+	if peers < times/2 || hops < times/4 { // where the machine is free, of twice as many, and of all
+		t.Errorf("%d of %d peers were reached, and %d of %d times the gateway", peers, 2*times, hops, times)
+	}
+	t.Logf("%d of %d peers were reached, and %d of %d times the gateway", peers, 2*times, hops, times)
+}
+
 // BenchmarkProbe measures when an answer is there: 14 ms is the time at an interval of 20 ms, and 110 ms at 200 ms.
 func BenchmarkProbe(b *testing.B) {
 	for _, timeout := range []time.Duration{14 * time.Millisecond, 110 * time.Millisecond} {
-		for _, scene := range []string{"nobody", "live", "closed"} {
+		for _, scene := range []string{"nobody", "live", "closed", "reach"} {
 			b.Run(fmt.Sprintf("%s/%s", timeout, scene), func(b *testing.B) {
 				asker, other := benchHosts(b, scene)
-				answers := askOften(b, asker, other, oftenQuestion{Asks: 5, Timeout: timeout, Pause: 5 * time.Millisecond, Times: b.N})
+				q := oftenQuestion{Asks: 5, Timeout: timeout, Pause: 5 * time.Millisecond, Times: b.N}
+				if scene == "reach" {
+					q.Gateway = other.Address.Addr()
+				}
+				answers := askOften(b, asker, other, q)
 				var took []time.Duration
 				unasked := 0
 				for _, a := range answers {
 					took = append(took, a.Took)
-					if a.Done.Neighbour == election.CouldNotAsk && a.Done.Identity < election.SaysBackup {
+					if a.Done.Neighbour == election.CouldNotAsk && a.Done.Identity < election.SaysBackup && len(a.Peers.Reached) == 0 {
 						unasked++
 					}
 				}

@@ -54,16 +54,19 @@ const (
 // answer. It always answers. What keeps this node from asking is CouldNotAsk, with the error in the detail: it says nothing of
 // the others.
 func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone {
-	if local(vip) {
-		return election.ProbeDone{Detail: fmt.Sprintf("%s is an address of this host: it cannot be asked from here", vip)}
-	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	own := false
 	var owners []net.HardwareAddr
 	var asked, heard int
 	var unresolved error
 	var identity, client answer
 	var asking guard.Workers
+	asking.Go(func() { // a host may have so many addresses that to list them takes longer than to ask
+		if own = local(vip); own {
+			stop()
+		}
+	})
 	asking.Go(func() {
 		if p.Asks > 0 {
 			owners, asked, heard, unresolved = p.Resolver.Inquire(ctx, vip, p.Source, p.Gateway, p.Asks)
@@ -78,6 +81,9 @@ func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone 
 		}
 	})
 	asking.Wait()
+	if own {
+		return election.ProbeDone{Detail: fmt.Sprintf("%s is an address of this host: it cannot be asked from here", vip)}
+	}
 	done := p.neighbour(owners, unresolved)
 	done.Asked, done.Heard = asked, heard
 	answered := done.Neighbour == election.Answers

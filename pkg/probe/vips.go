@@ -17,7 +17,15 @@ type VIPs map[netip.Addr]VIPProbe
 
 // Probe asks all virtual addresses at once and returns the severest answer, with the questions to the neighbours of all. It always answers, as VIPProbe does.
 func (v VIPs) Probe(ctx context.Context) election.ProbeDone {
-	answers := askAll(v, func(p VIPProbe, vip netip.Addr) election.ProbeDone { return p.Probe(ctx, vip) })
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	answers := askAll(v, func(p VIPProbe, vip netip.Addr) election.ProbeDone {
+		done := p.Probe(ctx, vip)
+		if done.Identity == election.SaysActive {
+			stop() // no answer is severer
+		}
+		return done
+	})
 	done := severest(answers)
 	done.Asked, done.Heard = 0, 0
 	for _, a := range answers {
