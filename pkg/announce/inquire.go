@@ -32,7 +32,7 @@ const (
 // to hosts that answered one at least, and heard how many were answered: what the link loses now, both ways together.
 //
 // Source is the address of this node to ask with. An error says that nobody has answered, and that fewer questions were sent while
-// there was time for an answer: this is no silence.
+// there was time for an answer: this is no silence. It is context.DeadlineExceeded where this process did not run in its time.
 func (a *Announcer) Inquire(ctx context.Context, target, source, gateway netip.Addr, asks int) (owners []net.HardwareAddr, asked, heard int, err error) {
 	q, err := a.newInquiry(target, source, asks)
 	if err != nil {
@@ -170,7 +170,7 @@ func (q *inquiry) run(ctx context.Context) error {
 	case !waited && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil // it is known who has the target
 	case sent < 2*q.asks || time.Since(last) < leastApart/2:
-		return fmt.Errorf("ask for %s: %d of %d questions were sent in time", q.target, sent/2, q.asks)
+		return fmt.Errorf("ask for %s: %d of %d questions were sent in time: %w", q.target, sent/2, q.asks, context.DeadlineExceeded)
 	}
 	return nil
 }

@@ -46,9 +46,9 @@ func (s station) inquire(t *testing.T, target, gateway netip.Addr, asks int, tim
 func (s station) inquireOnce(t *testing.T, target, gateway netip.Addr, asks int, timeout time.Duration) (f found) {
 	t.Helper()
 	must(t, s.Do(func() error {
+		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
-		start := time.Now()
 		f.owners, f.asked, f.heard, f.err = s.Inquire(ctx, target, s.own(target), gateway, asks)
 		f.took = time.Since(start)
 		return nil

@@ -24,7 +24,8 @@ import (
 type Resolver interface {
 	Resolve(ctx context.Context, target, source netip.Addr) ([]net.HardwareAddr, error)
 	// Inquire asks so often as asks says, all the time of ctx, and returns the hosts that answer also when they are asked alone. Asked
-	// and heard are the questions to neighbours that live, and their answers. An error says that fewer questions were sent.
+	// and heard are the questions to neighbours that live, and their answers. An error says that fewer questions were sent; it is
+	// context.DeadlineExceeded where this process did not run in its time.
 	Inquire(ctx context.Context, target, source, gateway netip.Addr, asks int) (owners []net.HardwareAddr, asked, heard int, err error)
 }
 
@@ -83,6 +84,9 @@ func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone 
 	asking.Wait()
 	if own {
 		return election.ProbeDone{Detail: fmt.Sprintf("%s is an address of this host: it cannot be asked from here", vip)}
+	}
+	if p.Asks > 0 && errors.Is(unresolved, context.DeadlineExceeded) {
+		identity, client = identity.unheard(), client.unheard()
 	}
 	done := p.neighbour(owners, unresolved)
 	done.Asked, done.Heard = asked, heard
@@ -146,6 +150,14 @@ type answer struct {
 // holder reports whether a holder of this cluster has said who it is.
 func (a answer) holder() bool {
 	return a.finding == election.SaysActive || a.finding == election.SaysDistress || a.finding == election.SaysLeaving
+}
+
+// unheard makes a silence in which this process did not run no silence: it may not have asked, or not have listened.
+func (a answer) unheard() answer {
+	if a.finding == election.Nobody {
+		a.finding = election.CouldNotAsk
+	}
+	return a
 }
 
 // found returns the finding of a connection to an address that a host answers for, or does not.
