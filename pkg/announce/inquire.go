@@ -164,13 +164,16 @@ func (q *inquiry) run(ctx context.Context) error {
 		failed, last, sent = cmp.Or(ask(), failed), time.Now(), i+1
 	}
 	waited := q.listen(ctx, end)
+	if time.Since(last) < leastApart/2 {
+		sent-- // there was no time for its answer
+	}
 	switch {
 	case failed != nil:
 		return failed
 	case !waited && !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil // it is known who has the target
-	case sent < 2*q.asks || time.Since(last) < leastApart/2:
-		return fmt.Errorf("ask for %s: %d of %d questions were sent in time: %w", q.target, sent/2, q.asks, context.DeadlineExceeded)
+	case sent < 2*q.asks:
+		return fmt.Errorf("ask for %s: %d of %d questions were sent in time: %w", q.target, max(sent, 0)/2, q.asks, context.DeadlineExceeded)
 	}
 	return nil
 }

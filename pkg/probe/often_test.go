@@ -149,13 +149,21 @@ func TestLossHidesNoLiveHolder(t *testing.T) {
 // Who says who it is ends the probe; where nobody reacts, it ends with its time.
 func TestProbeEndsInTime(t *testing.T) {
 	asker, other := newHosts(t)
-	const timeout, times = 120 * time.Millisecond, 5
+	const timeout, times = 120 * time.Millisecond, 8
 	q := oftenQuestion{Asks: 5, Timeout: timeout, Times: times}
+	inTime := 0
 	for _, a := range askOften(t, asker, other, q) {
 		d := a.Done
+		if d.Neighbour == election.CouldNotAsk && strings.Contains(d.Detail, "questions were sent in time") {
+			continue // this machine has not run the test for all of it
+		}
+		inTime++
 		if d.Identity != election.Nobody || d.Client != election.Nobody || d.Asked != 2*q.Asks || a.Took < timeout {
 			t.Errorf("%s with %d of %d in %s, want silence after all of the time", d, d.Heard, d.Asked, a.Took)
 		}
+	}
+	if inTime == 0 {
+		t.Error("no question was asked in time")
 	}
 	for _, vip := range []netip.Addr{vip4, vip6} {
 		must(t, other.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
