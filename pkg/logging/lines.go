@@ -162,6 +162,16 @@ const (
 	MsgPortTaken = "Port taken"
 	// MsgPortOpened (INFO): The port that could not be opened before is open now; `reason` says what it is for. Remedy: Nothing.
 	MsgPortOpened = "Port opened"
+	// MsgFenceMissing (WARN): There is no fence on this host, or it is not on every interface; `reason` says why. Where this host holds the
+	// virtual addresses and its process is killed or frozen, they answer until their lifetime in the kernel ends, after 1 to 3.1 s. The fence is
+	// tried again every 10 s. Remedy: By `reason`: `modprobe nf_tables`, the capability NET_ADMIN and the seccomp profile of the runtime, or remove
+	// the tc filter that redirects what arrives.
+	MsgFenceMissing = "Fence missing"
+	// MsgFenceThere (INFO): The fence that was missing is there. Remedy: Nothing.
+	MsgFenceThere = "Fence there"
+	// MsgFenceReplaced (WARN): Something on this host had removed the fence, which was put back at the next renewal. Clients have not noticed. Remedy: Find what flushes
+	// the rules of nftables (`nft flush ruleset`, at the start of a file in /etc/nftables.conf), and have it flush its own tables alone.
+	MsgFenceReplaced = "Fence put back"
 	// MsgHandingOver (INFO): `harbinger handover` asked this holder to give up the addresses; `to` names the successor, if one
 	// was named. Remedy: Nothing.
 	MsgHandingOver = "Handing over"

@@ -37,7 +37,7 @@ func (s *sidecar) openLoop() error {
 	elects.Jitter = rand.Float64
 	cfg := control.Config{
 		Log: s.Log.WithName("election"), Metrics: s.metrics, Election: election.New(elects),
-		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.addresses, Announcer: s.neighbours.announcer,
+		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.fenced, Announcer: s.neighbours.announcer,
 		Prober: prober{s}, Silent: s.balancing.doubt, Leave: s.leave, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	}
 	if s.api != nil {

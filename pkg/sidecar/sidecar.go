@@ -24,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fenced"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
@@ -68,6 +69,7 @@ type sidecar struct {
 	asked      asked
 	hosts      hosts
 	addresses  *address.Addresses
+	fenced     *fenced.Addresses // the same, as the election has them
 	neighbours *neighbours
 	balancing  *balancing
 	ports      *ownPorts
@@ -154,6 +156,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	s.runs("health of the backends", func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the neighbours", func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the addresses", s.watchLink)
+	s.runs("look at the fence", s.checkFence)
 	s.runs("members", s.followMembers)
 	s.runs("files", s.followFiles)
 	s.runs("state of the signatures", s.keepSigned)
