@@ -17,6 +17,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fenced"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
@@ -65,6 +66,7 @@ type Facts struct {
 	Closed   []string // ports of this node that another socket has, and which
 	Replaced []string // files of the host that the pod sees as they were before
 	Signing  *Signing // nil: advertisements are not signed
+	Fence    fenced.State
 	Reception
 	Asked Asked
 	Peers []Peer // the other hosts, and what they said of themselves
@@ -102,8 +104,8 @@ func virtualRouter(f Facts) v1alpha1.VirtualRouter {
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, CurrentReason: currentReason(f), Held: f.Loop.Held,
 		Priority: e.Priority, Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
 		Conflict: e.Conflict, SplitSuspected: e.SplitSuspected, Filtered: filters(f), CouldNotAsk: e.CouldNotAsk, Dropped: f.Dropped, Failing: f.Loop.Failing,
-		Signing: signing(f),
-		Reach:   reach(f), Isolated: e.Isolated, Unreachable: e.Unreachable, Witness: witness(e), Forged: forgery(f),
+		Signing: signing(f), Fence: fence(f),
+		Reach: reach(f), Isolated: e.Isolated, Unreachable: e.Unreachable, Witness: witness(e), Forged: forgery(f),
 	}
 	if e.Arbitrated {
 		r.Arbiter = "lease"

@@ -15,6 +15,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fenced"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
@@ -59,6 +60,7 @@ func backup() Facts {
 		}},
 		Balancer: proxy.Status{PID: 42, Backends: []proxy.BackendStatus{backend(health.Healthy, "check passed")}},
 		API:      &kubeapi.Status{},
+		Fence:    fenced.State{Table: "harbinger-51", Timeout: 2 * time.Second, Installed: true, Links: []string{"eth0"}},
 		Peers:    []Peer{says("node2", "192.0.2.2", election.Backup, 100), says("node3", "192.0.2.3", election.Active, 243)},
 	}
 }
@@ -258,6 +260,7 @@ func holder() Facts {
 	f.Node.Frontends, f.Node.Steering, f.Steered = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:16443")}, "BPF", true
 	f.Node.StartedOn = "eth1"
 	f.Loop.Held = true
+	f.Fence = fenced.State{Table: "harbinger-51", Timeout: 2 * time.Second, Installed: true, Open: true, Links: []string{"eth0", "eth1"}, PutBack: 2, Reason: "no such device"}
 	e := &f.Loop.Election
 	e.State, e.Reason, e.Epoch, e.Priority, e.SplitSuspected = election.Active, "no advertisement heard, virtual address free", 4, 244, true
 	e.Unheard, e.CouldNotAsk = election.Unheard{Advertisements: true, Peer: netip.MustParseAddr("192.0.2.3")}, "identity port (too many open files)"
