@@ -140,8 +140,8 @@ func (f *Fence) start() (err error) {
 	return nil
 }
 
-// Open lets frames in for the timeout. It is the last step of taking the addresses over. ErrLate says that the process was frozen
-// meanwhile, so that the fence is closed again.
+// Open lets frames in for the timeout. It is the last step of taking the addresses over. Where the process was frozen meanwhile, the fence
+// is closed again, and the next renewal says that it is late.
 func (f *Fence) Open() error {
 	start := f.cfg.Now()
 	f.mu.Lock()
@@ -179,11 +179,10 @@ func (f *Fence) unlock(known time.Time) (gone bool, err error) {
 	}
 	f.open, f.renewed = true, start
 	if f.cfg.Now().Sub(known) >= f.cfg.Timeout {
-		f.open = false
-		_, err := f.beats[shut].send()
-		return false, errors.Join(ErrLate, err)
+		f.renewed = known
+		_, err = f.beats[shut].send()
 	}
-	return false, nil
+	return false, err
 }
 
 // Renew lets frames in for the timeout again, by one packet. The kernel takes it only while the fence is open, so that a late one
@@ -261,8 +260,11 @@ func (f *Fence) replace() error {
 		return ErrLate
 	}
 	gone, err := f.unlock(f.renewed)
-	if gone {
-		err = errGone
+	switch {
+	case gone:
+		return errGone
+	case err == nil && f.late(f.cfg.Now()):
+		return ErrLate
 	}
 	return err
 }

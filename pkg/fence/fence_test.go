@@ -181,16 +181,15 @@ func TestLateOpening(t *testing.T) {
 		return c.Now()
 	}
 	f := newFence(t, s.host, Config{Now: slow})
-	if err := f.Open(); !errors.Is(err, ErrLate) {
-		t.Errorf("late opening: %v", err)
-	}
-	s.asker.wantClosed(t)
 	makePlain(t, f)
-	must(t, labtest.Nft(s.host, "flush ruleset"))
-	if err := f.Open(); !errors.Is(err, ErrLate) {
-		t.Errorf("late opening of a fence that was gone: %v", err)
+	for _, before := range []string{"list ruleset", "flush ruleset"} {
+		must(t, labtest.Nft(s.host, before))
+		must(t, f.Open())
+		s.asker.wantClosed(t)
+		if err := f.Renew(); !errors.Is(err, ErrLate) {
+			t.Errorf("renewal after a late opening: %v", err)
+		}
 	}
-	s.asker.wantClosed(t)
 }
 
 // What is put back late stays closed, whether that is known before or shows after.
