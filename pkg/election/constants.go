@@ -41,6 +41,7 @@ const (
 	verdictAge      = time.Second            // an older verdict says nothing of now
 	distressEnds    = 2 * time.Second        // with a healthy backend again
 	startAsks       = 8                      // questions by ARP of a node that starts, in the time of a probe
+	startLoss       = 5                      // one lost answer of so many: more of them, and the silence of a holder may be an accident
 	shortestLearned = 10 * time.Millisecond
 	longestLearned  = 10 * time.Second
 	defendEvery     = 250 * time.Millisecond // between two answers to a release, to a losing advertisement, or to a peer's claim by ARP

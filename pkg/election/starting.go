@@ -58,7 +58,7 @@ func (e *Election) vacant() (vacant, known bool) {
 	verdict, _ := e.evidence(*p).Judge()
 	reached := !r.at.Before(e.starting.from) && (len(r.last.Reached) > 0 || r.last.Gateway == Answers)
 	switch {
-	case verdict != Free || p.Neighbour != Nobody || p.Heard < p.Asked || !reached || len(r.last.Heard) > 0:
+	case verdict != Free || p.Neighbour != Nobody || p.loses(startLoss) || !reached || len(r.last.Heard) > 0:
 		return false, true
 	case !e.cfg.arbitrates() || a.unreachable(e.now, e.state):
 		return true, true
@@ -67,6 +67,9 @@ func (e *Election) vacant() (vacant, known bool) {
 	}
 	return a.available(e.now), true
 }
+
+// loses reports whether more than one answer of so many did not come, of the hosts that answer at all.
+func (d ProbeDone) loses(of int) bool { return of*(d.Asked-d.Heard) > d.Asked }
 
 // startWait is the rest of the timer, which puts the nodes that start together in their order, as the skew time does.
 func (e *Election) startWait() time.Duration {

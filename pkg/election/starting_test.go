@@ -43,7 +43,7 @@ func TestRow7StartWithoutProof(t *testing.T) {
 	suppressed := silent
 	suppressed.Neighbour, suppressed.Owner = Answers, "02:00:00:00:00:99"
 	lossy := silent
-	lossy.Asked, lossy.Heard = 8, 7
+	lossy.Asked, lossy.Heard = 8, 6
 	for _, tc := range []struct {
 		name  string
 		peers PeersDone
