@@ -91,7 +91,7 @@ func (f fakeResolver) Resolve(context.Context, netip.Addr, netip.Addr) ([]net.Ha
 }
 
 // Inquire finds the same, and loses every other answer of a neighbour.
-func (f fakeResolver) Inquire(ctx context.Context, target, source, gateway netip.Addr, asks int) ([]net.HardwareAddr, int, int, error) {
+func (f fakeResolver) Inquire(ctx context.Context, target, source, _ netip.Addr, asks int) ([]net.HardwareAddr, int, int, error) {
 	owners, err := f.Resolve(ctx, target, source)
 	return owners, 2 * asks, asks, err
 }
