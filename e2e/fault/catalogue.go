@@ -17,7 +17,7 @@ var (
 	PowerLoss       = Fault{Name: "power off", Promise: promise.HostLoss, Act: PowerOff, Reverse: PowerOn}
 	CableCut        = Fault{Name: "cut cable", Promise: promise.HostLoss, Act: CutCable, Reverse: JoinCable}
 	SilentCut       = Fault{Name: "silent cut, API alive", Promise: promise.Unreachable, Act: Blackhole, Reverse: EndBlackhole, Keeps: true, Needs: Needs{Backplane: true}}
-	KillOfBoth      = Fault{Name: "kill -9 with its apiserver", Promise: promise.Kill, Act: KillWithAPI, Reverse: StartWithAPI, Linger: 3 * time.Second}
+	KillOfBoth      = Fault{Name: "kill -9 with its apiserver", Promise: promise.HostLoss, Act: KillWithAPI, Reverse: StartWithAPI, Linger: 3 * time.Second}
 	WholeCut        = Fault{Name: "silent cut", Promise: promise.HostLoss, Act: CutOff, Reverse: EndCutOff, Keeps: true}
 	APIServerDies   = Fault{Name: "apiserver dies", Promise: promise.APIServerDeath, Act: KillAPIServer, Reverse: StartAPIServer}
 	BalancerCrashes = Fault{Name: "balancer crash", Promise: promise.BalancerCrash, Act: CrashBalancer}
@@ -121,6 +121,10 @@ func OfRealHosts() []Fault {
 		{Name: "every apiserver dies, and comes back", Promise: promise.AllDistress, Act: LoseBackends},
 		{Name: "holder cut off, API alive", Promise: promise.Unreachable, Act: IsolateHolder},
 		{Name: "Backup cut off, API alive", Promise: promise.CutOff, Act: IsolateBackups},
+		{Name: "link re-created", Promise: promise.LinkReplaced, Act: ReplaceLink},
+		{Name: "rules of other programs", Promise: promise.Meddled, Act: MeddleRules},
+		{Name: "address by hand after a kill -9 of everything", Promise: promise.Disarmed, Act: ReuseAddress, Once: true},
+		{Name: "kill -9 without nf_tables", Promise: promise.Kill, Act: KillUnfenced, Reverse: RestartSidecar, Linger: 3 * time.Second},
 		{Name: "25 % of frames lost", Promise: promise.Lossy, Act: LoseAQuarter, Once: true},
 		{Name: "40 % of frames lost", Promise: promise.VeryLossy, Act: LoseTwoFifths, Once: true},
 		{Name: "processors saturated", Promise: promise.Saturated, Act: Saturate, Once: true},

@@ -115,9 +115,14 @@ const (
 	LoseAQuarter  Act = "lose a quarter of the frames" // to all hosts
 	LoseTwoFifths Act = "lose two fifths of the frames"
 	Saturate      Act = "saturate the processors"
-	SplitHosts    Act = "split, and heal without an API" // and without advertisements
-	ForgeMany     Act = "forge advertisements, multicast"
-	ForgeEach     Act = "forge advertisements, unicast"
+
+	MeddleRules  Act = "flush and load rules" // of the holder, as other programs do
+	ReplaceLink  Act = "replace the link"     // by another of the same name
+	ReuseAddress Act = "kill everything, and add the address by hand"
+	KillUnfenced Act = "kill without nf_tables"
+	SplitHosts   Act = "split, and heal without an API" // and without advertisements
+	ForgeMany    Act = "forge advertisements, multicast"
+	ForgeEach    Act = "forge advertisements, unicast"
 
 	StartFiltered    Act = "start behind the firewall" // of all hosts, as distributions have it
 	KillFiltered     Act = "kill the holder behind the firewall"

@@ -148,6 +148,18 @@ func moveAddress(from, to netlink.Link, address netip.Prefix) error {
 	return addAddress(to, address)
 }
 
+// Replug takes the host's interface away, whatever it is called, and gives it another of the first name, with the same hardware address
+// and the host's own addresses.
+func (h *Host) Replug() error {
+	if err := h.onCarrier(netlink.LinkDel); err != nil {
+		return fmt.Errorf("take the interface away: %w", err)
+	}
+	if err := h.lab.wire.Do(func() error { return h.plug(h.lab.bridge, h.Name, Interface, h.MAC) }); err != nil {
+		return err
+	}
+	return h.Do(func() error { return address(Interface, h.Address, h.Address6, h.LinkLocal()) })
+}
+
 // RouteBy sends what leaves the network of the host to a gateway, another host of the lab: from there no packet goes on.
 func (h *Host) RouteBy(gateway netip.Addr) error {
 	return h.onInterface(func(link netlink.Link) error {

@@ -128,6 +128,26 @@ func TestLinkChanges(t *testing.T) {
 	}
 }
 
+// TestReplug holds that a host has another interface with its old addresses.
+func TestReplug(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	index := func() (index int) {
+		must(t, b.onInterface(func(link netlink.Link) error {
+			index = link.Attrs().Index
+			return nil
+		}))
+		return index
+	}
+	serve(t, b, "6443")
+	before := index()
+	must(t, b.Replug())
+	if index() == before {
+		t.Error("the interface is the old one")
+	}
+	must(t, Until(5*time.Second, "the host is reached again", func() bool { return reaches(a, b, "6443") }))
+}
+
 func TestFirewallOfAHost(t *testing.T) {
 	l := newLab(t, Config{Nodes: 2})
 	a, b := l.Hosts()[0], l.Hosts()[1]

@@ -100,12 +100,12 @@ func TestValues(t *testing.T) {
 		slow, fast string
 	}{
 		{PlannedStop.Outage, "0.1 s", "0.1 s", "0.1 s"},
-		{Kill.Outage, "max(3 A + skew + A/10, A − r + L + 1.1 s + P) + 0.05 s", "3.95 s", "2.3 s"},
-		{HostHangs.Outage, "max(3 A + skew + A/10 + E, A − r + L + 1.1 s + P) + 0.05 s", "5.16 s", "2.3 s"},
-		{HostLoss.Outage, "3 A + skew + A/10 + E + 0.05 s", "5.16 s", "1.83 s"},
-		{Unreachable.Outage, "max(3 A + skew + A/10, 2 s + P) + T + P + 0.05 s", "4.76 s", "2.95 s"},
+		{Kill.Outage, "3 A + skew + A/10 + 0.05 s; without a fence max(3 A + skew + A/10, A − r + L + 1.1 s + P) + 0.05 s", "3.76 s", "0.43 s"},
+		{HostHangs.Outage, "3 A + skew + A/10 + I + 0.05 s; without a fence max(3 A + skew + A/10 + E, A − r + L + 1.1 s + P) + 0.05 s", "4.26 s", "0.48 s"},
+		{HostLoss.Outage, "3 A + skew + A/10 + I + 0.05 s; without a fence 3 A + skew + A/10 + E + 0.05 s", "4.26 s", "0.48 s"},
+		{Unreachable.Outage, "3 A + skew + A/10 + I + 0.05 s; without a fence max(3 A + skew + A/10, 2 s + P) + T + P + 0.05 s", "4.26 s", "0.48 s"},
 		{Kill.Live, "A + 0.05 s", "1.05 s", "0.15 s"},
-		{Kill.Kernel, "L + 1.1 s", "3.1 s", "2.1 s"},
+		{Kill.Kernel, "A + 0.05 s; without a fence L + 1.1 s", "1.05 s", "0.15 s"},
 		{HealedFiltered.Live, "6.5 s", "6.5 s", "6.5 s"},
 		{APIServerDeath.Outage, "C", "1 s", "1 s"},
 	} {
@@ -134,10 +134,25 @@ func TestSettingIsTheDefault(t *testing.T) {
 		Interval: c.Election.VRRP.AdvertisementInterval.Duration, Lifetime: 2 * time.Second,
 		Renew:     c.Election.Lease.RenewInterval.Duration,
 		Detection: time.Duration(checks.FailureThreshold)*checks.Interval.Duration + checks.Timeout.Duration,
-		Connect:   c.LoadBalancer.Timeouts.Connect.Duration, Priority: uint8(*c.Election.VRRP.Priority), Etcd: true,
+		Connect:   c.LoadBalancer.Timeouts.Connect.Duration, Priority: uint8(*c.Election.VRRP.Priority), Etcd: true, Fence: true,
 	}
 	if got := At(want.Interval); got != want {
 		t.Errorf("setting %+v, want the default %+v", got, want)
+	}
+}
+
+// TestWithoutAFence holds that the lifetime of the address bounds a takeover where no fence does, and that a death costs less than a
+// second at the default interval where one does.
+func TestWithoutAFence(t *testing.T) {
+	for _, p := range []Promise{Kill, Freeze, HostHangs, HostLoss, Unreachable} {
+		for _, interval := range []time.Duration{slow, fast} {
+			if with, without := p.In(Lab, At(interval)), p.In(Lab, At(interval).Unfenced()); with.Outage >= without.Outage || with.Kernel >= without.Kernel {
+				t.Errorf("%s at %v: %+v, and without a fence %+v", p.Name, interval, with, without)
+			}
+		}
+		if got := p.In(Lab, At(200*time.Millisecond)).Outage; got > time.Second {
+			t.Errorf("%s: outage %v at the default interval, want at most 1 s", p.Name, got)
+		}
 	}
 }
 

@@ -21,8 +21,11 @@ var (
 	filtered = fixed(election.AnnounceEvery + 1500*time.Millisecond) // S2
 
 	planned  = Bounds{Outage: fixed(2 * Delay), Nobody: fixed(2 * Delay), Live: onlyLive, Kernel: onlyLive, Moves: 1}
-	takeover = Bounds{Live: onlyLive, Kernel: onlyDead, Moves: 1}
-	silenced = bound(sum(longest(sum(down, turns), sum(kept, probe)), delay), takeover)
+	onWire   = either(onlyLive, onlyDead)
+	takeover = Bounds{Live: onlyLive, Kernel: onWire, Moves: 1}
+	silenced = bound(either(sum(down, turns, delay), sum(longest(sum(down, turns), sum(kept, probe)), delay)), takeover)
+	// lost is that of a whole host: what it leaves of the API may not answer.
+	lost = sum(down, turns, waits, delay)
 )
 
 // bound returns bounds with an outage.
@@ -42,8 +45,8 @@ var (
 	Kill = Promise{
 		Name: "kill", Class: Takeover, Bounds: silenced,
 		Happens: "kill -9 or crash of everything on the holder",
-		Does: "the kernel drops the address within " + Seconds(onlyDead.At(At(time.Second))) +
-			" of its last refresh; a Backup takes over after 3 intervals and its skew time",
+		Does: "within 2 intervals of its last refresh a fence lets no frame for the address in, and within " + Seconds(onlyDead.At(At(time.Second))) +
+			" the kernel drops it; a Backup takes over after 3 intervals and its skew time",
 		Tests: []string{"TestFaultsOfTheHolder", "TestBothFamiliesMoveTogether"},
 	}
 	Freeze = Promise{
@@ -53,12 +56,12 @@ var (
 		Tests:   []string{"TestFaultsOfTheHolder", "TestThawHearsBeforeItSpeaks"},
 	}
 	HostHangs = Promise{
-		Name: "host hangs", Class: HostLost, Bounds: bound(sum(longest(sum(down, turns, etcd), sum(kept, probe)), delay), takeover),
+		Name: "host hangs", Class: HostLost, Bounds: bound(either(lost, sum(longest(sum(down, turns, etcd), sum(kept, probe)), delay)), takeover),
 		Happens: "the holder's host hangs, its VM is paused",
-		Does:    "the same; its member of etcd is gone too, and the Lease may be unreadable for two questions",
+		Does:    "the same; its member of etcd is gone too: a Backup waits for the API for half an interval, or 50 ms",
 	}
 	HostLoss = Promise{
-		Name: "host lost", Class: HostLost, Bounds: bound(sum(down, turns, etcd, delay), takeover),
+		Name: "host lost", Class: HostLost, Bounds: bound(either(lost, sum(down, turns, etcd, delay)), takeover),
 		Happens: "power off, cut cable",
 		Does:    "a Backup takes over after 3 intervals and its skew time; a holder that loses its carrier drops the address at once",
 		Tests:   []string{"TestFaultsOfTheHolder", "TestSilentCutOfTheHolder"},
@@ -144,10 +147,10 @@ var (
 	}
 	Unreachable = Promise{
 		Name: "unreachable", Class: HostLost,
-		Bounds:  bound(sum(longest(sum(down, turns), alone), answer, probe, delay), takeover),
+		Bounds:  bound(either(lost, sum(longest(sum(down, turns), alone), answer, probe, delay)), takeover),
 		Happens: "the holder is cut off from the other hosts, its API alive",
-		Does: "it reaches neither a peer nor the gateway, and releases the Lease; a host that reaches a majority takes over. One that still reaches " +
-			"some loses the Lease to the larger side",
+		Does: "a host that reaches a majority takes the address and the Lease from a holder whom it does not reach, fresh or not; one that reaches " +
+			"neither a peer nor the gateway releases it",
 		Tests: []string{"TestSeizure"},
 	}
 	PortClosed = Promise{
@@ -167,6 +170,16 @@ var (
 		Happens: "a Backup is cut off from the other hosts, its API alive",
 		Does:    "it takes nothing: it reaches no majority, or with two nodes neither the peer nor the gateway",
 	}
+	Meddled = Promise{
+		Name: "rules of other programs", Bounds: served,
+		Happens: "`nft flush ruleset`, `iptables -F`, rules of docker or kube-proxy on the holder",
+		Does:    "it serves on; a fence that was removed is back within 1 s",
+	}
+	Disarmed = Promise{
+		Name: "disarmed", Bounds: Bounds{Moves: Any},
+		Happens: "kill -9 of everything on every host, and another program uses the address",
+		Does:    "10 s after the last renewal the fence lets all pass: the other program is reached",
+	}
 	Lossy = Promise{
 		Name: "frames lost", Bounds: Bounds{Live: fixed(0), Kernel: fixed(0), Moves: 0},
 		Happens: "a quarter of the frames to the hosts is lost, for as long as it may be",
@@ -174,7 +187,7 @@ var (
 		Tests:   []string{"TestLossOfPackets"},
 	}
 	VeryLossy = Promise{
-		Name: "more frames lost", Bounds: Bounds{Live: onlyLive, Kernel: onlyDead, Moves: 1},
+		Name: "more frames lost", Bounds: Bounds{Live: onlyLive, Kernel: onlyLive, Moves: 1},
 		Happens: "two of five frames to the hosts are lost",
 		Does:    "the same; the address moves once in ten minutes at most",
 	}
@@ -304,7 +317,7 @@ func Table() []Promise {
 	return []Promise{
 		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, BalancerStarved, APIServerDeath, BackendHostLoss,
 		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, PortClosed, PortClosedEverywhere, CutOff,
-		Lossy, VeryLossy, Saturated, Healed,
+		Meddled, Disarmed, Lossy, VeryLossy, Saturated, Healed,
 		HealedFiltered,
 		ForeignHolder, KubeVIPStops, KubeVIPDies, ForeignClaim, Deleted,
 		NoAPI, EtcdDeath, LeaseLost, Restored, Upkeep, Forged, Alone, ColdStart, Discovery, Steady,

@@ -60,7 +60,7 @@ type namedBound struct {
 // groups returns the bounds that are promised, those of one formula together.
 func groups(b promise.Bounds) (all []namedBound) {
 	for _, bound := range []namedBound{
-		{"no answer", b.Outage}, {"nobody has it", b.Nobody}, {"two live hosts have it", b.Live}, {"two have it or answer", b.Kernel},
+		{"no answer", b.Outage}, {"nobody has it", b.Nobody}, {"two live hosts have it", b.Live}, {"two answer", b.Kernel},
 	} {
 		switch n := len(all); {
 		case !bound.Promised():
@@ -102,7 +102,7 @@ func allowances() string {
 			fmt.Fprintf(&b, "| %s | any number | moves, where the address moves | %s |\n", e.Name, promise.Together)
 		}
 		if e.Kernel.Promised() {
-			fmt.Fprintf(&b, "| %s | %s | two have it or answer | %s |\n", e.Name, e.Kernel.Formula, e.Kernel.Reason)
+			fmt.Fprintf(&b, "| %s | %s | two answer | %s |\n", e.Name, e.Kernel.Formula, e.Kernel.Reason)
 		}
 	}
 	return b.String()

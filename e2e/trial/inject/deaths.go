@@ -153,9 +153,11 @@ func (s *stage) once(row *fault.Row, who subject) error {
 	if err := s.set(who); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
-	if row.Limits = s.plane.Row(row.Fault).Limits; !who.lease {
-		row.Limits.Moves = promise.Any // see promise.Together
+	environment := promise.Lab
+	if !who.lease {
+		environment = promise.StandIns // as no Lease arbitrates there
 	}
+	row.Limits = row.Fault.Promise.In(environment, promise.At(who.interval))
 	r := &run{Plane: s.plane, cfg: s.cfg, row: row}
 	if err := errors.Join(r.AwaitCluster(), r.Settle()); err != nil {
 		return fmt.Errorf("before: %w", err)

@@ -60,6 +60,10 @@ var courses = map[fault.Act]course{
 	fault.IsolateHolder:    (*run).isolateHolder,
 	fault.IsolateBackups:   (*run).isolateBackups,
 	fault.PublishMany:      (*run).publishMany,
+	fault.ReplaceLink:      changes(replaced),
+	fault.MeddleRules:      (*run).meddle,
+	fault.ReuseAddress:     (*run).reuse,
+	fault.KillUnfenced:     (*run).killUnfenced,
 	fault.LoseAQuarter:     (*run).loseFrames,
 	fault.LoseTwoFifths:    (*run).loseFrames,
 	fault.Saturate:         (*run).saturate,
@@ -138,6 +142,8 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, isolations(f, cfg.Long)...)
 		case fault.LoseAQuarter, fault.LoseTwoFifths, fault.Saturate:
 			all = append(all, strains(f)...)
+		case fault.ReplaceLink, fault.MeddleRules, fault.ReuseAddress, fault.KillUnfenced:
+			all = append(all, fences(f))
 		case fault.PublishMany:
 			all = append(all, scenario{fault: f, hosts: 3, setting: setting{name: ", Lease", lease: true, unicast: true}})
 		default:
