@@ -62,7 +62,7 @@ func (r Report) Lines(texts ...string) {
 
 // HolderColumns are those of [Row.HolderCells].
 var HolderColumns = []Column{
-	{"fault", 15}, {"system", 10}, {"outage", 8}, {"bound", 9}, {"at repair", 9}, {"holder", 15}, {"two held", 8}, {"two answered", 12},
+	{"fault", 15}, {"system", 10}, {"outage", 8}, {"bound", 9}, {"at repair", 9}, {"holder", 15}, {"two live", 8}, {"two answered", 12},
 	{"left behind", 11},
 }
 
@@ -94,7 +94,7 @@ func (r Row) way() string {
 
 // ClusterColumns are those of [Row.ClusterCells].
 var ClusterColumns = []Column{
-	{"fault", 38}, {"outage", 8}, {"bound", 7}, {"gone", 12}, {"two held", 14}, {"two answered", 14}, {"moves", 7}, {"epoch", 9}, {"verdict", 7},
+	{"fault", 38}, {"outage", 8}, {"bound", 7}, {"gone", 12}, {"two live", 14}, {"two answered", 14}, {"moves", 7}, {"epoch", 9}, {"verdict", 7},
 }
 
 // ClusterCells returns a row with every bound and the epochs of the Lease.
@@ -118,7 +118,7 @@ func (r Row) ClusterCells() []string {
 
 // DeathColumns are those of [Row.DeathCells].
 var DeathColumns = []Column{
-	{"death of the holder", 26}, {"setting", 13}, {"outage", 19}, {"bound", 7}, {"goal", 6}, {"reached", 7}, {"two answered", 14}, {"two held", 14},
+	{"death of the holder", 26}, {"setting", 13}, {"outage", 19}, {"bound", 7}, {"goal", 6}, {"reached", 7}, {"two answered", 14}, {"two live", 14},
 	{"in kernels", 10}, {"moves", 5}, {"pause", 5}, {"keepalived", 19}, {"two answered", 12}, {"verdict", 7},
 }
 

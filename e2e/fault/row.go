@@ -18,8 +18,8 @@ type Sample struct {
 	Outage        observe.Outage // the longest, until the target had settled
 	Undoing       observe.Outage // the longest, from then on
 	Stalled       time.Duration  // of the machine, which all times leave out
-	// The longest times for which nobody had the address, more than one live host had it, and more than one host answered ARP
-	// for it or had it in its kernel. A holder that is [Fault.Apart] does not count as live.
+	// The longest times for which nobody had the address, more than one live host answered for it on the wire, and more than one host
+	// did. A holder that is [Fault.Apart] does not count as live.
 	Nobody, Live, Kernel observe.Span
 	// Had is the longest time for which more than one host had the address in its kernel, whether it answered or not: a dead holder
 	// keeps it there for as long as its lifetime lasts, and behind a closed fence it answers nobody.
@@ -136,7 +136,7 @@ func (r Row) Broken() []string {
 	}
 	exceeds("outage", worst.Outage, r.Limits.Outage)
 	exceeds("nobody had the address for", worst.Nobody, r.Limits.Nobody)
-	exceeds("two live hosts had the address for", worst.Live, r.Limits.Live)
+	exceeds("two live hosts answered ARP for", worst.Live, r.Limits.Live)
 	exceeds("two hosts answered ARP for", worst.Kernel, r.Limits.Kernel)
 	if worst.Moves > r.Limits.Moves {
 		broken = append(broken, fmt.Sprintf("%d moves, bound %d", worst.Moves, r.Limits.Moves))

@@ -40,7 +40,7 @@ func TestBrokenPromises(t *testing.T) {
 		{"kept", second, func(*Sample) {}, ""},
 		{"outage", second, func(s *Sample) { s.Outage = outage(ms(2000)) }, "outage 2.000 s, bound 1.000 s"},
 		{"nobody", second, func(s *Sample) { s.Nobody = span(ms(2000)) }, "nobody had the address for 2.000"},
-		{"live", second, func(s *Sample) { s.Live = span(ms(2000)) }, "two live hosts had the address for 2.000"},
+		{"live", second, func(s *Sample) { s.Live = span(ms(2000)) }, "two live hosts answered ARP for 2.000"},
 		{"kernel", second, func(s *Sample) { s.Kernel = span(ms(2000)) }, "two hosts answered ARP for 2.000"},
 		{"moves", second, func(s *Sample) { s.Moves++ }, "2 moves, bound 1"},
 		{"left", second, func(s *Sample) { s.Left = true }, "left on a host"},
@@ -154,7 +154,7 @@ func TestColumnsFit(t *testing.T) {
 	Report{Out: &b, Columns: HolderColumns}.Titles()
 	Report{Out: &b, Columns: HolderColumns}.Cells("kill -9", "harbinger", "3.100 s", "≤ 4.000 s", "0.000 s", "node1 → node2", "0.000 s", "0.000 s", "no")
 	head, line, _ := strings.Cut(b.String(), "\n")
-	for title, cell := range map[string]string{"bound": "≤", "two held": "0.000 s", "left behind": "no"} {
+	for title, cell := range map[string]string{"bound": "≤", "two live": "0.000 s", "left behind": "no"} {
 		before, _, _ := strings.Cut(head, title)
 		if rest := string([]rune(line)[len([]rune(before)):]); !strings.HasPrefix(rest, cell) {
 			t.Errorf("under %q stands %q, want %q", title, rest, cell)

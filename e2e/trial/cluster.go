@@ -132,6 +132,11 @@ func (p *Plane) PowerOn(n *Node) error {
 	if err := errors.Join(n.Unblackhole(), n.JoinBackplane(), p.StartEtcd(n), p.StartAPIServer(n)); err != nil {
 		return err
 	}
+	if p.Cluster != nil { // the generator looks at who has its port
+		if err := p.AwaitAPIServer(n); err != nil {
+			return err
+		}
+	}
 	return p.StartSidecar(n)
 }
 

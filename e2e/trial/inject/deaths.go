@@ -101,6 +101,9 @@ type stage struct {
 	runs  string       // name of the subject that runs there
 }
 
+// sight is what the observer on the wire may add to the time for which two hosts answer: it asks every 10 ms.
+const sight = 20 * time.Millisecond
+
 // set makes a subject run. The cluster below it stays.
 func (s *stage) set(who subject) (err error) {
 	switch {
@@ -158,6 +161,10 @@ func (s *stage) once(row *fault.Row, who subject) error {
 		environment = promise.StandIns // as no Lease arbitrates there
 	}
 	row.Limits = row.Fault.Promise.In(environment, promise.At(who.interval))
+	row.Limits.Live, row.Limits.Kernel = row.Limits.Live+sight, row.Limits.Kernel+sight
+	if row.Fault.Promise.Class == promise.HostLost {
+		row.Limits.Moves = max(row.Limits.Moves, 2) // the leader of etcd may die with the host: then no Lease decides between two Backups
+	}
 	r := &run{Plane: s.plane, cfg: s.cfg, row: row}
 	if err := errors.Join(r.AwaitCluster(), r.Settle()); err != nil {
 		return fmt.Errorf("before: %w", err)
