@@ -7,12 +7,15 @@ import "time"
 // The durations of the specification (README.md, Constants), with its letters. Those that are not here follow from the
 // configuration: the interval A, the renewal interval R, and StaleAfter St.
 const (
-	// LongestProbe (P) is the longest time in which a probe finds that nobody answers for an address.
+	// LongestProbe (P) is the longest time in which a probe finds that nobody answers for an address. It is shorter with an interval
+	// below 600 ms, half of that and a little for the answer.
 	LongestProbe = 300 * time.Millisecond
 	// KernelSlack is how much longer than its lifetime (L) the kernel may keep an address that nobody refreshes.
 	KernelSlack = 1100 * time.Millisecond
 	// RankStep is the longest delay between two nodes of equal priority that take over.
 	RankStep = 20 * time.Millisecond
+	// shortestStep parts two such nodes by more than a frame takes, where the interval allows it.
+	shortestStep = 4 * time.Millisecond
 	// ColdStartJitter is the longest random delay of a first takeover.
 	ColdStartJitter = 200 * time.Millisecond
 	// AnnounceEvery (GR) is the time between two announcements of a holder, after the train.
@@ -77,6 +80,24 @@ const (
 	seizeAgain          = 60 * time.Second        // a node that has seized does not seize before
 	seizeRetries        = 3                       // the holder's renewals come between
 	refusedLead         = 50 * time.Millisecond   // a takeover that is tried again and again has its verdict in time
+)
+
+// Numbers and times of the questions that find an address silent, and of a takeover by them.
+const (
+	fewestAsks      = 5                      // questions by ARP or neighbour discovery of a probe
+	mostAsks        = 60                     // that one silence needs, whatever is lost
+	asksAtOnce      = 25                     // of one probe
+	measuredAsks    = 10                     // so many questions to hosts that live measure the loss of frames
+	answerSlack     = 10 * time.Millisecond  // for the answer to the last one, where the interval allows it
+	longestAskStep  = 20 * time.Millisecond  // between two of them
+	oldestSilence   = 500 * time.Millisecond // a silence found longer ago says nothing of now; 2 A where that is shorter
+	youngestSilence = 60 * time.Millisecond  // the least that this may be
+	leastPatience   = 50 * time.Millisecond  // with the Lease; A/2 where that is longer
+	hurriedFor      = 3 * time.Second        // an answer that comes later decides nothing
+	lossWeight      = 25                     // of the advertisements whose share that did not arrive is known
+	accident        = 1e-5                   // probability of a silence by loss alone that is borne
+	unheardAfter    = 2                      // intervals after which a holder that lives is heard by somebody
+	longestGap      = 4                      // intervals without an advertisement, which loss of frames explains
 )
 
 // Times of the proofs: who is reached, and who serves.

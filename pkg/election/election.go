@@ -137,10 +137,12 @@ func (e *Election) Deadline() time.Time {
 	switch e.state {
 	case Backup:
 		if e.cfg.Mode != LeaseOnly {
-			deadlines = append(deadlines, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt())
+			deadlines = append(deadlines, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt(), e.doubtAt())
 		}
 		deadlines = append(deadlines, e.inquiryAt())
-	case Claiming, Conflict:
+	case Claiming:
+		deadlines = append(deadlines, e.probe.again, when(e.arbiter.waiting, e.probe.silence.due))
+	case Conflict:
 		deadlines = append(deadlines, e.probe.again)
 	case Seizing:
 		deadlines = append(deadlines, e.probe.due(e.now, e.arbiter.seize.ready))
@@ -197,6 +199,7 @@ func (e *Election) probeDone(ev ProbeDone) {
 	case probed == nil:
 	case counts:
 		p.answer, e.heard.unasked = &ev, ev.CouldNotAsk()
+		p.silence.note(e.now, p.asks, ev)
 		probed(e, ev)
 	case !p.asked.IsZero():
 		e.ask(e.probeTimeout())

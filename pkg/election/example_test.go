@@ -57,7 +57,7 @@ func Example() {
 	// Output:
 	// 0.000s release
 	// 0.000s Initialize to Backup: started
-	// 3.114s probe timeout=300ms
+	// 3.114s probe timeout=300ms asks=5
 	// 3.414s Backup to Active: no advertisement heard, virtual address free
 	// 3.414s acquire
 	// 3.414s advertise priority=150
@@ -124,7 +124,7 @@ func ExampleElection_Step_advertisementsFiltered() {
 	show(e, e.Deadline(), election.Tick{})
 	fmt.Println(e.State(), e.Status().SplitSuspected)
 	// Output:
-	// 3.114s probe timeout=300ms
+	// 3.114s probe timeout=300ms asks=5
 	// 3.414s alarm Filtered: protocol 112 from the holder does not arrive here: its holder says so (cp2 is Active)
 	// Backup true
 }
@@ -143,7 +143,7 @@ func ExampleElection_Step_lease() {
 	// Output:
 	// 0.000s read lease timeout=700ms
 	// 2.000s read lease timeout=700ms
-	// 3.114s probe timeout=300ms
+	// 3.114s probe timeout=300ms asks=5
 	// 3.114s ask peers timeout=300ms
 	// 3.114s read lease timeout=700ms
 	// 3.414s Backup to Claiming: no advertisement heard, virtual address free

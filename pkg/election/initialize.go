@@ -25,6 +25,7 @@ func (e *Election) listen(reason string) {
 	alone := !e.heard.ever && len(e.cfg.Peers) == 0
 	e.witness.unanswered = false
 	e.heard = heard{interval: e.cfg.AdvertisementInterval, sign: e.now, ever: e.heard.ever}
+	e.reach.proved, e.reach.broken = time.Time{}, false
 	e.preemptAt = e.now.Add(e.cfg.PreemptDelay)
 	e.do(e.releases()) // what a crash may have left
 	e.becomeBackup(reason)

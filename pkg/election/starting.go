@@ -22,7 +22,8 @@ func (e *Election) askAtStart() {
 		return
 	}
 	e.starting.from, e.arbiter.next = e.now, e.now
-	if e.probe.ask(e.now) {
+	e.beginAsking()
+	if e.probe.ask(e.now, startAsks) {
 		e.do(Probe{Timeout: e.probeTimeout(), Asks: startAsks})
 	}
 	e.askPeers()

@@ -22,14 +22,14 @@ func TestRow7StartAsks(t *testing.T) {
 		{"among peers", []option{peerList}, PeersDone{Reached: []netip.Addr{upper}}, 442 * time.Millisecond},
 		{"the gateway answers alone", []option{peerList}, PeersDone{Gateway: Answers}, 442 * time.Millisecond},
 		{"no peer is known", nil, PeersDone{Gateway: Answers}, 422 * time.Millisecond},
-		{"fast", []option{interval(200 * time.Millisecond)}, PeersDone{Gateway: Answers}, 322 * time.Millisecond},
+		{"fast", []option{interval(200 * time.Millisecond)}, PeersDone{Gateway: Answers}, 232 * time.Millisecond},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRouter(t, tc.options...)
 			r.peers = tc.peers
 			r.step(Startup{}, HealthChanged{Healthy: true})
 			r.wantWithin("takeover", r.until(Active, 5*time.Second), tc.want-time.Millisecond, tc.want+time.Millisecond)
-			if n := r.did("probe"); n != 1 || !slices.Contains(r.trace, "probe timeout="+min(LongestProbe, r.e.cfg.AdvertisementInterval).String()+" asks=8") {
+			if n := r.did("probe"); n != 1 || !slices.Contains(r.trace, "probe timeout="+r.e.probeTimeout().String()+" asks=8") {
 				t.Errorf("did %q, want one probe that asks often", r.trace)
 			}
 		})

@@ -25,8 +25,8 @@ var table = [...]struct {
 		reached: (*Election).backupReached, claimed: (*Election).backupClaimed, shutdown: (*Election).stopped,
 	},
 	Claiming: {
-		tick: (*Election).askAgain, received: (*Election).claimingReceived, probed: (*Election).claimingProbed, leased: (*Election).claimingLeased,
-		shutdown: (*Election).stopped,
+		tick: (*Election).claimingTick, received: (*Election).claimingReceived, probed: (*Election).claimingProbed, leased: (*Election).claimingLeased,
+		reached: (*Election).claimingReached, shutdown: (*Election).stopped,
 	},
 	Seizing: {
 		tick: (*Election).seizingTick, received: (*Election).seizingReceived, probed: (*Election).seizingProbed, leased: (*Election).seizingLeased,

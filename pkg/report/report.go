@@ -215,7 +215,7 @@ func Identity(n Node, last Summary, cluster string, e election.Status, alive boo
 	id.State = strings.ToLower(e.State.String())
 	id.Ready, id.Held, id.Finding, id.Severity, id.SinceMs = last.Ready, last.Held, last.Finding, last.Severity, max(0, now.Sub(e.Since).Milliseconds())
 	if w := e.Witness; w.Holder.IsValid() {
-		id.Witness = probe.Witness{Holder: w.Holder.WithZone(""), Failures: w.Failures, AgeMs: now.Sub(w.At).Milliseconds()}
+		id.Witness = probe.Witness{Holder: w.Holder.WithZone(""), Failures: w.Failures, AgeMs: now.Sub(w.At).Milliseconds(), Silent: e.Silent(now)}
 	}
 	return id
 }

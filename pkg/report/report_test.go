@@ -341,10 +341,14 @@ func TestIdentity(t *testing.T) {
 	}
 	e.State, want.State = election.Backup, "backup"
 	e.Witness = election.Witness{Holder: netip.MustParseAddr("fe80::3%eth0"), Failures: 3, At: at}
+	e.HeardAt, e.AdvertisementInterval = at, time.Second
 	want.Witness = probe.Witness{Holder: linkLocal, Failures: 3, AgeMs: 500}
 	want.SinceMs = 10500
 	if got := Identity(n, last, "kubernetes", e, true, at.Add(500*time.Millisecond)); got != want {
 		t.Errorf("identity %+v of a witness, want %+v", got, want)
+	}
+	if got := Identity(n, last, "kubernetes", e, true, at.Add(2*time.Second)); !got.Witness.Silent {
+		t.Errorf("identity %+v of a witness that has not heard the holder for two intervals", got)
 	}
 	want.State, want.Witness = "stalled", probe.Witness{}
 	want.Ready, want.Held, want.SinceMs, want.Finding, want.Severity = false, false, 0, "", ""
