@@ -192,7 +192,7 @@ func (e *Election) activeReached(ev PeersDone) {
 // backupReached goes on with what waited for the proof.
 func (e *Election) backupReached(PeersDone) {
 	e.startSoon()
-	if e.arbiter.fresh(e.now) && e.invited() {
+	if e.arbiter.question == none && e.arbiter.fresh(e.now) && e.invited() { // else the answer under way decides
 		e.acceptInvitation()
 	}
 }
