@@ -89,6 +89,7 @@ type Fence struct {
 	beats beats
 
 	kernel sync.Mutex // guards what follows, and comes before mu
+	closed bool
 	conn   *conn
 	tc     *filters
 	links  []link
@@ -305,6 +306,9 @@ func (f *Fence) SetLinks(links []string) error {
 	}
 	f.kernel.Lock()
 	defer f.kernel.Unlock()
+	if f.closed {
+		return ErrShut
+	}
 	found := f.beats.find(links)
 	same := slices.Equal(found, f.links)
 	f.links = found
@@ -322,6 +326,9 @@ func (f *Fence) SetLinks(links []string) error {
 func (f *Fence) Check() error {
 	f.kernel.Lock()
 	defer f.kernel.Unlock()
+	if f.closed {
+		return ErrShut
+	}
 	if err := f.bypassed(); err != nil {
 		return err
 	}
@@ -356,7 +363,7 @@ func (f *Fence) Close() error {
 	defer f.kernel.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.open = false
+	f.open, f.closed = false, true
 	err := f.conn.do(f.table.remove())
 	if errors.Is(err, unix.ENOENT) {
 		err = nil
