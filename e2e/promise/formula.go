@@ -27,7 +27,7 @@ type Setting struct {
 func At(interval time.Duration) Setting {
 	return Setting{
 		Interval: interval, Lifetime: election.Lifetime(interval), Renew: time.Second,
-		Detection: 2900 * time.Millisecond, Connect: time.Second, Priority: 100, Etcd: true, Fence: true,
+		Detection: 2200 * time.Millisecond, Connect: time.Second, Priority: 100, Etcd: true, Fence: true,
 	}
 }
 

@@ -12,11 +12,14 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 const (
-	slow = time.Second
-	fast = 100 * time.Millisecond
+	slow     = time.Second
+	standard = v1alpha1.DefaultAdvertisementInterval
+	fast     = 100 * time.Millisecond
 )
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
@@ -34,13 +37,23 @@ func TestBoundsStayStrict(t *testing.T) {
 		{PlannedStop, StandIns, slow, ms(100), Unbounded, ms(1050), ms(3100), Any},
 		{PlannedStop, StandIns, fast, ms(100), Unbounded, ms(150), ms(2100), Any},
 		{Kill, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{Kill, StandIns, standard, ms(850), Unbounded, ms(250), ms(2100), Any},
 		{Kill, StandIns, fast, ms(2600), Unbounded, ms(150), ms(2100), Any},
 		{Freeze, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{Freeze, StandIns, standard, ms(850), Unbounded, ms(250), ms(2100), Any},
 		{Freeze, StandIns, fast, ms(2600), Unbounded, ms(150), ms(2100), Any},
 		{HostLoss, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{HostLoss, StandIns, standard, ms(850), Unbounded, ms(250), ms(2100), Any},
 		{HostLoss, StandIns, fast, ms(500), Unbounded, ms(150), ms(2100), Any},
 		{APIServerDeath, StandIns, slow, ms(1000), Unbounded, ms(1050), ms(3100), Any},
 		{BalancerCrash, StandIns, slow, ms(1000), Unbounded, ms(1050), ms(3100), Any},
+		{PlannedStop, StandIns, standard, ms(100), Unbounded, ms(250), ms(2100), Any},
+		{Alone, StandIns, standard, ms(1900), Unbounded, Unbounded, Unbounded, Any},
+		{HolderDistress, StandIns, standard, ms(6200), Unbounded, ms(250), Unbounded, Any},
+		{PlannedStop, Lab, standard, ms(100), ms(100), ms(250), ms(250), 1},
+		{Kill, Lab, standard, ms(1000), Unbounded, ms(250), ms(2100), 1},
+		{Freeze, Lab, standard, ms(1000), Unbounded, ms(250), ms(2100), 1},
+		{HostLoss, Lab, standard, ms(1000), Unbounded, ms(250), ms(2100), 1},
 		{HolderDistress, StandIns, slow, ms(8000), Unbounded, ms(1050), Unbounded, Any},
 		{Deleted, StandIns, slow, Unbounded, ms(1000), Unbounded, Unbounded, Any},
 		{Alone, StandIns, slow, ms(5000), Unbounded, Unbounded, Unbounded, Any},
@@ -129,11 +142,13 @@ func TestValues(t *testing.T) {
 func TestSettingIsTheDefault(t *testing.T) {
 	var c v1alpha1.HarbingerConfiguration
 	v1alpha1.SetDefaults_HarbingerConfiguration(&c)
-	checks := c.HealthCheck
+	checks := health.Config{
+		Interval: c.HealthCheck.Interval.Duration, Timeout: c.HealthCheck.Timeout.Duration, FailureThreshold: int(c.HealthCheck.FailureThreshold),
+	}
 	want := Setting{
-		Interval: c.Election.VRRP.AdvertisementInterval.Duration, Lifetime: 2 * time.Second,
+		Interval: c.Election.VRRP.AdvertisementInterval.Duration, Lifetime: election.Lifetime(c.Election.VRRP.AdvertisementInterval.Duration),
 		Renew:     c.Election.Lease.RenewInterval.Duration,
-		Detection: time.Duration(checks.FailureThreshold)*checks.Interval.Duration + checks.Timeout.Duration,
+		Detection: checks.Detection(),
 		Connect:   c.LoadBalancer.Timeouts.Connect.Duration, Priority: uint8(*c.Election.VRRP.Priority), Etcd: true, Fence: true,
 	}
 	if got := At(want.Interval); got != want {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
@@ -45,7 +46,7 @@ var (
 	Kill = Promise{
 		Name: "kill", Class: Takeover, Bounds: silenced,
 		Happens: "kill -9 or crash of everything on the holder",
-		Does: "within 2 intervals of its last refresh a fence lets no frame for the address in, and within " + Seconds(onlyDead.At(At(time.Second))) +
+		Does: "within 2 intervals of its last refresh a fence lets no frame for the address in, and within " + Seconds(onlyDead.At(At(v1alpha1.DefaultAdvertisementInterval))) +
 			" the kernel drops it; a Backup takes over after 3 intervals and its skew time",
 		Tests: []string{"TestFaultsOfTheHolder", "TestBothFamiliesMoveTogether"},
 	}
