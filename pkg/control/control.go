@@ -54,8 +54,7 @@ type Announcer interface {
 
 // Prober asks the other hosts. The context bounds a question; each is answered, as far as there is an answer when it ends.
 type Prober interface {
-	// Probe asks the virtual addresses who serves them, by ARP or neighbour discovery so often as asks says; 0: as often as it
-	// takes until somebody answers.
+	// Probe asks the virtual addresses who serves them, so often as asks says (see election.Probe).
 	Probe(ctx context.Context, asks int) election.ProbeDone
 	// AskPeers asks the peers, and the gateway, whether they answer.
 	AskPeers(context.Context) election.PeersDone
@@ -98,8 +97,7 @@ type Config struct {
 	Predecessor      Predecessor // required where the election has one
 	// Notice is called for what people should find in the cluster: moves and alarms. It must not block.
 	Notice func(reason, message string, warning bool)
-	// Silent is called with a holder that was heard and has fallen silent, when this node begins to ask whether it serves still. It
-	// must not block.
+	// Silent is called with a holder that has fallen silent, when this node begins to ask whether it serves still. It must not block.
 	Silent func(netip.Addr)
 	// Leave is called before held addresses are removed from the kernel, while packets can still be sent from them. It must
 	// return within LeaveTime.

@@ -36,11 +36,7 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		l.announce()
 	case election.Probe:
 		l.noteSilence()
-		probe := func(ctx context.Context) election.ProbeDone { return l.cfg.Prober.Probe(ctx, a.Asks) }
-		ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, probe, func(done election.ProbeDone) {
-			verdict, _ := done.Evidence().Judge()
-			l.cfg.Metrics.Probed(verdict.String())
-		})
+		l.probe(ctx, a)
 	case election.AskPeers:
 		ask(ctx, l, "peers", a.Timeout, election.PeersDone{CouldNotAsk: true}, l.cfg.Prober.AskPeers, nil)
 	case election.CheckHolder:
@@ -65,6 +61,15 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		l.finished = true
 	}
 	return nil
+}
+
+// probe asks who serves the addresses.
+func (l *Loop) probe(ctx context.Context, a election.Probe) {
+	question := func(ctx context.Context) election.ProbeDone { return l.cfg.Prober.Probe(ctx, a.Asks) }
+	ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, question, func(done election.ProbeDone) {
+		verdict, _ := done.Evidence().Judge()
+		l.cfg.Metrics.Probed(verdict.String())
+	})
 }
 
 // acquire adds the addresses.
