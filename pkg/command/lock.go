@@ -187,16 +187,16 @@ func Instances(ctx context.Context) (all []string, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for running sidecars: %w", err)
 	}
-	for _, socket := range found {
+	for _, candidate := range found {
 		who := "a process that takes no connection"
-		if conn, peer, err := ask(ctx, socket); err == nil {
+		if conn, peer, err := ask(ctx, candidate); err == nil {
 			_ = conn.Close()
 			if !trusted(peer, os.Geteuid()) {
 				continue
 			}
 			who = peer.String()
 		}
-		router, _, _ := strings.Cut(strings.TrimPrefix(socket, lockPrefix), "#")
+		router, _, _ := strings.Cut(strings.TrimPrefix(candidate, lockPrefix), "#")
 		iface, vrid, _ := strings.Cut(router, "/")
 		all = append(all, fmt.Sprintf("of virtual router %s on %s: %s", vrid, iface, who))
 	}
