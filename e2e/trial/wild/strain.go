@@ -28,10 +28,10 @@ func lost(f fault.Fault) int {
 // strains are the settings in which frames are lost or the processors are taken.
 func strains(f fault.Fault) []scenario {
 	settings := []setting{{interval: interval}}
-	switch f.Act {
-	case fault.LoseAQuarter:
+	if f.Act == fault.LoseAQuarter {
 		settings = append(settings, setting{name: ", Lease", lease: true, interval: interval})
-	case fault.Saturate:
+	}
+	if f.Act == fault.Saturate {
 		settings = append(settings, setting{name: ", without SCHED_RR", interval: interval, without: guest.NoRealTime})
 	}
 	var all []scenario
