@@ -103,7 +103,7 @@ func started(t *testing.T, options ...option) *router {
 	return r
 }
 
-// unproved answers the questions of a start (F40): nobody answers, and that nobody could be asked shows nothing.
+// unproved answers the questions of a start (F35): nobody answers, and that nobody could be asked shows nothing.
 func (r *router) unproved() {
 	r.t.Helper()
 	r.step(PeersDone{CouldNotAsk: true}, found(Free))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// starting is what a node does in place of the first Active_Down_Interval (F40): it asks who serves the virtual addresses, whom it
+// starting is what a node does in place of the first Active_Down_Interval (F35): it asks who serves the virtual addresses, whom it
 // reaches, and what the Lease says. Where all of that shows that nobody holds them, the end of the Active_Down_Timer is near.
 // Whatever else is found leaves that timer as RFC 9568, section 6.4.1, has it.
 type starting struct {
