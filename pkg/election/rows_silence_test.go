@@ -223,9 +223,12 @@ func TestRow17TheLateAnswerDecides(t *testing.T) {
 		if tc.want == Backup {
 			r.until(Backup, 1300*time.Millisecond)
 		} else {
-			r.run(1300 * time.Millisecond)
+			r.run(600 * time.Millisecond) // before the Lease can be stale
 		}
 		r.wantState(tc.want)
+		if given := r.did("release") > 0; given != (tc.want == Backup) {
+			t.Errorf("%s: gave the addresses up %t", tc.name, given)
+		}
 		if f.lease.Holder != tc.holder {
 			t.Errorf("%s: stored %s, want %s", tc.name, f.lease, tc.holder)
 		}
