@@ -54,8 +54,13 @@ func (p *prober) check(ctx context.Context, timeout time.Duration, doubt func())
 	before, unknown := scheduling.UseOf(self)
 	began := time.Now()
 	accepted := make(chan bool, 1)
-	late := time.AfterFunc(min(timeout/acceptDelay, askAfter), func() {
-		silent := time.AfterFunc(deafAfter, doubt)
+	wait := min(timeout/acceptDelay, askAfter)
+	late := time.AfterFunc(wait, func() {
+		silent := time.AfterFunc(deafAfter, func() {
+			if unknown != nil || !excused(before, began, wait+deafAfter) { // a stall of this process is no silence
+				doubt()
+			}
+		})
 		defer silent.Stop()
 		accepted <- accepts(ctx, p.address)
 	})
