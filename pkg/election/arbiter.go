@@ -33,7 +33,6 @@ type arbiter struct {
 	invited  bool      // Claiming: from a holder that serves
 
 	claim      claim
-	hurried    hurried
 	seize      seizure
 	abdication abdication
 }
