@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
 	"syscall"
@@ -19,14 +18,6 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 )
-
-// run runs a command of a shell.
-func run(command string) error {
-	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", command, err, out)
-	}
-	return nil
-}
 
 const (
 	shared    = vip + "controlPlane: {port: 6443}\n"
