@@ -615,22 +615,14 @@ func TestFailuresOfAHolderEndWithItsTerm(t *testing.T) {
 }
 
 func TestTakeoverNamesTheSilentHolder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := new(lan).host("192.0.2.1")
-		ctx, cancel := context.WithCancel(t.Context())
-		wait := start(t, ctx, h.loop(100))
-		h.deliver(vrrp.Packet{
-			Advertisement: vrrp.Advertisement{Version: vrrp.Version3, VRID: 51, Priority: 200, Interval: time.Second},
-			Source:        netip.MustParseAddr("192.0.2.9"),
-		})
+	running(t, asItIs, func(t *testing.T, h *host, _ *Loop, _ func()) {
+		h.advertised("192.0.2.9", 200)
 		pass(6 * time.Second)
 		got := h.taken()
 		i, j := slices.Index(got, "silent 192.0.2.9"), slices.Index(got, "acquire")
 		if i < 0 || j < i || count(got, "silent 192.0.2.9") != 1 {
 			t.Errorf("takeover from a silent holder: %q, want it named once, before the addresses are taken", got)
 		}
-		cancel()
-		wait()
 	})
 }
 

@@ -69,7 +69,7 @@ func TestHistoryIsBounded(t *testing.T) {
 
 // The loop follows who holds the addresses: another node, then this one, after the time in which nobody did.
 func TestStatusHasTheHolders(t *testing.T) {
-	running(t, func(*host) {}, func(t *testing.T, h *host, l *Loop, stop func()) {
+	running(t, asItIs, func(t *testing.T, h *host, l *Loop, stop func()) {
 		for range 3 {
 			h.advertised("192.0.2.9", 200)
 			time.Sleep(time.Second)
