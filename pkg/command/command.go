@@ -60,8 +60,7 @@ func Serve(ctx context.Context, ln net.Listener, handover Handover) error {
 		_ = json.NewEncoder(w).Encode(handoverAnswer{within}) // a client that went away is its own concern
 	})
 	server := &http.Server{Handler: mux, ReadTimeout: readTimeout, WriteTimeout: answerTimeout}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // ends Serve below
-	defer stop()
+	defer socket.CloseWith(ctx, server)() // ends Serve below
 	if err := server.Serve(rootOnly{ln, os.Geteuid()}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve commands: %w", err)
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/guard"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // Identity is what a node says about itself to whoever asks: one line of JSON. It carries no secret.
@@ -107,8 +108,7 @@ func ServeIdentity(ctx context.Context, ln net.Listener, identity func() Identit
 	var reading guard.Workers
 	defer reading.Wait()
 	slots := make(chan struct{}, maxRequests)
-	defer context.AfterFunc(ctx, func() { _ = ln.Close() })() // ends Accept
-	defer ln.Close()
+	defer socket.CloseWith(ctx, ln)() // ends Accept
 	var clients clients
 	for {
 		conn, err := ln.Accept()

@@ -118,8 +118,7 @@ func serveHTTP(ctx context.Context, ln net.Listener, secured func(net.Listener) 
 		IdleTimeout:       time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0), // of connections that are none of HTTP or TLS: whoever reaches the port may make them
 	}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // ends Serve below
-	defer stop()
+	defer socket.CloseWith(ctx, server)() // ends Serve below
 	if err := server.Serve(secured(socket.Limit(ln, statusConnections, statusPerSource))); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
 	}

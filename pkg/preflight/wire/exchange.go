@@ -35,11 +35,10 @@ func (s *session) listen(ctx context.Context) {
 	if err != nil {
 		return // what has the port answers, and the peers see what that is
 	}
-	stop := context.AfterFunc(ctx, func() { _ = ln.Close() }) // ends Accept
+	closed := socket.CloseWith(ctx, ln) // ends Accept
 	limited := socket.Limit(ln, maxConversations, maxOfOne)
 	s.workers.Go(func() {
-		defer stop()
-		defer ln.Close()
+		defer closed()
 		for ctx.Err() == nil {
 			conn, err := limited.Accept()
 			if err != nil {
