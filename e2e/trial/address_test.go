@@ -162,6 +162,7 @@ func TestAddressIsDefendedAgainstALateForeignHost(t *testing.T) {
 	must(t, foreign.AddAddress(p.VirtualAddresses[0]))
 	start := time.Now()
 	observeFor(5 * time.Second)
+	until(t, p, 15*time.Second, "the holder has heard the foreign host", func() bool { return before.Sidecar.Keeper.Wrote(foreign.MAC.String()) })
 	expectStill(t, p, before, start)
 	wantNamed(t, before, foreign.MAC)
 	must(t, foreign.DeleteAddress(p.VirtualAddresses[0]))
