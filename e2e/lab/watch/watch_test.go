@@ -83,7 +83,7 @@ func TestClientTellsWhoAnswered(t *testing.T) {
 		Try:      HTTPS(&tls.Config{RootCAs: ca.Pool(), ServerName: "kubernetes"}, "/"),
 	})
 	defer client.Stop()
-	must(t, lab.Until(5*time.Second, "ten answers", func() bool { return client.Nodes(start)["node1"] >= 10 }))
+	must(t, lab.Until(20*time.Second, "ten answers", func() bool { return client.Nodes(start)["node1"] >= 10 }))
 }
 
 func TestHoldersFollowTheKernel(t *testing.T) {
