@@ -147,10 +147,10 @@ func (s *story) nothingLost(t *testing.T) {
 	check(t, len(missed) == 0, fmt.Sprintf("of %d acknowledged writes not shown by the watch", acknowledged), fmt.Sprint(len(missed)), "0")
 }
 
-// Whatever happens, two kernels have the address no longer than a dead host's keeps it (S3 of the invariants), and two hosts
-// announce it no longer than two live hosts may have it (S1).
+// Whatever happens, two kernels have the address no longer than a dead host's keeps it behind its fence (S3 of the invariants), and two
+// hosts announce it no longer than two live hosts may have it (S1).
 var (
-	bothHold   = limits(promise.Kill).Kernel
+	bothHold   = promise.Kill.In(promise.Kind, promise.At(time.Second).Unfenced()).Kernel
 	bothAnswer = limits(promise.Kill).Live
 )
 

@@ -47,7 +47,7 @@ type Bounds struct {
 	Outage Formula // no client is answered
 	Nobody Formula // no host has the address
 	Live   Formula // two live hosts have it, or announce it
-	Kernel Formula // two hosts have it in their kernels or answer ARP for it, the kernel of a dead holder among them
+	Kernel Formula // two hosts answer for it on the wire, the kernel of a dead holder among them
 	Moves  int     // how often it moves to another host
 }
 

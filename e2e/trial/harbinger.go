@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
@@ -33,6 +34,8 @@ const commandTime = 30 * time.Second
 type Harbinger struct {
 	Binary string   // path of the program
 	Flags  []string // of the generator, in addition to those that the plane needs
+	// Without is what the kernel refuses to the pod; nothing if not set.
+	Without guest.Denial
 }
 
 // Build compiles the program to a path.
@@ -133,7 +136,11 @@ func (x Harbinger) podCommand(n *Node) (lab.Command, error) {
 	if argv[0] != imageProgram {
 		return lab.Command{}, fmt.Errorf("%s: the pod runs %s, which the image does not have", ManifestFile, argv[0])
 	}
-	return lab.Command{Path: x.Binary, Args: argv[1:], Env: environment(container.Env, n)}, nil
+	run := lab.Command{Path: x.Binary, Args: argv[1:], Env: environment(container.Env, n)}
+	if x.Without != "" {
+		run = guest.Confined(x.Without, run)
+	}
+	return run, nil
 }
 
 // environment returns the variables of a container on that node.

@@ -48,12 +48,13 @@ func (p *Plane) Measure(f fault.Fault) (s fault.Sample, err error) {
 		return s, fmt.Errorf("%s of %s: %w", f.Name, holder.Name, err)
 	}
 	settled := time.Now()
+	s.Pause = p.Control.Pause(start, settled)
 	err = p.undo(f, holder)
 	s.Undoing = p.Client.Outage(settled)
-	s.Live = longer(s.Live, p.Holders.Since(settled).Shared().Longest())
+	s.Live = longer(s.Live, p.Answers.Since(settled).Shared().Longest())
 	s.Kernel = p.Answers.Since(start).Shared().Longest()
 	held := p.Holders.Since(start)
-	s.Nobody, s.Moves = held.Vacant().Longest(), held.Gained()
+	s.Nobody, s.Moves, s.Had = held.Vacant().Longest(), held.Gained(), held.Shared().Longest()
 	s.Stalled = p.Control.Stalled(start, time.Now())
 	if err != nil {
 		return s, fmt.Errorf("end of %s: %w", f.Name, err)
@@ -68,7 +69,7 @@ func (p *Plane) inject(f fault.Fault, holder *Node, s *fault.Sample) error {
 		apart = []string{holder.Name}
 	}
 	start := time.Now()
-	defer func() { s.Live = p.Holders.Since(start, apart...).Shared().Longest() }()
+	defer func() { s.Live = p.Answers.Since(start, apart...).Shared().Longest() }()
 	if err := f.Inject(p, holder.Name); err != nil {
 		return err
 	}
@@ -109,8 +110,8 @@ func (p *Plane) undo(f fault.Fault, holder *Node) error {
 func (p *Plane) Sample(since time.Time, apart ...string) fault.Sample {
 	held := p.Holders.Since(since)
 	return fault.Sample{
-		Outage: p.Client.Outage(since), Nobody: held.Vacant().Longest(), Moves: held.Gained(),
-		Live:    p.Holders.Since(since, apart...).Shared().Longest(),
+		Outage: p.Client.Outage(since), Nobody: held.Vacant().Longest(), Moves: held.Gained(), Had: held.Shared().Longest(),
+		Live:    p.Answers.Since(since, apart...).Shared().Longest(),
 		Kernel:  p.Answers.Since(since).Shared().Longest(),
 		Stalled: p.Control.Stalled(since, time.Now()),
 	}

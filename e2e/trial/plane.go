@@ -32,7 +32,7 @@ const (
 const APIServerPort = 6443
 
 // Main prepares the program for trials and runs it; see [lab.Main].
-func Main(run func() int) int { return lab.Main(run, guest.APIServerRole) }
+func Main(run func() int) int { return lab.Main(run, guest.APIServerRole, guest.ConfinedRole) }
 
 // Config describes a control plane.
 type Config struct {
@@ -156,7 +156,7 @@ func (p *Plane) startObservers() (err error) {
 		return err
 	}
 	client := p.Config.Client
-	if p.Cluster != nil { // a real one answers by HTTPS
+	if p.Cluster != nil && client.Try == nil { // a real one answers by HTTPS
 		client.Try = watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz")
 	}
 	p.Spare = netip.AddrPortFrom(control.Address.Addr(), APIServerPort)

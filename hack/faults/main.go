@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/e2e/trial/inject"
 )
@@ -31,18 +30,18 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "faults: -only:", err)
 		return 2
 	}
-	faults := inject.Chosen(names)
-	if len(faults) == 0 {
+	chosen := inject.Chosen(names)
+	if len(chosen.Names()) == 0 {
 		fmt.Fprintf(os.Stderr, "faults: no row matches -only %q; -list prints their names\n", *only)
 		return 2
 	}
 	if *list {
-		for _, f := range faults {
-			fmt.Println(f.Name)
+		for _, name := range chosen.Names() {
+			fmt.Println(name)
 		}
 		return 0
 	}
-	err = show(inject.Config{Runs: *runs, Outage: *outage}, faults)
+	err = show(inject.Config{Runs: *runs, Outage: *outage}, chosen)
 	if broken := (inject.BrokenError{}); errors.As(err, &broken) {
 		err = fmt.Errorf("%w. Again: go run ./hack/faults -runs %d -outage %v -only '%s'", err, *runs, *outage, broken.Pattern())
 	}
@@ -53,12 +52,12 @@ func run() int {
 	return 0
 }
 
-func show(cfg inject.Config, faults []fault.Fault) (err error) {
+func show(cfg inject.Config, chosen inject.Choice) (err error) {
 	if cfg.System, err = trial.Build("bin/harbinger"); err != nil {
 		return err
 	}
 	if cfg.Kubernetes, err = trial.BuildKubernetes(); err != nil {
 		return err
 	}
-	return inject.Show(os.Stdout, cfg, faults)
+	return inject.Show(os.Stdout, cfg, chosen)
 }

@@ -54,8 +54,8 @@ type Announcer interface {
 
 // Prober asks the other hosts. The context bounds a question; each is answered, as far as there is an answer when it ends.
 type Prober interface {
-	// Probe asks the virtual addresses who serves them.
-	Probe(context.Context) election.ProbeDone
+	// Probe asks the virtual addresses who serves them, so often as asks says (see election.Probe).
+	Probe(ctx context.Context, asks int) election.ProbeDone
 	// AskPeers asks the peers, and the gateway, whether they answer.
 	AskPeers(context.Context) election.PeersDone
 	// CheckHolder asks the virtual addresses whether they serve clients.
@@ -97,8 +97,7 @@ type Config struct {
 	Predecessor      Predecessor // required where the election has one
 	// Notice is called for what people should find in the cluster: moves and alarms. It must not block.
 	Notice func(reason, message string, warning bool)
-	// Silent is called with a holder that was heard and has fallen silent, when this node begins to take over from it. It must
-	// not block.
+	// Silent is called with a holder that has fallen silent, when this node begins to ask whether it serves still. It must not block.
 	Silent func(netip.Addr)
 	// Leave is called before held addresses are removed from the kernel, while packets can still be sent from them. It must
 	// return within LeaveTime.
@@ -121,6 +120,7 @@ type Loop struct {
 	stopOnce sync.Once
 	finished bool
 	acquired bool // the addresses were added, and not removed since
+	takeover takeover
 	workers  guard.Group
 	failed   chan error           // holds the first error that ended the election
 	failing  map[string]string    // action → error last logged
@@ -136,7 +136,9 @@ type Loop struct {
 	cause      string     // of the last transition of this step: see election.Cause
 	arrivals   [2]arrival // of IPv4 and IPv6
 	changed    time.Time  // of the state, last
-	status     atomic.Pointer[Status]
+	// When the holder was heard last that was found silent last.
+	silentSince time.Time
+	status      atomic.Pointer[Status]
 }
 
 // LeaveTime bounds what is done before the addresses leave: another node may have them already.
@@ -379,6 +381,7 @@ func (l *Loop) tick(ctx context.Context) {
 // yields a further event, which is stepped next.
 func (l *Loop) step(ctx context.Context, ev election.Event) {
 	l.cause = election.CauseOther
+	l.takeover.note(ev, l.cfg.Now())
 	for ev != nil {
 		var next election.Event
 		broken := false // an action failed: those that build on it are not performed

@@ -182,7 +182,7 @@ func (e *Election) activeLeased(to answer) {
 	}
 	a, l := &e.arbiter, e.arbiter.lease
 	switch {
-	case to.asked == asserting && a.ours():
+	case (to.asked == asserting || to.asked == claiming) && a.ours():
 		a.claim.epoch = l.Epoch
 		e.advertise()
 	case a.claim.epoch > 0 && a.others() && l.Epoch > a.claim.epoch && !a.leaps():
@@ -195,6 +195,11 @@ func (e *Election) activeLeased(to answer) {
 			e.advertise()
 		}
 	case a.confirms():
+	case a.claim.epoch == 0 && a.others() && a.hurries(e.now) && l.Epoch > a.hurried.epoch:
+		e.do(Release{})
+		e.becomeBackup(fmt.Sprintf("%s has claimed epoch %d meanwhile", l.holderName(), l.Epoch))
+	case a.claim.epoch == 0 && a.others() && a.hurries(e.now) && !e.isolated():
+		e.do(a.bid(e.now, Active, asserting)...)
 	case a.claim.epoch > 0, a.available(e.now):
 		e.do(a.bid(e.now, Active, asserting)...)
 	case a.others() && e.now.Sub(a.renewed) < 2*e.cfg.Lease.RenewInterval:

@@ -33,6 +33,7 @@ type arbiter struct {
 	invited  bool      // Claiming: from a holder that serves
 
 	claim      claim
+	hurried    hurried
 	seize      seizure
 	abdication abdication
 }

@@ -113,7 +113,7 @@ func (c *Config) others() []netip.Addr {
 }
 
 // turn returns the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568, section
-// 6.4.3. All turns together are short in comparison with the interval.
+// 6.4.3. All turns together are short in comparison with the interval, and longer than a frame takes where the interval allows it.
 func (c *Config) turn() time.Duration {
 	var rank time.Duration
 	others := c.others()
@@ -122,5 +122,6 @@ func (c *Config) turn() time.Duration {
 			rank++
 		}
 	}
-	return rank * min(RankStep, c.AdvertisementInterval/10/time.Duration(max(1, len(others))))
+	all := time.Duration(max(1, len(others)))
+	return rank * min(RankStep, max(c.AdvertisementInterval/10/all, min(shortestStep, c.AdvertisementInterval/2/all)))
 }

@@ -31,6 +31,7 @@ type Election struct {
 	presence  presence
 	arbiter   arbiter
 	leave     leave
+	starting  starting
 	reach     reach
 	witness   witness
 	challenge challenge
@@ -112,6 +113,7 @@ func (e *Election) become(s State, reason string) {
 	if e.state != s {
 		e.do(Transition{From: e.state, To: s, Reason: reason})
 		e.leavesClaiming(s)
+		e.starting = starting{}
 		e.since = e.now
 		e.arbiter.waiting, e.arbiter.invited = false, false
 	}
@@ -135,10 +137,12 @@ func (e *Election) Deadline() time.Time {
 	switch e.state {
 	case Backup:
 		if e.cfg.Mode != LeaseOnly {
-			deadlines = append(deadlines, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt())
+			deadlines = append(deadlines, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt(), e.doubtAt())
 		}
 		deadlines = append(deadlines, e.inquiryAt())
-	case Claiming, Conflict:
+	case Claiming:
+		deadlines = append(deadlines, e.probe.again, when(e.arbiter.waiting, e.probe.silence.due))
+	case Conflict:
 		deadlines = append(deadlines, e.probe.again)
 	case Seizing:
 		deadlines = append(deadlines, e.probe.due(e.now, e.arbiter.seize.ready))
@@ -184,6 +188,7 @@ func (e *Election) received(ev Received) {
 	}
 	e.heard.note(e.now, ev.Source, priority, first, e.cfg.arbitrates(), slices.Contains(e.cfg.Peers, ev.Source))
 	e.reach.ever = e.reach.ever || slices.Contains(e.cfg.Peers, ev.Source)
+	e.startHeard()
 	call(e, table[e.state].received, ev)
 }
 
@@ -194,6 +199,7 @@ func (e *Election) probeDone(ev ProbeDone) {
 	case probed == nil:
 	case counts:
 		p.answer, e.heard.unasked = &ev, ev.CouldNotAsk()
+		p.silence.note(e.now, p.asks, ev)
 		probed(e, ev)
 	case !p.asked.IsZero():
 		e.ask(e.probeTimeout())

@@ -29,6 +29,7 @@ type heard struct {
 	announced announced
 	claims    claimants
 	rival     rival
+	loss      float64 // moving share of the advertisements that did not arrive
 }
 
 // leaver is a host that has released the addresses.
@@ -88,6 +89,9 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 		return
 	}
 	h.leaver = leaver{}
+	if from == h.holder && !h.at.IsZero() {
+		h.lose(now.Sub(h.at))
+	}
 	if claims && inClaim(priority) {
 		h.claims.note(from, priority, peer)
 	} else {
@@ -186,4 +190,16 @@ func (h *heard) suspectAt(read time.Time) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// lose counts the advertisements that are missing in a gap between two. One that no loss of frames explains is a cut, or a filter.
+func (h *heard) lose(gap time.Duration) {
+	missed := int((gap + h.interval/2) / h.interval)
+	if missed > longestGap {
+		return
+	}
+	for range missed - 1 {
+		h.loss += (1 - h.loss) / lossWeight
+	}
+	h.loss -= h.loss / lossWeight
 }

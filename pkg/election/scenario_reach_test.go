@@ -145,7 +145,7 @@ type measured struct {
 
 // reachWorld has hosts that have settled. It is nil where none holds before the fault.
 func reachWorld(seed uint64, hosts int, interval time.Duration, desert bool) *world {
-	p := params{seed: seed, hosts: hosts, hybrid: true, desert: desert, alone: seed%2 == 0, each: func(i int, c *Config) {
+	p := params{seed: seed, hosts: hosts, hybrid: true, desert: desert, alone: seed%2 == 0, fence: fences(seed), interval: interval, each: func(i int, c *Config) {
 		c.Preempt = seed%3 == 0
 		if c.AdvertisementInterval = interval; interval < time.Second {
 			c.Lifetime = time.Second
@@ -223,8 +223,10 @@ func TestReachScenarios(t *testing.T) {
 	t.Parallel()
 	if s := os.Getenv("HARBINGER_SIM_TABLE"); s != "" {
 		n, _ := strconv.Atoi(s)
-		for _, interval := range []time.Duration{time.Second, 200 * time.Millisecond} {
-			reachTable(n, interval)
+		for _, interval := range []time.Duration{time.Second, 200 * time.Millisecond, 20 * time.Millisecond} {
+			if only := forcedInterval(); only == 0 || only == interval {
+				reachTable(n, interval)
+			}
 		}
 		return
 	}

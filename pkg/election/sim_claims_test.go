@@ -141,7 +141,7 @@ func (w *world) abandoned(i int) bool {
 		return false
 	}
 	for _, holder := range w.hosts {
-		if !holder.held || !holder.live() {
+		if !holder.shows() || !holder.live() {
 			continue
 		}
 		for _, k := range group {

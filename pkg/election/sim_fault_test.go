@@ -189,7 +189,7 @@ func allKinds() (names []string) {
 // holders are the live hosts that hold the address, as a mask.
 func (w *world) holders() (mask uint) {
 	for i, h := range w.hosts {
-		if h.held && h.live() {
+		if h.shows() && h.live() {
 			mask |= 1 << i
 		}
 	}

@@ -41,6 +41,8 @@ type host struct {
 	distress bool
 	expires  time.Duration // by the clock of the machine
 	kernel   int           // number of the last timer
+	fence    time.Duration // its timeout; 0: there is none
+	shut     time.Duration // when it closes, by the clock of the machine
 
 	core            elector
 	running, frozen bool
@@ -86,10 +88,13 @@ func newHost(w *world, i int, p params) *host {
 	if p.each != nil {
 		p.each(i, &h.cfg)
 	}
+	if p.fence != nil && p.fence(i) {
+		h.fence = FenceTimeout(h.cfg.AdvertisementInterval, true)
+	}
 	if p.hybrid {
 		h.cfg.Mode, h.cfg.Node = Hybrid, fmt.Sprintf("n%d", i)
 		h.cfg.Lease = LeaseTimes{RenewInterval: time.Second, StaleAfter: 2 * time.Second, Duration: 5 * time.Second}
-		if h.cfg.AdvertisementInterval < time.Second {
+		if h.cfg.AdvertisementInterval < time.Second && p.interval == 0 {
 			h.cfg.Lease.RenewInterval, h.cfg.Lease.StaleAfter = 500*time.Millisecond, time.Second
 		}
 	}
@@ -117,6 +122,11 @@ func (h *host) contests() bool {
 // alive says that the machine runs, live that the process does, too.
 func (h *host) alive() bool { return h.powered && !h.paused }
 func (h *host) live() bool  { return h.alive() && h.running && !h.frozen }
+
+// shows reports whether the machine answers for the address on its link: a fence that is closed lets no frame for it in.
+func (h *host) shows() bool {
+	return h.held && (h.fence == 0 || h.plain || h.guest() < h.shut)
+}
 
 // guest is the time by the machine's clock, which stands still while the machine is paused.
 func (h *host) guest() time.Duration {
@@ -147,6 +157,9 @@ func (h *host) add() {
 		h.since = h.w.now
 	}
 	h.held, h.refreshed = true, h.guest()
+	if h.shut = h.guest() + h.fence; h.fence > 0 {
+		h.in(h.fence+time.Microsecond, func() {}) // the oracle looks when it closes
+	}
 	h.expires = h.guest() + h.cfg.Lifetime + h.w.random(0, 1060*time.Millisecond) // as measured
 	h.expire()
 }
@@ -340,6 +353,10 @@ func (h *host) perform(a Action) Event {
 			h.remove()
 			return AddressLate{}
 		}
+		if h.fence > 0 && !h.w.reopens && h.guest() >= h.shut { // it never opens again by a renewal
+			h.remove()
+			return AddressLate{}
+		}
 		h.add() // the kernel adds again what it has dropped
 	case Release:
 		h.remove()
@@ -351,7 +368,7 @@ func (h *host) perform(a Action) Event {
 		if h.w.credulous {
 			return found(Free)
 		}
-		h.w.question(h, a.Timeout)
+		h.w.question(h, a)
 	case AskPeers:
 		h.w.muster(h, a.Timeout)
 	case CheckHolder:

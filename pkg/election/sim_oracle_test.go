@@ -157,7 +157,7 @@ func (o *oracle) look(w *world) {
 	for _, h := range w.hosts {
 		live = live || h.live()
 		healthy = healthy || h.live() && h.healthy && !h.plain && !h.shunned()
-		if h.live() && h.held {
+		if h.live() && h.shows() {
 			holds, holder = true, h.id
 			serves = serves || h.healthy
 			reached = reached || w.reachable(h.id) && !h.blocked
@@ -205,7 +205,7 @@ func (o *oracle) clean(w *world) bool {
 // lookPair classifies two holders. A paused machine answers nobody and is no holder; nor is a partition's other side.
 func (o *oracle) lookPair(w *world, a, b *host) bool {
 	d := &o.pairs[a.id][b.id]
-	both := a.held && b.held && a.alive() && b.alive() && w.connected(a.id, b.id)
+	both := a.shows() && b.shows() && a.alive() && b.alive() && w.connected(a.id, b.id)
 	live := a.live() && b.live()
 	open := w.passes(a.id, b.id) && w.passes(b.id, a.id) && w.loss == 0
 	noticed := !w.paths[a.id][b.id].quiet && !w.paths[b.id][a.id].quiet
@@ -279,7 +279,7 @@ func (o *oracle) takes(h *host) {
 	now, alone := h.w.now, true
 	for _, other := range h.w.hosts {
 		f, ok := other.core.(*Election)
-		if other == h || !ok || !other.held || !h.w.connected(h.id, other.id) {
+		if other == h || !ok || !other.shows() || !h.w.connected(h.id, other.id) {
 			continue
 		}
 		alone = false

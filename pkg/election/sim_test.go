@@ -3,6 +3,7 @@
 package election
 
 import (
+	"cmp"
 	"os"
 	"strconv"
 	"strings"
@@ -32,14 +33,30 @@ var profiles = []func(*Config){
 	func(*Config) {},
 }
 
+// forcedInterval returns the interval that HARBINGER_SIM_INTERVAL asks of all advertisements, as 20ms; 0: those of the profiles.
+func forcedInterval() time.Duration {
+	d, _ := time.ParseDuration(os.Getenv("HARBINGER_SIM_INTERVAL"))
+	return d
+}
+
+// fences returns which hosts have a fence: all, none or some of them, as HARBINGER_SIM_FENCE asks, else one after the other.
+func fences(seed uint64) func(int) bool {
+	kind := cmp.Or(os.Getenv("HARBINGER_SIM_FENCE"), []string{"none", "all", "some"}[seed/7%3])
+	return func(i int) bool { return kind == "all" || kind == "some" && (uint64(i)+seed)%2 == 0 }
+}
+
 // randomWorld has 2 to 5 hosts of random priorities, some of them equal, with or without preemption.
 func randomWorld(seed uint64, hybrid bool, spoil func(*world)) *world {
 	preempt := seed%3 == 0
 	n := []int{2, 3, 3, 3, 3, 5}[seed/3%6]
-	p := params{seed: seed, hosts: n, spoil: spoil, hybrid: hybrid}
+	p := params{seed: seed, hosts: n, spoil: spoil, hybrid: hybrid, interval: forcedInterval(), fence: fences(seed)}
 	p.each = func(i int, c *Config) {
 		c.Preempt = preempt
-		profiles[seed%uint64(len(profiles))](c)
+		if p.interval > 0 {
+			c.AdvertisementInterval, c.Lifetime = p.interval, Lifetime(p.interval)
+		} else {
+			profiles[seed%uint64(len(profiles))](c)
+		}
 		if seed/18%4 != 0 {
 			c.Priority += uint8((uint64(i)*7 + seed) % uint64(n) * 10)
 		}

@@ -49,9 +49,10 @@ type Identity struct {
 
 // Witness is what a node found when it last tried to reach the virtual addresses at their holder, for that holder to read.
 type Witness struct {
-	Holder   netip.Addr `json:"holder"`   // source of its advertisements
-	Failures int        `json:"failures"` // in a row
-	AgeMs    int64      `json:"ageMs"`    // of the last try, in milliseconds
+	Holder   netip.Addr `json:"holder"`           // source of its advertisements
+	Failures int        `json:"failures"`         // in a row
+	AgeMs    int64      `json:"ageMs"`            // of the last try, in milliseconds
+	Silent   bool       `json:"silent,omitempty"` // the holder is not heard now
 }
 
 const (

@@ -174,6 +174,7 @@ func TestWitnessTravelsToTheHolder(t *testing.T) {
 		{name: "by the link-local address", witness: Witness{Holder: own[1].WithZone(""), Failures: 9}, witnesses: all, unreachable: all},
 		{name: "long ago", witness: Witness{Holder: own[0], AgeMs: 6001, Failures: 3}},
 		{name: "in the future", witness: Witness{Holder: own[0], AgeMs: -1, Failures: 3}},
+		{name: "of another holder that it does not hear now", witness: Witness{Holder: all[0], Silent: true}},
 		{name: "of another holder", witness: Witness{Holder: all[0], Failures: 3}},
 		{name: "of another cluster", witness: Witness{Holder: own[0], Failures: 3}, change: func(id *Identity) { id.Cluster = "staging" }},
 		{name: "this node itself", witness: Witness{Holder: own[0], Failures: 3}, change: func(id *Identity) { id.Node = "node1" }},

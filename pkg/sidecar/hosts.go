@@ -86,6 +86,7 @@ func (s *sidecar) askHostsOnce(ctx context.Context) {
 		addresses = append(addresses, other.Address)
 	}
 	s.hosts.keep(addresses)
+	s.hop.look(s.members.link().Index, view.VirtualAddresses()[0])
 	questions := probe.Peers{Cluster: s.cfg.ControlPlane.ClusterName, Port: s.cfg.Status.IdentityPort, Interface: s.members.link().Index}
 	var asking guard.Workers
 	defer asking.Wait()

@@ -60,6 +60,13 @@ var courses = map[fault.Act]course{
 	fault.IsolateHolder:    (*run).isolateHolder,
 	fault.IsolateBackups:   (*run).isolateBackups,
 	fault.PublishMany:      (*run).publishMany,
+	fault.ReplaceLink:      changes(replaced),
+	fault.MeddleRules:      (*run).meddle,
+	fault.ReuseAddress:     (*run).reuse,
+	fault.KillUnfenced:     (*run).killUnfenced,
+	fault.LoseAQuarter:     (*run).loseFrames,
+	fault.LoseTwoFifths:    (*run).loseFrames,
+	fault.Saturate:         (*run).saturate,
 }
 
 // A scenario is a fault in one of its variants.
@@ -93,11 +100,12 @@ const (
 
 func (s scenario) crowd() crowd {
 	switch {
-	case s.fault.Act == fault.ThrottleBalancer:
+	case s.fault.Act == fault.ThrottleBalancer || s.fault.Act == fault.Saturate:
 		return single
 	case s.setting.lease:
 		return clustered
-	case s.firewall.name != "" || s.setting.rule != "" || s.fault.Act == fault.LoseBackends:
+	case s.firewall.name != "" || s.setting.rule != "" || s.fault.Act == fault.LoseBackends ||
+		s.fault.Act == fault.LoseAQuarter || s.fault.Act == fault.LoseTwoFifths:
 		return quiet
 	}
 	return ordinary
@@ -132,6 +140,10 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, closings(f, cfg.Long)...)
 		case fault.IsolateHolder, fault.IsolateBackups:
 			all = append(all, isolations(f, cfg.Long)...)
+		case fault.LoseAQuarter, fault.LoseTwoFifths, fault.Saturate:
+			all = append(all, strains(f)...)
+		case fault.ReplaceLink, fault.MeddleRules, fault.ReuseAddress, fault.KillUnfenced:
+			all = append(all, fences(f))
 		case fault.PublishMany:
 			all = append(all, scenario{fault: f, hosts: 3, setting: setting{name: ", Lease", lease: true, unicast: true}})
 		default:
