@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	labtest.Main(m, probeRole, peersRole, oftenRole, checkRole, rehearseRole, echoRole)
+	labtest.Main(m, probeRole, peersRole, oftenRole, checkRole, rehearseRole, echoRole, lossRole)
 }
 
 // must ends the test at an error.

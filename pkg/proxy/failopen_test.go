@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -152,7 +153,8 @@ func TestWhatCouldNotBeAskedChangesNothing(t *testing.T) {
 func TestSilentHostIsDoubtedEarly(t *testing.T) {
 	greeter, deaf := newGreeter(t, "a"), deafPort(t)
 	settings := testSettings(balance.Backend{Address: greeter.address}, balance.Backend{Address: deaf})
-	settings.HealthCheck.Timeout = time.Hour // no check ends
+	settings.HealthCheck.FailureThreshold = math.MaxInt // no check decides
+	settings.HealthCheck.Timeout = 5 * (askAfter + deafAfter)
 	v := &verdicts{}
 	v.set(greeter.address, nil)
 	v.set(deaf, nil)

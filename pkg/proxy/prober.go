@@ -5,7 +5,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/scheduling"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // self is the ID of this process.
@@ -89,8 +89,7 @@ func short(err error) bool {
 
 // accepts reports whether a backend accepts a connection before ctx ends.
 func accepts(ctx context.Context, backend netip.AddrPort) bool {
-	dialer := net.Dialer{KeepAlive: -1}
-	conn, err := dialer.DialContext(ctx, "tcp", backend.String())
+	conn, err := socket.Dial(ctx, backend.String())
 	if err != nil {
 		return false
 	}
