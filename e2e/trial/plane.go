@@ -18,6 +18,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
 // The numbers of the hosts that are no nodes.
@@ -41,7 +42,7 @@ type Config struct {
 	Prefix6          netip.Prefix   // IPv6 network of the hosts, if any
 	VirtualAddresses []netip.Prefix // 192.168.238.100/24 if not set
 	Port             uint16         // of the virtual address; 4300 if not set
-	Interval         time.Duration  // between advertisements; 1 s if not set
+	Interval         time.Duration  // between advertisements; the default of the product if not set
 	// Kubernetes is the directory with the programs of a real cluster; see [guest.Kubernetes]. Not set, stand-ins take the
 	// place of API servers.
 	Kubernetes string
@@ -53,7 +54,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	c.Nodes, c.Port, c.Interval = cmp.Or(c.Nodes, 3), cmp.Or(c.Port, 4300), cmp.Or(c.Interval, time.Second)
+	c.Nodes, c.Port, c.Interval = cmp.Or(c.Nodes, 3), cmp.Or(c.Port, 4300), cmp.Or(c.Interval, v1alpha1.DefaultAdvertisementInterval)
 	if c.VirtualAddresses == nil {
 		c.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")}
 	}

@@ -14,8 +14,10 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
-// limits returns what is promised in the lab with stand-ins, with an advertisement a second.
-func limits(p promise.Promise) promise.Limits { return p.In(promise.StandIns, promise.At(time.Second)) }
+// limits returns what is promised in the lab with stand-ins, at the default interval between advertisements.
+func limits(p promise.Promise) promise.Limits {
+	return p.In(promise.StandIns, promise.At(v1alpha1.DefaultAdvertisementInterval))
+}
 
 // Longest times for which two live hosts may have the address.
 var (
@@ -196,7 +198,7 @@ func TestRollingChangeOfTheInterval(t *testing.T) {
 			t.Errorf("%s was changed: outage %v, want at most %v", n.Name, o, bound)
 		}
 	}
-	expectDual(t, p, begin, dualOpen)
+	expectDual(t, p, begin, promise.Healed.In(promise.StandIns, promise.At(time.Second)).Live)
 }
 
 // The holder without a healthy backend of its own gives the address to one that has some.

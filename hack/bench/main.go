@@ -18,7 +18,7 @@ func main() { os.Exit(trial.Main(run)) }
 
 func run() int {
 	runs := flag.Int("runs", 5, "how often each thing is measured")
-	only := flag.String("only", "", "regular expression: measure only the parts whose name matches, of outages every 1s, outages every 100ms, balancer, cost")
+	only := flag.String("only", "", "regular expression: measure only the parts whose name matches, of outages every 200ms, outages every 1s, balancer, cost")
 	flag.Parse()
 	names, err := regexp.Compile(*only)
 	if err != nil {

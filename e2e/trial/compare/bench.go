@@ -11,6 +11,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
 // A part is what the bench measures on its own.
@@ -21,8 +22,8 @@ type part struct {
 
 // parts are those of the bench.
 var parts = []part{
+	{"outages every 200ms", outagesAt(v1alpha1.DefaultAdvertisementInterval)},
 	{"outages every 1s", outagesAt(time.Second)},
-	{"outages every 100ms", outagesAt(100 * time.Millisecond)},
 	{"balancer", balancers},
 	{"cost", func(out io.Writer, ours trial.System, _ int) error { return costs(out, ours) }},
 }
@@ -54,7 +55,7 @@ func outagesAt(interval time.Duration) func(io.Writer, trial.System, int) error 
 
 // balancers measures what becomes of connections.
 func balancers(out io.Writer, ours trial.System, runs int) error {
-	return onPair(out, ours, time.Second, func(p pair) error {
+	return onPair(out, ours, v1alpha1.DefaultAdvertisementInterval, func(p pair) error {
 		err := p.backendDeaths(runs)
 		p.rates(runs)
 		return err
