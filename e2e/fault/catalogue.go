@@ -103,6 +103,8 @@ func OfHosts() []Fault {
 // OfRealHosts are what firewalls, network managers and a lack of time do to hosts.
 func OfRealHosts() []Fault {
 	return []Fault{
+		{Name: "start of one host", Promise: promise.Alone, Act: StartAlone},
+		{Name: "start of three hosts at once", Promise: promise.ColdStart, Act: StartTogether},
 		{Name: "firewall", Promise: promise.Firewall, Act: StartFiltered},
 		{Name: "client port closed on the holder", Promise: promise.PortClosed, Act: ClosePort},
 		{Name: "client port closed everywhere", Promise: promise.PortClosedEverywhere, Act: ClosePorts},
@@ -123,6 +125,7 @@ func OfRealHosts() []Fault {
 		{Name: "Backup cut off, API alive", Promise: promise.CutOff, Act: IsolateBackups},
 		{Name: "link re-created", Promise: promise.LinkReplaced, Act: ReplaceLink},
 		{Name: "rules of other programs", Promise: promise.Meddled, Act: MeddleRules},
+		{Name: "thousands of rules of other programs", Promise: promise.Meddled, Act: SlowOthers, Once: true},
 		{Name: "address by hand after a kill -9 of everything", Promise: promise.Disarmed, Act: ReuseAddress, Once: true},
 		{Name: "kill -9 without nf_tables", Promise: promise.Kill, Act: KillUnfenced, Reverse: RestartSidecar, Linger: 3 * time.Second},
 		{Name: "25 % of frames lost", Promise: promise.Lossy, Act: LoseAQuarter, Once: true},

@@ -117,13 +117,16 @@ const (
 	Saturate      Act = "saturate the processors"
 
 	MeddleRules  Act = "flush and load rules" // of the holder, as other programs do
-	ReplaceLink  Act = "replace the link"     // by another of the same name
+	SlowOthers   Act = "have other programs list and load thousands of rules"
+	ReplaceLink  Act = "replace the link" // by another of the same name
 	ReuseAddress Act = "kill everything, and add the address by hand"
 	KillUnfenced Act = "kill without nf_tables"
 	SplitHosts   Act = "split, and heal without an API" // and without advertisements
 	ForgeMany    Act = "forge advertisements, multicast"
 	ForgeEach    Act = "forge advertisements, unicast"
 
+	StartAlone       Act = "start a host" // that is the only one
+	StartTogether    Act = "start all hosts"
 	StartFiltered    Act = "start behind the firewall" // of all hosts, as distributions have it
 	KillFiltered     Act = "kill the holder behind the firewall"
 	LoadFirewall     Act = "load the firewall"       // of all hosts

@@ -118,7 +118,7 @@ func (r Row) ClusterCells() []string {
 
 // DeathColumns are those of [Row.DeathCells].
 var DeathColumns = []Column{
-	{"death of the holder", 26}, {"setting", 13}, {"outage", 19}, {"bound", 7}, {"goal", 6}, {"reached", 7}, {"two answered", 14}, {"two live", 14},
+	{"death of the holder", 26}, {"setting", 13}, {"outage", 19}, {"bound", 7}, {"goal", 6}, {"reached", 7}, {"served after", 12}, {"two answered", 14}, {"two live", 14},
 	{"in kernels", 10}, {"moves", 5}, {"pause", 5}, {"keepalived", 19}, {"two answered", 12}, {"verdict", 7},
 }
 
@@ -137,8 +137,12 @@ func (r Row) DeathCells(setting string, goal time.Duration, peer Row) []string {
 	if peer.System != "" {
 		beside = []string{peer.spread(), bare(peer.worst().Kernel)}
 	}
+	served := ""
+	if median, longest := r.Served(); longest > 0 {
+		served = bare(median) + " " + bare(longest)
+	}
 	cells := []string{
-		r.Fault.Name, setting, r.spread(), atMost(r.Limits.Outage), atMost(goal), fmt.Sprintf("%d/%d", r.Within(goal), len(r.Samples)),
+		r.Fault.Name, setting, r.spread(), atMost(r.Limits.Outage), atMost(goal), fmt.Sprintf("%d/%d", r.Within(goal), len(r.Samples)), served,
 		pair(worst.Kernel, r.Limits.Kernel), pair(worst.Live, r.Limits.Live), bare(had), fmt.Sprint(worst.Moves), bare(pause),
 	}
 	return append(append(cells, beside...), verdict)

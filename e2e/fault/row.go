@@ -26,7 +26,9 @@ type Sample struct {
 	Had observe.Span
 	// Pause is the longest time for which the control had no answer until the target had settled: what is shorter may be the machine's.
 	Pause time.Duration
-	Moves int
+	// Served is from when the next holder decided to take the address to the first connection that it served; zero where nobody knows.
+	Served time.Duration
+	Moves  int
 	// Left says that the old holder had the address still when the target had settled on another.
 	Left                    bool
 	EpochBefore, EpochAfter int32 // of the Lease
@@ -70,6 +72,21 @@ func (r Row) median(of func(Sample) observe.Outage) time.Duration {
 	}
 	slices.Sort(times)
 	return times[len(times)/2]
+}
+
+// Served returns the median and the longest of the times from a decision to the first connection, zero where none is known.
+func (r Row) Served() (median, most time.Duration) {
+	var times []time.Duration
+	for _, s := range r.Samples {
+		if s.Served > 0 {
+			times = append(times, s.Served)
+		}
+	}
+	if len(times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(times)
+	return times[len(times)/2], times[len(times)-1]
 }
 
 // Spread returns the shortest, the median and the longest of the outages.

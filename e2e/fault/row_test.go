@@ -131,19 +131,19 @@ func TestDeathCells(t *testing.T) {
 	r := Row{
 		Fault: Fault{Name: "kill -9"}, Median: true, System: "harbinger",
 		Limits:  promise.Limits{Outage: time.Second, Nobody: promise.Unbounded, Live: ms(50), Kernel: ms(250), Moves: 1},
-		Samples: []Sample{{Outage: outage(ms(700)), Moves: 1, Pause: ms(7)}, {Outage: outage(ms(1100)), Had: span(time.Second)}, {Outage: outage(ms(600))}},
+		Samples: []Sample{{Outage: outage(ms(700)), Moves: 1, Pause: ms(7), Served: ms(9)}, {Outage: outage(ms(1100)), Had: span(time.Second), Served: ms(6)}, {Outage: outage(ms(600))}},
 	}
 	peer := Row{System: "keepalived", Samples: []Sample{{Outage: outage(ms(800)), Kernel: span(2 * time.Second)}}}
-	want := []string{"kill -9", "defaults", "0.600 0.700 1.100", "≤ 1", "≤ 1", "2/3", "0.000 ≤ 0.25", "0.000 ≤ 0.05", "1.000", "1", "0.007",
-		"0.800 0.800 0.800", "2.000", "ok"}
+	want := []string{"kill -9", "defaults", "0.600 0.700 1.100", "≤ 1", "≤ 1", "2/3", "0.009 0.009", "0.000 ≤ 0.25", "0.000 ≤ 0.05", "1.000", "1",
+		"0.007", "0.800 0.800 0.800", "2.000", "ok"}
 	if got := r.DeathCells("defaults", time.Second, peer); !slices.Equal(got, want) || len(got) != len(DeathColumns) {
 		t.Errorf("cells %q, want %q", got, want)
 	}
-	if got := r.DeathCells("defaults", time.Second, Row{}); got[11] != "" || got[12] != "" {
+	if got := r.DeathCells("defaults", time.Second, Row{}); got[12] != "" || got[13] != "" {
 		t.Errorf("cells without another system %q", got)
 	}
 	r.Limits.Outage = ms(100)
-	if got := r.DeathCells("defaults", ms(600), peer); got[5] != "1/3" || got[13] != "BROKEN" {
+	if got := r.DeathCells("defaults", ms(600), peer); got[5] != "1/3" || got[14] != "BROKEN" {
 		t.Errorf("cells beyond the bound %q", got)
 	}
 }

@@ -62,13 +62,24 @@ func (x Harbinger) Start(p *Plane, n *Node) (*Sidecar, error) {
 
 // StartPod runs a command of the generator on a node, and the pod that it writes.
 func (x Harbinger) StartPod(n *Node, generate ...string) (*Sidecar, error) {
+	if err := x.Generate(n, generate...); err != nil {
+		return nil, err
+	}
+	return x.RunPod(n)
+}
+
+// Generate runs a command of the generator on a node.
+func (x Harbinger) Generate(n *Node, generate ...string) error {
 	// On a real host the package of the kubelet makes the directory.
 	if err := n.Do(func() error { return os.MkdirAll(filepath.Dir(ManifestFile), 0o755) }); err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := x.Run(n, generate...); err != nil {
-		return nil, err
-	}
+	_, err := x.Run(n, generate...)
+	return err
+}
+
+// RunPod runs the pod that a node has.
+func (x Harbinger) RunPod(n *Node) (*Sidecar, error) {
 	command, err := x.podCommand(n)
 	if err != nil {
 		return nil, err

@@ -3,13 +3,17 @@
 package trial
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // watchTime is for how long the plane is watched at least after a fault and after its end: consequences may come late.
@@ -90,9 +94,34 @@ func (p *Plane) inject(f fault.Fault, holder *Node, s *fault.Sample) error {
 	if err != nil {
 		return err
 	}
-	s.After = after.Name
+	s.After, s.Served = after.Name, p.servedAfter(after, start)
 	s.Left = after != holder && !f.Keeps && slices.Contains(p.Holders.Now(), holder.Name)
 	return nil
+}
+
+// servedAfter returns the time from when a node decided to take the address, since a moment, to the first connection of the client that was
+// served then; zero where it says nothing of that.
+func (p *Plane) servedAfter(n *Node, since time.Time) time.Duration {
+	decided := decidedAt(n.Output(), since)
+	if decided.IsZero() {
+		return 0
+	}
+	served, _ := p.Client.FirstServed(decided)
+	return p.Control.Between(decided, served)
+}
+
+// decidedAt returns when a sidecar that wrote this became Active for the first time since a moment, the zero time if never.
+func decidedAt(output string, since time.Time) time.Time {
+	for text := range strings.Lines(output) {
+		var line struct {
+			Time    time.Time
+			Msg, To string
+		}
+		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == logging.MsgStateChanged && line.To == election.Active.String() && line.Time.After(since) {
+			return line.Time
+		}
+	}
+	return time.Time{}
 }
 
 // undo ends a fault and waits until that is overcome too.

@@ -88,18 +88,23 @@ const (
 
 // rewriteChains replaces a table of many chains again and again, as kube-proxy does in its mode nftables after a restart.
 func rewriteChains(_ *run, n *trial.Node) error {
-	var b strings.Builder
-	b.WriteString("table ip kube-proxy\ndelete table ip kube-proxy\ntable ip kube-proxy {\n")
-	for i := range chains {
-		fmt.Fprintf(&b, "chain service-%d { ip daddr 172.30.%d.%d tcp dport 443 counter accept; }\n", i, i/250, i%250+1)
-	}
-	b.WriteString("}\n")
 	for range rewrites {
-		if err := n.Nft(b.String()); err != nil {
+		if err := n.Nft(chainsScript(chains)); err != nil {
 			return err
 		}
 	}
 	return n.Nft("delete table ip kube-proxy")
+}
+
+// chainsScript replaces the table of kube-proxy by one with so many chains.
+func chainsScript(n int) string {
+	var b strings.Builder
+	b.WriteString("table ip kube-proxy\ndelete table ip kube-proxy\ntable ip kube-proxy {\n")
+	for i := range n {
+		fmt.Fprintf(&b, "chain service-%d { ip daddr 172.30.%d.%d tcp dport 443 counter accept; }\n", i, i/250, i%250+1)
+	}
+	b.WriteString("}\n")
+	return b.String()
 }
 
 // fenceBack is the time within which a fence that was removed is there again.
@@ -264,7 +269,7 @@ func replaced(h *lab.Host, _ bool) error { return h.Replug() }
 
 // fences are the scenarios of a fault that tries the fence.
 func fences(f fault.Fault) scenario {
-	s := scenario{fault: f, hosts: 3, setting: setting{interval: interval}}
+	s := scenario{fault: f, hosts: 3}
 	if f.Act == fault.KillUnfenced {
 		s.setting.without = guest.NoNFTables
 	}

@@ -14,9 +14,6 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
-// interval is the default one between advertisements.
-const interval = 200 * time.Millisecond
-
 // lost returns how many percent of the frames a fault loses.
 func lost(f fault.Fault) int {
 	if f.Act == fault.LoseTwoFifths {
@@ -27,12 +24,12 @@ func lost(f fault.Fault) int {
 
 // strains are the settings in which frames are lost or the processors are taken.
 func strains(f fault.Fault) []scenario {
-	settings := []setting{{interval: interval}}
+	settings := []setting{{}}
 	if f.Act == fault.LoseAQuarter {
-		settings = append(settings, setting{name: ", Lease", lease: true, interval: interval})
+		settings = append(settings, setting{name: ", Lease", lease: true})
 	}
 	if f.Act == fault.Saturate {
-		settings = append(settings, setting{name: ", without SCHED_RR", interval: interval, without: guest.NoRealTime})
+		settings = append(settings, setting{name: ", without SCHED_RR", without: guest.NoRealTime})
 	}
 	var all []scenario
 	for _, s := range settings {

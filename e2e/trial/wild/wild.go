@@ -67,6 +67,9 @@ var courses = map[fault.Act]course{
 	fault.LoseAQuarter:     (*run).loseFrames,
 	fault.LoseTwoFifths:    (*run).loseFrames,
 	fault.Saturate:         (*run).saturate,
+	fault.StartAlone:       (*run).start,
+	fault.StartTogether:    (*run).start,
+	fault.SlowOthers:       (*run).slowOthers,
 }
 
 // A scenario is a fault in one of its variants.
@@ -100,7 +103,7 @@ const (
 
 func (s scenario) crowd() crowd {
 	switch {
-	case s.fault.Act == fault.ThrottleBalancer || s.fault.Act == fault.Saturate:
+	case slices.Contains([]fault.Act{fault.ThrottleBalancer, fault.Saturate, fault.SlowOthers, fault.StartAlone, fault.StartTogether}, s.fault.Act):
 		return single
 	case s.setting.lease:
 		return clustered
@@ -144,6 +147,12 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, strains(f)...)
 		case fault.ReplaceLink, fault.MeddleRules, fault.ReuseAddress, fault.KillUnfenced:
 			all = append(all, fences(f))
+		case fault.StartAlone:
+			all = append(all, scenario{fault: f, hosts: 1})
+		case fault.StartTogether:
+			all = append(all, scenario{fault: f, hosts: 3})
+		case fault.SlowOthers:
+			all = append(all, chained(f))
 		case fault.PublishMany:
 			all = append(all, scenario{fault: f, hosts: 3, setting: setting{name: ", Lease", lease: true, unicast: true}})
 		default:
