@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 )
 
@@ -103,9 +102,4 @@ func timed(h *lab.Host, work []string) (time.Duration, error) {
 
 func median(times []time.Duration) time.Duration {
 	return slices.Sorted(slices.Values(times))[len(times)/2]
-}
-
-// chained is the scenario of a fault beside the rules of others, at an interval at which the fence is renewed often.
-func chained(f fault.Fault) scenario {
-	return scenario{fault: f, hosts: 3, setting: setting{interval: 20 * time.Millisecond}}
 }

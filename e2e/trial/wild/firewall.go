@@ -63,8 +63,7 @@ type setting struct {
 	backplane bool   // the API is alive by another network
 	rule      string // of closing, that closes the port of the clients
 
-	interval time.Duration // between advertisements; that of the plane if not set
-	without  guest.Denial  // what the sidecars may not do
+	without guest.Denial // what the sidecars may not do
 }
 
 // A part says which hosts have the firewall.
@@ -93,7 +92,6 @@ func (s setting) of(cfg trial.Config, kubernetes string) trial.Config {
 		system.Without = s.without
 		cfg.System = system
 	}
-	cfg.Interval = s.interval
 	if cfg.Backplane = s.backplane; s.unicast {
 		cfg.System = withPeers(cfg)
 	}

@@ -149,10 +149,8 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, fences(f))
 		case fault.StartAlone:
 			all = append(all, scenario{fault: f, hosts: 1})
-		case fault.StartTogether:
+		case fault.StartTogether, fault.SlowOthers:
 			all = append(all, scenario{fault: f, hosts: 3})
-		case fault.SlowOthers:
-			all = append(all, chained(f))
 		case fault.PublishMany:
 			all = append(all, scenario{fault: f, hosts: 3, setting: setting{name: ", Lease", lease: true, unicast: true}})
 		default:
