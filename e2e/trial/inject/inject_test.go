@@ -83,6 +83,15 @@ func TestDeathsOfEachTuning(t *testing.T) {
 	}
 }
 
+func TestOutages(t *testing.T) {
+	cfg := Config{Outage: 3 * time.Minute}
+	for act, want := range map[fault.Act]time.Duration{fault.KillAPIs: 3 * time.Minute, fault.HangAPIs: time.Minute, fault.FreezeQuorum: time.Minute} {
+		if got := cfg.outageOf(fault.Fault{Act: act}); got != want {
+			t.Errorf("%s: the API is away for %v, want %v", act, got, want)
+		}
+	}
+}
+
 func TestHolderOfAnIdentity(t *testing.T) {
 	for identity, want := range map[string]string{"node1/4711": "node1", "node1": "node1", "": ""} {
 		if got := holderOf(identity); got != want {

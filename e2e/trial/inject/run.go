@@ -23,7 +23,7 @@ type Config struct {
 	System     trial.Harbinger
 	Kubernetes string        // directory of the programs of a cluster
 	Runs       int           // of each fault that is not done once
-	Outage     time.Duration // how long the API is away
+	Outage     time.Duration // how long the API is away where its servers end
 }
 
 // A runner does faults, on as few planes as it can.
@@ -217,7 +217,7 @@ func (e BrokenError) Pattern() string {
 // Show does what was chosen and writes a row for each, with its notes and what was broken. The error is a [BrokenError] where a
 // promise did not hold.
 func Show(out io.Writer, cfg Config, chosen Choice) error {
-	broken := BrokenError{Of: len(chosen.Names())}
+	start, broken := time.Now(), BrokenError{Of: len(chosen.Names())}
 	var errs []error
 	for _, table := range []func() ([]string, error){
 		func() ([]string, error) { return showDeaths(out, cfg, chosen.deaths) },
@@ -226,13 +226,14 @@ func Show(out io.Writer, cfg Config, chosen Choice) error {
 		names, err := table()
 		broken.Names, errs = append(broken.Names, names...), append(errs, err)
 	}
+	fmt.Fprintf(out, "\nIt took %v.\n", time.Since(start).Round(time.Second))
 	if len(broken.Names) > 0 {
 		errs = append([]error{broken}, errs...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nEvery row stayed within its bounds.\n")
+	fmt.Fprintf(out, "Every row stayed within its bounds.\n")
 	return nil
 }
 
@@ -242,7 +243,7 @@ func showFaults(out io.Writer, cfg Config, faults []fault.Fault) (broken []strin
 		return nil, nil
 	}
 	fmt.Fprintf(out, "\nThree nodes with kube-apiserver and etcd; a client asks GET /readyz through the virtual address every 20 ms.\n"+
-		"Times in seconds: median outage of %d, the worst of all else. The API is away for %v in its outages.\n\n", cfg.Runs, cfg.Outage)
+		"Times in seconds: median outage of %d, the worst of all else. The API is away for %v where its servers end, and for a third of that in other outages.\n\n", cfg.Runs, cfg.Outage)
 	runner := &runner{cfg: cfg}
 	report := fault.Report{Out: out, Columns: fault.ClusterColumns}
 	report.Titles()
