@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // lost returns how many percent of the frames a fault loses.
@@ -81,7 +83,7 @@ func (r *run) loseFrames() error {
 
 // saturate takes every processor by processes of the same niceness as those of the nodes.
 func (r *run) saturate() error {
-	if err := r.startStrained(); err != nil {
+	if err := errors.Join(r.startStrained(), r.Each(r.saysItsScheduling)); err != nil {
 		return err
 	}
 	var loops []*lab.Process
@@ -104,6 +106,14 @@ func (r *run) saturate() error {
 	r.note("%d busy processes on %d processors for %.0f s: %d moves; the control had no answer for %.3f s at most", len(loops), runtime.NumCPU(),
 		time.Since(start).Seconds(), s.Moves, r.Control.Pause(start, time.Now()).Seconds())
 	return r.Each(r.lives)
+}
+
+// saysItsScheduling returns an error unless a sidecar says that it has normal scheduling where the kernel refuses it another.
+func (r *run) saysItsScheduling(n *trial.Node) error {
+	if says := strings.Contains(n.Output(), logging.MsgNormalScheduling); says != (r.setting.without == guest.NoRealTime) {
+		return fmt.Errorf("%s writes %q: %v", n.Name, logging.MsgNormalScheduling, says)
+	}
+	return nil
 }
 
 // lives returns an error where a sidecar has ended.
