@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -243,6 +245,13 @@ func (n *Node) Output() string {
 		return ""
 	}
 	return n.past + n.Sidecar.Keeper.Output()
+}
+
+// SaveOutput writes what all sidecars of each node have written to files of a directory, whose names begin with a text.
+func (p *Plane) SaveOutput(directory, name string) error {
+	return p.Each(func(n *Node) error {
+		return os.WriteFile(filepath.Join(directory, name+", "+n.Name+".log"), []byte(n.Output()), 0o644)
+	})
 }
 
 // LastOutput returns the last lines of the sidecars.

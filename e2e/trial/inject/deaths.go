@@ -211,9 +211,21 @@ func showDeaths(out io.Writer, cfg Config, chosen []death) ([]string, error) {
 		report.Lines(peer.Failed...)
 		if len(row.Broken()) > 0 {
 			broken = append(broken, d.nameOf(d.Fault))
+			report.Lines(s.keepLogs(d))
 		}
 	}
 	return broken, s.close()
+}
+
+// keepLogs keeps what the sidecars have written, where it is wanted, and returns what went wrong.
+func (s *stage) keepLogs(d death) string {
+	if s.cfg.Logs == "" || s.plane == nil {
+		return ""
+	}
+	if err := s.plane.SaveOutput(s.cfg.Logs, d.nameOf(d.Fault)); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // peers has keepalived die at an interval, where any of the chosen deaths has it.

@@ -23,6 +23,7 @@ type Config struct {
 	System     trial.Harbinger
 	Kubernetes string        // directory of the programs of a cluster
 	Runs       int           // of each fault that is not done once
+	Logs       string        // directory for the logs of rows that break a promise, if any
 	Outage     time.Duration // how long the API is away where its servers end
 }
 

@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -241,9 +239,7 @@ func (r *run) keepLogs() error {
 		r.note("%s", r.LastOutput())
 		return nil
 	}
-	return r.Each(func(n *trial.Node) error {
-		return os.WriteFile(filepath.Join(r.cfg.Logs, r.row.Fault.Name+", "+n.Name+".log"), []byte(n.Output()), 0o644)
-	})
+	return r.SaveOutput(r.cfg.Logs, r.row.Fault.Name)
 }
 
 // Show does the rows whose names match, and writes each. The error names those that were broken.
