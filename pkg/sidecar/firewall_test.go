@@ -200,6 +200,14 @@ func filtered(s v1alpha1.HarbingerStatus, protocol, peer, direction string) bool
 	})
 }
 
+// calm is a body for hosts that share a busy machine, none of whose times is measured: three keepers with the race detector may stand still
+// for the 200 ms of a fence at the interval of the others.
+func calm(mode string) string {
+	return fmt.Sprintf(`election: {mode: %s, vrrp: {advertisementInterval: 500ms}}
+healthCheck: {serverName: example.com, interval: 400ms, timeout: 1s}
+`, mode)
+}
+
 // A firewall that knows nothing of Harbinger is on every host from the start. One host holds the address and stays the holder; the
 // others say what does not arrive, from whom, and which command opens it: carried out, it makes them ready without a move.
 func TestFirewallsOfEveryHost(t *testing.T) {
@@ -219,7 +227,7 @@ func TestFirewallsOfEveryHost(t *testing.T) {
 			for _, h := range tc.hosts {
 				labtest.Firewall(t, h, denies(tc.end))
 			}
-			d := deploy(t, tc.mode, tc.addresses+body(tc.mode, ""), tc.vip, tc.hosts...)
+			d := deploy(t, tc.mode, tc.addresses+calm(tc.mode), tc.vip, tc.hosts...)
 			holder := d.holds()
 			backups := d.until("the backups say that the holder is filtered", func(s v1alpha1.HarbingerStatus) bool {
 				r := s.VirtualRouter
