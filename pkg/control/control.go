@@ -41,8 +41,8 @@ type Addresses interface {
 	Acquire() error
 	Refresh() error
 	Release() error
-	// ReleaseOwn leaves what another program has added.
-	ReleaseOwn() error
+	ReleaseOwn() error           // leaves what another program has added
+	Resolve(answered bool) error // whether questions of address resolution are answered while they are held; Acquire has them answered
 	// Held reports whether the addresses were acquired and neither released nor found late since.
 	Held() bool
 }

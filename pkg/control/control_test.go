@@ -154,6 +154,8 @@ func (h *host) Release() error {
 	return nil
 }
 
+func (h *host) Resolve(bool) error { return nil }
+
 func (h *host) ReleaseOwn() error {
 	h.record("release own")
 	return nil

@@ -25,6 +25,8 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		if l.outcome("refresh", l.cfg.Addresses.Refresh()) != nil && !l.cfg.Addresses.Held() {
 			return election.AddressLate{}
 		}
+	case election.Resolve:
+		_ = l.outcome("resolve", l.cfg.Addresses.Resolve(a.Answered))
 	case election.Release:
 		l.release(ctx, a)
 	case election.Advertise:

@@ -18,7 +18,7 @@ func (e *Election) becomeActive(reason string) {
 	e.become(Active, reason)
 	e.heard.interval, e.heard.rival = e.cfg.AdvertisementInterval, rival{}
 	e.heard.hear()
-	e.presence.conflict, e.predecessor.settled = conflict{}, true
+	e.presence.conflict, e.presence.refuses, e.predecessor.settled = conflict{}, false, true
 	e.arbiter.seize.from = time.Time{}
 	e.arbiter.next = e.now.Add(e.cfg.Lease.RenewInterval)
 	e.challenge.since, e.witness.testimony = time.Time{}, nil

@@ -163,7 +163,7 @@ func (w *world) arp(q *inquiry) {
 		if h == from || !h.alive() || !w.connected(from.id, j) || p.deaf {
 			continue
 		}
-		if h.shows() && w.roundTrip() && !(w.foreign && w.reachable(from.id)) {
+		if h.answers() && w.roundTrip() && !(w.foreign && w.reachable(from.id)) {
 			d.Neighbour, d.Owner, d.Peer = Answers, h.addr.String(), h.addr
 		}
 		if w.roundTrip() {
@@ -233,7 +233,7 @@ func (w *world) react(q *inquiry) (identity, client Finding, neighbour ProbeDone
 	}
 	for _, i := range w.rng.Perm(len(w.hosts)) {
 		h, p := w.hosts[i], w.paths[from.id][i]
-		if h == from || !h.shows() || !h.alive() || !w.connected(from.id, i) || p.deaf {
+		if h == from || !h.answers() || !h.alive() || !w.connected(from.id, i) || p.deaf {
 			continue
 		}
 		identity, client = h.ports()

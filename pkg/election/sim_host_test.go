@@ -43,6 +43,7 @@ type host struct {
 	kernel   int           // number of the last timer
 	fence    time.Duration // its timeout; 0: there is none
 	shut     time.Duration // when it closes, by the clock of the machine
+	refuses  bool          // questions for the address are not answered
 
 	core            elector
 	running, frozen bool
@@ -128,6 +129,9 @@ func (h *host) shows() bool {
 	return h.held && (h.fence == 0 || h.plain || h.guest() < h.shut)
 }
 
+// answers reports whether the machine answers who asks for the address by ARP.
+func (h *host) answers() bool { return h.shows() && !(h.refuses && h.fence > 0) }
+
 // guest is the time by the machine's clock, which stands still while the machine is paused.
 func (h *host) guest() time.Duration {
 	if h.paused {
@@ -154,7 +158,7 @@ func (h *host) in(d time.Duration, do func()) {
 
 func (h *host) add() {
 	if !h.held {
-		h.since = h.w.now
+		h.since, h.refuses = h.w.now, false
 	}
 	h.held, h.refreshed = true, h.guest()
 	if h.shut = h.guest() + h.fence; h.fence > 0 {
@@ -358,6 +362,8 @@ func (h *host) perform(a Action) Event {
 			return AddressLate{}
 		}
 		h.add() // the kernel adds again what it has dropped
+	case Resolve:
+		h.refuses = !a.Answered
 	case Release:
 		h.remove()
 	case Advertise:

@@ -38,6 +38,8 @@ const (
 	open
 	shut
 	disarm
+	refuse
+	answer
 	purposes
 )
 
@@ -46,7 +48,9 @@ type beats [purposes]beat
 
 // newBeats opens them in the network namespace of the calling thread, with marks that follow the one given.
 func newBeats(mark uint32) (b beats, err error) {
-	b = beats{-1, -1, -1, -1}
+	for i := range b {
+		b[i] = -1
+	}
 	for i := range b {
 		if b[i], err = newBeat(mark | uint32(i)); err != nil {
 			return b, &Unavailable{"it needs a packet socket on lo that sets a mark (CAP_NET_RAW and CAP_NET_ADMIN)", err}

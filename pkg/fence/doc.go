@@ -24,6 +24,10 @@
 // only while the address is still alive. A process that was frozen between the look at its clock and its packet does no harm. Lateness
 // by the clock of the caller, which goes on in a suspended host, closes the fence too.
 //
+// A host that leaves the addresses to another one, or does not know whether it may have them, can keep the fence open for packets and closed
+// for questions of address resolution: "refused4" and "refused6" have those addresses, and "asked4" and "asked6" those that somebody has
+// asked for since. Who knows the host by its hardware address is served, and who asks is answered by the other one.
+//
 // # Who else may change it
 //
 // The table belongs to the socket of the process, and persists (flags owner and persist, Linux 6.9): others may neither flush nor delete

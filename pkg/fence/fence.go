@@ -98,6 +98,7 @@ type Fence struct {
 
 	mu      sync.Mutex // guards what follows
 	open    bool
+	refuses bool      // questions for the addresses are not answered
 	renewed time.Time // when the last frame that opened or renewed was about to leave
 }
 
@@ -179,9 +180,12 @@ func (f *Fence) unlock(known time.Time) (gone bool, err error) {
 		return true, nil
 	}
 	f.open, f.renewed = true, start
-	if f.cfg.Now().Sub(known) >= f.cfg.Timeout {
+	switch {
+	case f.cfg.Now().Sub(known) >= f.cfg.Timeout:
 		f.renewed = known
 		_, err = f.beats[shut].send()
+	case f.refuses: // the table was put back
+		_, err = f.beats[refuse].send()
 	}
 	return false, err
 }
@@ -273,7 +277,7 @@ func (f *Fence) replace() error {
 // Shut closes the fence at once, and arms it: for Disarm it stays closed.
 func (f *Fence) Shut() error {
 	f.mu.Lock()
-	f.open = false
+	f.open, f.refuses = false, false
 	taken, err := f.beats[shut].send()
 	f.mu.Unlock()
 	if taken {
@@ -291,7 +295,7 @@ func (f *Fence) Shut() error {
 func (f *Fence) Disarm() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.open = false
+	f.open, f.refuses = false, false
 	if _, err := f.beats[disarm].send(); err != nil { // without a table nothing is kept out either
 		return fmt.Errorf("disarm the fence: %w", err)
 	}

@@ -65,6 +65,8 @@ func TestTableIsReadable(t *testing.T) {
 		"ip daddr @addresses4 ip daddr != @alive4 counter packets 0 bytes 0 drop",
 		"ip6 daddr @addresses6 ip6 daddr != @alive6 counter packets 0 bytes 0 drop",
 		"icmpv6 type nd-neighbor-solicit @th,64,128 @addresses6 @th,64,128 != @alive6 counter packets 0 bytes 0 drop",
+		"arp daddr ip @addresses4 arp daddr ip @refused4 update @asked4 { arp daddr ip timeout 10s } counter packets 0 bytes 0 drop",
+		"icmpv6 type nd-neighbor-solicit @th,64,128 @addresses6 @th,64,128 @refused6 update @asked6 { @th,64,128 timeout 10s } counter packets 0 bytes 0 drop",
 		"type filter hook egress device \"lo\" priority -500; policy accept;",
 		"timeout 400ms",
 	} {

@@ -5,6 +5,7 @@ package fence
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/google/nftables/expr"
@@ -35,6 +36,9 @@ func (t table) rules(b *batch) {
 	t.newRule(b, ingress, ether(unix.ETH_P_IPV6), field(network, ipv6Destination, 16), dead("6"))
 	t.newRule(b, ingress, ether(unix.ETH_P_IPV6), meta(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_ICMPV6}),
 		field(transport, 0, 1), equals([]byte{neighbourSolicitation}), field(transport, solicitedTarget, 16), dead("6"))
+	t.newRule(b, ingress, ether(unix.ETH_P_ARP), field(network, arpTarget, 4), refused("4"))
+	t.newRule(b, ingress, ether(unix.ETH_P_IPV6), meta(expr.MetaKeyL4PROTO, []byte{unix.IPPROTO_ICMPV6}),
+		field(transport, 0, 1), equals([]byte{neighbourSolicitation}), field(transport, solicitedTarget, 16), refused("6"))
 
 	first := t.addresses[0] // its element is the first to end: they were renewed in this order
 	t.newRule(b, control, t.marked(renew), load(first), in("alive"+family(first), false), end(expr.VerdictGoto, steps[renew]))
@@ -45,8 +49,11 @@ func (t table) rules(b *batch) {
 		arm := set("addresses", a, unix.NFT_DYNSET_OP_UPDATE, Disarm)
 		kill := set("alive", a, dynsetDelete, 0)
 		t.newRule(b, steps[renew], load(a), arm, set("alive", a, unix.NFT_DYNSET_OP_UPDATE, t.timeout))
-		t.newRule(b, steps[shut], load(a), arm, kill)
-		t.newRule(b, steps[disarm], load(a), set("addresses", a, dynsetDelete, 0), kill)
+		forget := slices.Concat(set("refused", a, dynsetDelete, 0), set("asked", a, dynsetDelete, 0))
+		t.newRule(b, steps[shut], load(a), arm, kill, forget)
+		t.newRule(b, steps[disarm], load(a), set("addresses", a, dynsetDelete, 0), kill, forget)
+		t.newRule(b, steps[refuse], load(a), set("refused", a, unix.NFT_DYNSET_OP_UPDATE, 0))
+		t.newRule(b, steps[answer], load(a), forget)
 	}
 	for _, chain := range steps[open:] {
 		t.newRule(b, chain, []expr.Any{&expr.Counter{}}, end(expr.VerdictDrop, ""))
@@ -56,6 +63,13 @@ func (t table) rules(b *batch) {
 // dead drops and counts what the register says is for an address that is not alive.
 func dead(family string) []expr.Any {
 	return append(append(in("addresses"+family, false), in("alive"+family, true)...),
+		&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})
+}
+
+// refused drops and counts a question for an address that is alive, but not to be answered now, and notes that somebody asked.
+func refused(family string) []expr.Any {
+	return append(append(in("addresses"+family, false), in("refused"+family, false)...),
+		&expr.Dynset{SrcRegKey: 1, SetName: "asked" + family, Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: Disarm},
 		&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictDrop})
 }
 

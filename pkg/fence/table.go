@@ -23,10 +23,10 @@ const (
 	control = "control" // on lo: takes the frames by their marks
 )
 
-var steps = [purposes]string{renew: "renew", open: "renew", shut: "shut", disarm: "disarm"}
+var steps = [purposes]string{renew: "renew", open: "renew", shut: "shut", disarm: "disarm", refuse: "refuse", answer: "answer"}
 
 // purposeBits are those of a mark that say what a frame is for.
-const purposeBits = 3
+const purposeBits = 7
 
 // priority is before every chain of other programs that is likely: what these accept comes here first.
 const priority = -500
@@ -92,7 +92,7 @@ func (t table) install(links []link, plain bool) *batch {
 			b.message("replace the table", destroyTable, 0, t.named)
 			t.newTable(b, tableOwner|tablePersist)
 		}
-		for i, name := range []string{"addresses4", "alive4", "addresses6", "alive6"} {
+		for i, name := range []string{"addresses4", "alive4", "refused4", "asked4", "addresses6", "alive6", "refused6", "asked6"} {
 			t.newSet(b, name, uint32(i+1))
 		}
 		for _, a := range t.addresses {
@@ -149,6 +149,13 @@ func (t table) arm(b *batch, a netip.Addr) {
 func (t table) alive() *batch {
 	b := &batch{}
 	b.message("read what is alive", unix.NFT_MSG_GETSETELEM, 0, t.element("alive", t.addresses[0], func(*netlink.AttributeEncoder) {}))
+	return b
+}
+
+// asked asks whether a question for an address was refused.
+func (t table) asked(a netip.Addr) *batch {
+	b := &batch{}
+	b.message("read what was asked for", unix.NFT_MSG_GETSETELEM, 0, t.element("asked", a, func(*netlink.AttributeEncoder) {}))
 	return b
 }
 

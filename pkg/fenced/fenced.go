@@ -38,6 +38,7 @@ type Fence interface {
 	Open() error
 	Renew() error
 	Shut() error
+	Resolve(answered bool) error
 	Disarm() error
 	SetLinks([]string) error
 	Check() error
@@ -137,6 +138,20 @@ func (a *Addresses) Refresh() error {
 		err = errors.Join(err, a.shut())
 	}
 	return err
+}
+
+// Resolve says whether questions of address resolution for the addresses are answered while they are held, until the next time that
+// they are acquired. Without a fence they always are.
+func (a *Addresses) Resolve(answered bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.fence == nil || !a.open {
+		return nil
+	}
+	if err := a.fence.Resolve(answered); err != nil && !errors.Is(err, fence.ErrShut) { // the next renewal finds that it has closed
+		return a.lose(err)
+	}
+	return nil
 }
 
 // Release removes the addresses, whoever added them, and closes the fence. It may be called at any time and again.

@@ -4,6 +4,7 @@ package fenced
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,9 @@ func (w wall) Renew() error { return w.do("renew") }
 func (w wall) Shut() error  { return w.do("shut") }
 func (w wall) Check() error { return w.do("check") }
 func (w wall) Close() error { return w.do("take-down") }
+func (w wall) Resolve(answered bool) error {
+	return w.do(fmt.Sprintf("resolve:%t", answered))
+}
 func (w wall) Disarm() error {
 	return w.do("disarm")
 }
@@ -238,6 +242,23 @@ func TestFenceStaysBeforeAnAddressThatStays(t *testing.T) {
 	h.want(t, "remove shut")
 	must(t, a.Close())
 	h.want(t, "shut")
+}
+
+func TestResolve(t *testing.T) {
+	h, a := acquired(t)
+	must(t, a.Resolve(false))
+	must(t, a.Resolve(true))
+	h.fails["resolve:false"] = fence.ErrShut
+	must(t, a.Resolve(false))
+	h.want(t, "resolve:false resolve:true resolve:false")
+	h.fails["resolve:false"] = errors.New("no buffer space")
+	must(t, a.Resolve(false)) // it serves on without the fence
+	must(t, a.Resolve(false))
+	h.want(t, "resolve:false take-down")
+	must(t, a.Release())
+	h.since()
+	must(t, a.Resolve(false))
+	h.want(t, "")
 }
 
 // Another program's clients must not be kept out.

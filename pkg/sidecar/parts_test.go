@@ -21,11 +21,12 @@ import (
 // noAddresses are those of a host that has none.
 type noAddresses struct{}
 
-func (noAddresses) Acquire() error    { return nil }
-func (noAddresses) Refresh() error    { return nil }
-func (noAddresses) Release() error    { return nil }
-func (noAddresses) ReleaseOwn() error { return nil }
-func (noAddresses) Held() bool        { return false }
+func (noAddresses) Acquire() error     { return nil }
+func (noAddresses) Refresh() error     { return nil }
+func (noAddresses) Release() error     { return nil }
+func (noAddresses) ReleaseOwn() error  { return nil }
+func (noAddresses) Resolve(bool) error { return nil }
+func (noAddresses) Held() bool         { return false }
 
 // asksNobody is a prober that cannot ask.
 type asksNobody struct{}
