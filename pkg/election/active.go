@@ -18,15 +18,16 @@ func (e *Election) becomeActive(reason string) {
 	e.become(Active, reason)
 	e.heard.interval, e.heard.rival = e.cfg.AdvertisementInterval, rival{}
 	e.heard.hear()
-	e.presence.conflict, e.presence.refuses, e.predecessor.settled = conflict{}, false, true
+	e.presence.conflict, e.predecessor.settled = conflict{}, true
 	e.arbiter.seize.from = time.Time{}
 	e.arbiter.next = e.now.Add(e.cfg.Lease.RenewInterval)
 	e.challenge.since, e.witness.testimony = time.Time{}, nil
-	e.reach.next = e.now.Add(reachEvery)
+	e.reach.next = e.now.Add(e.cfg.reachEvery())
 	if e.arbiter.claim.epoch == 0 {
 		e.arbiter.next = e.now
 	}
 	e.do(Acquire{})
+	e.do(e.resolution.answer()...)
 	e.advertise()
 	e.presence.refreshAt = e.now.Add(e.cfg.refreshEvery())
 	e.do(e.presence.announce(e.now, train)...)
@@ -66,7 +67,12 @@ func (e *Election) activeTick(longer time.Duration) {
 	if e.due(p.refreshAt) {
 		p.refreshAt = e.now.Add(e.cfg.refreshEvery())
 	}
-	e.do(p.announceDue(e.now)...)
+	if e.due(e.resolution.answerAt) {
+		e.resolves()
+	}
+	if !e.resolution.refused {
+		e.do(p.announceDue(e.now)...)
+	}
 }
 
 // activeFence is row 21 of a holder that did not run for so long that a Backup has taken, or is about to take, the addresses
@@ -82,6 +88,9 @@ func (e *Election) activeFence() {
 // activeReceived is rows 23 to 26 (RFC 9568, section 6.4.3). The loser advertises once more, so that the winner announces
 // again after the loser's last announcement (F16).
 func (e *Election) activeReceived(ev Received) {
+	if e.resolution.refused && ev.Advertisement.Priority != vrrp.PriorityRelease {
+		e.resolvesSoon()
+	}
 	switch adv := ev.Advertisement; {
 	case adv.Priority == vrrp.PriorityRelease:
 		if e.presence.answers(e.now) {

@@ -27,6 +27,7 @@ type challenge struct {
 	raised time.Time  // when
 	heard  time.Time  // when the holder of the Lease last advertised
 	raise  time.Time  // when the epoch was raised over a claim
+	beaten time.Time  // when a holder last read that its own claim is the last
 }
 
 // refuted reports whether a challenge to this Lease was refuted before: then no other source counts beside it.
@@ -120,6 +121,8 @@ func (e *Election) judgeChallenge() {
 	if a.ours() {
 		e.forgedBy(c.from, fmt.Sprintf("an advertisement from %s does not count: the Lease, read after it, is that of %s, epoch %d", c.from, l.holderName(), l.Epoch))
 		e.raiseEpoch()
+		c.beaten = e.now
+		e.resolves()
 	}
 	if e.state == Backup && !a.available(e.now) && c.heard.Before(since) && c.downAt.Before(e.downAt) {
 		e.heard, e.downAt = c.before, c.downAt
@@ -139,7 +142,13 @@ func (e *Election) contests(ev Received) bool {
 		return false // it has the addresses, too
 	}
 	e.challenged(ev)
-	e.defend(assertTrain, defendEvery)
+	if c.beaten.IsZero() || e.now.Sub(c.beaten) >= verifyEvery {
+		e.do(e.resolution.refuse()...)
+		e.resolvesSoon()
+	}
+	if !e.resolution.cut {
+		e.defend(assertTrain, defendEvery)
+	}
 	return true
 }
 

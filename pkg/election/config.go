@@ -65,6 +65,9 @@ type LeaseTimes struct {
 // arbitrates reports whether a Lease has a say at all.
 func (c *Config) arbitrates() bool { return c.Mode != VRRP }
 
+// reachEvery returns the time between two questions of a holder whom it reaches.
+func (c *Config) reachEvery() time.Duration { return min(longestReach, 10*c.AdvertisementInterval) }
+
 func (c *Config) refreshEvery() time.Duration {
 	return RefreshInterval(c.AdvertisementInterval, c.Lifetime)
 }

@@ -102,9 +102,10 @@ const (
 
 // Times of the proofs: who is reached, and who serves.
 const (
-	reachEvery    = 500 * time.Millisecond // a holder asks whom it reaches
+	longestReach  = 500 * time.Millisecond // a holder asks whom it reaches; every 10 A where that is shorter
 	reachAge      = 2 * time.Second        // an older answer says nothing of now
-	aloneAfter    = 3                      // answers without anybody, after which a holder counts as cut off
+	doubtAfter    = 2                      // answers in a row without anybody, after which a holder does not answer who asks for the addresses
+	aloneAfter    = 3                      // the same, after which it counts as cut off
 	lonelyWait    = 3 * time.Second        // a node that reaches nobody leaves a free Lease to others for so long
 	lostEvery     = 10 * time.Second       // who lost the Lease asks whether it reaches the winner
 	checkEvery    = 2 * time.Second        // a Backup tries to reach the virtual address

@@ -25,16 +25,17 @@ type Election struct {
 	preemptAt time.Time // no preemption before
 	downAt    time.Time // Backup: Active_Down_Timer (RFC 9568, section 6.4.2)
 
-	health    health
-	heard     heard
-	probe     prober
-	presence  presence
-	arbiter   arbiter
-	leave     leave
-	starting  starting
-	reach     reach
-	witness   witness
-	challenge challenge
+	health     health
+	heard      heard
+	probe      prober
+	presence   presence
+	arbiter    arbiter
+	leave      leave
+	starting   starting
+	reach      reach
+	resolution resolution
+	witness    witness
+	challenge  challenge
 
 	predecessor predecessor
 }
@@ -94,6 +95,8 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 	case AddressClaimed:
 		e.heard.announced = announced{ev.Owner, now}
 		call(e, state.claimed, ev)
+	case AddressAsked:
+		e.addressAsked()
 	case AddressLost:
 		call(e, state.lost, ev)
 	case AddressLate:
@@ -148,7 +151,7 @@ func (e *Election) Deadline() time.Time {
 		deadlines = append(deadlines, e.probe.due(e.now, e.arbiter.seize.ready))
 	case Active:
 		p := &e.presence
-		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, p.train.next, e.arbiter.expiry(), e.inquiryAt())
+		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, when(!e.resolution.refused, p.train.next), e.resolution.answerAt, e.arbiter.expiry(), e.inquiryAt())
 	case Leaving:
 		deadlines = append(deadlines, e.presence.refreshAt, e.leave.until, e.leave.releaseAt)
 	case Initialize:

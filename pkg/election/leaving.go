@@ -56,14 +56,14 @@ func (e *Election) leavingFence() {
 // is on the wire answers who asks for the addresses, and this node does not any more (F36).
 func (e *Election) leavingReceived(ev Received) {
 	if ev.Advertisement.Priority != vrrp.PriorityRelease {
-		e.do(e.presence.resolve(false)...)
+		e.do(e.resolution.refuse()...)
 		e.succeeded(linger)
 	}
 }
 
 func (e *Election) leavingClaimed(ev AddressClaimed) {
 	if ev.Peer.IsValid() {
-		e.do(e.presence.resolve(false)...)
+		e.do(e.resolution.refuse()...)
 		e.succeeded(linger)
 	}
 }

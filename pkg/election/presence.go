@@ -18,7 +18,6 @@ type presence struct {
 	train       announcements
 	conflict    conflict
 	answered    time.Time // when another host's release was answered last, or will be
-	refuses     bool      // it answers no questions of address resolution
 }
 
 // unsent are advertisements that could not be sent.

@@ -74,9 +74,9 @@ type reach struct {
 	lostTo      netip.Addr // who took the Lease from this node, and was not reached since; invalid: nobody
 }
 
-// ask begins a question, unless one is under way.
-func (r *reach) ask(now time.Time, timeout time.Duration) []Action {
-	r.next = now.Add(reachEvery)
+// ask begins a question, unless one is under way. A holder asks again after a while.
+func (r *reach) ask(now time.Time, every, timeout time.Duration) []Action {
+	r.next = now.Add(every)
 	if r.outstanding {
 		return nil
 	}
@@ -151,7 +151,7 @@ func (r *reach) proves(now time.Time, ev PeersDone, others []netip.Addr) {
 }
 
 // askPeers asks whom this node reaches.
-func (e *Election) askPeers() { e.do(e.reach.ask(e.now, e.probeTimeout())...) }
+func (e *Election) askPeers() { e.do(e.reach.ask(e.now, e.cfg.reachEvery(), e.probeTimeout())...) }
 
 // peersDone takes the answer.
 func (e *Election) peersDone(ev PeersDone) {
@@ -186,6 +186,7 @@ func (e *Election) activeReached(ev PeersDone) {
 	if e.reach.alone() && e.arbiter.ours() {
 		e.arbiter.next = e.now
 	}
+	e.doubts(ev)
 	e.judged(ev)
 }
 
@@ -255,10 +256,7 @@ func (e *Election) inquire() {
 	switch r := &e.reach; {
 	case !e.started:
 	case e.state == Active && due(e.now, r.next) && e.asksPeers():
-		e.do(r.ask(e.now, min(e.cfg.AdvertisementInterval, LongestProbe))...)
-		if !e.cfg.arbitrates() {
-			r.next = e.now.Add(checkEvery) // for the findings of the peers alone
-		}
+		e.do(r.ask(e.now, e.cfg.reachEvery(), min(e.cfg.AdvertisementInterval, LongestProbe))...)
 	case e.state == Backup:
 		e.do(e.witness.follow(e.now, e.holder())...)
 		if due(e.now, e.rehearseAt()) {

@@ -42,7 +42,7 @@ func TestMajority(t *testing.T) {
 		{4, 1, Answers, false}, {4, 2, Nobody, true},
 	} {
 		r := reach{ever: true}
-		r.ask(epoch, time.Second)
+		r.ask(epoch, reachAge, time.Second)
 		r.done(PeersDone{Reached: five[:tc.reached], Gateway: tc.gateway})
 		if got := r.majority(epoch, five[:tc.peers]); got != tc.want {
 			t.Errorf("%d of %d peers, gateway %s: %t, want %t", tc.reached, tc.peers, tc.gateway, got, tc.want)

@@ -147,6 +147,31 @@ func (w *world) question(from *host, a Probe) {
 	})
 }
 
+// asksFor has clients ask for the address of a host that does not answer them. The host looks once a second whether anybody did.
+func (w *world) asksFor(h *host) {
+	w.after(time.Duration(w.clients.Float64()*float64(time.Second)), func() {
+		if !h.refuses || !h.held {
+			return
+		}
+		if w.reachable(h.id) {
+			h.event(AddressAsked{})
+		}
+		w.asksFor(h)
+	})
+}
+
+// double reports whether a host that asks for the address is answered by two.
+func (w *world) double() bool {
+	for i, a := range w.hosts {
+		for j, b := range w.hosts[:i] {
+			if a.answers() && b.answers() && a.alive() && b.alive() && w.connected(i, j) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // arp is one question by ARP, to the virtual address and to every neighbour that is known.
 func (w *world) arp(q *inquiry) {
 	from, d := q.from, &q.done

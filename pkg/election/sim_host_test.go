@@ -364,6 +364,7 @@ func (h *host) perform(a Action) Event {
 		h.add() // the kernel adds again what it has dropped
 	case Resolve:
 		h.refuses = !a.Answered
+		h.w.asksFor(h)
 	case Release:
 		h.remove()
 	case Advertise:

@@ -58,7 +58,7 @@ type oracle struct {
 	before                   holding   // what a process held before it heard the event
 	proofs                   proofs
 	alarms                   map[AlarmKind]time.Duration // when each was raised first; nil: nobody asks
-	any                      watch                       // any two
+	any, double              watch                       // any two hold, any two answer who asks for the address
 	dark, idle, sick, misled watch
 	holder                   int
 	moves                    int
@@ -116,6 +116,7 @@ func (o *oracle) elapse(w *world) {
 		}
 	}
 	last(&o.any, "", 0, "")
+	last(&o.double, "", 0, "")
 	last(&o.dark, "", 0, "")
 	asked := time.Duration(0)
 	if w.hybrid {
@@ -167,6 +168,7 @@ func (o *oracle) look(w *world) {
 		o.served = w.now
 	}
 	o.any.set(w.now, duals)
+	o.double.set(w.now, w.double())
 	o.dark.set(w.now, !reached && o.holder != nobody)
 	o.idle.set(w.now, clean && !w.suppress && live && !holds && !w.believed() && !w.waiting())
 	o.sick.set(w.now, o.linked(w) && w.askable() && healthy && !serves && !w.believed() && !w.waiting())

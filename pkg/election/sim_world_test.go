@@ -50,6 +50,7 @@ type world struct {
 	alone     bool          // no peer can try this host's port before it has the address
 	store     store
 	asks      *rand.Rand // of the questions for peers: a world without them is as it was
+	clients   *rand.Rand // of their questions for an address that is refused, for the same reason
 
 	// what makes a world faulty
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
@@ -86,7 +87,7 @@ type params struct {
 }
 
 func newWorld(p params) *world {
-	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), asks: rand.New(rand.NewPCG(p.seed, 17)), client: nobody, hybrid: p.hybrid, desert: p.desert, alone: p.alone, oracle: newOracle(p.hosts)}
+	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), asks: rand.New(rand.NewPCG(p.seed, 17)), clients: rand.New(rand.NewPCG(p.seed, 27)), client: nobody, hybrid: p.hybrid, desert: p.desert, alone: p.alone, oracle: newOracle(p.hosts)}
 	w.quick = p.interval > 0 && p.interval < 100*time.Millisecond
 	if p.spoil != nil {
 		p.spoil(w)

@@ -39,6 +39,7 @@ type Fence interface {
 	Renew() error
 	Shut() error
 	Resolve(answered bool) error
+	Asked() (bool, error)
 	Disarm() error
 	SetLinks([]string) error
 	Check() error
@@ -72,6 +73,7 @@ type Addresses struct {
 	mu        sync.Mutex
 	fence     Fence // nil: there is none
 	open      bool  // the fence was opened, and not closed since
+	refuses   bool  // questions for the addresses were not to be answered, when it was said last
 	spares    bool
 	refreshed time.Time // when the last refresh of the kernel began
 	unclean   bool      // an address may be there that was to be removed
@@ -145,7 +147,7 @@ func (a *Addresses) Refresh() error {
 func (a *Addresses) Resolve(answered bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.fence == nil || !a.open {
+	if a.refuses = !answered; a.fence == nil || !a.open {
 		return nil
 	}
 	if err := a.fence.Resolve(answered); err != nil && !errors.Is(err, fence.ErrShut) { // the next renewal finds that it has closed

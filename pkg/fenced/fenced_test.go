@@ -27,6 +27,7 @@ type host struct {
 	did   []string
 	fails map[string]error
 	held  bool
+	asked bool // for an address that is refused
 	lines []string
 }
 
@@ -80,6 +81,7 @@ func (w wall) Close() error { return w.do("take-down") }
 func (w wall) Resolve(answered bool) error {
 	return w.do(fmt.Sprintf("resolve:%t", answered))
 }
+func (w wall) Asked() (bool, error) { return w.asked, w.do("asked") }
 func (w wall) Disarm() error {
 	return w.do("disarm")
 }
@@ -249,8 +251,18 @@ func TestResolve(t *testing.T) {
 	must(t, a.Resolve(false))
 	must(t, a.Resolve(true))
 	h.fails["resolve:false"] = fence.ErrShut
+	if h.asked = true; a.Asked() {
+		t.Error("a question that was answered counts")
+	}
 	must(t, a.Resolve(false))
 	h.want(t, "resolve:false resolve:true resolve:false")
+	if !a.Asked() {
+		t.Error("a question that was refused does not count")
+	}
+	if h.fails["asked"] = errors.New("interrupted"); a.Asked() {
+		t.Error("what could not be read counts")
+	}
+	h.since()
 	h.fails["resolve:false"] = errors.New("no buffer space")
 	must(t, a.Resolve(false)) // it serves on without the fence
 	must(t, a.Resolve(false))
@@ -258,6 +270,9 @@ func TestResolve(t *testing.T) {
 	must(t, a.Release())
 	h.since()
 	must(t, a.Resolve(false))
+	if a.Asked() {
+		t.Error("there is no fence, and somebody was refused")
+	}
 	h.want(t, "")
 }
 

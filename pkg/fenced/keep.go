@@ -76,6 +76,18 @@ func (a *Addresses) linked(f Fence, err error) {
 	a.unlinked = err
 }
 
+// Asked reports whether somebody has asked for an address since such questions are not answered.
+func (a *Addresses) Asked() bool {
+	a.mu.Lock()
+	f, refuses := a.fence, a.refuses
+	a.mu.Unlock()
+	if f == nil || !refuses {
+		return false
+	}
+	asked, err := f.Asked()
+	return asked && err == nil // what cannot be read is seen by Check
+}
+
 // Check sees once a second whether all of the fence is there, and puts back what is not. Where there is none, it is tried again from
 // time to time.
 func (a *Addresses) Check() {

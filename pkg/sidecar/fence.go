@@ -59,6 +59,9 @@ func (s *sidecar) checkFence(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 			s.fenced.Check()
+			if s.fenced.Asked() {
+				s.loop.Notify(ctx, election.AddressAsked{})
+			}
 		case <-ctx.Done():
 			return nil
 		}
