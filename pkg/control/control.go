@@ -8,7 +8,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -102,7 +101,7 @@ type Config struct {
 	// Leave is called before held addresses are removed from the kernel, while packets can still be sent from them. It must
 	// return within LeaveTime.
 	Leave func(context.Context)
-	// Interval is the longest time between two turns; the liveness is judged by it.
+	// Interval is that between advertisements. The loop turns a quarter later at the latest; the liveness is judged by it.
 	Interval time.Duration
 	// Now is the clock of the election. It must go on while the host is suspended. Default: Boottime.
 	Now func() time.Time
@@ -113,8 +112,8 @@ type Loop struct {
 	cfg      Config
 	events   chan election.Event
 	rebinds  chan rebinding
-	retired  sync.Map // of Conn: their watchers end
-	readable chan struct{}
+	retired  sync.Map           // of Conn: their watchers end
+	readable chan chan struct{} // of a channel for the answer that the packets were taken
 	shutdown chan struct{}
 	ended    chan struct{} // closed when no event is taken any more
 	stopOnce sync.Once
@@ -165,7 +164,7 @@ func New(cfg Config) *Loop {
 		cfg:      cfg,
 		events:   make(chan election.Event),
 		rebinds:  make(chan rebinding),
-		readable: make(chan struct{}),
+		readable: make(chan chan struct{}),
 		shutdown: make(chan struct{}),
 		ended:    make(chan struct{}),
 		failed:   make(chan error, 1),
@@ -283,32 +282,6 @@ func (l *Loop) closePorts() {
 	}
 }
 
-// rest bounds how often a socket may wake the loop: a stream of refused packets, one by one, would keep a process of real-time
-// priority busy. What comes meanwhile is queued.
-const rest = time.Millisecond
-
-// watch wakes the loop when a socket has packets. The unbuffered channel makes it wait until the loop takes the signal.
-func (l *Loop) watch(ctx context.Context, c Conn) error {
-	for {
-		if err := c.Wait(); err != nil {
-			if _, retired := l.retired.LoadAndDelete(c); retired || ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("wait for advertisements: %w", err)
-		}
-		select {
-		case l.readable <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		}
-		select {
-		case <-time.After(rest):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
 // loop is the one goroutine that steps the election. Each turn takes what is queued on the sockets before it looks at
 // the clock's deadlines: a process that was frozen must hear its successor before its own overdue timers speak.
 func (l *Loop) loop(ctx context.Context) error {
@@ -323,8 +296,9 @@ func (l *Loop) loop(ctx context.Context) error {
 			l.perform(ctx, l.cfg.Election.Releases())
 			l.publish()
 			return nil
-		case <-l.readable:
+		case drained := <-l.readable:
 			l.drain(ctx)
+			drained <- struct{}{}
 		case ev := <-l.events:
 			l.drain(ctx)
 			l.step(ctx, ev)
@@ -344,9 +318,10 @@ func (l *Loop) loop(ctx context.Context) error {
 	return nil
 }
 
-// arm sets the timer to the election's deadline, at most Interval ahead.
+// arm sets the timer to the election's deadline, at most a quarter more than Interval ahead: where the holder advertises in time, its
+// advertisements turn the loop of a Backup, and the timer does not do it once more.
 func (l *Loop) arm(timer *time.Timer) {
-	wait := l.cfg.Interval
+	wait := l.cfg.Interval + l.cfg.Interval/4
 	if d := l.cfg.Election.Deadline(); !d.IsZero() {
 		wait = max(0, min(wait, d.Sub(l.cfg.Now())))
 	}
