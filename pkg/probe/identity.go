@@ -184,6 +184,9 @@ func takeRequest(conn net.Conn, from netip.Addr, requests Requests) {
 
 // pause waits, but not past ctx.
 func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
