@@ -96,13 +96,24 @@ func (h *HTTPS) loadCA() error {
 	return nil
 }
 
-// CheckCA says what is wrong with a CA file. Checks that have read it before go on with what it was.
-func CheckCA(path string) error {
+// A CAFile is one that is looked at again and again. The zero value has seen none.
+type CAFile struct {
+	path string
+	raw  []byte // as it was seen last
+	err  error
+}
+
+// Check says what is wrong with the file of a path. Checks of backends that have read it before go on with what it was.
+func (f *CAFile) Check(path string) error {
 	raw, err := hostfile.Read(path)
-	if err == nil {
-		_, err = parseCA(path, raw)
+	if err != nil {
+		return err
 	}
-	return err
+	if path != f.path || !bytes.Equal(raw, f.raw) {
+		f.path, f.raw = path, raw
+		_, f.err = parseCA(path, raw)
+	}
+	return f.err
 }
 
 // certificate begins each certificate of a CA file.
