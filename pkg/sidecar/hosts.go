@@ -80,7 +80,7 @@ func (s *sidecar) askHosts(ctx context.Context) error {
 
 func (s *sidecar) askHostsOnce(ctx context.Context) {
 	view := s.members.now()
-	others := view.Others(ownAddresses())
+	others := view.Others(s.own.look())
 	addresses := make([]netip.Addr, 0, len(others))
 	for _, other := range others {
 		addresses = append(addresses, other.Address)

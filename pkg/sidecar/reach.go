@@ -17,7 +17,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/report"
 )
 
-// routeEvery is how old the default route that is known may be. It is looked up twice as often, beside the questions: they are short,
+// routeEvery is how old the default route and the own addresses that are known may be. They are looked up twice as often, beside the questions: they are short,
 // and a router may have a million routes.
 const routeEvery = 2 * hostsEvery
 
@@ -55,6 +55,36 @@ func (h *hop) look(index int, family netip.Addr) netip.Addr {
 	return found
 }
 
+// own are the addresses of this node on any interface, as they were at most routeEvery ago: the kernel lists all interfaces for them. Those
+// on the interface of the virtual addresses are followed at once, by the view of the members.
+type own struct {
+	mu        sync.Mutex
+	addresses []netip.Addr
+	looked    time.Time
+}
+
+// now returns them.
+func (o *own) now() []netip.Addr {
+	o.mu.Lock()
+	found, fresh := o.addresses, time.Since(o.looked) < routeEvery
+	o.mu.Unlock()
+	if !fresh {
+		found = o.look()
+	}
+	return found
+}
+
+// look looks them up. Where the kernel does not answer, they are what they were.
+func (o *own) look() []netip.Addr {
+	looked, found := time.Now(), ownAddresses()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if found != nil {
+		o.addresses, o.looked = found, looked
+	}
+	return o.addresses
+}
+
 // asked remembers whom the last question went to.
 type asked struct {
 	mu   sync.Mutex
@@ -88,7 +118,7 @@ func (s prober) AskPeers(ctx context.Context) election.PeersDone {
 		Gateway: gateway, Known: &s.hop.known, Neighbour: s.neighbours.announcer.Confirm,
 	}
 	to := report.Asked{Gateway: gateway.Address}
-	for _, other := range view.Others(ownAddresses()) {
+	for _, other := range view.Others(s.own.now()) {
 		questions.Peers = append(questions.Peers, probe.Peer(other))
 		to.Peers = append(to.Peers, other.Address)
 	}

@@ -66,6 +66,7 @@ type sidecar struct {
 	scrape     scrape
 	reception  reception
 	hop        hop
+	own        own
 	asked      asked
 	hosts      hosts
 	addresses  *address.Addresses
