@@ -240,6 +240,10 @@ const (
 	// MsgBalancerSlow (WARN): The balancer process sends no reports, as it gets too little CPU time for them. It is left alone: it
 	// serves as well as it can, and another one would get no more. Remedy: Find what uses the CPU, or raise the CPU limit of the pod.
 	MsgBalancerSlow = "Balancer short of processor time"
+	// MsgBalancerScheduling (WARN): The kernel lets the balancer process not set its scheduling, as a seccomp filter of the container may:
+	// it goes on with that of the keeper. Remedy: Let the filter pass `sched_setattr`; the default profile of containerd, CRI-O and
+	// Docker does, for a pod with the capability SYS_NICE.
+	MsgBalancerScheduling = "Balancer keeps the scheduling of the keeper"
 	// MsgBalancerReports (INFO): The balancer process that was short of CPU reports again. Remedy: Nothing.
 	MsgBalancerReports = "Balancer reports again"
 	// MsgRefusingFailed (ERROR): Without a balancer for a longer time new connections should be refused, but the kernel did

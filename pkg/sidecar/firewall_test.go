@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
@@ -64,8 +65,9 @@ type deployment struct {
 	t         *testing.T
 	vip       netip.Prefix
 	hosts     []*lab.Host
-	backends  string   // the end of the configuration
-	arguments []string // of the keepers, after the name of the host
+	backends  string       // the end of the configuration
+	arguments []string     // of the keepers, after the name of the host
+	without   guest.Denial // what their processes are denied; empty: nothing
 	processes []*lab.Process
 }
 
@@ -113,7 +115,11 @@ func (d *deployment) start(mode, body string) {
 // run starts the keeper of a host.
 func (d *deployment) run(h *lab.Host) *lab.Process {
 	d.t.Helper()
-	p, err := h.Start(keeperRole.Command(append([]string{h.Name}, d.arguments...)...))
+	command := keeperRole.Command(append([]string{h.Name}, d.arguments...)...)
+	if d.without != "" {
+		command = guest.Confined(d.without, command)
+	}
+	p, err := h.Start(command)
 	labtest.Must(d.t, err)
 	return p
 }

@@ -23,6 +23,12 @@ func TestConfined(t *testing.T) {
 		{"nft without nf_tables", NoNFTables, lab.Command{Path: "nft", Args: []string{"list", "ruleset"}}, false},
 		{"ip without nf_tables", NoNFTables, lab.Command{Path: "ip", Args: []string{"address"}}, true},
 		{"nft without real time", NoRealTime, lab.Command{Path: "nft", Args: []string{"list", "ruleset"}}, true},
+		{"chrt without scheduling", NoScheduling, lab.Command{Path: "chrt", Args: []string{"--other", "0", "true"}}, false},
+		{"chrt in a pod", AsInAPod, lab.Command{Path: "chrt", Args: []string{"--rr", "1", "true"}}, true},
+		{"nft in a pod", AsInAPod, lab.Command{Path: "nft", Args: []string{"list", "ruleset"}}, true},
+		{"unshare in a pod", AsInAPod, lab.Command{Path: "unshare", Args: []string{"--net", "true"}}, false},
+		{"an environment", NoScheduling, lab.Command{Path: "sh", Args: []string{"-c", `test "$A" = "b=c"`}, Env: []string{"A=b=c"}}, true},
+		{"nft without scheduling", NoScheduling, lab.Command{Path: "nft", Args: []string{"list", "ruleset"}}, true},
 		{"chrt without real time", NoRealTime, lab.Command{Path: "chrt", Args: []string{"--rr", "1", "true"}}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
