@@ -16,12 +16,14 @@
  * which never opens again by a renewal: it has let go of the address, as here after a death. Advertisements are all filtered: nodes
  * learn of each other by the address and the Lease alone. Nothing ages, so that a node may use what it has found at any time later.
  *
- * The one time that the model knows: an asking that begins while another node waits for the answer to its claim ends after that
- * node has lost its patience. A process that has died is another one when it starts; one that froze and goes on is not modelled.
+ * The one time that the model knows: a node waits for the answer to its claim, with the address closed, for a second at most after it
+ * was sent. An epoch that was seen first less than a second before the asking began counts as one of meanwhile, as that of a node that
+ * waits still does here; so may any other. How long an asking lasts, and the patience, are anything. A process that has died is another
+ * one when it starts; one that froze and goes on is not modelled.
  *
  * Bounds:    NODES, WRITES to the store, LATE writes on their way at a time, DEATHS.
  * Ablations: WITHOUT_EPOCH (the evidence is not bound to the epoch at which the asking began), WITHOUT_VERSION (of the PUT),
- *            WITHOUT_LATE (the late answer does not decide), WITHOUT_PATIENCE (an asking may be shorter than the patience).
+ *            WITHOUT_LATE (the late answer does not decide), WITHOUT_SETTLED (the claim of a node that waits counts as known).
  */
 
 #ifndef NODES
@@ -67,7 +69,7 @@ byte born = NODES; /* identities given so far */
 
 byte does[NODES];
 byte claim[NODES];  /* the epoch of its answered claim; 0: none */
-byte waits[NODES];  /* a bit for each node that waited when the asking of this one began */
+byte runs[NODES];   /* the identity of its process */
 byte owner[WRITES + 3]; /* for the invariants: the process that claimed an epoch */
 bool one = true, s0 = true, s8 = true;
 bool started;
@@ -104,17 +106,8 @@ inline forget(n) {
 	onTheWay--
 }
 
-/* A node waits no more: nobody's asking need last for it. */
-inline decided(n) {
-	for (k : 0 .. NODES - 1) {
-		waits[k] = waits[k] & (255 - (1 << n))
-	}
-	k = 0
-}
-
 inline open(n) {
 	does[n] = OPEN;
-	decided(n);
 	for (k : 0 .. NODES - 1) {
 		one = one && (k == n || does[k] != OPEN || claim[k] == 0 || claim[n] == 0)
 	}
@@ -165,7 +158,7 @@ inline know() {
 	:: does[me] == OPEN && claim[me] == 0 && knownHolder != self && LOST -> backup()
 	:: does[me] == OPEN && claim[me] > 0 && knownHolder != self && known > claim[me] -> backup()
 	:: (does[me] == PROVEN || does[me] == WAITING) && OVERTAKEN -> backup()
-	:: does[me] == WAITING && !MINE && !OVERTAKEN -> does[me] = PROVEN; bid = 0; decided(me) /* refused by a renewal: at once again */
+	:: does[me] == WAITING && !MINE && !OVERTAKEN -> does[me] = PROVEN; bid = 0 /* refused by a renewal: at once again */
 	:: else
 	fi
 }
@@ -175,8 +168,7 @@ inline backup() {
 	does[me] = BACKUP;
 	claim[me] = 0;
 	noted = 0;
-	bid = 0;
-	decided(me)
+	bid = 0
 }
 
 inline leave(what, e) {
@@ -189,20 +181,21 @@ inline leave(what, e) {
 
 #define UNANSWERED (onTheWay < LATE && late[me].kind == NONE && ROOM)
 
+#define WAITS(n) (does[n] == WAITING && runs[n] == knownHolder)
+
 #if NODES == 2
 #define SILENT (does[0] != OPEN && does[1] != OPEN)
-#define WAITED(n) ((does[n] == WAITING) << n)
-#define WAITERS (WAITED(0) | WAITED(1))
+#define UNDERWAY (WAITS(0) || WAITS(1))
 #else
 #define SILENT (does[0] != OPEN && does[1] != OPEN && does[2] != OPEN)
-#define WAITED(n) ((does[n] == WAITING) << n)
-#define WAITERS (WAITED(0) | WAITED(1) | WAITED(2))
+#define UNDERWAY (WAITS(0) || WAITS(1) || WAITS(2))
 #endif
 
-#ifdef WITHOUT_PATIENCE
-#define LONGENOUGH true
+/* The epoch of the claim that is known may be that of a node that waits for its answer. */
+#ifdef WITHOUT_SETTLED
+#define SETTLED true
 #else
-#define LONGENOUGH (waits[me] == 0)
+#define SETTLED (!UNDERWAY)
 #endif
 
 active [NODES] proctype Node() {
@@ -212,6 +205,7 @@ active [NODES] proctype Node() {
 	byte noted; /* the highest epoch known when the asking began */
 	byte bid;   /* the epoch of the claim that it waits for; 0: of none */
 	byte k;
+	runs[me] = self;
 	if
 	:: d_step { me == 0 -> does[0] = OPEN; claim[0] = 1; owner[1] = 1; started = true }
 	:: me > 0 && started
@@ -221,9 +215,10 @@ end:	do
 	:: d_step { base != version || does[me] == WAITING && late[me].kind == NONE -> know() }
 
 	/* The asking begins, and ends: with an answer, or in silence. */
-	:: d_step { does[me] == BACKUP -> does[me] = ASKING; noted = known; waits[me] = WAITERS }
+	:: d_step { does[me] == BACKUP && SETTLED -> does[me] = ASKING; noted = known }
+	:: d_step { does[me] == BACKUP -> does[me] = ASKING; noted = known - 1 }
 	:: d_step { does[me] == ASKING && !SILENT -> backup() }
-	:: d_step { does[me] == ASKING && SILENT && LONGENOUGH -> does[me] = PROVEN; waits[me] = 0 }
+	:: d_step { does[me] == ASKING && SILENT -> does[me] = PROVEN }
 
 	/* The claim, by compare and swap: answered, or not yet. */
 	:: d_step { does[me] == PROVEN && !OVERTAKEN && MATCHES(base) ->
@@ -246,6 +241,6 @@ end:	do
 	:: d_step { does[me] == OPEN && claim[me] > 0 && knownHolder == self && known == claim[me] && MATCHES(base) -> carryOut(RENEW, self, known); base = version }
 
 	/* The process dies, lets go of the address, and starts with no memory; its write is still on its way. */
-	:: d_step { born < NODES + DEATHS && does[me] != BACKUP -> born++; self = born; backup(); base = version; knownHolder = holder; known = epoch }
+	:: d_step { born < NODES + DEATHS && does[me] != BACKUP -> born++; self = born; runs[me] = self; backup(); base = version; knownHolder = holder; known = epoch }
 	od
 }

@@ -59,5 +59,5 @@ check "3 nodes, 4 writes, 2 unanswered, 1 death" none -DWRITES=4 -DLATE=2 -DDEAT
 check "without: evidence is of the epoch at its beginning" one -DWITHOUT_EPOCH
 check "without: the version in the write" s8 -DWITHOUT_VERSION
 check "without: the late answer decides" one -DWITHOUT_LATE
-check "without: an asking outlasts the patience of a claimer" one -DWITHOUT_PATIENCE
+check "without: a claim may wait for its answer still" one -DWITHOUT_SETTLED
 exit "$failed"

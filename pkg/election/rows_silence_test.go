@@ -181,6 +181,18 @@ func TestRow15AnotherClaimsMeanwhile(t *testing.T) {
 	r.wantOrder("write lease of me/1 epoch=4", "Claiming to Backup: third has claimed epoch 4 meanwhile")
 }
 
+// Row 15: another node has claimed the Lease just before this one asks, and may wait for the answer still: that it does not serve yet is
+// no silence. It is one as soon as nobody can wait any more, which is before the Lease is stale.
+func TestRow15ClaimUnderWay(t *testing.T) {
+	r, f := silentHolder(t)
+	r.run(2 * fast)
+	f.put(Lease{Holder: "third/1", Node: "third", Epoch: 4, Address: lower, Priority: 100})
+	claimed := r.now
+	r.until(Active, 5*time.Second)
+	r.wantWithin("takeover after the claim", r.now.Sub(claimed), readAge, 2*time.Second)
+	r.wantOrder("Claiming to Backup: third has claimed epoch 4 meanwhile", "write lease of me/1 epoch=5")
+}
+
 // Row 15: the holder has renewed its Lease since it was read: the same epoch is claimed at once.
 func TestRow15RenewedMeanwhile(t *testing.T) {
 	r, f := silentHolder(t)

@@ -12,7 +12,7 @@ import (
 // was asked. With the proof that this node is of a majority it takes the place of the age of the Lease. Rows 15 to 17 decide by it.
 type silence struct {
 	from       time.Time // when the asking began; zero: it did not
-	epoch      int       // the highest that was known then
+	epoch      int       // the highest that was known then, and whose claim nobody waits for any more
 	count      int       // questions by ARP or neighbour discovery in a row that found nobody
 	at         time.Time // when the last of them was over
 	tried      int       // questions to neighbours that live, and how many they answered
@@ -35,7 +35,7 @@ func (a *arbiter) hurries(now time.Time) bool {
 // beginAsking begins the questions of a silence, unless they have begun.
 func (e *Election) beginAsking() {
 	if s := &e.probe.silence; s.from.IsZero() {
-		*s = silence{from: e.now, epoch: e.arbiter.highest}
+		*s = silence{from: e.now, epoch: e.arbiter.settled(e.now)}
 	}
 }
 
