@@ -18,9 +18,11 @@ type challenge struct {
 	at     time.Time  // of the last
 	since  time.Time  // the first that no later read has judged; zero: all are judged
 	read   time.Time  // when the Lease was last read for one
-	before heard      // what a Backup had heard before that one
-	downAt time.Time  // and when its Active_Down_Timer would have ended
-	holder string     // of the Lease beside which the last one was refuted, with its epoch
+	reads  int        // how often, beside the Lease of the epoch that beside says
+	beside int
+	before heard     // what a Backup had heard before that one
+	downAt time.Time // and when its Active_Down_Timer would have ended
+	holder string    // of the Lease beside which the last one was refuted, with its epoch
 	epoch  int
 	old    time.Time  // of the first of some claims older than the own one; a stale holder sends one, and yields to the answer
 	forged netip.Addr // source of the last one that an alarm was raised for
@@ -62,11 +64,15 @@ func (e *Election) challenged(ev Received) {
 	e.readAfter()
 }
 
-// readAfter reads the Lease after a challenge: at once, and then at most every verifyEvery.
+// readAfter reads the Lease after a challenge: at once, and then at most every verifyEvery. Of each epoch the first reads do not wait for
+// that, as the address may move twice in a short time: a holder that could not read again would hold beside the next one meanwhile.
 func (e *Election) readAfter() {
 	a, c := &e.arbiter, &e.challenge
-	if a.question == none && (c.read.IsZero() || e.now.Sub(c.read) >= verifyEvery) {
-		c.read = e.now
+	if c.beside != a.lease.Epoch {
+		c.beside, c.reads = a.lease.Epoch, 0
+	}
+	if a.question == none && (c.reads < readsAtOnce || e.now.Sub(c.read) >= verifyEvery) {
+		c.read, c.reads = e.now, c.reads+1
 		e.do(a.ask(e.now)...)
 	}
 }

@@ -70,6 +70,7 @@ const (
 const (
 	readAge             = time.Second             // an older read is no ground for a claim
 	verifyEvery         = 500 * time.Millisecond  // reads that the wire gives rise to, at most
+	readsAtOnce         = 3                       // after challenges beside one epoch of the Lease, before that counts
 	readsOfCluster      = 1100 * time.Millisecond // between two reads of all Backups together, on average
 	retryRefused        = 500 * time.Millisecond  // next try, at the latest, after another's Lease was fresh
 	renewals            = 3                       // one of so many was written by a holder whose claim counts as confirmed

@@ -227,6 +227,18 @@ func TestPatienceEndsWithSilence(t *testing.T) {
 	}
 }
 
+// Row 25: a holder that has just read its Lease for a claim that does not count reads it again for the next, which does.
+func TestRow25AnotherClaimAtOnce(t *testing.T) {
+	r, f := holdingLease(t)
+	r.hear(upper, claimPriority(2))
+	r.run(50 * time.Millisecond)
+	r.wantState(Active)
+	f.put(Lease{Holder: "third/1", Node: "third", Epoch: 3, Address: lower, Priority: 100})
+	r.hear(lower, claimPriority(3))
+	r.run(50 * time.Millisecond)
+	r.wantState(Backup)
+}
+
 // Row 25: what is forged beside a fresh Lease moves nothing, costs two reads and four answers a second at most, and raises an
 // alarm; the Lease is kept.
 func TestForgedAdvertisements(t *testing.T) {
