@@ -11,7 +11,7 @@ import (
 // eachSeed runs a scenario that begins with the start of the processes.
 func eachSeed(t *testing.T, p params, d time.Duration, begin func(*world), end func(*testing.T, *world)) {
 	t.Helper()
-	for seed := range uint64(seeds(t, 15)) {
+	for seed := range uint64(seeds(t, 5)) {
 		p.seed = seed
 		w := newWorld(p)
 		var lines []string

@@ -130,7 +130,7 @@ func (e *Election) due(deadline time.Time) bool { return due(e.now, deadline) }
 
 // Deadline returns when a Tick is due; the zero time means never. A Tick that comes early or late does no harm.
 func (e *Election) Deadline() time.Time {
-	deadlines := []time.Time{e.health.due()}
+	deadlines := append(make([]time.Time, 0, 12), e.health.due())
 	if e.started {
 		deadlines = append(deadlines, e.predecessor.due(e.state))
 	}

@@ -316,10 +316,10 @@ func (w *world) askable() bool {
 }
 
 // Whatever the firewalls close, in whatever direction, and whatever lies: the invariants hold, and the address comes to rest.
-func TestSimulationChannels(t *testing.T) { simulate(t, 100, channelNames(allKinds()), runChannels) }
+func TestSimulationChannels(t *testing.T) { simulate(t, 30, channelNames(allKinds()), runChannels) }
 
 func TestSimulationChannelsHybrid(t *testing.T) {
-	simulate(t, 100, channelNames(hybridKinds()), func(seed uint64, from []string, spoil func(*world), trace func(string)) *world {
+	simulate(t, 30, channelNames(hybridKinds()), func(seed uint64, from []string, spoil func(*world), trace func(string)) *world {
 		return runWorld(sharing(randomWorld(seed, true, spoil)), from, trace)
 	})
 }

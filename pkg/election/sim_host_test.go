@@ -281,12 +281,16 @@ func (h *host) turn(ev Event) {
 }
 
 func (h *host) arm() {
-	if !h.running || h.core.Deadline().IsZero() {
+	if !h.running {
+		return
+	}
+	deadline := h.core.Deadline()
+	if deadline.IsZero() {
 		return
 	}
 	h.timer++
 	timer := h.timer
-	h.in(max(10*time.Microsecond, h.core.Deadline().Sub(h.time())), func() {
+	h.in(max(10*time.Microsecond, deadline.Sub(h.time())), func() {
 		if h.timer == timer {
 			h.wake()
 		}

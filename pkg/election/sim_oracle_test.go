@@ -11,29 +11,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// bounds of the invariants, for advertisements of 1 s and a lifetime of 2 s. Where VRRP alone has another bound than the
-// Lease, a comment says why.
-const (
-	lanDelay     = 50 * time.Millisecond                 // d: one way, with the scheduling of a live process
-	boundLive    = time.Second + lanDelay                // S1: until the next advertisement is heard
-	boundUnread  = boundLive + 900*time.Millisecond      // S1 of a confirmed holder whose read of the Lease has no answer (F25)
-	boundBlind   = AnnounceEvery + 1500*time.Millisecond // S2: until an announcement is heard
-	boundLossy   = boundBlind + AnnounceEvery            // S2 on a LAN that loses frames: one announcement more
-	boundDead    = 2*time.Second + KernelSlack           // S3: until the kernel has dropped what nobody refreshes
-	boundLeaving = 100 * time.Millisecond                // the planned stop, in which both serve
-	boundProbes  = 2 * LongestProbe                      // S2: two probes that overlap
-	boundHealed  = boundLive + linger                    // S1 of one that leaves, and meets a holder whom it could not hear before
-	boundStopped = 4*time.Second + leaveSlack            // both leave, and neither could hear the other while one was Active
-	boundDark    = 5500 * time.Millisecond               // L1: the timer of the lowest priority, a retry and two probes; the Lease adds its calls
-	boundHealthy = 7 * time.Second                       // L2
-	boundCache   = AnnounceEvery + lanDelay              // the client's neighbour cache, after quiescence
-	boundMuddy   = 10 * time.Second                      // S3: how long the LAN must have been sound for a zombie to be known
-	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
-	boundAnswer  = 50 * time.Millisecond                 // an API that is well answers so fast
-	boundAsked   = 2 * AnswerTimeout                     // L1, L2: what the Lease adds where the API hangs
-	boundSeized  = 16 * time.Second                      // L3: the timer, 8 s of grace, 2 s for the old holder to see it, and the questions
-)
-
 // watch measures how long a condition lasts.
 type watch struct {
 	open  bool
@@ -52,6 +29,7 @@ func (s *watch) set(now time.Duration, open bool) {
 
 // oracle holds the invariants.
 type oracle struct {
+	bounds                   bounds
 	pairs                    [][]dual
 	seen                     [][]watch // the channels of a host show it another that holds
 	groups                   []watch   // L3: of the majority around each host
@@ -71,8 +49,9 @@ type oracle struct {
 // dual are the conditions under which two hosts that reach each other both hold the address.
 type dual struct{ both, open, live, blind, lossy, dead, leaving, healed, stopped watch }
 
-func newOracle(n int) oracle {
-	o := oracle{holder: nobody, broken: map[string]int{}, proofs: newProofs(n)}
+func newOracle(p params) oracle {
+	n := p.hosts
+	o := oracle{bounds: boundsOf(p), holder: nobody, broken: map[string]int{}, proofs: newProofs(n)}
 	o.groups = make([]watch, n)
 	for range n {
 		o.pairs, o.seen = append(o.pairs, make([]dual, n)), append(o.seen, make([]watch, n))
@@ -102,17 +81,17 @@ func (o *oracle) elapse(w *world) {
 	for i := range o.pairs {
 		for j := range i {
 			d := &o.pairs[i][j]
-			live := boundLive
+			live := o.bounds.live
 			if w.hosts[i].contests() || w.hosts[j].contests() {
-				live = boundUnread
+				live = o.bounds.unread
 			}
 			last(&d.live, "S1", live, "%d and %d hold and hear each other", j, i)
 			last(&d.blind, "S2", boundBlind, "%d and %d hold and only see each other's ARP", j, i)
 			last(&d.lossy, "S2", boundLossy, "%d and %d hold and hear each other now and then", j, i)
-			last(&d.dead, "S3", boundDead, "%d and %d hold, one without a process", j, i)
+			last(&d.dead, "S3", o.bounds.dead, "%d and %d hold, one without a process", j, i)
 			last(&d.leaving, "stop", boundLeaving, "%d and %d hold, one leaves", j, i)
-			last(&d.healed, "S1", boundHealed, "%d and %d hold, one leaves", j, i)
-			last(&d.stopped, "S1", boundStopped, "%d and %d hold, both leave", j, i)
+			last(&d.healed, "S1", o.bounds.healed, "%d and %d hold, one leaves", j, i)
+			last(&d.stopped, "S1", o.bounds.stopped, "%d and %d hold, both leave", j, i)
 		}
 	}
 	last(&o.any, "", 0, "")
@@ -132,8 +111,8 @@ func (o *oracle) elapse(w *world) {
 	for i := range o.groups {
 		last(&o.groups[i], "L3", seized, "the majority around %d has no holder", i)
 	}
-	last(&o.idle, "L1", boundDark+asked, "nobody holds")
-	last(&o.sick, "L2", boundHealthy+asked, "no healthy node holds")
+	last(&o.idle, "L1", o.bounds.dark+asked, "nobody holds")
+	last(&o.sick, "L2", o.bounds.healthy+asked, "no healthy node holds")
 	last(&o.proofs.shunned, "L5", boundShunned, "clients do not reach the holder, and another is better")
 	last(&o.misled, "ARP", boundCache, "the client does not know the holder")
 }
@@ -305,7 +284,7 @@ func (o *oracle) takes(h *host) {
 func (o *oracle) stepped(h *host) {
 	s := h.core.State()
 	if e, ok := h.core.(*Election); ok {
-		if distress := e.Status().Distress; distress || h.distress {
+		if distress := e.health.distress; distress || h.distress {
 			h.distress, h.sound = distress, h.w.now
 		}
 	}

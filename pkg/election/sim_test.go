@@ -5,13 +5,16 @@ package election
 import (
 	"cmp"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// HARBINGER_SIM_SEEDS runs more of the random simulations, HARBINGER_SIM_SEED traces one of them.
+// HARBINGER_SIM_SEEDS runs more of the random simulations, from HARBINGER_SIM_FIRST on, HARBINGER_SIM_SEED traces one of them.
 func seeds(t *testing.T, few int) int {
 	s := os.Getenv("HARBINGER_SIM_SEEDS")
 	if s == "" {
@@ -117,8 +120,8 @@ func (m *maxima) log(t *testing.T) {
 func ms(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 // Whatever faults overlap, the invariants hold; with a Lease, those of the API as well.
-func TestSimulation(t *testing.T)       { simulate(t, 200, allKinds(), runRandom) }
-func TestSimulationHybrid(t *testing.T) { simulate(t, 150, hybridKinds(), runHybrid) }
+func TestSimulation(t *testing.T)       { simulate(t, 60, allKinds(), runRandom) }
+func TestSimulationHybrid(t *testing.T) { simulate(t, 50, hybridKinds(), runHybrid) }
 
 func simulate(t *testing.T, few int, from []string, run func(uint64, []string, func(*world), func(string)) *world) {
 	t.Parallel()
@@ -128,12 +131,36 @@ func simulate(t *testing.T, few int, from []string, run func(uint64, []string, f
 		return
 	}
 	var m maxima
-	for seed := range uint64(seeds(t, few)) {
+	first, _ := strconv.ParseUint(os.Getenv("HARBINGER_SIM_FIRST"), 10, 64)
+	eachInParallel(seeds(t, few), func(i int) func() {
+		seed := first + uint64(i)
 		w := run(seed, from, nil, nil)
-		m.add(w)
-		if v := w.oracle.violations; len(v) > 0 {
-			t.Errorf("seed %d:\n%s", seed, strings.Join(v, "\n"))
+		return func() {
+			m.add(w)
+			if v := w.oracle.violations; len(v) > 0 {
+				t.Errorf("seed %d:\n%s", seed, strings.Join(v, "\n"))
+			}
 		}
-	}
+	})
 	m.log(t)
+}
+
+// eachInParallel does n things on all processors, and what each returns one at a time.
+func eachInParallel(n int, do func(i int) func()) {
+	var (
+		all  sync.WaitGroup
+		one  sync.Mutex
+		next atomic.Int64
+	)
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				then := do(i)
+				one.Lock()
+				then()
+				one.Unlock()
+			}
+		})
+	}
+	all.Wait()
 }

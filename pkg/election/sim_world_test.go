@@ -87,7 +87,7 @@ type params struct {
 }
 
 func newWorld(p params) *world {
-	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), asks: rand.New(rand.NewPCG(p.seed, 17)), clients: rand.New(rand.NewPCG(p.seed, 27)), client: nobody, hybrid: p.hybrid, desert: p.desert, alone: p.alone, oracle: newOracle(p.hosts)}
+	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), asks: rand.New(rand.NewPCG(p.seed, 17)), clients: rand.New(rand.NewPCG(p.seed, 27)), client: nobody, hybrid: p.hybrid, desert: p.desert, alone: p.alone, oracle: newOracle(p)}
 	w.quick = p.interval > 0 && p.interval < 100*time.Millisecond
 	if p.spoil != nil {
 		p.spoil(w)
