@@ -257,7 +257,7 @@ func (e *Election) patienceEnds() time.Time {
 	if e.health.sound.After(from) {
 		from = e.health.sound
 	}
-	patience := DistressPatience
+	patience := e.heard.patience()
 	if e.witness.failed(e.holder()) {
 		patience = 0 // this node knows why
 	}
@@ -266,4 +266,13 @@ func (e *Election) patienceEnds() time.Time {
 		return due
 	}
 	return until
+}
+
+// bears reports whether a holder in distress that is not heard, but says that it lives, is accepted still (row 16). Where frames are
+// lost, its silence is an accident, and its distress may be one.
+func (e *Election) bears() bool {
+	if h := &e.heard; h.sick.IsZero() && h.lossy() {
+		h.sick = e.now
+	}
+	return e.now.Before(e.patienceEnds())
 }

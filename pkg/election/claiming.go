@@ -98,7 +98,7 @@ func (e *Election) judge() {
 		}
 		e.served(a, verdict, why)
 	case LiveDistress:
-		if e.health.distress {
+		if e.health.distress || e.bears() {
 			e.served(a, verdict, why)
 			return
 		}

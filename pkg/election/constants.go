@@ -96,6 +96,8 @@ const (
 	leastPatience   = 50 * time.Millisecond  // with the Lease; A/2 where that is longer
 	hurriedFor      = 3 * time.Second        // an answer that comes later decides nothing
 	lossWeight      = 25                     // of the advertisements whose share that did not arrive is known
+	lossyShare      = 0.1                    // of the advertisements that do not arrive, from which on frames count as lost
+	mostLoss        = 0.3                    // with which a holder in distress is given twice as long
 	accident        = 1e-5                   // probability of a silence by loss alone that is borne
 	unheardAfter    = 2                      // intervals after which a holder that lives is heard by somebody
 	longestGap      = 4                      // intervals without an advertisement, which loss of frames explains

@@ -100,7 +100,7 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 	switch {
 	case !inDistress(priority):
 		h.sick = time.Time{}
-	case h.sick.IsZero() && now.Sub(h.at) > 2*h.interval: // it took the addresses in distress, and its time is over
+	case h.sick.IsZero() && now.Sub(h.at) > h.heardWithin(): // it took the addresses in distress, and its time is over
 		h.sick = now.Add(-DistressPatience)
 	case h.sick.IsZero():
 		h.sick = now
@@ -202,4 +202,22 @@ func (h *heard) lose(gap time.Duration) {
 		h.loss += (1 - h.loss) / lossWeight
 	}
 	h.loss -= h.loss / lossWeight
+}
+
+// lossy reports whether so many frames are lost that silence, and a failed check, may be an accident.
+func (h *heard) lossy() bool { return h.loss >= lossyShare }
+
+// heardWithin is how long a holder that lives is silent at most.
+func (h *heard) heardWithin() time.Duration {
+	if h.lossy() {
+		return longestGap * h.interval
+	}
+	return 2 * h.interval
+}
+
+// patience returns for how long a holder in distress is accepted: the longer, the more frames are lost, as its checks fail by them. A
+// check that needs an answer takes as many tries as the loss both ways makes of one.
+func (h *heard) patience() time.Duration {
+	passes := 1 - min(h.loss, mostLoss)
+	return time.Duration(float64(DistressPatience) / (passes * passes))
 }

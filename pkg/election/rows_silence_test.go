@@ -271,3 +271,42 @@ func TestTurnsAreParted(t *testing.T) {
 		}
 	}
 }
+
+// Rows 8 and 11 where frames are lost (F37): a holder in distress is given longer, and its silence does not end that.
+func TestLossBearsAHolderInDistress(t *testing.T) {
+	const patience = DistressPatience * 16 / 9
+	for _, tc := range []struct {
+		name    string
+		loss    float64
+		unheard bool          // its first advertisement of distress comes after two that are lost
+		silent  bool          // no other comes, and a probe finds it
+		after   time.Duration // of which it is preempted, without skew and turn
+	}{
+		{name: "none", after: DistressPatience},
+		{name: "none, after a gap", unheard: true, after: 0},
+		{name: "a quarter", loss: .25, after: patience},
+		{name: "a quarter, after a gap", loss: .25, unheard: true, after: patience},
+		{name: "a quarter, and it is silent", loss: .25, silent: true, after: patience},
+		{name: "more than counts", loss: .9, after: DistressPatience * 100 / 49},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := started(t, interval(fast))
+			r.verdict = found(LiveDistress)
+			r.hearEvery(lower, 200, fast)
+			r.run(fast)
+			r.hearEvery(lower, 200, fast)
+			if r.run(fast); tc.unheard {
+				r.run(2 * fast)
+			}
+			from := r.now
+			for i := 0; r.e.State() != Active && r.now.Sub(from) < 20*time.Second; i++ {
+				if r.e.heard.loss = tc.loss; i == 0 || !tc.silent {
+					r.hearEvery(lower, 4, fast)
+					r.e.heard.loss = tc.loss
+				}
+				r.run(fast)
+			}
+			r.wantWithin("preemption", r.now.Sub(from), tc.after, tc.after+4*fast+retryLive)
+		})
+	}
+}

@@ -82,6 +82,16 @@ func thaws(w *world, h, _ int) (faults []fault) {
 	return faults
 }
 
+// restless leaves one host after the other without a healthy backend for a while, again and again.
+func restless(w *world, _, _ int) (faults []fault) {
+	for i := range w.hosts {
+		for at := w.random(0, 5*sec); at < 600*sec; at += w.random(4*sec, 12*sec) {
+			faults = append(faults, fault{kind: "unhealthy", i: i, at: at, dur: w.random(300*msec, 2*sec)})
+		}
+	}
+	return faults
+}
+
 const death = takeover
 
 var reachScenarios = []reachScenario{
@@ -117,6 +127,7 @@ var reachScenarios = []reachScenario{
 	{"112 and ARP filtered from holder to Backup", 3, lasts(600*sec, "deafOneway"), 700 * sec, 0, 0, 0, 0},
 	{"112 and ARP filtered between a pair", 3, lasts(600*sec, "deafPair"), 700 * sec, 0, 0, 0, 0},
 	{"25 % loss", 3, lasts(600*sec, "loss"), 700 * sec, 0, boundLive, 0, 0},
+	{"25 % loss, backends come and go", 3, together(lasts(600*sec, "loss"), restless), 700 * sec, 0, 0, 0, 0},
 	// Of 300 checks of a witness three in a row may be lost, which looks like a closed port.
 	{"40 % loss", 3, lasts(600*sec, "loss40"), 700 * sec, death, boundLive, 1, 0},
 	{"two: 25 % loss", 2, lasts(600*sec, "loss"), 700 * sec, 0, boundLive, 0, 0},
