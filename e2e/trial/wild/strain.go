@@ -24,11 +24,15 @@ func lost(f fault.Fault) int {
 	return 25
 }
 
-// strains are the settings in which frames are lost or the processors are taken.
+// strains are the settings in which frames are lost or the processors are taken. A member of etcd that loses frames is without a leader
+// again and again, and its API server is not ready then: that is a row of its own.
 func strains(f fault.Fault) []scenario {
 	settings := []setting{{}}
+	if f.Act == fault.LoseAQuarter || f.Act == fault.LoseTwoFifths {
+		settings = append(settings, setting{name: ", Lease", lease: true, backplane: true})
+	}
 	if f.Act == fault.LoseAQuarter {
-		settings = append(settings, setting{name: ", Lease", lease: true})
+		settings = append(settings, setting{name: ", Lease, those of etcd too", lease: true})
 	}
 	if f.Act == fault.Saturate {
 		settings = append(settings, setting{name: ", without SCHED_RR", without: guest.NoRealTime})

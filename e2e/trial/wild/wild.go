@@ -83,8 +83,6 @@ func (s scenario) name() string {
 	name := s.fault.Name
 	if s.firewall.name != "" {
 		name += fmt.Sprintf(", %s, %d hosts", s.firewall.name, s.hosts)
-	} else if s.setting.backplane {
-		name += fmt.Sprintf(", %d hosts", s.hosts)
 	}
 	return name + s.setting.name
 }
