@@ -33,7 +33,7 @@ func (sc reachScenario) bound(interval time.Duration) reachScenario {
 		sc.dual = interval + lanDelay
 	}
 	if interval < leastPatience && sc.moves == 1 {
-		sc.moves++ // an API may answer later than the next candidate asks
+		sc.moves = 3 // an API may answer later than the next candidate asks, and who did not wait for it gives way
 	}
 	return sc
 }
