@@ -75,3 +75,27 @@ func oneAnswers(t *testing.T, seed uint64, f fault, vrrp bool, interval, bound t
 		}
 	}
 }
+
+// Where no node knows its peers and the gateway is away, the holder reaches nobody. That the others ask for the address shows it that
+// frames pass: it answers again, and stays.
+func TestHolderWithoutAGatewayIsAsked(t *testing.T) {
+	t.Parallel()
+	for _, interval := range []time.Duration{20 * msec, 200 * msec, sec} {
+		for seed := range uint64(seeds(t, 8)) {
+			w := newWorld(params{seed: seed, hosts: 3, hybrid: true, fence: func(int) bool { return true }, interval: interval, together: true, each: func(_ int, c *Config) {
+				c.AdvertisementInterval, c.Lifetime, c.Preempt, c.Peers = interval, Lifetime(interval), false, nil
+			}})
+			w.run(20 * sec)
+			holder := w.one()
+			w.inject(fault{kind: "partition", at: w.now, dur: 30 * sec, mask: 1<<3 - 1})
+			w.run(20 * sec)
+			if w.one() != holder || w.hosts[holder].refuses || w.oracle.moves > 0 {
+				t.Errorf("%s, seed %d: %s held, %b hold, refuses %t, moves %d", interval, seed, name(holder), w.holders(), w.hosts[holder].refuses, w.oracle.moves)
+			}
+			w.run(30 * sec)
+			if w.oracle.end(w); w.one() != holder || len(w.oracle.violations) > 0 {
+				t.Errorf("%s, seed %d: after it %b hold, %v", interval, seed, w.holders(), w.oracle.violations)
+			}
+		}
+	}
+}

@@ -147,13 +147,14 @@ func (w *world) question(from *host, a Probe) {
 	})
 }
 
-// asksFor has clients ask for the address of a host that does not answer them. The host looks once a second whether anybody did.
+// asksFor has clients ask for the address of a host that does not answer them. The host looks once a second whether they, or another
+// host, did.
 func (w *world) asksFor(h *host) {
 	w.after(time.Duration(w.clients.Float64()*float64(time.Second)), func() {
 		if !h.refuses || !h.held {
 			return
 		}
-		if w.reachable(h.id) {
+		if w.reachable(h.id) || h.asked {
 			h.event(AddressAsked{})
 		}
 		w.asksFor(h)
@@ -188,7 +189,7 @@ func (w *world) arp(q *inquiry) {
 		if h == from || !h.alive() || !w.connected(from.id, j) || p.deaf {
 			continue
 		}
-		if h.answers() && w.roundTrip() && !(w.foreign && w.reachable(from.id)) {
+		if h.answer() && w.roundTrip() && !(w.foreign && w.reachable(from.id)) {
 			d.Neighbour, d.Owner, d.Peer = Answers, h.addr.String(), h.addr
 		}
 		if w.roundTrip() {
@@ -258,7 +259,7 @@ func (w *world) react(q *inquiry) (identity, client Finding, neighbour ProbeDone
 	}
 	for _, i := range w.rng.Perm(len(w.hosts)) {
 		h, p := w.hosts[i], w.paths[from.id][i]
-		if h == from || !h.answers() || !h.alive() || !w.connected(from.id, i) || p.deaf {
+		if h == from || !h.alive() || !w.connected(from.id, i) || p.deaf || !h.answer() {
 			continue
 		}
 		identity, client = h.ports()
@@ -288,7 +289,7 @@ func (w *world) finds(i, j int) bool {
 	told := w.told[i][j]
 	announced := !h.blind && told > h.began && w.now-told < AnnounceEvery+announceSlack/2
 	switch {
-	case p.deaf:
+	case p.deaf, w.hosts[j].refusing():
 		return false
 	case h.unable:
 		return !h.blind

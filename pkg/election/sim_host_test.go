@@ -44,6 +44,7 @@ type host struct {
 	fence    time.Duration // its timeout; 0: there is none
 	shut     time.Duration // when it closes, by the clock of the machine
 	refuses  bool          // questions for the address are not answered
+	asked    bool          // another host has asked such a question since
 
 	core            elector
 	running, frozen bool
@@ -130,7 +131,16 @@ func (h *host) shows() bool {
 }
 
 // answers reports whether the machine answers who asks for the address by ARP.
-func (h *host) answers() bool { return h.shows() && !(h.refuses && h.fence > 0) }
+func (h *host) answers() bool { return h.shows() && !h.refusing() }
+
+// refusing reports whether it answers nobody. Without a fence it cannot.
+func (h *host) refusing() bool { return h.refuses && h.fence > 0 }
+
+// answer is answers, of a question that another host asks: the fence counts it.
+func (h *host) answer() bool {
+	h.asked = true
+	return h.answers()
+}
 
 // guest is the time by the machine's clock, which stands still while the machine is paused.
 func (h *host) guest() time.Duration {
@@ -367,7 +377,7 @@ func (h *host) perform(a Action) Event {
 		}
 		h.add() // the kernel adds again what it has dropped
 	case Resolve:
-		h.refuses = !a.Answered
+		h.refuses, h.asked = !a.Answered, false
 		h.w.asksFor(h)
 	case Release:
 		h.remove()
