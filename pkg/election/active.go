@@ -154,10 +154,10 @@ func (e *Election) defend(times []time.Duration, every time.Duration) {
 func (e *Election) activeClaimed(ev AddressClaimed) {
 	switch {
 	case !ev.Peer.IsValid():
-		e.do(e.presence.contested(e.now, ev))
+		e.do(e.presence.contested(e.now, ev, e.cfg.settle())...)
 		e.defend(defenceTrain, defendForeign)
 	case e.arbiter.verified(e.now):
-		e.do(e.presence.contested(e.now, ev))
+		e.do(e.presence.contested(e.now, ev, e.cfg.settle())...)
 		e.defend(defenceTrain, defendEvery)
 		e.do(e.arbiter.verify(e.now)...)
 	default:
@@ -177,9 +177,7 @@ func (e *Election) claimedByPeer(ev AddressClaimed) {
 		e.becomeBackup(fmt.Sprintf("yielded %s to %s, which claims it", ev.Address, ev.Peer))
 		return
 	}
-	if claims > 1 { // the first may be that of a preempting peer, before its advertisement
-		e.do(e.presence.contested(e.now, ev))
-	}
+	e.do(e.presence.contested(e.now, ev, e.cfg.settle())...)
 	e.defend(defenceTrain, defendEvery)
 	e.do(e.arbiter.verify(e.now)...)
 }

@@ -82,6 +82,9 @@ func (c *Config) leaving() time.Duration {
 	return vrrp.ActiveDownInterval(c.Version, lowestPriority, c.AdvertisementInterval) + leaveSlack
 }
 
+// settle returns how long two holders that hear each other may both hold at the longest, and a time for a busy host (S1).
+func (c *Config) settle() time.Duration { return 2*c.AdvertisementInterval + settleSlack }
+
 // own returns the own address of the family of another.
 func (c *Config) own(other netip.Addr) netip.Addr { return ofFamily(c.Primary, other) }
 

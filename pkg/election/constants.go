@@ -50,6 +50,7 @@ const (
 	defendEvery     = 250 * time.Millisecond // between two answers to a release, to a losing advertisement, or to a peer's claim by ARP
 	defendForeign   = 10 * time.Second       // answers to a foreign host's claim, after the first
 	conflictWindow  = 10 * time.Second       // claims of peers are counted for so long
+	settleSlack     = time.Second            // added to 2 A: two holders that meet are one again
 	defiance        = 10 * time.Second       // a peer that ignores a newer claim for so long knows nothing of claims
 	lowestPriority  = 1
 	highestDistress = 10

@@ -248,7 +248,7 @@ func TestForgedAdvertisements(t *testing.T) {
 		"changing sources": func(i int) (netip.Addr, uint8) { return netip.AddrFrom4([4]byte{192, 0, 2, byte(50 + i%100)}), 254 },
 	} {
 		r, f := holdingLease(t)
-		for i := range 3 { // one a second
+		for i := range 7 { // one a second
 			r.hear(forged(i))
 			r.run(900 * time.Millisecond)
 		}
@@ -323,7 +323,7 @@ func TestEpochAboveAPeersClaim(t *testing.T) {
 func TestBackupLetsTheLeaseOutvote(t *testing.T) {
 	r, f := withAPI(t, another(3), peerList)
 	r.verdict = found(Live)
-	for range 8 {
+	for range 10 {
 		r.hear(upper, claimPriority(3))
 		r.hear(lower, 254)
 		renews(r, f, another(3), 500*time.Millisecond)
@@ -357,6 +357,38 @@ func TestBackupLetsTheLeaseOutvote(t *testing.T) {
 	}
 	r.wantNone("Backup to")
 	r.wantNone("alarm")
+}
+
+// Row 4: a node that takes the addresses before the Lease answers (F33), and an old holder that does not know it yet, advertise what
+// the Lease does not confirm for a moment: that is no forgery. A claim above that of the Lease is one as soon as it is read.
+func TestAlarmIsOfForgeriesOnly(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		priority uint8
+		alarm    bool
+	}{
+		{"without a claim", 100, false}, {"an old claim", claimPriority(2), false}, {"the next claim", claimPriority(4), true},
+	} {
+		r, f := withAPI(t, another(3), peerList)
+		r.hear(upper, claimPriority(3))
+		renews(r, f, another(3), time.Second)
+		r.taken()
+		for range 2 {
+			r.hear(lower, tc.priority)
+			renews(r, f, another(3), 500*time.Millisecond)
+		}
+		if alarmed := r.did("alarm") > 0; alarmed != tc.alarm {
+			t.Errorf("%s: did %q", tc.name, r.trace)
+		}
+		for range 10 {
+			r.hear(upper, claimPriority(3))
+			r.hear(lower, tc.priority)
+			renews(r, f, another(3), 500*time.Millisecond)
+		}
+		if r.alarm.Kind != Forged || r.alarm.Source != lower {
+			t.Errorf("%s that goes on: alarm %v, want Forged by %s", tc.name, r.alarm, lower)
+		}
+	}
 }
 
 // Row 11: a holder without the Lease is accepted once a probe has found that it serves: its own API may be lost.
