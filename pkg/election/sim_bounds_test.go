@@ -22,6 +22,7 @@ const (
 	boundMuddy   = 10 * time.Second                      // S3: how long the LAN must have been sound for a zombie to be known
 	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
 	boundAnswer  = 50 * time.Millisecond                 // an API that is well answers so fast
+	boundNoticed = 500 * time.Millisecond                // until the process knows of the health of its backends
 	boundAsked   = 2 * AnswerTimeout                     // L1, L2: what the Lease adds where the API hangs
 	boundSeized  = 16 * time.Second                      // L3: the timer, 8 s of grace, 2 s for the old holder to see it, and the questions
 )
@@ -40,7 +41,7 @@ type bounds struct {
 // boundsOf returns the bounds of a world. Where its hosts have advertisements of their own they are those of the slowest.
 func boundsOf(p params) bounds {
 	a := cmp.Or(p.interval, time.Second)
-	b := bounds{live: a + lanDelay, unread: a + a*9/10 + lanDelay, healed: a + lanDelay + linger, stopped: 4*a + leaveSlack, dead: Lifetime(a) + KernelSlack}
+	b := bounds{live: a + lanDelay, unread: a + max(a*9/10, AnswerTimeout) + lanDelay, healed: a + lanDelay + linger, stopped: 4*a + leaveSlack, dead: Lifetime(a) + KernelSlack}
 	down := 4 * a // of the lowest priority
 	if p.interval > 0 {
 		if p.fenced() {
@@ -52,7 +53,8 @@ func boundsOf(p params) bounds {
 		}
 	}
 	b.dark = min(boundDark, down+2*reprobeForeign+2*LongestProbe+400*time.Millisecond) // a foreign host may have gone
-	b.healthy = b.dark + 1500*time.Millisecond
+	sound := boundNoticed + distressEnds + DistressPatience + a + lanDelay             // of a Backup that was in distress with the holder
+	b.healthy = max(b.dark+1500*time.Millisecond, sound)
 	return b
 }
 

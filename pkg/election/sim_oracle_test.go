@@ -42,6 +42,7 @@ type oracle struct {
 	moves                    int
 	muddy                    time.Duration // when a host last missed what another said
 	served                   time.Duration // when a live host last held
+	borne                    time.Duration // how much longer a holder in distress is borne than on a LAN that has lost nothing (F37)
 	violations               []string
 	broken                   map[string]int
 }
@@ -112,7 +113,7 @@ func (o *oracle) elapse(w *world) {
 		last(&o.groups[i], "L3", seized, "the majority around %d has no holder", i)
 	}
 	last(&o.idle, "L1", o.bounds.dark+asked, "nobody holds")
-	last(&o.sick, "L2", o.bounds.healthy+asked, "no healthy node holds")
+	last(&o.sick, "L2", o.bounds.healthy+asked+o.borne, "no healthy node holds")
 	last(&o.proofs.shunned, "L5", boundShunned, "clients do not reach the holder, and another is better")
 	last(&o.misled, "ARP", boundCache, "the client does not know the holder")
 }
@@ -151,9 +152,23 @@ func (o *oracle) look(w *world) {
 	o.dark.set(w.now, !reached && o.holder != nobody)
 	o.idle.set(w.now, clean && !w.suppress && live && !holds && !w.believed() && !w.waiting())
 	o.sick.set(w.now, o.linked(w) && w.askable() && healthy && !serves && !w.believed() && !w.waiting())
+	o.bears(w)
 	o.misled.set(w.now, clean && !duals && holds && w.client != holder)
 	if holds && !duals && holder != o.holder {
 		o.moved(w, holder)
+	}
+}
+
+// bears notes the longest patience with a holder in distress since no healthy node holds.
+func (o *oracle) bears(w *world) {
+	if !o.sick.open {
+		o.borne = 0
+		return
+	}
+	for _, h := range w.hosts {
+		if e, ok := h.core.(*Election); ok && h.live() {
+			o.borne = max(o.borne, e.heard.patience()-DistressPatience)
+		}
 	}
 }
 
