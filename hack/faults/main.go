@@ -22,7 +22,7 @@ func main() { os.Exit(trial.Main(run)) }
 func run() int {
 	runs := flag.Int("runs", 3, "how often each row is done that does not take its time; the table shows median outages, and the worst of all else")
 	outage := flag.Duration("outage", 3*time.Minute, "how long the API is away in its outages")
-	logs := flag.String("logs", "", "directory for the logs of deaths that break a promise")
+	logs := flag.String("logs", "", "directory for the logs of deaths that break a promise or miss their goal")
 	only := flag.String("only", "", "regular expression: do only the rows whose name matches")
 	list := flag.Bool("list", false, "print the names of the rows and end")
 	flag.Parse()

@@ -101,8 +101,8 @@ type stage struct {
 	runs  string       // name of the subject that runs there
 }
 
-// sight is what the observer on the wire may add to the time for which two hosts answer: it asks every 10 ms.
-const sight = 20 * time.Millisecond
+// sight is the time between two questions of the observer on the wire. Two hosts may both answer one of them, in the moment of a takeover.
+const sight = 10 * time.Millisecond
 
 // set makes a subject run. The cluster below it stays.
 func (s *stage) set(who subject) (err error) {
@@ -161,7 +161,7 @@ func (s *stage) once(row *fault.Row, who subject) error {
 		environment = promise.StandIns // as no Lease arbitrates there
 	}
 	row.Limits = row.Fault.Promise.In(environment, promise.At(who.interval))
-	row.Limits.Live, row.Limits.Kernel = row.Limits.Live+sight, row.Limits.Kernel+sight
+	row.Limits.Live, row.Limits.Kernel = sight, sight
 	if row.Fault.Promise.Class == promise.HostLost {
 		row.Limits.Moves = max(row.Limits.Moves, 2) // the leader of etcd may die with the host: then no Lease decides between two Backups
 	}
@@ -211,6 +211,8 @@ func showDeaths(out io.Writer, cfg Config, chosen []death) ([]string, error) {
 		report.Lines(peer.Failed...)
 		if len(row.Broken()) > 0 {
 			broken = append(broken, d.nameOf(d.Fault))
+		}
+		if len(row.Broken()) > 0 || row.Within(d.goalOf(d.Fault)) < len(row.Samples) {
 			report.Lines(s.keepLogs(d))
 		}
 	}
