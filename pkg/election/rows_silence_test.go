@@ -247,6 +247,28 @@ func TestRow17TheLateAnswerDecides(t *testing.T) {
 	}
 }
 
+// Row 17: a read that was sent when the holder fell silent has been waited for when the Active_Down_Timer ends: half of the time is left
+// to another node whose API answers.
+func TestRow17CountsWhatWasWaited(t *testing.T) {
+	r, f := silentHolder(t)
+	f.takes = time.Minute
+	due := r.e.downAt.Sub(r.now) + fast/4
+	r.wantWithin("takeover", r.until(Active, time.Second), due, due+fast/20)
+}
+
+// Row 17: where that read is answered in time, the write has half an interval of its own.
+func TestRow17WaitsForTheWrite(t *testing.T) {
+	r, f := silentHolder(t)
+	r.run(fast)
+	f.takes = 9 * fast / 4 // of the read after 1.2 A of silence: the next is answered just after the Active_Down_Timer
+	r.run(fast / 4)
+	f.takes = 3 * fast / 10
+	r.until(Active, 3*fast)
+	if f.lease.Holder != "me/1" || !strings.HasSuffix(r.e.Status().Reason, "taken over fresh") {
+		t.Errorf("stored %s, active because %s", f.lease, r.e.Status().Reason)
+	}
+}
+
 func ptr[T any](v T) *T { return &v }
 
 // Status: a node that has not heard the holder for two intervals does not say that it hears it.

@@ -17,6 +17,7 @@ type silence struct {
 	at         time.Time // when the last of them was over
 	tried      int       // questions to neighbours that live, and how many they answered
 	answered   int
+	waits      time.Time // since when a takeover waits for the Lease; zero: it does not
 	due        time.Time // a takeover that the Lease does not answer waits until then; zero: it waits for the answer
 	waitsReach bool      // the takeover waits for the answer of the peers
 }
@@ -158,17 +159,26 @@ func (e *Election) overtaken() bool {
 	return a.others() && a.lease.Epoch > e.probe.silence.epoch && claimPriority(a.lease.Epoch) != e.heard.priority
 }
 
-// patient bounds the wait for the Lease of a takeover that is proved (row 17).
+// patient bounds the wait for the Lease of a takeover that is proved (row 17). A read that was sent before has been waited for already, but
+// half of the time is left to another node whose API answers.
 func (e *Election) patient() {
-	if s := &e.probe.silence; s.due.IsZero() && e.proven() {
-		s.due = e.now.Add(max(e.cfg.AdvertisementInterval/2, leastPatience))
+	if !e.proven() {
+		return
+	}
+	s, a, patience := &e.probe.silence, &e.arbiter, max(e.cfg.AdvertisementInterval/2, leastPatience)
+	if s.waits.IsZero() {
+		s.waits = e.now
+	}
+	s.due = s.waits.Add(patience)
+	if a.question == reading && a.read.Before(s.waits) {
+		s.due = s.due.Add(-min(s.waits.Sub(a.read), patience/2))
 	}
 }
 
 // hurry takes the addresses although the Lease has not answered. The answer decides when it comes: row 31.
 func (e *Election) hurry() {
 	a, s := &e.arbiter, &e.probe.silence
-	s.due = time.Time{}
+	s.waits, s.due = time.Time{}, time.Time{}
 	if !e.proven() || a.known && e.overtaken() {
 		return // the answer decides
 	}
