@@ -90,9 +90,7 @@ func (p Peers) conclude(found []reach) election.PeersDone {
 			continue
 		}
 		if !id.Witness.of(p.Own) {
-			if !id.Witness.Silent {
-				done.Heard = append(done.Heard, id.Witness.Holder)
-			}
+			done.Heard = append(done.Heard, id.Witness.Holder)
 			continue
 		}
 		done.Witnesses = append(done.Witnesses, peer)

@@ -4,10 +4,9 @@ package probe
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"time"
-
-	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // TCP checks that a backend accepts a connection within Timeout. A backend that speaks TLS sees a connection without
@@ -19,9 +18,8 @@ type TCP struct {
 
 // Check connects once.
 func (t TCP) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
-	defer cancel()
-	conn, err := socket.Dial(ctx, t.Address.String())
+	dialer := net.Dialer{Timeout: t.Timeout}
+	conn, err := dialer.DialContext(ctx, "tcp", t.Address.String())
 	if err != nil {
 		return err
 	}

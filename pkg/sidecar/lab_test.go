@@ -22,7 +22,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
-	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
@@ -69,7 +68,7 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 		return code
-	}, keeperRole, guest.ConfinedRole))
+	}, keeperRole))
 }
 
 func build() (err error) {

@@ -151,14 +151,8 @@ func (c *screen) moves() {
 	}
 	for i, m := range moves {
 		text := m.From + " → " + m.To + ": " + m.Reason
-		switch {
-		case m.Unserved != "":
-			text += "; nobody served for " + view.DurationOf(m.Unserved) + " as far as this host knows"
-		case m.Silence != "":
+		if m.Silence != "" {
 			text += ", after " + view.DurationOf(m.Silence) + " of silence"
-		}
-		if m.Evidence != "" && c.Wide {
-			text += " (" + m.Evidence + ")"
 		}
 		c.item(column, cell{ages[i], plain}, text)
 	}
