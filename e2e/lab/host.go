@@ -28,9 +28,6 @@ const backplaneInterface = "eth1"
 // detection.
 const addrGenModeNone = 1
 
-// portTimeout is how long a port that is taken may be that of a process which starts, on a busy machine.
-const portTimeout = time.Second
-
 // A Host is a machine of the lab: namespaces for its network, its name and its files, and an interface on the wire. What is
 // written to its /etc, /run and /var/lib stays in memory and in this host.
 type Host struct {
@@ -215,15 +212,11 @@ func (h *Host) ReadFile(path string) (content string, err error) {
 	return content, err
 }
 
-// Listen opens a TCP listener in the host. A port that was closed just now may be taken for a moment: a process that starts at that
-// time has a copy of every descriptor until it runs its program.
+// Listen opens a TCP listener in the host.
 func (h *Host) Listen(address string) (ln net.Listener, err error) {
-	_ = Until(portTimeout, "the port is free", func() bool {
-		err = h.Do(func() error {
-			ln, err = net.Listen("tcp", address)
-			return err
-		})
-		return !errors.Is(err, unix.EADDRINUSE)
+	err = h.Do(func() error {
+		ln, err = net.Listen("tcp", address)
+		return err
 	})
 	return ln, err
 }
