@@ -131,6 +131,22 @@ func TestServingEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// Whoever serves next has the port: ServeIdentity returns when it is free, not when its close has begun.
+func TestServingEndsWithAFreePort(t *testing.T) {
+	ln := listen(t)
+	for range 2000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- ServeIdentity(ctx, ln, nil, nil) }()
+		cancel()
+		must(t, <-ended)
+		again, err := net.Listen("tcp", ln.Addr().String())
+		must(t, err)
+		ln = again
+	}
+	must(t, ln.Close())
+}
+
 func TestReadIdentity(t *testing.T) {
 	for _, tt := range []struct{ name, line, want string }{
 		{"whole", `{"cluster":"c","node":"n","state":"active"}` + "\n", ""},
