@@ -17,10 +17,13 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
-// limits returns what is promised in these clusters, with an advertisement a second.
-func limits(p promise.Promise) promise.Limits { return p.In(promise.Kind, promise.At(time.Second)) }
+// limits returns what is promised in these clusters, at the default interval between advertisements.
+func limits(p promise.Promise) promise.Limits {
+	return p.In(promise.Kind, promise.At(v1alpha1.DefaultAdvertisementInterval))
+}
 
 func (s *story) faults(t *testing.T) {
 	for _, f := range fault.OfHosts() {

@@ -18,6 +18,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
 // A story is a cluster with those who watch it.
@@ -147,12 +148,17 @@ func (s *story) nothingLost(t *testing.T) {
 	check(t, len(missed) == 0, fmt.Sprintf("of %d acknowledged writes not shown by the watch", acknowledged), fmt.Sprint(len(missed)), "0")
 }
 
-// Whatever happens, two kernels have the address no longer than a dead host's keeps it (S3 of the invariants), and two hosts
-// announce it no longer than two live hosts may have it (S1).
+// Whatever happens, two kernels have the address no longer than a dead host's keeps it behind its fence (S3 of the invariants), and two
+// hosts announce it no longer than two live hosts may have it (S1).
 var (
-	bothHold   = limits(promise.Kill).Kernel
+	bothHold   = inKernels(v1alpha1.DefaultAdvertisementInterval)
 	bothAnswer = limits(promise.Kill).Live
 )
+
+// inKernels returns for how long two kernels may have the address at an interval between advertisements.
+func inKernels(interval time.Duration) time.Duration {
+	return promise.Kill.In(promise.Kind, promise.At(interval).Unfenced()).Kernel
+}
 
 // held returns which kernels had the virtual IP when.
 func (s *story) held(t *testing.T, from, to time.Time) observe.Timeline {

@@ -13,16 +13,18 @@ import (
 var (
 	PlannedStop     = Fault{Name: "planned stop", Promise: promise.PlannedStop, Act: StopSidecar, Reverse: RestartSidecar}
 	Kill            = Fault{Name: "kill -9", Promise: promise.Kill, Act: KillSidecar, Reverse: RestartSidecar, Linger: 3 * time.Second, Smoke: true}
-	Freeze          = Fault{Name: "freeze", Promise: promise.Freeze, Act: FreezeSidecar, Reverse: ThawSidecar}
+	Freeze          = Fault{Name: "freeze", Promise: promise.Freeze, Act: FreezeSidecar, Reverse: ThawSidecar, Linger: 3 * time.Second}
 	PowerLoss       = Fault{Name: "power off", Promise: promise.HostLoss, Act: PowerOff, Reverse: PowerOn}
 	CableCut        = Fault{Name: "cut cable", Promise: promise.HostLoss, Act: CutCable, Reverse: JoinCable}
 	SilentCut       = Fault{Name: "silent cut, API alive", Promise: promise.Unreachable, Act: Blackhole, Reverse: EndBlackhole, Keeps: true, Needs: Needs{Backplane: true}}
+	KillOfBoth      = Fault{Name: "kill -9 with its apiserver", Promise: promise.HostLoss, Act: KillWithAPI, Reverse: StartWithAPI, Linger: 3 * time.Second}
+	WholeCut        = Fault{Name: "silent cut", Promise: promise.HostLoss, Act: CutOff, Reverse: EndCutOff, Keeps: true}
 	APIServerDies   = Fault{Name: "apiserver dies", Promise: promise.APIServerDeath, Act: KillAPIServer, Reverse: StartAPIServer}
 	BalancerCrashes = Fault{Name: "balancer crash", Promise: promise.BalancerCrash, Act: CrashBalancer}
 	HandedOver      = Fault{Name: "handover", Promise: promise.PlannedStop, Act: HandOver}
 
-	HolderFiltered = Fault{Name: "advertisements of the holder filtered", Promise: promise.Filtered, Act: Mute, Reverse: Unmute}
-	AllFiltered    = Fault{Name: "all advertisements filtered", Promise: promise.Filtered, Act: MuteAll, Reverse: UnmuteAll}
+	HolderFiltered = Fault{Name: "advertisements of the holder filtered", Promise: promise.Filtered, Act: Mute, Reverse: Unmute, Once: true}
+	AllFiltered    = Fault{Name: "all advertisements filtered", Promise: promise.Filtered, Act: MuteAll, Reverse: UnmuteAll, Once: true}
 )
 
 // Faults of real hosts with a kubelet.
@@ -52,32 +54,37 @@ func OfABackend() []Fault {
 	}
 }
 
-// OfKubernetes are what happens to three hosts with a real API in the lab, those that share a plane one after another.
+// OfKubernetes are what happens to three hosts with a real API in the lab, those that share a plane one after another. What moves the
+// address is repeated as a death or as a handover; the rest is done once, so that five runs of all fit in forty minutes.
 func OfKubernetes() []Fault {
 	faults := []Fault{
-		{Name: "bootstrap", Promise: promise.NoAPI, Act: StartCluster, Needs: Needs{Bare: true}},
+		{Name: "bootstrap", Promise: promise.NoAPI, Act: StartCluster, Needs: Needs{Bare: true}, Once: true},
 		{Name: "load on the API", Promise: promise.Steady, Act: CountLoad, Once: true},
 		{Name: "least privilege", Promise: promise.Steady, Act: ListRights, Once: true},
 		HandedOver,
-		{Name: "handover to a node", Promise: promise.PlannedStop, Act: HandOverTo},
-		{Name: "rolling restart", Promise: promise.PlannedStop, Act: RestartEach},
-		{Name: "Lease deleted", Promise: promise.LeaseLost, Act: DeleteLease},
-		{Name: "etcd restored from older copy", Promise: promise.Restored, Act: RestoreEtcd},
-		{Name: "credentials removed and back", Promise: promise.LeaseLost, Act: TakeCredential, Reverse: GiveCredential},
+		{Name: "handover to a node", Promise: promise.PlannedStop, Act: HandOverTo, Once: true},
+		{Name: "rolling restart", Promise: promise.PlannedStop, Act: RestartEach, Once: true},
+		{Name: "Lease deleted", Promise: promise.LeaseLost, Act: DeleteLease, Once: true},
+		{Name: "etcd restored from older copy", Promise: promise.Restored, Act: RestoreEtcd, Once: true},
+		{Name: "credentials removed and back", Promise: promise.LeaseLost, Act: TakeCredential, Reverse: GiveCredential, Once: true},
 		{Name: "API servers stopped", Promise: promise.NoAPI, Act: KillAPIs, Reverse: StartAPIs, Once: true},
 		{Name: "API servers hung", Promise: promise.NoAPI, Act: HangAPIs, Reverse: ThawAPIs, Once: true},
 		{Name: "API servers 10 s slow", Promise: promise.NoAPI, Act: SlowAPIs, Reverse: EndSlowAPIs, Once: true},
 		{Name: "etcd without quorum", Promise: promise.NoAPI, Act: FreezeQuorum, Reverse: ThawQuorum, Once: true},
 		HolderFiltered, AllFiltered,
-		{Name: "VRRP filtered, API hung, healed cut", Promise: promise.HealedFiltered, Act: SplitHosts},
-		{Name: "a quarter of packets to nodes lost", Promise: promise.Healed, Act: DropSome, Reverse: PassAll},
-		Kill, Freeze, PowerLoss, CableCut, SilentCut,
-		{Name: "forged advertisements, multicast", Promise: promise.Forged, Act: ForgeMany},
-		{Name: "forged advertisements, unicast", Promise: promise.Forged, Act: ForgeEach, Needs: Needs{Unicast: true}},
-		{Name: "fourth control-plane node", Promise: promise.Discovery, Act: AddNode, Needs: Needs{Discovery: true}},
+		{Name: "VRRP filtered, API hung, healed cut", Promise: promise.HealedFiltered, Act: SplitHosts, Once: true},
+		{Name: "forged advertisements, multicast", Promise: promise.Forged, Act: ForgeMany, Once: true},
+		{Name: "forged advertisements, unicast", Promise: promise.Forged, Act: ForgeEach, Needs: Needs{Unicast: true}, Once: true},
+		{Name: "fourth control-plane node", Promise: promise.Discovery, Act: AddNode, Needs: Needs{Discovery: true}, Once: true},
 	}
 	slices.SortStableFunc(faults, func(a, b Fault) int { return a.Needs.order() - b.Needs.order() })
 	return faults
+}
+
+// OfDeaths are the ways in which a holder ends, one of them planned. They need a network of its own for etcd, which all but the last
+// take from the holder too; that one is the last as hosts may hold off from the Lease for a while after it.
+func OfDeaths() []Fault {
+	return []Fault{PlannedStop, Kill, KillOfBoth, Freeze, PowerLoss, CableCut, WholeCut, SilentCut}
 }
 
 // order puts the needs one after another.
@@ -97,6 +104,8 @@ func OfHosts() []Fault {
 // OfRealHosts are what firewalls, network managers and a lack of time do to hosts.
 func OfRealHosts() []Fault {
 	return []Fault{
+		{Name: "start of one host", Promise: promise.Alone, Act: StartAlone},
+		{Name: "start of three hosts at once", Promise: promise.ColdStart, Act: StartTogether},
 		{Name: "firewall", Promise: promise.Firewall, Act: StartFiltered},
 		{Name: "client port closed on the holder", Promise: promise.PortClosed, Act: ClosePort},
 		{Name: "client port closed everywhere", Promise: promise.PortClosedEverywhere, Act: ClosePorts},
@@ -115,13 +124,21 @@ func OfRealHosts() []Fault {
 		{Name: "every apiserver dies, and comes back", Promise: promise.AllDistress, Act: LoseBackends},
 		{Name: "holder cut off, API alive", Promise: promise.Unreachable, Act: IsolateHolder},
 		{Name: "Backup cut off, API alive", Promise: promise.CutOff, Act: IsolateBackups},
+		{Name: "link re-created", Promise: promise.LinkReplaced, Act: ReplaceLink},
+		{Name: "rules of other programs", Promise: promise.Meddled, Act: MeddleRules},
+		{Name: "thousands of rules of other programs", Promise: promise.Meddled, Act: SlowOthers, Once: true},
+		{Name: "address by hand after a kill -9 of everything", Promise: promise.Disarmed, Act: ReuseAddress, Once: true},
+		{Name: "kill -9 without nf_tables", Promise: promise.Kill, Act: KillUnfenced, Reverse: RestartSidecar, Linger: 3 * time.Second},
+		{Name: "25 % of frames lost", Promise: promise.Lossy, Act: LoseAQuarter, Once: true},
+		{Name: "40 % of frames lost", Promise: promise.VeryLossy, Act: LoseTwoFifths, Once: true},
+		{Name: "processors saturated", Promise: promise.Saturated, Act: Saturate, Once: true},
 		{Name: "thousands of endpoints", Promise: promise.Discovery, Act: PublishMany},
 	}
 }
 
 // Catalogue returns every fault once.
 func Catalogue() []Fault {
-	all := slices.Concat(OfTheHolder(), OfABackend(), OfKubernetes(), OfHosts(), OfRealHosts(), AtRandom())
+	all := slices.Concat(OfTheHolder(), OfABackend(), OfKubernetes(), OfDeaths(), OfHosts(), OfRealHosts(), AtRandom())
 	seen := map[string]bool{}
 	return slices.DeleteFunc(all, func(f Fault) bool {
 		before := seen[f.Name]

@@ -27,7 +27,7 @@ type Fault struct {
 	// Keeps says that the holder may have the address beside the next one until the fault is undone: it is cut off from it, and
 	// releases the Lease alone (F24).
 	Keeps bool
-	Once  bool // takes its time, and is not repeated
+	Once  bool // takes its time or does not depend on chance, and is not repeated
 	Smoke bool // is done in the short run of the kind cluster too
 }
 
@@ -77,8 +77,10 @@ type Act string
 const (
 	Nothing Act = ""
 
-	StopSidecar    Act = "stop the sidecar"   // by plan
-	KillSidecar    Act = "kill the sidecar"   // all its processes, with SIGKILL
+	StopSidecar    Act = "stop the sidecar" // by plan
+	KillSidecar    Act = "kill the sidecar" // all its processes, with SIGKILL
+	KillWithAPI    Act = "kill the sidecar and the apiserver"
+	StartWithAPI   Act = "start the apiserver, and the sidecar"
 	FreezeSidecar  Act = "freeze the sidecar" // with SIGSTOP
 	ThawSidecar    Act = "thaw the sidecar"
 	RestartSidecar Act = "restart the sidecar" // one that has ended, or is killed for it
@@ -103,17 +105,28 @@ const (
 	JoinCable          Act = "join the cable"
 	Blackhole          Act = "blackhole" // nothing passes, the carrier stays
 	EndBlackhole       Act = "end the blackhole"
+	CutOff             Act = "cut off" // the same of every network of the host
+	EndCutOff          Act = "end the cut"
 
-	Mute       Act = "drop advertisements of the host"
-	MuteAll    Act = "drop all advertisements" // of all hosts
-	Unmute     Act = "pass advertisements of the host"
-	UnmuteAll  Act = "pass all advertisements"
-	DropSome   Act = "drop a quarter of the packets" // to all hosts
-	PassAll    Act = "pass all packets"
-	SplitHosts Act = "split, and heal without an API" // and without advertisements
-	ForgeMany  Act = "forge advertisements, multicast"
-	ForgeEach  Act = "forge advertisements, unicast"
+	Mute          Act = "drop advertisements of the host"
+	MuteAll       Act = "drop all advertisements" // of all hosts
+	Unmute        Act = "pass advertisements of the host"
+	UnmuteAll     Act = "pass all advertisements"
+	LoseAQuarter  Act = "lose a quarter of the frames" // to all hosts
+	LoseTwoFifths Act = "lose two fifths of the frames"
+	Saturate      Act = "saturate the processors"
 
+	MeddleRules  Act = "flush and load rules" // of the holder, as other programs do
+	SlowOthers   Act = "have other programs list and load thousands of rules"
+	ReplaceLink  Act = "replace the link" // by another of the same name
+	ReuseAddress Act = "kill everything, and add the address by hand"
+	KillUnfenced Act = "kill without nf_tables"
+	SplitHosts   Act = "split, and heal without an API" // and without advertisements
+	ForgeMany    Act = "forge advertisements, multicast"
+	ForgeEach    Act = "forge advertisements, unicast"
+
+	StartAlone       Act = "start a host" // that is the only one
+	StartTogether    Act = "start all hosts"
 	StartFiltered    Act = "start behind the firewall" // of all hosts, as distributions have it
 	KillFiltered     Act = "kill the holder behind the firewall"
 	LoadFirewall     Act = "load the firewall"       // of all hosts

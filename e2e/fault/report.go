@@ -62,7 +62,7 @@ func (r Report) Lines(texts ...string) {
 
 // HolderColumns are those of [Row.HolderCells].
 var HolderColumns = []Column{
-	{"fault", 15}, {"system", 10}, {"outage", 8}, {"bound", 9}, {"at repair", 9}, {"holder", 15}, {"two held", 8}, {"two answered", 12},
+	{"fault", 15}, {"system", 10}, {"outage", 8}, {"bound", 9}, {"at repair", 9}, {"holder", 15}, {"two live", 8}, {"two answered", 12},
 	{"left behind", 11},
 }
 
@@ -94,7 +94,7 @@ func (r Row) way() string {
 
 // ClusterColumns are those of [Row.ClusterCells].
 var ClusterColumns = []Column{
-	{"fault", 38}, {"outage", 8}, {"bound", 7}, {"gone", 12}, {"two held", 14}, {"two answered", 14}, {"moves", 7}, {"epoch", 9}, {"verdict", 7},
+	{"fault", 38}, {"outage", 8}, {"bound", 7}, {"gone", 12}, {"two live", 14}, {"two answered", 14}, {"moves", 7}, {"epoch", 9}, {"verdict", 7},
 }
 
 // ClusterCells returns a row with every bound and the epochs of the Lease.
@@ -114,6 +114,43 @@ func (r Row) ClusterCells() []string {
 		r.Fault.Name, bare(worst.Outage), atMost(r.Limits.Outage), pair(worst.Nobody, r.Limits.Nobody), pair(worst.Live, r.Limits.Live),
 		pair(worst.Kernel, r.Limits.Kernel), moves, epochs, verdict,
 	}
+}
+
+// DeathColumns are those of [Row.DeathCells].
+var DeathColumns = []Column{
+	{"death of the holder", 26}, {"setting", 13}, {"outage", 19}, {"bound", 7}, {"goal", 6}, {"reached", 7}, {"served after", 12}, {"two answered", 14}, {"two live", 14},
+	{"in kernels", 10}, {"moves", 5}, {"pause", 5}, {"keepalived", 19}, {"two answered", 12}, {"verdict", 7},
+}
+
+// DeathCells returns a row of a death of the holder in a setting, with how many runs reached a goal, and what came of the same death of
+// another system: nothing where that has no name.
+func (r Row) DeathCells(setting string, goal time.Duration, peer Row) []string {
+	verdict, worst := "ok", r.worst()
+	if len(r.Broken()) > 0 {
+		verdict = "BROKEN"
+	}
+	var had, pause time.Duration
+	for _, s := range r.Samples {
+		had, pause = max(had, s.Had.Length()), max(pause, s.Pause)
+	}
+	beside := []string{"", ""}
+	if peer.System != "" {
+		beside = []string{peer.spread(), bare(peer.worst().Kernel)}
+	}
+	served := ""
+	if median, longest := r.Served(); longest > 0 {
+		served = bare(median) + " " + bare(longest)
+	}
+	cells := []string{
+		r.Fault.Name, setting, r.spread(), atMost(r.Limits.Outage), atMost(goal), fmt.Sprintf("%d/%d", r.Within(goal), len(r.Samples)), served,
+		pair(worst.Kernel, r.Limits.Kernel), pair(worst.Live, r.Limits.Live), bare(had), fmt.Sprint(worst.Moves), bare(pause),
+	}
+	return append(append(cells, beside...), verdict)
+}
+
+func (r Row) spread() string {
+	least, median, most := r.Spread()
+	return fmt.Sprintf("%s %s %s", bare(least), bare(median), bare(most))
 }
 
 // bare returns a time in seconds without the unit.

@@ -18,10 +18,17 @@ type Sample struct {
 	Outage        observe.Outage // the longest, until the target had settled
 	Undoing       observe.Outage // the longest, from then on
 	Stalled       time.Duration  // of the machine, which all times leave out
-	// The longest times for which nobody had the address, more than one live host had it, and more than one host answered ARP
-	// for it or had it in its kernel. A holder that is [Fault.Apart] does not count as live.
+	// The longest times for which nobody had the address, more than one live host answered for it on the wire, and more than one host
+	// did. A holder that is [Fault.Apart] does not count as live.
 	Nobody, Live, Kernel observe.Span
-	Moves                int
+	// Had is the longest time for which more than one host had the address in its kernel, whether it answered or not: a dead holder
+	// keeps it there for as long as its lifetime lasts, and behind a closed fence it answers nobody.
+	Had observe.Span
+	// Pause is the longest time for which the control had no answer until the target had settled: what is shorter may be the machine's.
+	Pause time.Duration
+	// Served is from when the next holder decided to take the address to the first connection that it served; zero where nobody knows.
+	Served time.Duration
+	Moves  int
 	// Left says that the old holder had the address still when the target had settled on another.
 	Left                    bool
 	EpochBefore, EpochAfter int32 // of the Lease
@@ -67,6 +74,42 @@ func (r Row) median(of func(Sample) observe.Outage) time.Duration {
 	return times[len(times)/2]
 }
 
+// Served returns the median and the longest of the times from a decision to the first connection, zero where none is known.
+func (r Row) Served() (median, most time.Duration) {
+	var times []time.Duration
+	for _, s := range r.Samples {
+		if s.Served > 0 {
+			times = append(times, s.Served)
+		}
+	}
+	if len(times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(times)
+	return times[len(times)/2], times[len(times)-1]
+}
+
+// Spread returns the shortest, the median and the longest of the outages.
+func (r Row) Spread() (least, median, most time.Duration) {
+	for i, s := range r.Samples {
+		if length := s.Outage.Length(); i == 0 || length < least {
+			least = length
+		}
+		most = max(most, s.Outage.Length())
+	}
+	return least, r.Outage(), most
+}
+
+// Within returns in how many runs the outage was no longer than a time.
+func (r Row) Within(goal time.Duration) (runs int) {
+	for _, s := range r.Samples {
+		if s.Outage.Length() <= goal {
+			runs++
+		}
+	}
+	return runs
+}
+
 // Stalled returns for how long the machine stalled in all runs.
 func (r Row) Stalled() (stalled time.Duration) {
 	for _, s := range r.Samples {
@@ -110,7 +153,7 @@ func (r Row) Broken() []string {
 	}
 	exceeds("outage", worst.Outage, r.Limits.Outage)
 	exceeds("nobody had the address for", worst.Nobody, r.Limits.Nobody)
-	exceeds("two live hosts had the address for", worst.Live, r.Limits.Live)
+	exceeds("two live hosts answered ARP for", worst.Live, r.Limits.Live)
 	exceeds("two hosts answered ARP for", worst.Kernel, r.Limits.Kernel)
 	if worst.Moves > r.Limits.Moves {
 		broken = append(broken, fmt.Sprintf("%d moves, bound %d", worst.Moves, r.Limits.Moves))

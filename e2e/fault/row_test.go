@@ -40,7 +40,7 @@ func TestBrokenPromises(t *testing.T) {
 		{"kept", second, func(*Sample) {}, ""},
 		{"outage", second, func(s *Sample) { s.Outage = outage(ms(2000)) }, "outage 2.000 s, bound 1.000 s"},
 		{"nobody", second, func(s *Sample) { s.Nobody = span(ms(2000)) }, "nobody had the address for 2.000"},
-		{"live", second, func(s *Sample) { s.Live = span(ms(2000)) }, "two live hosts had the address for 2.000"},
+		{"live", second, func(s *Sample) { s.Live = span(ms(2000)) }, "two live hosts answered ARP for 2.000"},
 		{"kernel", second, func(s *Sample) { s.Kernel = span(ms(2000)) }, "two hosts answered ARP for 2.000"},
 		{"moves", second, func(s *Sample) { s.Moves++ }, "2 moves, bound 1"},
 		{"left", second, func(s *Sample) { s.Left = true }, "left on a host"},
@@ -127,19 +127,40 @@ func TestClusterCells(t *testing.T) {
 	}
 }
 
+func TestDeathCells(t *testing.T) {
+	r := Row{
+		Fault: Fault{Name: "kill -9"}, Median: true, System: "harbinger",
+		Limits:  promise.Limits{Outage: time.Second, Nobody: promise.Unbounded, Live: ms(50), Kernel: ms(250), Moves: 1},
+		Samples: []Sample{{Outage: outage(ms(700)), Moves: 1, Pause: ms(7), Served: ms(9)}, {Outage: outage(ms(1100)), Had: span(time.Second), Served: ms(6)}, {Outage: outage(ms(600))}},
+	}
+	peer := Row{System: "keepalived", Samples: []Sample{{Outage: outage(ms(800)), Kernel: span(2 * time.Second)}}}
+	want := []string{"kill -9", "defaults", "0.600 0.700 1.100", "≤ 1", "≤ 1", "2/3", "0.009 0.009", "0.000 ≤ 0.25", "0.000 ≤ 0.05", "1.000", "1",
+		"0.007", "0.800 0.800 0.800", "2.000", "ok"}
+	if got := r.DeathCells("defaults", time.Second, peer); !slices.Equal(got, want) || len(got) != len(DeathColumns) {
+		t.Errorf("cells %q, want %q", got, want)
+	}
+	if got := r.DeathCells("defaults", time.Second, Row{}); got[12] != "" || got[13] != "" {
+		t.Errorf("cells without another system %q", got)
+	}
+	r.Limits.Outage = ms(100)
+	if got := r.DeathCells("defaults", ms(600), peer); got[5] != "1/3" || got[14] != "BROKEN" {
+		t.Errorf("cells beyond the bound %q", got)
+	}
+}
+
 // TestColumnsFit holds that each title and each name of a fault fits its column, so that the columns line up.
 func TestColumnsFit(t *testing.T) {
 	var b strings.Builder
 	Report{Out: &b, Columns: HolderColumns}.Titles()
 	Report{Out: &b, Columns: HolderColumns}.Cells("kill -9", "harbinger", "3.100 s", "≤ 4.000 s", "0.000 s", "node1 → node2", "0.000 s", "0.000 s", "no")
 	head, line, _ := strings.Cut(b.String(), "\n")
-	for title, cell := range map[string]string{"bound": "≤", "two held": "0.000 s", "left behind": "no"} {
+	for title, cell := range map[string]string{"bound": "≤", "two live": "0.000 s", "left behind": "no"} {
 		before, _, _ := strings.Cut(head, title)
 		if rest := string([]rune(line)[len([]rune(before)):]); !strings.HasPrefix(rest, cell) {
 			t.Errorf("under %q stands %q, want %q", title, rest, cell)
 		}
 	}
-	for columns, faults := range map[*[]Column][]Fault{&HolderColumns: OfTheHolder(), &ClusterColumns: OfKubernetes()} {
+	for columns, faults := range map[*[]Column][]Fault{&HolderColumns: OfTheHolder(), &ClusterColumns: OfKubernetes(), &DeathColumns: OfDeaths()} {
 		for _, c := range *columns {
 			if len([]rune(c.Title)) > c.Width {
 				t.Errorf("title %q is wider than its column", c.Title)

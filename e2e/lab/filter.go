@@ -94,8 +94,11 @@ func load(drops []Drop) error {
 
 // Firewall replaces the firewall of the host by tables in the language of nft; without one it passes everything.
 func (h *Host) Firewall(tables string) error {
-	return h.Do(func() error { return runNft("flush ruleset\n" + tables) })
+	return h.Nft("flush ruleset\n" + tables)
 }
+
+// Nft carries a script out in the language of nft, beside what the host has.
+func (h *Host) Nft(script string) error { return h.Do(func() error { return runNft(script) }) }
 
 // runNft carries out a script in the namespace of the calling thread.
 func runNft(script string) error {

@@ -66,8 +66,11 @@ func (h *Host) plugAll() error {
 	}
 	mac := slices.Clone(h.MAC)
 	mac[1]++
-	return h.plug(h.lab.backplane, h.Name+"-back", backplaneInterface, mac)
+	return h.plug(h.lab.backplane, h.backplanePort(), backplaneInterface, mac)
 }
+
+// backplanePort is the name of the host's port of the second network.
+func (h *Host) backplanePort() string { return h.Name + "-back" }
 
 // plug adds the cable between an interface of the host and a port of a switch.
 func (h *Host) plug(bridge *netlink.Bridge, name, iface string, mac net.HardwareAddr) error {

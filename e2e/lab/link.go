@@ -26,10 +26,29 @@ func (h *Host) Unblackhole() error {
 	})
 }
 
+// CutBackplane makes the second network drop all packets from and to the host. Without such a network it does nothing.
+func (h *Host) CutBackplane() error {
+	if h.lab.backplane == nil {
+		return nil
+	}
+	return h.onPortOf(h.backplanePort(), netlink.LinkSetNoMaster)
+}
+
+// JoinBackplane ends a [Host.CutBackplane].
+func (h *Host) JoinBackplane() error {
+	if h.lab.backplane == nil {
+		return nil
+	}
+	return h.onPortOf(h.backplanePort(), func(port netlink.Link) error { return netlink.LinkSetMaster(port, h.lab.backplane) })
+}
+
 // onPort calls f with the host's port of the switch.
-func (h *Host) onPort(f func(netlink.Link) error) error {
+func (h *Host) onPort(f func(netlink.Link) error) error { return h.onPortOf(h.Name, f) }
+
+// onPortOf calls f with a port of the host.
+func (h *Host) onPortOf(name string, f func(netlink.Link) error) error {
 	return h.lab.wire.Do(func() error {
-		port, err := netlink.LinkByName(h.Name)
+		port, err := netlink.LinkByName(name)
 		if err != nil {
 			return fmt.Errorf("find port of %s: %w", h.Name, err)
 		}
@@ -127,6 +146,18 @@ func moveAddress(from, to netlink.Link, address netip.Prefix) error {
 		return fmt.Errorf("delete address %s: %w", address, err)
 	}
 	return addAddress(to, address)
+}
+
+// Replug takes the host's interface away, whatever it is called, and gives it another of the first name, with the same hardware address
+// and the host's own addresses.
+func (h *Host) Replug() error {
+	if err := h.onCarrier(netlink.LinkDel); err != nil {
+		return fmt.Errorf("take the interface away: %w", err)
+	}
+	if err := h.lab.wire.Do(func() error { return h.plug(h.lab.bridge, h.Name, Interface, h.MAC) }); err != nil {
+		return err
+	}
+	return h.Do(func() error { return address(Interface, h.Address, h.Address6, h.LinkLocal()) })
 }
 
 // RouteBy sends what leaves the network of the host to a gateway, another host of the lab: from there no packet goes on.

@@ -66,6 +66,32 @@ func TestBackplaneOutlivesTheWire(t *testing.T) {
 }
 
 // TestLinkChanges holds that a host is reached after each change of its link.
+// TestCutOfTheBackplane holds that a cut of the second network leaves the first one, and that a host without one has none to cut.
+func TestCutOfTheBackplane(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2, Backplane: netip.MustParsePrefix("10.238.0.0/24")})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	serve(t, b, "6443")
+	back := netip.AddrPortFrom(b.Backplane.Addr(), 6443).String()
+	dial := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		conn, err := a.Dial(ctx, "tcp", back)
+		if err == nil {
+			err = conn.Close()
+		}
+		return err
+	}
+	must(t, b.CutBackplane())
+	if dial() == nil || !reaches(a, b, "6443") {
+		t.Error("the second network passes packets, or the first one does not")
+	}
+	must(t, b.JoinBackplane())
+	must(t, Until(5*time.Second, "the host is reached again", func() bool { return dial() == nil }))
+	alone := newLab(t, Config{Nodes: 1}).Hosts()[0]
+	must(t, alone.CutBackplane())
+	must(t, alone.JoinBackplane())
+}
+
 func TestLinkChanges(t *testing.T) {
 	l := newLab(t, Config{Nodes: 2})
 	a, b := l.Hosts()[0], l.Hosts()[1]
@@ -100,6 +126,26 @@ func TestLinkChanges(t *testing.T) {
 			t.Error("the old address is reached")
 		}
 	}
+}
+
+// TestReplug holds that a host has another interface with its old addresses.
+func TestReplug(t *testing.T) {
+	l := newLab(t, Config{Nodes: 2})
+	a, b := l.Hosts()[0], l.Hosts()[1]
+	index := func() (index int) {
+		must(t, b.onInterface(func(link netlink.Link) error {
+			index = link.Attrs().Index
+			return nil
+		}))
+		return index
+	}
+	serve(t, b, "6443")
+	before := index()
+	must(t, b.Replug())
+	if index() == before {
+		t.Error("the interface is the old one")
+	}
+	must(t, Until(5*time.Second, "the host is reached again", func() bool { return reaches(a, b, "6443") }))
 }
 
 func TestFirewallOfAHost(t *testing.T) {

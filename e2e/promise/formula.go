@@ -19,6 +19,7 @@ type Setting struct {
 	Detection time.Duration // until a dead backend is found by its checks
 	Connect   time.Duration // until a connection to a backend is given up
 	Priority  uint8         // of the hosts
+	Fence     bool          // takes the address of dead processes off the wire
 	Etcd      bool          // each host has a member of etcd, and may take its leader away
 }
 
@@ -26,8 +27,14 @@ type Setting struct {
 func At(interval time.Duration) Setting {
 	return Setting{
 		Interval: interval, Lifetime: election.Lifetime(interval), Renew: time.Second,
-		Detection: 2900 * time.Millisecond, Connect: time.Second, Priority: 100, Etcd: true,
+		Detection: 2200 * time.Millisecond, Connect: time.Second, Priority: 100, Etcd: true, Fence: true,
 	}
+}
+
+// Unfenced returns the setting on hosts that can have no fence.
+func (s Setting) Unfenced() Setting {
+	s.Fence = false
+	return s
 }
 
 // A Formula is a time that follows from a setting. The zero Formula promises nothing.
@@ -73,6 +80,16 @@ func longest(terms ...Formula) Formula {
 	}}
 }
 
+// either is one formula where there is a fence, and another where there is none.
+func either(fenced, open Formula) Formula {
+	return Formula{fenced.text + "; without a fence " + open.text, func(s Setting) time.Duration {
+		if s.Fence {
+			return fenced.value(s)
+		}
+		return open.value(s)
+	}}
+}
+
 func join(terms []Formula, separator string) string {
 	var texts []string
 	for _, term := range terms {
@@ -84,7 +101,7 @@ func join(terms []Formula, separator string) string {
 // Seconds returns a time in seconds, rounded up to hundredths.
 func Seconds(d time.Duration) string {
 	const hundredth = 10 * time.Millisecond
-	return fmt.Sprintf("%g s", ((d + hundredth - 1) / hundredth * hundredth).Seconds())
+	return fmt.Sprintf("%g s", float64((d+hundredth-1)/hundredth)/100)
 }
 
 // Delay is what a packet on the wire and the scheduling of a live process take together, at most.
@@ -99,6 +116,7 @@ var Letters = strings.Join([]string{
 	"P the time of a probe that nobody answers, min(A, " + Seconds(election.LongestProbe) + ")",
 	"R the interval between renewals of the Lease",
 	"T " + Seconds(election.AnswerTimeout) + ", after which a question to the API has no answer",
+	"I for how long a Backup waits for the API before it takes the address, max(A/2, 0.05 s), and 0 in mode VRRP",
 	"E 2 T where the host's member of etcd is lost with it, else 0",
 	"H the time in which the checks find a dead backend",
 	"C the time in which a connection to a backend must be made",
@@ -133,6 +151,13 @@ var (
 			return 0
 		}
 		return questions.value(s)
+	}}
+	// waits is how long a taker waits for an answer of the API that does not come.
+	waits = Formula{"I", func(s Setting) time.Duration {
+		if !s.Etcd {
+			return 0
+		}
+		return max(s.Interval/2, 50*time.Millisecond)
 	}}
 	detection = Formula{"H", func(s Setting) time.Duration { return s.Detection }}
 	connect   = Formula{"C", func(s Setting) time.Duration { return s.Connect }}

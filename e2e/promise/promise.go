@@ -47,7 +47,7 @@ type Bounds struct {
 	Outage Formula // no client is answered
 	Nobody Formula // no host has the address
 	Live   Formula // two live hosts have it, or announce it
-	Kernel Formula // two hosts have it in their kernels or answer ARP for it, the kernel of a dead holder among them
+	Kernel Formula // two hosts answer for it on the wire, the kernel of a dead holder among them
 	Moves  int     // how often it moves to another host
 }
 
@@ -108,8 +108,8 @@ var (
 		Outage: map[Class]Allowance{
 			Planned: {sum(skew, fixed(140*time.Millisecond)), "kubelet, etcd and apiserver of the successor share its processors, and it may miss the release"},
 			Takeover: {fixed(1300 * time.Millisecond),
-				"the members of etcd share the disk of one machine: two questions for the Lease may have no answer though no member is lost"},
-			HostLost: {fixed(100 * time.Millisecond), "the stalls of the machine are not left out"},
+				"the client asks every 100 ms, and the members of etcd share the disk of one machine, whose stalls are not left out"},
+			HostLost: {fixed(500 * time.Millisecond), "the client asks every 100 ms, and the stalls of the machine are not left out"},
 			Start:    {fixed(5 * time.Second), "all hosts start at once on one machine"},
 		},
 		Kernel: Allowance{fixed(time.Second), "what is seen of a host that is frozen or off comes late"},

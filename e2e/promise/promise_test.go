@@ -12,11 +12,14 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 const (
-	slow = time.Second
-	fast = 100 * time.Millisecond
+	slow     = time.Second
+	standard = v1alpha1.DefaultAdvertisementInterval
+	fast     = 100 * time.Millisecond
 )
 
 func ms(n int) time.Duration { return time.Duration(n) * time.Millisecond }
@@ -34,13 +37,23 @@ func TestBoundsStayStrict(t *testing.T) {
 		{PlannedStop, StandIns, slow, ms(100), Unbounded, ms(1050), ms(3100), Any},
 		{PlannedStop, StandIns, fast, ms(100), Unbounded, ms(150), ms(2100), Any},
 		{Kill, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{Kill, StandIns, standard, ms(850), Unbounded, ms(250), ms(2100), Any},
 		{Kill, StandIns, fast, ms(2600), Unbounded, ms(150), ms(2100), Any},
 		{Freeze, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{Freeze, StandIns, standard, ms(850), Unbounded, ms(250), ms(2100), Any},
 		{Freeze, StandIns, fast, ms(2600), Unbounded, ms(150), ms(2100), Any},
 		{HostLoss, StandIns, slow, ms(4000), Unbounded, ms(1050), ms(3100), Any},
+		{HostLoss, StandIns, standard, ms(850), Unbounded, ms(250), ms(2100), Any},
 		{HostLoss, StandIns, fast, ms(500), Unbounded, ms(150), ms(2100), Any},
 		{APIServerDeath, StandIns, slow, ms(1000), Unbounded, ms(1050), ms(3100), Any},
 		{BalancerCrash, StandIns, slow, ms(1000), Unbounded, ms(1050), ms(3100), Any},
+		{PlannedStop, StandIns, standard, ms(100), Unbounded, ms(250), ms(2100), Any},
+		{Alone, StandIns, standard, ms(1900), Unbounded, Unbounded, Unbounded, Any},
+		{HolderDistress, StandIns, standard, ms(6200), Unbounded, ms(250), Unbounded, Any},
+		{PlannedStop, Lab, standard, ms(100), ms(100), ms(250), ms(250), 1},
+		{Kill, Lab, standard, ms(1000), Unbounded, ms(250), ms(2100), 1},
+		{Freeze, Lab, standard, ms(1000), Unbounded, ms(250), ms(2100), 1},
+		{HostLoss, Lab, standard, ms(1000), Unbounded, ms(250), ms(2100), 1},
 		{HolderDistress, StandIns, slow, ms(8000), Unbounded, ms(1050), Unbounded, Any},
 		{Deleted, StandIns, slow, Unbounded, ms(1000), Unbounded, Unbounded, Any},
 		{Alone, StandIns, slow, ms(5000), Unbounded, Unbounded, Unbounded, Any},
@@ -78,6 +91,11 @@ func TestBoundsStayStrict(t *testing.T) {
 		{Kill, Kind, slow, ms(5300), Unbounded, ms(1050), ms(4100), Any},
 		{HostHangs, Kind, slow, ms(5300), Unbounded, ms(1050), ms(4100), Any},
 		{HostLoss, Kind, slow, ms(5300), Unbounded, ms(1050), ms(4100), Any},
+		{PlannedStop, Kind, standard, ms(400), Unbounded, ms(250), ms(3100), Any},
+		{Kill, Kind, standard, ms(2200), Unbounded, ms(250), ms(3100), Any},
+		{HostHangs, Kind, standard, ms(1400), Unbounded, ms(250), ms(3100), Any},
+		{HostLoss, Kind, standard, ms(1400), Unbounded, ms(250), ms(3100), Any},
+		{Alone, Kind, standard, ms(1800), Unbounded, Unbounded, Unbounded, Any},
 		{APIServerDeath, Kind, slow, ms(1000), Unbounded, ms(1050), ms(4100), 0},
 		{ColdStart, Kind, slow, ms(10_000), Unbounded, Unbounded, Unbounded, Any},
 		{Alone, Kind, slow, ms(5000), Unbounded, Unbounded, Unbounded, Any},
@@ -100,12 +118,12 @@ func TestValues(t *testing.T) {
 		slow, fast string
 	}{
 		{PlannedStop.Outage, "0.1 s", "0.1 s", "0.1 s"},
-		{Kill.Outage, "max(3 A + skew + A/10, A − r + L + 1.1 s + P) + 0.05 s", "3.95 s", "2.3 s"},
-		{HostHangs.Outage, "max(3 A + skew + A/10 + E, A − r + L + 1.1 s + P) + 0.05 s", "5.16 s", "2.3 s"},
-		{HostLoss.Outage, "3 A + skew + A/10 + E + 0.05 s", "5.16 s", "1.83 s"},
-		{Unreachable.Outage, "max(3 A + skew + A/10, 2 s + P) + T + P + 0.05 s", "4.76 s", "2.95 s"},
+		{Kill.Outage, "3 A + skew + A/10 + 0.05 s; without a fence max(3 A + skew + A/10, A − r + L + 1.1 s + P) + 0.05 s", "3.76 s", "0.43 s"},
+		{HostHangs.Outage, "3 A + skew + A/10 + I + 0.05 s; without a fence max(3 A + skew + A/10 + E, A − r + L + 1.1 s + P) + 0.05 s", "4.26 s", "0.48 s"},
+		{HostLoss.Outage, "3 A + skew + A/10 + I + 0.05 s; without a fence 3 A + skew + A/10 + E + 0.05 s", "4.26 s", "0.48 s"},
+		{Unreachable.Outage, "3 A + skew + A/10 + I + 0.05 s; without a fence max(3 A + skew + A/10, 2 s + P) + T + P + 0.05 s", "4.26 s", "0.48 s"},
 		{Kill.Live, "A + 0.05 s", "1.05 s", "0.15 s"},
-		{Kill.Kernel, "L + 1.1 s", "3.1 s", "2.1 s"},
+		{Kill.Kernel, "A + 0.05 s; without a fence L + 1.1 s", "1.05 s", "0.15 s"},
 		{HealedFiltered.Live, "6.5 s", "6.5 s", "6.5 s"},
 		{APIServerDeath.Outage, "C", "1 s", "1 s"},
 	} {
@@ -115,6 +133,9 @@ func TestValues(t *testing.T) {
 		if s, f := Seconds(test.of.At(At(slow))), Seconds(test.of.At(At(fast))); s != test.slow || f != test.fast {
 			t.Errorf("%s is %s and %s, want %s and %s", test.of, s, f, test.slow, test.fast)
 		}
+	}
+	if got := Seconds(1_564_200_000); got != "1.57 s" {
+		t.Errorf("seconds %q, want them in hundredths", got)
 	}
 	var none Formula
 	if none.Promised() || none.At(At(slow)) != Unbounded {
@@ -126,15 +147,32 @@ func TestValues(t *testing.T) {
 func TestSettingIsTheDefault(t *testing.T) {
 	var c v1alpha1.HarbingerConfiguration
 	v1alpha1.SetDefaults_HarbingerConfiguration(&c)
-	checks := c.HealthCheck
+	checks := health.Config{
+		Interval: c.HealthCheck.Interval.Duration, Timeout: c.HealthCheck.Timeout.Duration, FailureThreshold: int(c.HealthCheck.FailureThreshold),
+	}
 	want := Setting{
-		Interval: c.Election.VRRP.AdvertisementInterval.Duration, Lifetime: 2 * time.Second,
+		Interval: c.Election.VRRP.AdvertisementInterval.Duration, Lifetime: election.Lifetime(c.Election.VRRP.AdvertisementInterval.Duration),
 		Renew:     c.Election.Lease.RenewInterval.Duration,
-		Detection: time.Duration(checks.FailureThreshold)*checks.Interval.Duration + checks.Timeout.Duration,
-		Connect:   c.LoadBalancer.Timeouts.Connect.Duration, Priority: uint8(*c.Election.VRRP.Priority), Etcd: true,
+		Detection: checks.Detection(),
+		Connect:   c.LoadBalancer.Timeouts.Connect.Duration, Priority: uint8(*c.Election.VRRP.Priority), Etcd: true, Fence: true,
 	}
 	if got := At(want.Interval); got != want {
 		t.Errorf("setting %+v, want the default %+v", got, want)
+	}
+}
+
+// TestWithoutAFence holds that the lifetime of the address bounds a takeover where no fence does, and that a death costs less than a
+// second at the default interval where one does.
+func TestWithoutAFence(t *testing.T) {
+	for _, p := range []Promise{Kill, Freeze, HostHangs, HostLoss, Unreachable} {
+		for _, interval := range []time.Duration{slow, fast} {
+			if with, without := p.In(Lab, At(interval)), p.In(Lab, At(interval).Unfenced()); with.Outage >= without.Outage || with.Kernel >= without.Kernel {
+				t.Errorf("%s at %v: %+v, and without a fence %+v", p.Name, interval, with, without)
+			}
+		}
+		if got := p.In(Lab, At(200*time.Millisecond)).Outage; got > time.Second {
+			t.Errorf("%s: outage %v at the default interval, want at most 1 s", p.Name, got)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
@@ -21,8 +22,11 @@ var (
 	filtered = fixed(election.AnnounceEvery + 1500*time.Millisecond) // S2
 
 	planned  = Bounds{Outage: fixed(2 * Delay), Nobody: fixed(2 * Delay), Live: onlyLive, Kernel: onlyLive, Moves: 1}
-	takeover = Bounds{Live: onlyLive, Kernel: onlyDead, Moves: 1}
-	silenced = bound(sum(longest(sum(down, turns), sum(kept, probe)), delay), takeover)
+	onWire   = either(onlyLive, onlyDead)
+	takeover = Bounds{Live: onlyLive, Kernel: onWire, Moves: 1}
+	silenced = bound(either(sum(down, turns, delay), sum(longest(sum(down, turns), sum(kept, probe)), delay)), takeover)
+	// lost is that of a whole host: what it leaves of the API may not answer.
+	lost = sum(down, turns, waits, delay)
 )
 
 // bound returns bounds with an outage.
@@ -42,8 +46,8 @@ var (
 	Kill = Promise{
 		Name: "kill", Class: Takeover, Bounds: silenced,
 		Happens: "kill -9 or crash of everything on the holder",
-		Does: "the kernel drops the address within " + Seconds(onlyDead.At(At(time.Second))) +
-			" of its last refresh; a Backup takes over after 3 intervals and its skew time",
+		Does: "within 2 intervals of its last refresh a fence lets no frame for the address in, and within " + Seconds(onlyDead.At(At(v1alpha1.DefaultAdvertisementInterval))) +
+			" the kernel drops it; a Backup takes over after 3 intervals and its skew time",
 		Tests: []string{"TestFaultsOfTheHolder", "TestBothFamiliesMoveTogether"},
 	}
 	Freeze = Promise{
@@ -53,12 +57,12 @@ var (
 		Tests:   []string{"TestFaultsOfTheHolder", "TestThawHearsBeforeItSpeaks"},
 	}
 	HostHangs = Promise{
-		Name: "host hangs", Class: HostLost, Bounds: bound(sum(longest(sum(down, turns, etcd), sum(kept, probe)), delay), takeover),
+		Name: "host hangs", Class: HostLost, Bounds: bound(either(lost, sum(longest(sum(down, turns, etcd), sum(kept, probe)), delay)), takeover),
 		Happens: "the holder's host hangs, its VM is paused",
-		Does:    "the same; its member of etcd is gone too, and the Lease may be unreadable for two questions",
+		Does:    "the same; its member of etcd is gone too: a Backup waits for the API for half an interval, or 50 ms",
 	}
 	HostLoss = Promise{
-		Name: "host lost", Class: HostLost, Bounds: bound(sum(down, turns, etcd, delay), takeover),
+		Name: "host lost", Class: HostLost, Bounds: bound(either(lost, sum(down, turns, etcd, delay)), takeover),
 		Happens: "power off, cut cable",
 		Does:    "a Backup takes over after 3 intervals and its skew time; a holder that loses its carrier drops the address at once",
 		Tests:   []string{"TestFaultsOfTheHolder", "TestSilentCutOfTheHolder"},
@@ -144,10 +148,10 @@ var (
 	}
 	Unreachable = Promise{
 		Name: "unreachable", Class: HostLost,
-		Bounds:  bound(sum(longest(sum(down, turns), alone), answer, probe, delay), takeover),
+		Bounds:  bound(either(lost, sum(longest(sum(down, turns), alone), answer, probe, delay)), takeover),
 		Happens: "the holder is cut off from the other hosts, its API alive",
-		Does: "it reaches neither a peer nor the gateway, and releases the Lease; a host that reaches a majority takes over. One that still reaches " +
-			"some loses the Lease to the larger side",
+		Does: "a host that reaches a majority takes the address and the Lease from a holder whom it does not reach, fresh or not; one that reaches " +
+			"neither a peer nor the gateway releases it",
 		Tests: []string{"TestSeizure"},
 	}
 	PortClosed = Promise{
@@ -167,11 +171,37 @@ var (
 		Happens: "a Backup is cut off from the other hosts, its API alive",
 		Does:    "it takes nothing: it reaches no majority, or with two nodes neither the peer nor the gateway",
 	}
+	Meddled = Promise{
+		Name: "rules of other programs", Bounds: served,
+		Happens: "`nft flush ruleset`, `iptables -F`, rules of docker or kube-proxy on the holder",
+		Does:    "it serves on; a fence that was removed is back within 1 s",
+	}
+	Disarmed = Promise{
+		Name: "disarmed", Bounds: Bounds{Moves: Any},
+		Happens: "kill -9 of everything on every host, and another program uses the address",
+		Does:    "10 s after the last renewal the fence lets all pass: the other program is reached",
+	}
+	Lossy = Promise{
+		Name: "frames lost", Bounds: Bounds{Live: fixed(0), Kernel: fixed(0), Moves: 0},
+		Happens: "a quarter of the frames to the hosts is lost, for as long as it may be",
+		Does:    "nothing moves: a holder that is not heard is asked for, as often as the loss needs",
+		Tests:   []string{"TestLossOfPackets"},
+	}
+	VeryLossy = Promise{
+		Name: "more frames lost", Bounds: Bounds{Live: onlyLive, Kernel: onlyLive, Moves: 1},
+		Happens: "two of five frames to the hosts are lost",
+		Does:    "the same; the address moves once in ten minutes at most",
+	}
+	Saturated = Promise{
+		Name: "saturated", Bounds: served,
+		Happens: "other processes take every processor of the hosts",
+		Does:    "nothing moves; where the process is refused SCHED_RR, it says so",
+	}
 	Healed = Promise{
 		Name: "healed", Bounds: Bounds{Live: onlyLive, Kernel: onlyDead, Moves: Any},
-		Happens: "both hosts held it (partition healed, a paused VM woke up), packets are lost",
+		Happens: "both hosts held it (partition healed, a paused VM woke up)",
 		Does:    "the host with the newer claim keeps the address; without a Lease the priority decides, then the address; the winner announces again",
-		Tests:   []string{"TestSilentCutOfTheHolder", "TestPartitionOfThreeNodes", "TestColdStartOfAll", "TestLossOfPackets"},
+		Tests:   []string{"TestSilentCutOfTheHolder", "TestPartitionOfThreeNodes", "TestColdStartOfAll"},
 	}
 	HealedFiltered = Promise{
 		Name: "healed, filtered", Bounds: Bounds{Live: filtered, Kernel: filtered, Moves: Any},
@@ -287,7 +317,8 @@ const (
 func Table() []Promise {
 	return []Promise{
 		PlannedStop, Kill, Freeze, HostHangs, HostLoss, BalancerCrash, BalancerHang, BalancerStarved, APIServerDeath, BackendHostLoss,
-		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, PortClosed, PortClosedEverywhere, CutOff, Healed,
+		HolderDistress, AllDistress, Filtered, Firewall, FirewallKill, LinkChanged, LinkReplaced, Unreachable, PortClosed, PortClosedEverywhere, CutOff,
+		Meddled, Disarmed, Lossy, VeryLossy, Saturated, Healed,
 		HealedFiltered,
 		ForeignHolder, KubeVIPStops, KubeVIPDies, ForeignClaim, Deleted,
 		NoAPI, EtcdDeath, LeaseLost, Restored, Upkeep, Forged, Alone, ColdStart, Discovery, Steady,

@@ -20,10 +20,14 @@ var acts = map[fault.Act]func(*Plane, *Node) error{
 	fault.ThawSidecar:    func(_ *Plane, n *Node) error { return n.Sidecar.Thaw() },
 	fault.RestartSidecar: (*Plane).restart,
 	fault.CrashBalancer:  func(_ *Plane, n *Node) error { return n.Sidecar.CrashBalancer() },
-	fault.CutCable:       func(_ *Plane, n *Node) error { return n.Cut() },
-	fault.JoinCable:      func(_ *Plane, n *Node) error { return n.Join() },
+	fault.KillWithAPI:    func(_ *Plane, n *Node) error { return errors.Join(n.Sidecar.Kill(), n.APIServer.Kill()) },
+	fault.StartWithAPI:   (*Plane).startWithAPI,
+	fault.CutCable:       func(_ *Plane, n *Node) error { return errors.Join(n.Cut(), n.CutBackplane()) },
+	fault.JoinCable:      func(_ *Plane, n *Node) error { return errors.Join(n.Join(), n.JoinBackplane()) },
 	fault.Blackhole:      func(_ *Plane, n *Node) error { return n.Blackhole() },
 	fault.EndBlackhole:   func(_ *Plane, n *Node) error { return n.Unblackhole() },
+	fault.CutOff:         func(_ *Plane, n *Node) error { return errors.Join(n.Blackhole(), n.CutBackplane()) },
+	fault.EndCutOff:      func(_ *Plane, n *Node) error { return errors.Join(n.Unblackhole(), n.JoinBackplane()) },
 	fault.KillAPIServer:  func(_ *Plane, n *Node) error { return n.APIServer.Kill() },
 	fault.StartAPIServer: (*Plane).StartAPIServer,
 	fault.PowerOff:       (*Plane).PowerOff,
@@ -46,8 +50,6 @@ var actsOnAll = map[fault.Act]func(*Plane) error{
 	fault.GiveCredential: func(p *Plane) error { return p.Each(p.System.(Harbinger).GiveCredentials) },
 	fault.MuteAll:        func(p *Plane) error { return p.Lab.Drop(lab.Drop{Traffic: lab.VRRP}) },
 	fault.UnmuteAll:      func(p *Plane) error { return p.Lab.Pass() },
-	fault.DropSome:       (*Plane).dropSome,
-	fault.PassAll:        func(p *Plane) error { return p.Lab.Pass() },
 }
 
 func each(do func(*Node) error) func(*Plane) error { return func(p *Plane) error { return p.Each(do) } }
@@ -74,6 +76,19 @@ func (p *Plane) restart(n *Node) error {
 		return err
 	}
 	return p.StartSidecar(n)
+}
+
+// startWithAPI starts the apiserver of a node, and when it is ready the sidecar.
+func (p *Plane) startWithAPI(n *Node) error {
+	if err := p.StartAPIServer(n); err != nil {
+		return err
+	}
+	if p.Cluster != nil {
+		if err := p.AwaitAPIServer(n); err != nil {
+			return err
+		}
+	}
+	return p.restart(n)
 }
 
 // Knows reports whether any plane carries an act out.
@@ -122,14 +137,4 @@ func (p *Plane) slowUntil(stop <-chan struct{}) error {
 		}
 		time.Sleep(slowRuns)
 	}
-}
-
-// dropSome drops a quarter of all packets to the nodes. Those of the control come through: what is lost is not to be taken
-// for a machine that stalls.
-func (p *Plane) dropSome() error {
-	var drops []lab.Drop
-	for _, n := range p.Nodes {
-		drops = append(drops, lab.Drop{To: n.Host, Percent: 25})
-	}
-	return p.Lab.Drop(drops...)
 }

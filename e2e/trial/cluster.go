@@ -117,7 +117,7 @@ func lastLines(p *lab.Process) string {
 
 // PowerOff takes the power from a node: none of its processes runs, and it is not reached.
 func (p *Plane) PowerOff(n *Node) error {
-	errs := []error{n.Blackhole()}
+	errs := []error{n.Blackhole(), n.CutBackplane()}
 	for _, process := range append(n.Sidecar.processes(), n.APIServer, n.Etcd) {
 		errs = append(errs, process.Kill())
 	}
@@ -129,8 +129,13 @@ func (p *Plane) PowerOn(n *Node) error {
 	if err := p.removeAddress(n); err != nil {
 		return err
 	}
-	if err := errors.Join(n.Unblackhole(), p.StartEtcd(n), p.StartAPIServer(n)); err != nil {
+	if err := errors.Join(n.Unblackhole(), n.JoinBackplane(), p.StartEtcd(n), p.StartAPIServer(n)); err != nil {
 		return err
+	}
+	if p.Cluster != nil { // the generator looks at who has its port
+		if err := p.AwaitAPIServer(n); err != nil {
+			return err
+		}
 	}
 	return p.StartSidecar(n)
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
@@ -33,6 +34,8 @@ const commandTime = 30 * time.Second
 type Harbinger struct {
 	Binary string   // path of the program
 	Flags  []string // of the generator, in addition to those that the plane needs
+	// Without is what the kernel refuses to the pod; nothing if not set.
+	Without guest.Denial
 }
 
 // Build compiles the program to a path.
@@ -59,13 +62,24 @@ func (x Harbinger) Start(p *Plane, n *Node) (*Sidecar, error) {
 
 // StartPod runs a command of the generator on a node, and the pod that it writes.
 func (x Harbinger) StartPod(n *Node, generate ...string) (*Sidecar, error) {
+	if err := x.Generate(n, generate...); err != nil {
+		return nil, err
+	}
+	return x.RunPod(n)
+}
+
+// Generate runs a command of the generator on a node.
+func (x Harbinger) Generate(n *Node, generate ...string) error {
 	// On a real host the package of the kubelet makes the directory.
 	if err := n.Do(func() error { return os.MkdirAll(filepath.Dir(ManifestFile), 0o755) }); err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := x.Run(n, generate...); err != nil {
-		return nil, err
-	}
+	_, err := x.Run(n, generate...)
+	return err
+}
+
+// RunPod runs the pod that a node has.
+func (x Harbinger) RunPod(n *Node) (*Sidecar, error) {
 	command, err := x.podCommand(n)
 	if err != nil {
 		return nil, err
@@ -133,7 +147,11 @@ func (x Harbinger) podCommand(n *Node) (lab.Command, error) {
 	if argv[0] != imageProgram {
 		return lab.Command{}, fmt.Errorf("%s: the pod runs %s, which the image does not have", ManifestFile, argv[0])
 	}
-	return lab.Command{Path: x.Binary, Args: argv[1:], Env: environment(container.Env, n)}, nil
+	run := lab.Command{Path: x.Binary, Args: argv[1:], Env: environment(container.Env, n)}
+	if x.Without != "" {
+		run = guest.Confined(x.Without, run)
+	}
+	return run, nil
 }
 
 // environment returns the variables of a container on that node.

@@ -159,32 +159,43 @@ func TestTieBreakWithKeepalived(t *testing.T) {
 	}
 }
 
-// Three hosts of keepalived become three of Harbinger, one at a time, and clients pay for what keepalived does when it
-// leaves, but not for us. Their priorities differ well: of two that are a few milliseconds apart, both may take the address
-// at once, and neighbours then keep the loser's for 5 s.
+// Three hosts of keepalived become three of Harbinger, one at a time, and keepalived's again. Clients pay for what keepalived does
+// when it leaves, but not for us. Their priorities differ well: of two that are a few milliseconds apart, both may take the address
+// at once, and neighbours then keep the loser's for 5 s. The interval is keepalived's own, as harbinger convert writes it.
 func TestRollingMigration(t *testing.T) {
 	t.Parallel()
-	p := startPlane(t, Config{System: Keepalived{Ranked: true}})
-	skew := vrrp.SkewTime(vrrp.Version3, 100, p.Interval)
+	classic := Keepalived{Ranked: true}
+	p := startPlane(t, Config{System: classic, Interval: time.Second})
 	planned := p.Row(fault.PlannedStop).Limits.Outage
+	bound := vrrp.SkewTime(vrrp.Version3, 100, p.Interval) + planned
 	for _, n := range p.Nodes {
-		start := time.Now()
-		wasHolder := holder(t, p) == n
-		stop(t, n)
-		must(t, p.Settle())
-		p.System = harbinger
-		must(t, p.StartSidecar(n))
-		until(t, p, 10*time.Second, "the migrated node is ready", func() bool { return status(t, n).Ready })
-		must(t, p.Settle())
-		o := p.Client.Outage(start)
-		t.Logf("%s migrated, holder before: %v: outage %v, stalled %v", n.Name, wasHolder, o, p.Control.Stalled(start, time.Now()))
-		if bound := skew + planned; o.Length() > bound {
-			t.Errorf("keepalived leaves %s: outage %v, want at most %v", n.Name, o, bound)
-		}
+		replaceOn(t, p, n, harbinger, bound)
 	}
 	start := time.Now()
 	row := do(t, p, fault.PlannedStop, 3)
 	if gap := p.Holders.Since(start).Vacant().Longest(); gap.Length() > 0 || row.Outage() > planned {
 		t.Errorf("we leave: the address was on %s, outage %v", gap, row.Outage())
+	}
+	for _, n := range p.Nodes {
+		replaceOn(t, p, n, classic, bound)
+		expectHolder(t, p, p.Nodes[0]) // it ranks highest, and takes the address back
+	}
+}
+
+// replaceOn stops what runs on a node and starts another system there. A client has no answer for at most the bound.
+func replaceOn(t *testing.T, p *Plane, n *Node, system System, bound time.Duration) {
+	t.Helper()
+	start, wasHolder := time.Now(), holder(t, p) == n
+	stop(t, n)
+	must(t, p.Settle())
+	run(t, p, n, system)
+	if system.Name() == harbinger.Name() {
+		until(t, p, 10*time.Second, "the node is ready", func() bool { return status(t, n).Ready })
+	}
+	must(t, p.Settle())
+	o := p.Client.Outage(start)
+	t.Logf("%s on %s, holder before: %v: outage %v, stalled %v", system.Name(), n.Name, wasHolder, o, p.Control.Stalled(start, time.Now()))
+	if o.Length() > bound {
+		t.Errorf("%s on %s: outage %v, want at most %v", system.Name(), n.Name, o, bound)
 	}
 }

@@ -3,13 +3,17 @@
 package trial
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/observe"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
 // watchTime is for how long the plane is watched at least after a fault and after its end: consequences may come late.
@@ -48,12 +52,13 @@ func (p *Plane) Measure(f fault.Fault) (s fault.Sample, err error) {
 		return s, fmt.Errorf("%s of %s: %w", f.Name, holder.Name, err)
 	}
 	settled := time.Now()
+	s.Pause = p.Control.Pause(start, settled)
 	err = p.undo(f, holder)
 	s.Undoing = p.Client.Outage(settled)
-	s.Live = longer(s.Live, p.Holders.Since(settled).Shared().Longest())
+	s.Live = longer(s.Live, p.Answers.Since(settled).Shared().Longest())
 	s.Kernel = p.Answers.Since(start).Shared().Longest()
 	held := p.Holders.Since(start)
-	s.Nobody, s.Moves = held.Vacant().Longest(), held.Gained()
+	s.Nobody, s.Moves, s.Had = held.Vacant().Longest(), held.Gained(), held.Shared().Longest()
 	s.Stalled = p.Control.Stalled(start, time.Now())
 	if err != nil {
 		return s, fmt.Errorf("end of %s: %w", f.Name, err)
@@ -68,7 +73,7 @@ func (p *Plane) inject(f fault.Fault, holder *Node, s *fault.Sample) error {
 		apart = []string{holder.Name}
 	}
 	start := time.Now()
-	defer func() { s.Live = p.Holders.Since(start, apart...).Shared().Longest() }()
+	defer func() { s.Live = p.Answers.Since(start, apart...).Shared().Longest() }()
 	if err := f.Inject(p, holder.Name); err != nil {
 		return err
 	}
@@ -89,9 +94,34 @@ func (p *Plane) inject(f fault.Fault, holder *Node, s *fault.Sample) error {
 	if err != nil {
 		return err
 	}
-	s.After = after.Name
+	s.After, s.Served = after.Name, p.servedAfter(after, start)
 	s.Left = after != holder && !f.Keeps && slices.Contains(p.Holders.Now(), holder.Name)
 	return nil
+}
+
+// servedAfter returns the time from when a node decided to take the address, since a moment, to the first connection of the client that was
+// served then; zero where it says nothing of that.
+func (p *Plane) servedAfter(n *Node, since time.Time) time.Duration {
+	decided := decidedAt(n.Output(), since)
+	if decided.IsZero() {
+		return 0
+	}
+	served, _ := p.Client.FirstServed(decided)
+	return p.Control.Between(decided, served)
+}
+
+// decidedAt returns when a sidecar that wrote this became Active for the first time since a moment, the zero time if never.
+func decidedAt(output string, since time.Time) time.Time {
+	for text := range strings.Lines(output) {
+		var line struct {
+			Time    time.Time
+			Msg, To string
+		}
+		if json.Unmarshal([]byte(text), &line) == nil && line.Msg == logging.MsgStateChanged && line.To == election.Active.String() && line.Time.After(since) {
+			return line.Time
+		}
+	}
+	return time.Time{}
 }
 
 // undo ends a fault and waits until that is overcome too.
@@ -109,8 +139,8 @@ func (p *Plane) undo(f fault.Fault, holder *Node) error {
 func (p *Plane) Sample(since time.Time, apart ...string) fault.Sample {
 	held := p.Holders.Since(since)
 	return fault.Sample{
-		Outage: p.Client.Outage(since), Nobody: held.Vacant().Longest(), Moves: held.Gained(),
-		Live:    p.Holders.Since(since, apart...).Shared().Longest(),
+		Outage: p.Client.Outage(since), Nobody: held.Vacant().Longest(), Moves: held.Gained(), Had: held.Shared().Longest(),
+		Live:    p.Answers.Since(since, apart...).Shared().Longest(),
 		Kernel:  p.Answers.Since(since).Shared().Longest(),
 		Stalled: p.Control.Stalled(since, time.Now()),
 	}

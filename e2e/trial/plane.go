@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
 // The numbers of the hosts that are no nodes.
@@ -32,7 +35,7 @@ const (
 const APIServerPort = 6443
 
 // Main prepares the program for trials and runs it; see [lab.Main].
-func Main(run func() int) int { return lab.Main(run, guest.APIServerRole) }
+func Main(run func() int) int { return lab.Main(run, guest.APIServerRole, guest.ConfinedRole) }
 
 // Config describes a control plane.
 type Config struct {
@@ -41,7 +44,7 @@ type Config struct {
 	Prefix6          netip.Prefix   // IPv6 network of the hosts, if any
 	VirtualAddresses []netip.Prefix // 192.168.238.100/24 if not set
 	Port             uint16         // of the virtual address; 4300 if not set
-	Interval         time.Duration  // between advertisements; 1 s if not set
+	Interval         time.Duration  // between advertisements; the default of the product if not set
 	// Kubernetes is the directory with the programs of a real cluster; see [guest.Kubernetes]. Not set, stand-ins take the
 	// place of API servers.
 	Kubernetes string
@@ -53,7 +56,7 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	c.Nodes, c.Port, c.Interval = cmp.Or(c.Nodes, 3), cmp.Or(c.Port, 4300), cmp.Or(c.Interval, time.Second)
+	c.Nodes, c.Port, c.Interval = cmp.Or(c.Nodes, 3), cmp.Or(c.Port, 4300), cmp.Or(c.Interval, v1alpha1.DefaultAdvertisementInterval)
 	if c.VirtualAddresses == nil {
 		c.VirtualAddresses = []netip.Prefix{netip.MustParsePrefix("192.168.238.100/24")}
 	}
@@ -156,7 +159,7 @@ func (p *Plane) startObservers() (err error) {
 		return err
 	}
 	client := p.Config.Client
-	if p.Cluster != nil { // a real one answers by HTTPS
+	if p.Cluster != nil && client.Try == nil { // a real one answers by HTTPS
 		client.Try = watch.HTTPS(&tls.Config{RootCAs: p.CA.Pool(), ServerName: "kubernetes"}, "/readyz")
 	}
 	p.Spare = netip.AddrPortFrom(control.Address.Addr(), APIServerPort)
@@ -242,6 +245,13 @@ func (n *Node) Output() string {
 		return ""
 	}
 	return n.past + n.Sidecar.Keeper.Output()
+}
+
+// SaveOutput writes what all sidecars of each node have written to files of a directory, whose names begin with a text.
+func (p *Plane) SaveOutput(directory, name string) error {
+	return p.Each(func(n *Node) error {
+		return os.WriteFile(filepath.Join(directory, name+", "+n.Name+".log"), []byte(n.Output()), 0o644)
+	})
 }
 
 // LastOutput returns the last lines of the sidecars.

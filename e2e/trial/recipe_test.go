@@ -179,7 +179,7 @@ type shown struct {
 // play starts a system on every node, and does to it what it must overcome.
 func play(t *testing.T, system System) (s shown) {
 	t.Helper()
-	p := newPlane(t, Config{System: system, Client: watch.ClientConfig{Interval: 50 * time.Millisecond,
+	p := newPlane(t, Config{System: system, Interval: time.Second, Client: watch.ClientConfig{Interval: 50 * time.Millisecond, Timeout: time.Second,
 		Try: watch.HTTPS(&tls.Config{InsecureSkipVerify: true}, "/readyz")}})
 	for _, n := range p.Nodes { // of equal priorities the first that has it keeps it
 		must(t, p.StartSidecar(n))

@@ -81,7 +81,7 @@ func makePlane(t *testing.T, cfg Config) *Plane {
 	t.Helper()
 	// Several labs share the machine.
 	cfg.Client.Interval = cmp.Or(cfg.Client.Interval, 20*time.Millisecond)
-	cfg.Client.Timeout = 250 * time.Millisecond
+	cfg.Client.Timeout = cmp.Or(cfg.Client.Timeout, 250*time.Millisecond)
 	p, err := New(cfg)
 	must(t, err)
 	t.Cleanup(func() {

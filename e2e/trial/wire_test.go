@@ -11,10 +11,13 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
-// limits returns what is promised in the lab with stand-ins, with an advertisement a second.
-func limits(p promise.Promise) promise.Limits { return p.In(promise.StandIns, promise.At(time.Second)) }
+// limits returns what is promised in the lab with stand-ins, at the default interval between advertisements.
+func limits(p promise.Promise) promise.Limits {
+	return p.In(promise.StandIns, promise.At(v1alpha1.DefaultAdvertisementInterval))
+}
 
 // Longest times for which two live hosts may have the address.
 var (
@@ -170,6 +173,32 @@ func TestRollingRestart(t *testing.T) {
 		t.Errorf("the address was on %s in a rolling restart, want at most %v", gone, bound)
 	}
 	expectDual(t, p, start, dualOpen)
+}
+
+// Hosts that advertise once a second get the default of 200 ms, one after the other: the address moves by the restart of the holder
+// alone, and nobody else takes it.
+func TestRollingChangeOfTheInterval(t *testing.T) {
+	t.Parallel()
+	p := startPlane(t, Config{System: harbinger, Interval: time.Second})
+	fast := harbinger
+	fast.Flags = append(slices.Clone(fast.Flags), "--advertisement-interval", v1alpha1.DefaultAdvertisementInterval.String())
+	p.System = fast
+	begin := time.Now()
+	for _, n := range p.Nodes {
+		start, held := time.Now(), holder(t, p)
+		stop(t, n)
+		must(t, p.Settle())
+		must(t, p.StartSidecar(n))
+		until(t, p, 10*time.Second, "the changed node is ready", func() bool { return status(t, n).Ready })
+		must(t, p.Settle())
+		if held != n && holder(t, p) != held {
+			t.Errorf("%s was changed, and the address went from %s to %s", n.Name, held.Name, holder(t, p).Name)
+		}
+		if o, bound := p.Client.Outage(start), limits(promise.PlannedStop).Outage; o.Length() > bound {
+			t.Errorf("%s was changed: outage %v, want at most %v", n.Name, o, bound)
+		}
+	}
+	expectDual(t, p, begin, promise.Healed.In(promise.StandIns, promise.At(time.Second)).Live)
 }
 
 // The holder without a healthy backend of its own gives the address to one that has some.

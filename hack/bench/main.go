@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/e2e/trial/compare"
@@ -17,8 +18,14 @@ func main() { os.Exit(trial.Main(run)) }
 
 func run() int {
 	runs := flag.Int("runs", 5, "how often each thing is measured")
+	only := flag.String("only", "", "regular expression: measure only the parts whose name matches, of outages every 200ms, outages every 1s, balancer, cost")
 	flag.Parse()
-	if err := compare.Bench(os.Stdout, "bin/harbinger", *runs); err != nil {
+	names, err := regexp.Compile(*only)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: -only:", err)
+		return 2
+	}
+	if err := compare.Bench(os.Stdout, "bin/harbinger", *runs, names); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		return 1
 	}

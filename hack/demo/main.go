@@ -9,10 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/e2e/trial/compare"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
 func main() { os.Exit(trial.Main(run)) }
@@ -20,7 +20,7 @@ func main() { os.Exit(trial.Main(run)) }
 func run() int {
 	var d compare.Demo
 	flag.IntVar(&d.Runs, "runs", 1, "how often each fault is done; the table then shows medians")
-	flag.DurationVar(&d.Interval, "interval", time.Second, "time between advertisements")
+	flag.DurationVar(&d.Interval, "interval", v1alpha1.DefaultAdvertisementInterval, "time between advertisements")
 	flag.StringVar(&d.Peer, "peer", "keepalived", "what the same faults are done to beside Harbinger: keepalived or none")
 	flag.Parse()
 	if err := d.Run(os.Stdout, "bin/harbinger"); err != nil {

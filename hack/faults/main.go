@@ -13,7 +13,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/e2e/trial/inject"
 )
@@ -23,6 +22,7 @@ func main() { os.Exit(trial.Main(run)) }
 func run() int {
 	runs := flag.Int("runs", 3, "how often each row is done that does not take its time; the table shows median outages, and the worst of all else")
 	outage := flag.Duration("outage", 3*time.Minute, "how long the API is away in its outages")
+	logs := flag.String("logs", "", "directory for the logs of deaths that break a promise or miss their goal")
 	only := flag.String("only", "", "regular expression: do only the rows whose name matches")
 	list := flag.Bool("list", false, "print the names of the rows and end")
 	flag.Parse()
@@ -31,18 +31,18 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "faults: -only:", err)
 		return 2
 	}
-	faults := inject.Chosen(names)
-	if len(faults) == 0 {
+	chosen := inject.Chosen(names)
+	if len(chosen.Names()) == 0 {
 		fmt.Fprintf(os.Stderr, "faults: no row matches -only %q; -list prints their names\n", *only)
 		return 2
 	}
 	if *list {
-		for _, f := range faults {
-			fmt.Println(f.Name)
+		for _, name := range chosen.Names() {
+			fmt.Println(name)
 		}
 		return 0
 	}
-	err = show(inject.Config{Runs: *runs, Outage: *outage}, faults)
+	err = show(inject.Config{Runs: *runs, Outage: *outage, Logs: *logs}, chosen)
 	if broken := (inject.BrokenError{}); errors.As(err, &broken) {
 		err = fmt.Errorf("%w. Again: go run ./hack/faults -runs %d -outage %v -only '%s'", err, *runs, *outage, broken.Pattern())
 	}
@@ -53,12 +53,12 @@ func run() int {
 	return 0
 }
 
-func show(cfg inject.Config, faults []fault.Fault) (err error) {
+func show(cfg inject.Config, chosen inject.Choice) (err error) {
 	if cfg.System, err = trial.Build("bin/harbinger"); err != nil {
 		return err
 	}
 	if cfg.Kubernetes, err = trial.BuildKubernetes(); err != nil {
 		return err
 	}
-	return inject.Show(os.Stdout, cfg, faults)
+	return inject.Show(os.Stdout, cfg, chosen)
 }

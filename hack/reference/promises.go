@@ -9,14 +9,18 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
+
+// standard is the interval between advertisements where the configuration names none.
+const standard = v1alpha1.DefaultAdvertisementInterval
 
 // failures returns what happens to a cluster, what Harbinger does then, and for how long at most no client is answered.
 func failures() (string, error) {
 	var b strings.Builder
 	b.WriteString("| What happens | What Harbinger does | No answer for at most |\n|---|---|---|\n")
 	for _, p := range promise.Table() {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.Happens, p.Does, value(p.Outage, time.Second))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.Happens, p.Does, value(p.Outage, standard))
 	}
 	return b.String(), nil
 }
@@ -24,27 +28,27 @@ func failures() (string, error) {
 // shortFailures returns what a new user asks first: for how long no client is answered, at two intervals between advertisements.
 func shortFailures() (string, error) {
 	var b strings.Builder
-	b.WriteString("| What happens | No answer for at most | With advertisements every 100 ms |\n|---|---|---|\n")
+	b.WriteString("| What happens | No answer for at most | With advertisements every second |\n|---|---|---|\n")
 	for _, p := range []promise.Promise{
 		promise.PlannedStop, promise.Kill, promise.Freeze, promise.HostLoss, promise.BalancerCrash, promise.APIServerDeath,
 	} {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.Happens, value(p.Outage, time.Second), value(p.Outage, 100*time.Millisecond))
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.Happens, value(p.Outage, standard), value(p.Outage, time.Second))
 	}
 	return b.String(), nil
 }
 
-// promises returns each bound with its formula, its values at two intervals between advertisements, and what holds it.
+// promises returns each bound with its formula, its values at three intervals between advertisements, and what holds it.
 func promises() (string, error) {
 	var b strings.Builder
-	b.WriteString("| Promise | At most | Formula | At 1 s | At 100 ms | Moves | Held by |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| Promise | At most | Formula | At 200 ms | At 1 s | At 20 ms | Moves | Held by |\n|---|---|---|---|---|---|---|---|\n")
 	for _, p := range promise.Table() {
 		name, moves, held := p.Name, fmt.Sprint(p.Moves), holders(p)
 		if p.Moves == promise.Any {
 			moves = "any"
 		}
 		for _, bound := range groups(p.Bounds) {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", name, bound.name, bound.Formula,
-				value(bound.Formula, time.Second), value(bound.Formula, 100*time.Millisecond), moves, held)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", name, bound.name, bound.Formula,
+				value(bound.Formula, standard), value(bound.Formula, time.Second), value(bound.Formula, 20*time.Millisecond), moves, held)
 			name, moves, held = "", "", ""
 		}
 	}
@@ -60,7 +64,7 @@ type namedBound struct {
 // groups returns the bounds that are promised, those of one formula together.
 func groups(b promise.Bounds) (all []namedBound) {
 	for _, bound := range []namedBound{
-		{"no answer", b.Outage}, {"nobody has it", b.Nobody}, {"two live hosts have it", b.Live}, {"two have it or answer", b.Kernel},
+		{"no answer", b.Outage}, {"nobody has it", b.Nobody}, {"two live hosts have it", b.Live}, {"two answer", b.Kernel},
 	} {
 		switch n := len(all); {
 		case !bound.Promised():
@@ -102,7 +106,7 @@ func allowances() string {
 			fmt.Fprintf(&b, "| %s | any number | moves, where the address moves | %s |\n", e.Name, promise.Together)
 		}
 		if e.Kernel.Promised() {
-			fmt.Fprintf(&b, "| %s | %s | two have it or answer | %s |\n", e.Name, e.Kernel.Formula, e.Kernel.Reason)
+			fmt.Fprintf(&b, "| %s | %s | two answer | %s |\n", e.Name, e.Kernel.Formula, e.Kernel.Reason)
 		}
 	}
 	return b.String()

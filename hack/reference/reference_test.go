@@ -58,15 +58,15 @@ func TestTables(t *testing.T) {
 	lines := map[string][]string{
 		"condition-reference": {"| `Conflict` | True while", "| `APIReachable` | True while the Kubernetes API answers, and Unknown until it was asked. | False | Warning; Critical in mode Lease |"},
 		"config-reference":    {"| `election.vrrp.virtualRouterID` | integer | `51` |", "| `loadBalancer.backends[].backup` | boolean | `false` |"},
-		"failure-table":       {"| hung balancer | when it sends no report for 2 s, stopped or asleep, it is killed and started again; one that uses its processor for nothing after 10 s |  |", "| 3.95 s |"},
-		"failures-in-short":   {"| kill -9 or crash of everything on the holder | 3.95 s | 2.3 s |"},
+		"failure-table":       {"| hung balancer | when it sends no report for 2 s, stopped or asleep, it is killed and started again; one that uses its processor for nothing after 10 s |  |", "| 0.8 s |"},
+		"failures-in-short":   {"| kill -9 or crash of everything on the holder | 0.8 s | 3.76 s |"},
 		"haproxy-keywords":    {"\n### bind\n", "\n### server, default-server\n", "| `maxconn`", "| `bind`"},
 		"keepalived-keywords": {"\n### vrrp_instance\n", "| `virtual_server`, `virtual_server_group` | refused |", "| `include`"},
 		"kube-vip-keywords":   {"\n### variable\n", "| `address`, `vip_address` | taken | virtualAddresses", "| `bgp_enable` | refused |", "| `--arp` | built in | as the variable vip_arp |"},
 		"log-lines":           {"| `State changed` | INFO |", "| `Dial failed` | DEBUG+3 |", "| `vrid` | The virtual router ID. |"},
 		"status-reference":    {"| `balancer.backends[].state` | string |", "| `virtualRouter.dropped[].count` | integer |", "| `conditions` | list of condition |"},
 		"preflight-checks":    {"| `Ports` | ports of Harbinger, or of the apiserver, that another program listens on |"},
-		"promises":            {"| kill | no answer | max(3 A + skew + A/10, A − r + L + 1.1 s + P) + 0.05 s | 3.95 s | 2.3 s | 1 | `TestFaultsOfTheHolder`", "| docker and kind | 1.3 s |"},
+		"promises":            {"| kill | no answer | 3 A + skew + A/10 + 0.05 s; without a fence max(3 A + skew + A/10, A − r + L + 1.1 s + P) + 0.05 s | 0.8 s | 3.76 s | 0.13 s | 1 | `TestFaultsOfTheHolder`", "| docker and kind | 1.3 s |"},
 	}
 	for _, table := range tables {
 		text, err := table.text()
@@ -110,7 +110,7 @@ func TestFieldsFile(t *testing.T) {
 
 // What harbinger manifest says of the start of the pod anew is what is promised of it.
 func TestManifestSaysThePromise(t *testing.T) {
-	for _, interval := range []time.Duration{time.Second, 100 * time.Millisecond} {
+	for _, interval := range []time.Duration{time.Second, standard, 20 * time.Millisecond} {
 		if promised := promise.PlannedStop.Outage.At(promise.At(interval)); promised != manifest.HandoverOutage {
 			t.Errorf("a planned stop costs %v with advertisements every %v; harbinger manifest says %v", promised, interval, manifest.HandoverOutage)
 		}

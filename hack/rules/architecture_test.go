@@ -33,10 +33,10 @@ var layers = map[string]int{
 
 	"pkg/membership": 3,
 
-	"pkg/vrrpconn": 4, "pkg/address": 4, "pkg/firewall": 4, "pkg/announce": 4, "pkg/probe": 4, "pkg/steer": 4, "pkg/staticpod": 4,
+	"pkg/vrrpconn": 4, "pkg/address": 4, "pkg/firewall": 4, "pkg/announce": 4, "pkg/fence": 4, "pkg/probe": 4, "pkg/steer": 4, "pkg/staticpod": 4,
 	"pkg/kubeapi": 4, "pkg/command": 4, "pkg/serving": 4, "pkg/support": 4,
 
-	"pkg/control": 5, "pkg/proxy": 5, "pkg/manifest": 5, "pkg/preflight": 5, "pkg/convert": 5,
+	"pkg/control": 5, "pkg/fenced": 5, "pkg/proxy": 5, "pkg/manifest": 5, "pkg/preflight": 5, "pkg/convert": 5,
 
 	"pkg/convert/keepalived": 6, "pkg/convert/haproxy": 6, "pkg/convert/kubeadm": 6, "pkg/convert/kubevip": 6,
 

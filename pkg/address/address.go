@@ -11,6 +11,9 @@
 // removes an address of a subnet with the first one of that subnet, and takes the route of the subnet from one that comes
 // after it. So the node's own addresses may come and go beside it.
 //
+// It is one package because all of it is about the same entries of the kernel: what adds, watches, moves and removes them must agree on
+// whose they are.
+//
 // The package does not announce addresses, does not decide who holds them, and touches no route and no neighbour entry.
 package address
 
@@ -52,6 +55,9 @@ type Config struct {
 	Spare bool
 	// Lifetime is how long the kernel keeps an address without a refresh. It counts in whole seconds.
 	Lifetime time.Duration
+	// Segment is called by Watch with the links of that name, at the start and after every change of a link, before held addresses go to
+	// another. It must return soon.
+	Segment func(links []string)
 	// Now is the clock that lateness is judged by. Default: time.Now, by its monotonic reading.
 	Now func() time.Time
 }
@@ -198,8 +204,8 @@ func (a *Addresses) entry(p netip.Prefix) *netlink.Addr {
 	}
 	if p.Addr().Is6() {
 		entry.Flags |= unix.IFA_F_NODAD
-	} else if label := a.cfg.Link.Name + ":vip"; len(label) <= maxLabel {
-		entry.Label = label
+	} else {
+		entry.Label = vipLabel(a.cfg.Link.Name)
 	}
 	return entry
 }

@@ -64,25 +64,10 @@ func Dismiss() error {
 		return fmt.Errorf("open netlink: %w", err)
 	}
 	defer h.Close()
-	var failed []error
-	for _, family := range families {
-		rules, err := list(func() ([]netlink.Rule, error) { return h.RuleList(family) })
-		if err != nil {
-			continue // a kernel without IPv6, or without rules
-		}
-		for _, rule := range rules {
-			if rule.Table == admitTable && rule.Priority == admitTable && rule.IPProto == unix.IPPROTO_TCP {
-				rule.Family = family
-				failed = append(failed, gone(h.RuleDel(&rule)))
-			}
-		}
-		routes, err := list(func() ([]netlink.Route, error) {
-			return h.RouteListFiltered(family, &netlink.Route{Table: admitTable}, netlink.RT_FILTER_TABLE)
-		})
-		failed = append(failed, err)
-		for _, route := range routes {
-			failed = append(failed, gone(h.RouteDel(&route)))
-		}
+	admitted, err := admissions(h)
+	failed := []error{err}
+	for _, a := range admitted {
+		failed = append(failed, a.Remove())
 	}
 	if err := errors.Join(failed...); err != nil {
 		return fmt.Errorf("remove routing rules and routes of table %d: %w", admitTable, err)

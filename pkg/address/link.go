@@ -24,6 +24,10 @@ type Link struct {
 	// Master is the index of the bridge, bond or team of which the link is a port; 0: of none. What arrives at a port is the
 	// master's: the addresses of a port serve nobody.
 	Master int
+	// Kind is the type of a virtual device in the words of ip-link(8), such as bridge, veth or dummy; device: none.
+	Kind string
+	// Ethernet says that frames of Ethernet arrive at it.
+	Ethernet bool
 	// Addresses are the addresses that belong to the node, those that are deprecated last. A virtual address of this package is
 	// never among them.
 	Addresses []netip.Prefix
@@ -107,6 +111,7 @@ func readLinks(h *netlink.Handle) ([]Link, error) {
 	links := make([]Link, 0, len(found))
 	for _, l := range found {
 		link := newLink(l.Attrs(), addrs)
+		link.Kind = l.Type()
 		if routed[link.Master] {
 			link.Master = 0
 		}
@@ -123,6 +128,8 @@ func newLink(attrs *netlink.LinkAttrs, addrs []netlink.Addr) Link {
 		MAC:    attrs.HardwareAddr,
 		Up:     attrs.RawFlags&passing == passing,
 		Master: attrs.MasterIndex,
+		// lo is of another type than Ethernet (ARPHRD_ETHER in linux/if_arp.h)
+		Ethernet: attrs.EncapType == "ether",
 	}
 	var deprecated []netip.Prefix
 	for _, a := range addrs {

@@ -99,6 +99,7 @@ type watcher struct {
 	state  Event     // last reported, one of LinkUp, LinkDown, PrimaryLost
 	lostAt time.Time // when an address or the link was found missing first; zero: nothing is
 	strays map[stray]time.Time
+	known  segment // of the goroutine that listens
 }
 
 // newWatcher returns a watcher that misses nothing from here on.
@@ -107,7 +108,7 @@ func (a *Addresses) newWatcher(events chan<- Event) (*watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to netlink: %w", err)
 	}
-	return &watcher{Addresses: a, socket: socket, events: events, last: a.link(), strays: map[stray]time.Time{}}, nil
+	return &watcher{Addresses: a, socket: socket, events: events, last: a.link(), strays: map[stray]time.Time{}, known: segment{}}, nil
 }
 
 // listen signals messages that can be about a change that is reported.
@@ -157,7 +158,7 @@ func (w *watcher) concerns(m syscall.NetlinkMessage) bool {
 	here := indexOf(m) == link.Index || !complete
 	switch m.Header.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
-		return here
+		return w.known.changed(m) || here
 	case unix.RTM_NEWADDR:
 		if w.virtual(addressOf(m)) {
 			return indexOf(m) != link.Index || m.Data[1] != byte(8*len(addressOf(m).AsSlice())) || !w.Held()
@@ -177,6 +178,9 @@ func (w *watcher) look(ctx context.Context) (time.Duration, error) {
 	links, err := readLinks(w.handle)
 	if err != nil {
 		return 0, err
+	}
+	if w.cfg.Segment != nil { // before the addresses go to another link
+		w.cfg.Segment(Segment(links, w.link().Index))
 	}
 	link := Follow(links, w.last, w.cfg.Name, w.cfg.Addresses)
 	state := w.stateOf(link)

@@ -44,6 +44,7 @@ type Announcer struct {
 	expire context.CancelFunc
 	peers  map[netip.Addr]peer
 	owners map[netip.Addr]net.HardwareAddr // who claimed a watched address last
+	spare  map[int]*receiver               // for the next question, by protocol
 }
 
 // A peer is a node of the group.
@@ -66,7 +67,7 @@ const (
 
 // New returns an announcer for a link, which may be down.
 func New(link Link) (*Announcer, error) {
-	a := &Announcer{peers: map[netip.Addr]peer{}, owners: map[netip.Addr]net.HardwareAddr{}, expire: func() {}}
+	a := &Announcer{peers: map[netip.Addr]peer{}, owners: map[netip.Addr]net.HardwareAddr{}, spare: map[int]*receiver{}, expire: func() {}}
 	if err := a.SetLink(link); err != nil {
 		return nil, err
 	}
@@ -89,6 +90,7 @@ func (a *Announcer) SetLink(link Link) error {
 		_ = a.conn.Close() // nothing is lost: it does not receive
 	}
 	a.expire()
+	a.closeSpare()
 	a.link, a.conn = link, conn
 	a.valid, a.expire = context.WithCancel(context.Background())
 	return nil
@@ -99,6 +101,7 @@ func (a *Announcer) Close() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.expire()
+	a.closeSpare()
 	return a.conn.Close()
 }
 
@@ -208,6 +211,19 @@ func (a *Announcer) PeerOf(mac net.HardwareAddr) (netip.Addr, bool) {
 		}
 	}
 	return netip.Addr{}, false
+}
+
+// known returns the hardware addresses of some peers of a family.
+func (a *Announcer) known(family netip.Addr, most int) map[netip.Addr]net.HardwareAddr {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	some := map[netip.Addr]net.HardwareAddr{}
+	for addr, p := range a.peers {
+		if p.mac != nil && addr.Is6() == family.Is6() && len(some) < most {
+			some[addr] = p.mac
+		}
+	}
+	return some
 }
 
 // see remembers the hardware address of a peer.

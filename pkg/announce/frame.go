@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/mdlayher/arp"
 	"github.com/mdlayher/ndp"
@@ -13,24 +14,25 @@ import (
 )
 
 const (
-	macLen        = 6
-	ethernetLen   = 14
-	ipv6Len       = 40
-	arpLen        = 28
-	hopLimit      = 255 // anything less crossed a router; RFC 4861, section 7.1
-	arpHardware   = 1   // Ethernet
-	headerARP     = ethernetLen
-	headerICMPv6  = ethernetLen + ipv6Len
-	senderOfARP   = headerARP + 14
-	targetOfNA    = headerICMPv6 + 8
-	typeNA        = 136
-	maxFrame      = 1514
-	versionIPv6   = 6 << 4
-	offsetLength  = ethernetLen + 4
-	offsetNext    = ethernetLen + 6
-	offsetHop     = ethernetLen + 7
-	offsetSource  = ethernetLen + 8
-	offsetDestIn6 = ethernetLen + 24
+	macLen         = 6
+	ethernetLen    = 14
+	ipv6Len        = 40
+	arpLen         = 28
+	hopLimit       = 255 // anything less crossed a router; RFC 4861, section 7.1
+	arpHardware    = 1   // Ethernet
+	headerARP      = ethernetLen
+	headerICMPv6   = ethernetLen + ipv6Len
+	operationOfARP = headerARP + 6
+	senderOfARP    = headerARP + 14
+	targetOfNA     = headerICMPv6 + 8
+	typeNA         = 136
+	maxFrame       = 1514
+	versionIPv6    = 6 << 4
+	offsetLength   = ethernetLen + 4
+	offsetNext     = ethernetLen + 6
+	offsetHop      = ethernetLen + 7
+	offsetSource   = ethernetLen + 8
+	offsetDestIn6  = ethernetLen + 24
 )
 
 var (
@@ -130,6 +132,13 @@ func parse(frame []byte) (sighting, bool) {
 		return parseNA(frame)
 	}
 	return sighting{}, false
+}
+
+// isAnswer reports whether a frame that parse takes is the answer to a question of a host.
+func isAnswer(frame []byte, own net.HardwareAddr) bool {
+	arpRequest := binary.BigEndian.Uint16(frame[ethernetLen-2:]) == unix.ETH_P_ARP &&
+		binary.BigEndian.Uint16(frame[operationOfARP:]) != uint16(arp.OperationReply)
+	return !arpRequest && slices.Equal(frame[:macLen], own)
 }
 
 func parseARP(frame []byte) (sighting, bool) {

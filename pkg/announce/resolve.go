@@ -51,11 +51,6 @@ func (a *Announcer) ask(target, source netip.Addr) error {
 	if owner := a.owner(target); owner != nil {
 		receivers = append(receivers, owner)
 	}
-	return a.askEach(target, source, receivers)
-}
-
-// askEach asks the hosts with these hardware addresses, nil for all, who has the target.
-func (a *Announcer) askEach(target, source netip.Addr, receivers []net.HardwareAddr) error {
 	link, _ := a.current()
 	for _, to := range receivers {
 		frame, err := question(link.MAC, source, target, to)
@@ -67,36 +62,6 @@ func (a *Announcer) askEach(target, source netip.Addr, receivers []net.HardwareA
 		}
 	}
 	return nil
-}
-
-// Confirm reports whether a host that answers for the target does so also when its hardware address alone is asked, until ctx ends: a
-// fabric that answers the questions to all hosts itself passes those on. Source is the address of this node to ask with.
-func (a *Announcer) Confirm(ctx context.Context, target, source netip.Addr) (bool, error) {
-	owners, err := a.Resolve(ctx, target, source)
-	if err != nil {
-		return false, err
-	}
-	link, _ := a.current()
-	r, err := newReceiver(ctx, link, protocolOf(target), claimOf(target))
-	if err != nil {
-		return false, err
-	}
-	defer r.close()
-	for ctx.Err() == nil {
-		if err := a.askEach(target, source, owners); err != nil {
-			return false, err
-		}
-		answers, err := a.collect(r)
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(answers, func(mac net.HardwareAddr) bool {
-			return slices.ContainsFunc(owners, func(owner net.HardwareAddr) bool { return slices.Equal(mac, owner) })
-		}) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // collect returns the different answers to a question. None within the time of a repetition is no error.

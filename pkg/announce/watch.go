@@ -56,6 +56,9 @@ func (a *Announcer) watchOn(ctx context.Context, link Link, addrs []netip.Addr, 
 		if len(family) == 0 {
 			continue
 		}
+		if spare, err := a.borrow(family[0]); err == nil {
+			a.giveBack(family[0], spare) // opened before it is needed
+		}
 		r, err := newReceiver(ctx, link, protocolOf(family[0]), claimsOf(family[0]))
 		g.Go(func() error {
 			if err != nil {

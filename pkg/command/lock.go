@@ -29,8 +29,11 @@ const (
 	askTimeout = time.Second
 )
 
+// lockPrefix begins the name of every lock.
+const lockPrefix = "@harbinger/"
+
 // name is the name of the lock.
-func name(iface string, vrid uint8) string { return fmt.Sprintf("@harbinger/%s/%d", iface, vrid) }
+func name(iface string, vrid uint8) string { return fmt.Sprintf("%s%s/%d", lockPrefix, iface, vrid) }
 
 // substitute is another name for a lock whose name another user has. Nobody can take it in advance.
 func substitute(name string) string { return name + "#" + rand.Text() }
@@ -161,13 +164,41 @@ const listens = "00010000"
 // locks returns the sockets that may be the lock of a name: those that listen on it or on a substitute. The table is that of the
 // network namespace of the calling thread; where it cannot be read, only the name itself is known.
 func locks(name string) []string {
-	found := []string{name}
-	table, _ := os.ReadFile("/proc/thread-self/net/unix")
+	found, _ := listening(name + "#")
+	return append([]string{name}, found...)
+}
+
+// listening returns the names of the listening sockets that begin with that, of the network namespace of the calling thread.
+func listening(beginning string) (found []string, err error) {
+	table, err := os.ReadFile("/proc/thread-self/net/unix")
 	for line := range strings.Lines(string(table)) {
 		fields := strings.Fields(line)
-		if len(fields) == 8 && fields[3] == listens && strings.HasPrefix(fields[7], name+"#") {
+		if len(fields) == 8 && fields[3] == listens && strings.HasPrefix(fields[7], beginning) {
 			found = append(found, fields[7])
 		}
 	}
-	return found
+	return found, err
+}
+
+// Instances returns who has the lock of a virtual router in the network namespace of the calling thread, in words. A socket of
+// another user is none, but one that takes no connection may be an instance that is frozen.
+func Instances(ctx context.Context) (all []string, err error) {
+	found, err := listening(lockPrefix)
+	if err != nil {
+		return nil, fmt.Errorf("look for running sidecars: %w", err)
+	}
+	for _, candidate := range found {
+		who := "a process that takes no connection"
+		if conn, peer, err := ask(ctx, candidate); err == nil {
+			_ = conn.Close()
+			if !trusted(peer, os.Geteuid()) {
+				continue
+			}
+			who = peer.String()
+		}
+		router, _, _ := strings.Cut(strings.TrimPrefix(candidate, lockPrefix), "#")
+		iface, vrid, _ := strings.Cut(router, "/")
+		all = append(all, fmt.Sprintf("of virtual router %s on %s: %s", vrid, iface, who))
+	}
+	return all, nil
 }

@@ -183,3 +183,38 @@ func TestOneAtATimeBesideASquatter(t *testing.T) {
 		}
 	}
 }
+
+// Every instance in the namespace is found, also beside a squatter and where it has frozen; another user's socket is none.
+func TestInstances(t *testing.T) {
+	const vrid, beside, squatted, frozen = 212, 213, 214, 215
+	mine := func() (all []string) {
+		t.Helper()
+		found, err := Instances(t.Context())
+		labtest.Must(t, err)
+		for _, f := range found {
+			for _, n := range []int{vrid, beside, squatted, frozen} {
+				if strings.HasPrefix(f, fmt.Sprintf("of virtual router %d on %s: ", n, iface)) {
+					all = append(all, f)
+				}
+			}
+		}
+		return all
+	}
+	if found := mine(); found != nil {
+		t.Errorf("found before the first: %q", found)
+	}
+	ln := listen(t, vrid)
+	squat(t, name(iface, beside))
+	squat(t, name(iface, squatted))
+	listen(t, beside)
+	bind(t, name(iface, frozen), 0)
+	found := strings.Join(mine(), "\n")
+	own := fmt.Sprintf(": user %d (process %d, ", os.Geteuid(), os.Getpid())
+	if strings.Count(found, own) != 2 || strings.Count(found, "\n") != 2 || !strings.Contains(found, "router 215 on test: a process that takes no connection") {
+		t.Errorf("found\n%s", found)
+	}
+	labtest.Must(t, ln.Close())
+	if found := strings.Join(mine(), "\n"); strings.Contains(found, " 212 ") {
+		t.Errorf("found after its end\n%s", found)
+	}
+}

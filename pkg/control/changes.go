@@ -13,9 +13,10 @@ import (
 
 // changes is what the log has said last of the virtual addresses, the Lease and the holder.
 type changes struct {
-	adding time.Time // when the addresses were added that are not announced yet; zero: there are none
-	again  bool      // they had been added before
-	held   time.Time // when this node took them
+	adding   time.Time     // when the addresses were added that are not announced yet; zero: there are none
+	again    bool          // they had been added before
+	held     time.Time     // when this node took them
+	unserved time.Duration // before that; zero: not known, or none
 
 	epoch  int // of the Lease that this node holds; 0: none
 	before election.Lease
@@ -53,14 +54,20 @@ func (c *changes) added(at time.Time, again bool) {
 // announced writes that the addresses are there and announced.
 func (l *Loop) announced() {
 	c, now := &l.changes, l.cfg.Now()
-	began, again := c.adding, c.again
+	began, again, unserved := c.adding, c.again, c.unserved
 	if began.IsZero() {
 		return
 	}
-	c.adding = time.Time{}
+	c.adding, c.unserved = time.Time{}, 0
 	log := l.cfg.Log.WithValues(logging.KeyVirtualAddresses, l.cfg.VirtualAddresses, logging.KeyLasted, lasted(began, now))
 	switch {
 	case !again:
+		if unserved > 0 {
+			log = log.WithValues(logging.KeyUnserved, unserved.Round(time.Millisecond).String())
+		}
+		if n := len(l.moves); n > 0 && l.moves[n-1].Evidence != "" {
+			log = log.WithValues(logging.KeyEvidence, l.moves[n-1].Evidence)
+		}
 		log.Info(logging.MsgAddressesAdded)
 	case c.budget.Admit(now):
 		logging.Warn(log, logging.MsgAddressesRestored)

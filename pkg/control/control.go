@@ -8,7 +8,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -41,8 +40,8 @@ type Addresses interface {
 	Acquire() error
 	Refresh() error
 	Release() error
-	// ReleaseOwn leaves what another program has added.
-	ReleaseOwn() error
+	ReleaseOwn() error           // leaves what another program has added
+	Resolve(answered bool) error // whether questions of address resolution are answered while they are held; Acquire has them answered
 	// Held reports whether the addresses were acquired and neither released nor found late since.
 	Held() bool
 }
@@ -54,8 +53,8 @@ type Announcer interface {
 
 // Prober asks the other hosts. The context bounds a question; each is answered, as far as there is an answer when it ends.
 type Prober interface {
-	// Probe asks the virtual addresses who serves them.
-	Probe(context.Context) election.ProbeDone
+	// Probe asks the virtual addresses who serves them, so often as asks says (see election.Probe).
+	Probe(ctx context.Context, asks int) election.ProbeDone
 	// AskPeers asks the peers, and the gateway, whether they answer.
 	AskPeers(context.Context) election.PeersDone
 	// CheckHolder asks the virtual addresses whether they serve clients.
@@ -97,13 +96,12 @@ type Config struct {
 	Predecessor      Predecessor // required where the election has one
 	// Notice is called for what people should find in the cluster: moves and alarms. It must not block.
 	Notice func(reason, message string, warning bool)
-	// Silent is called with a holder that was heard and has fallen silent, when this node begins to take over from it. It must
-	// not block.
+	// Silent is called with a holder that has fallen silent, when this node begins to ask whether it serves still. It must not block.
 	Silent func(netip.Addr)
 	// Leave is called before held addresses are removed from the kernel, while packets can still be sent from them. It must
 	// return within LeaveTime.
 	Leave func(context.Context)
-	// Interval is the longest time between two turns; the liveness is judged by it.
+	// Interval is that between advertisements. The loop turns a quarter later at the latest; the liveness is judged by it.
 	Interval time.Duration
 	// Now is the clock of the election. It must go on while the host is suspended. Default: Boottime.
 	Now func() time.Time
@@ -114,13 +112,14 @@ type Loop struct {
 	cfg      Config
 	events   chan election.Event
 	rebinds  chan rebinding
-	retired  sync.Map // of Conn: their watchers end
-	readable chan struct{}
+	retired  sync.Map           // of Conn: their watchers end
+	readable chan chan struct{} // of a channel for the answer that the packets were taken
 	shutdown chan struct{}
 	ended    chan struct{} // closed when no event is taken any more
 	stopOnce sync.Once
 	finished bool
 	acquired bool // the addresses were added, and not removed since
+	takeover takeover
 	workers  guard.Group
 	failed   chan error           // holds the first error that ended the election
 	failing  map[string]string    // action → error last logged
@@ -136,7 +135,9 @@ type Loop struct {
 	cause      string     // of the last transition of this step: see election.Cause
 	arrivals   [2]arrival // of IPv4 and IPv6
 	changed    time.Time  // of the state, last
-	status     atomic.Pointer[Status]
+	// When the holder was heard last that was found silent last.
+	silentSince time.Time
+	status      atomic.Pointer[Status]
 }
 
 // LeaveTime bounds what is done before the addresses leave: another node may have them already.
@@ -163,7 +164,7 @@ func New(cfg Config) *Loop {
 		cfg:      cfg,
 		events:   make(chan election.Event),
 		rebinds:  make(chan rebinding),
-		readable: make(chan struct{}),
+		readable: make(chan chan struct{}),
 		shutdown: make(chan struct{}),
 		ended:    make(chan struct{}),
 		failed:   make(chan error, 1),
@@ -281,32 +282,6 @@ func (l *Loop) closePorts() {
 	}
 }
 
-// rest bounds how often a socket may wake the loop: a stream of refused packets, one by one, would keep a process of real-time
-// priority busy. What comes meanwhile is queued.
-const rest = time.Millisecond
-
-// watch wakes the loop when a socket has packets. The unbuffered channel makes it wait until the loop takes the signal.
-func (l *Loop) watch(ctx context.Context, c Conn) error {
-	for {
-		if err := c.Wait(); err != nil {
-			if _, retired := l.retired.LoadAndDelete(c); retired || ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("wait for advertisements: %w", err)
-		}
-		select {
-		case l.readable <- struct{}{}:
-		case <-ctx.Done():
-			return nil
-		}
-		select {
-		case <-time.After(rest):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
 // loop is the one goroutine that steps the election. Each turn takes what is queued on the sockets before it looks at
 // the clock's deadlines: a process that was frozen must hear its successor before its own overdue timers speak.
 func (l *Loop) loop(ctx context.Context) error {
@@ -321,8 +296,9 @@ func (l *Loop) loop(ctx context.Context) error {
 			l.perform(ctx, l.cfg.Election.Releases())
 			l.publish()
 			return nil
-		case <-l.readable:
+		case drained := <-l.readable:
 			l.drain(ctx)
+			drained <- struct{}{}
 		case ev := <-l.events:
 			l.drain(ctx)
 			l.step(ctx, ev)
@@ -342,9 +318,10 @@ func (l *Loop) loop(ctx context.Context) error {
 	return nil
 }
 
-// arm sets the timer to the election's deadline, at most Interval ahead.
+// arm sets the timer to the election's deadline, at most a quarter more than Interval ahead: where the holder advertises in time, its
+// advertisements turn the loop of a Backup, and the timer does not do it once more.
 func (l *Loop) arm(timer *time.Timer) {
-	wait := l.cfg.Interval
+	wait := l.cfg.Interval + l.cfg.Interval/4
 	if d := l.cfg.Election.Deadline(); !d.IsZero() {
 		wait = max(0, min(wait, d.Sub(l.cfg.Now())))
 	}
@@ -379,6 +356,7 @@ func (l *Loop) tick(ctx context.Context) {
 // yields a further event, which is stepped next.
 func (l *Loop) step(ctx context.Context, ev election.Event) {
 	l.cause = election.CauseOther
+	l.takeover.note(ev, l.cfg.Now())
 	for ev != nil {
 		var next election.Event
 		broken := false // an action failed: those that build on it are not performed

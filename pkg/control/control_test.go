@@ -154,6 +154,8 @@ func (h *host) Release() error {
 	return nil
 }
 
+func (h *host) Resolve(bool) error { return nil }
+
 func (h *host) ReleaseOwn() error {
 	h.record("release own")
 	return nil
@@ -185,7 +187,7 @@ func (h *host) leave(ctx context.Context) {
 	}
 }
 
-func (h *host) Probe(ctx context.Context) election.ProbeDone {
+func (h *host) Probe(ctx context.Context, _ int) election.ProbeDone {
 	h.mu.Lock()
 	served := h.served
 	h.mu.Unlock()
@@ -365,8 +367,8 @@ func TestAloneItTakesTheAddressesAndHandsThemBack(t *testing.T) {
 	})
 }
 
-// A line of the log says from what state to what, why, and how long the state before lasted: a Backup of priority 100 waits for
-// 3 intervals and the skew time of 156/256.
+// A line of the log says from what state to what, why, and how long the state before lasted: a Backup of priority 100 that starts asks
+// for 300 ms, and waits for 156/256 of 200 ms.
 func TestALineForEachChangeOfState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := new(lan).host("192.0.2.1")
@@ -379,8 +381,7 @@ func TestALineForEachChangeOfState(t *testing.T) {
 		h.mu.Unlock()
 		for i, want := range []string{
 			`"from":"Initialize","to":"Backup","lasted":"0s","reason":"started"`,
-			`"from":"Backup","to":"Claiming","lasted":"3.609s","reason":"no advertisement heard"`,
-			`"from":"Claiming","to":"Active","lasted":"0s","reason":"no advertisement heard, virtual address free"`,
+			`"from":"Backup","to":"Active","lasted":"422ms","reason":"no advertisement heard, virtual address free"`,
 		} {
 			if i >= len(changes) || !strings.Contains(changes[i], want) {
 				t.Errorf("log %q, want %s in line %d", changes, want, i)

@@ -30,7 +30,7 @@ type history struct{ spans []HolderSpan }
 
 // see notes that a holder was there at a time, with its advertisement interval.
 func (h *history) see(holder HolderSpan, at time.Time, interval time.Duration) {
-	holder.From, holder.Seen = at, at
+	holder.From, holder.Seen, holder.Unserved = at, at, h.unserved(at, interval)
 	if n := len(h.spans); n > 0 {
 		last := h.spans[n-1]
 		gap := at.Sub(last.Seen)
@@ -41,10 +41,19 @@ func (h *history) see(holder HolderSpan, at time.Time, interval time.Duration) {
 			holder.From, holder.Unserved, holder.Reason = last.From, last.Unserved, last.Reason
 			h.spans = append(append(make([]HolderSpan, 0, n), h.spans[:n-1]...), holder)
 			return
-		case gap > silence*interval:
-			holder.Unserved = gap
 		}
 	}
 	kept := h.spans[max(0, len(h.spans)-keptSpans+1):]
 	h.spans = append(append(make([]HolderSpan, 0, keptSpans), kept...), holder)
+}
+
+// unserved returns for how long this node has seen no holder before a time; zero: no longer than two advertisements are apart, or it
+// never saw one.
+func (h *history) unserved(at time.Time, interval time.Duration) time.Duration {
+	if n := len(h.spans); n > 0 {
+		if gap := at.Sub(h.spans[n-1].Seen); gap > silence*interval {
+			return gap
+		}
+	}
+	return 0
 }

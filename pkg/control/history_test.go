@@ -4,6 +4,8 @@ package control
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +83,18 @@ func TestStatusHasTheHolders(t *testing.T) {
 		}
 		if gap := spans[1].Unserved; gap < 3*time.Second || gap > 5*time.Second || gap != spans[1].From.Sub(spans[0].Seen) {
 			t.Errorf("unserved for %s", gap)
+		}
+		gap := spans[1].Unserved.Round(time.Millisecond).String()
+		const series = `{interface="eth0",reason="no_advertisement",vrid="51"`
+		h.wantMetrics(t, "vip_unserved_seconds_count"+series+"} 1", "vip_unserved_seconds_bucket"+series+`,le="2"} 0`, "vip_unserved_seconds_bucket"+series+`,le="5"} 1`)
+		h.wantLines(t, "Virtual addresses added and announced", `"unserved":"`+gap+`","evidence":"identity port `)
+		said := "; nobody served for " + gap + " as far as this host knows"
+		if !slices.ContainsFunc(h.notices, func(n string) bool { return strings.HasPrefix(n, "StateActive: ") && strings.HasSuffix(n, said) }) {
+			t.Errorf("no Event says %q: %q", said, h.notices)
+		}
+		move := l.Status().Moves[len(l.Status().Moves)-1]
+		if move.Unserved != spans[1].Unserved || move.Cause != "no_advertisement" || !strings.HasPrefix(move.Evidence, "identity port ") {
+			t.Errorf("the move is %+v", move)
 		}
 		if last := spans[1]; last.Seen.Sub(last.From) < 5*time.Second {
 			t.Errorf("this node was seen from %s to %s", last.From, last.Seen)

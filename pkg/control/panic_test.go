@@ -46,9 +46,9 @@ func (f *faulty) Receive() (vrrp.Packet, bool, error) {
 func (f *faulty) Send(a vrrp.Advertisement) error { f.panics("Send"); return f.host.Send(a) }
 func (f *faulty) Refresh() error                  { f.panics("Refresh"); return f.host.Refresh() }
 func (f *faulty) Announce(a netip.Addr) error     { f.panics("Announce"); return f.host.Announce(a) }
-func (f *faulty) Probe(ctx context.Context) election.ProbeDone {
+func (f *faulty) Probe(ctx context.Context, asks int) election.ProbeDone {
 	f.panics("Probe")
-	return f.host.Probe(ctx)
+	return f.host.Probe(ctx, asks)
 }
 
 func (f *faulty) AskPeers(ctx context.Context) election.PeersDone {

@@ -25,19 +25,20 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 		if l.outcome("refresh", l.cfg.Addresses.Refresh()) != nil && !l.cfg.Addresses.Held() {
 			return election.AddressLate{}
 		}
+	case election.Resolve:
+		_ = l.outcome("resolve", l.cfg.Addresses.Resolve(a.Answered))
 	case election.Release:
 		l.release(ctx, a)
 	case election.Advertise:
 		if !l.advertise(a.Priority) {
 			return election.AdvertisementUnsent{}
 		}
+		l.serves()
 	case election.Announce:
 		l.announce()
 	case election.Probe:
-		ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, l.cfg.Prober.Probe, func(done election.ProbeDone) {
-			verdict, _ := done.Evidence().Judge()
-			l.cfg.Metrics.Probed(verdict.String())
-		})
+		l.noteSilence()
+		l.probe(ctx, a)
 	case election.AskPeers:
 		ask(ctx, l, "peers", a.Timeout, election.PeersDone{CouldNotAsk: true}, l.cfg.Prober.AskPeers, nil)
 	case election.CheckHolder:
@@ -64,6 +65,15 @@ func (l *Loop) perform(ctx context.Context, a election.Action) election.Event {
 	return nil
 }
 
+// probe asks who serves the addresses.
+func (l *Loop) probe(ctx context.Context, a election.Probe) {
+	question := func(ctx context.Context) election.ProbeDone { return l.cfg.Prober.Probe(ctx, a.Asks) }
+	ask(ctx, l, "probe", a.Timeout, election.ProbeDone{}, question, func(done election.ProbeDone) {
+		verdict, _ := done.Evidence().Judge()
+		l.cfg.Metrics.Probed(verdict.String())
+	})
+}
+
 // acquire adds the addresses.
 func (l *Loop) acquire() error {
 	began := l.cfg.Now()
@@ -71,6 +81,7 @@ func (l *Loop) acquire() error {
 		return err
 	}
 	l.changes.added(began, l.acquired)
+	l.takeover.begun = l.takeover.begun || !l.acquired
 	l.acquired = true
 	return nil
 }
@@ -79,7 +90,7 @@ func (l *Loop) acquire() error {
 func (l *Loop) release(ctx context.Context, a election.Release) {
 	held := l.acquired
 	if held {
-		l.acquired = false
+		l.acquired, l.takeover.begun = false, false
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), LeaveTime)
 		defer cancel()
 		l.cfg.Leave(ctx)
@@ -190,6 +201,16 @@ func (l *Loop) waits(a election.Waits) {
 // silence is after how many of its intervals a holder is silent: the advertisements of a live one are late at times.
 const silence = 2
 
+// noteSilence has a holder doubted that this node begins to ask for: once in a silence, and before it takes over, so that what the holder's
+// host serves is not tried first by then.
+func (l *Loop) noteSilence() {
+	e := l.cfg.Election.Status()
+	if e.Holder.IsValid() && !e.HeardAt.Equal(l.silentSince) && l.cfg.Now().Sub(e.HeardAt) > silence*e.AdvertisementInterval {
+		l.silentSince = e.HeardAt
+		l.cfg.Silent(e.Holder)
+	}
+}
+
 // ofHolder are the actions that only a holder performs. Their failures no longer count once the node has stopped holding.
 var ofHolder = []string{"refresh", "advertise", "announce"}
 
@@ -205,13 +226,12 @@ func (l *Loop) transition(t election.Transition) {
 	l.cfg.Log.Info(logging.MsgStateChanged, logging.KeyFrom, t.From.String(), logging.KeyTo, t.To.String(), logging.KeyLasted, now.Sub(l.changed).Round(time.Millisecond).String(), logging.KeyReason, t.Reason)
 	l.changed = now
 	l.recordMove(t)
-	if t.From == election.Backup && t.To == election.Claiming {
-		if e := l.cfg.Election.Status(); e.Holder.IsValid() && now.Sub(e.HeardAt) > silence*e.AdvertisementInterval {
-			l.cfg.Silent(e.Holder)
-		}
-	}
 	if t.From == election.Active || t.To == election.Active {
-		l.cfg.Notice("State"+t.To.String(), fmt.Sprintf("from %s to %s: %s", t.From, t.To, t.Reason), false)
+		text := fmt.Sprintf("from %s to %s: %s", t.From, t.To, t.Reason)
+		if t.To == election.Active {
+			text += unservedText(l.history.unserved(now, l.cfg.Election.Status().AdvertisementInterval))
+		}
+		l.cfg.Notice("State"+t.To.String(), text, false)
 	}
 }
 

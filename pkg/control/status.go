@@ -18,8 +18,15 @@ type Move struct {
 	From   string
 	To     string
 	Reason string
+	// Cause is the reason in one word, where the addresses came or went with the change: see election.Cause.
+	Cause string
 	// Silence is the time since a holder was last heard, for a takeover; zero where none was ever heard.
 	Silence time.Duration
+	// Unserved is the time from the last sign of a holder to the first advertisement of this node, for a takeover; zero: it is no longer
+	// than two advertisements are apart, or no holder was ever seen.
+	Unserved time.Duration
+	// Evidence is what this node had found out when it took the addresses from a holder that it did not hear.
+	Evidence string
 }
 
 // Forgery is the last forged advertisement.
@@ -77,8 +84,14 @@ func (l *Loop) publish() {
 // recordMove appends to a fresh slice: readers may hold the old one.
 func (l *Loop) recordMove(t election.Transition) {
 	m := Move{Time: time.Now(), From: t.From.String(), To: t.To.String(), Reason: t.Reason}
-	if heard := l.cfg.Election.Status().HeardAt; t.To == election.Active && !heard.IsZero() {
-		m.Silence = l.cfg.Now().Sub(heard)
+	if t.To == election.Active || t.From == election.Active || t.From == election.Leaving {
+		m.Cause = l.cause
+	}
+	if e, now := l.cfg.Election.Status(), l.cfg.Now(); t.To == election.Active {
+		m.Evidence = l.evidence(now, e)
+		if !e.HeardAt.IsZero() {
+			m.Silence = now.Sub(e.HeardAt)
+		}
 	}
 	kept := l.moves[max(0, len(l.moves)-keptMoves+1):]
 	l.moves = append(append(make([]Move, 0, keptMoves), kept...), m)

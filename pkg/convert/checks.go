@@ -8,12 +8,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/validation"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // Beside takes from a configuration what another program than haproxy has said of checks and ports, before the files of haproxy are
@@ -83,14 +83,16 @@ func times(check v1alpha1.HealthCheck) string {
 // then, or nothing.
 func Quicken(cfg *v1alpha1.HarbingerConfiguration) string {
 	check := &cfg.HealthCheck
-	interval := cmp.Or(check.Interval.Duration, v1alpha1.DefaultHealthCheckInterval)
-	if check.Timeout.Duration == 0 && interval < v1alpha1.DefaultHealthCheckTimeout {
-		check.Timeout.Duration = interval
+	if said := check.Interval.Duration; check.Timeout.Duration == 0 && said > 0 && said < v1alpha1.DefaultHealthCheckTimeout {
+		check.Timeout.Duration = said
 	}
-	timeout := cmp.Or(check.Timeout.Duration, v1alpha1.DefaultHealthCheckTimeout)
-	detection := time.Duration(cmp.Or(check.FailureThreshold, v1alpha1.DefaultFailureThreshold))*interval + timeout
-	advertisements := cmp.Or(cfg.Election.VRRP.AdvertisementInterval.Duration, v1alpha1.DefaultAdvertisementInterval)
-	if timeout <= interval && detection <= validation.DetectionLimit(advertisements) {
+	of := health.Config{
+		Interval: cmp.Or(check.Interval.Duration, v1alpha1.DefaultHealthCheckInterval), Timeout: cmp.Or(check.Timeout.Duration, v1alpha1.DefaultHealthCheckTimeout),
+		FailureThreshold: int(cmp.Or(check.FailureThreshold, v1alpha1.DefaultFailureThreshold)),
+	}
+	detection := of.Detection()
+	advertisements := cmp.Or(cfg.Election.VRRP.AdvertisementInterval.Duration, v1alpha1.AdvertisementInterval(cfg.Election.VRRP.Version))
+	if detection <= validation.DetectionLimit(advertisements) {
 		return ""
 	}
 	check.Interval, check.Timeout, check.FailureThreshold, check.SuccessThreshold = metav1.Duration{}, metav1.Duration{}, 0, 0

@@ -107,7 +107,8 @@ func TestQuicken(t *testing.T) {
 		"an interval below the timeout":   {0, check(.5, 0, 3), check(.5, .5, 3)},
 		"slow":                            {0, check(2, 1, 3), unset},
 		"slow beside slow advertisements": {3, check(2, 1, 3), check(2, 1, 3)},
-		"a timeout above the interval":    {0, check(1, 1.5, 1), unset},
+		"a timeout above the interval":    {0, check(1, 1.5, 1), check(1, 1.5, 1)},
+		"a timeout above the limit":       {0, check(1, 1.5, 2), unset},
 	} {
 		cfg := v1alpha1.HarbingerConfiguration{HealthCheck: tt.have}
 		cfg.Election.VRRP.AdvertisementInterval = converttest.Seconds(tt.interval)

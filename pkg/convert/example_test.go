@@ -77,6 +77,6 @@ func ExampleQuicken() {
 	fmt.Println(convert.Quicken(&cfg))
 	fmt.Println(cfg.HealthCheck.FailureThreshold)
 	// Output:
-	// interval, timeout, fall and rise of the checks: a dead apiserver would be noticed after 10.9s, later than a dead node: the default times are taken, see healthCheck
+	// interval, timeout, fall and rise of the checks: a dead apiserver would be noticed after 9.4s, later than a dead node: the default times are taken, see healthCheck
 	// 0
 }

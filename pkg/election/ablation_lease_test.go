@@ -98,7 +98,7 @@ func TestRuleFastRetry(t *testing.T) {
 // A total outage of the API, alone, moves nothing, neither at its beginning nor at its end (S10).
 func TestOutageOfTheAPIMovesNothing(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(seeds(t, 40)) {
+	for seed := range uint64(seeds(t, 15)) {
 		w := randomWorld(seed, true, nil)
 		w.run(30 * sec)
 		w.oracle.moves = 0

@@ -22,11 +22,12 @@ func (e *Election) becomeActive(reason string) {
 	e.arbiter.seize.from = time.Time{}
 	e.arbiter.next = e.now.Add(e.cfg.Lease.RenewInterval)
 	e.challenge.since, e.witness.testimony = time.Time{}, nil
-	e.reach.next = e.now.Add(reachEvery)
+	e.reach.next = e.now.Add(e.cfg.reachEvery())
 	if e.arbiter.claim.epoch == 0 {
 		e.arbiter.next = e.now
 	}
 	e.do(Acquire{})
+	e.do(e.resolution.answer()...)
 	e.advertise()
 	e.presence.refreshAt = e.now.Add(e.cfg.refreshEvery())
 	e.do(e.presence.announce(e.now, train)...)
@@ -66,7 +67,12 @@ func (e *Election) activeTick(longer time.Duration) {
 	if e.due(p.refreshAt) {
 		p.refreshAt = e.now.Add(e.cfg.refreshEvery())
 	}
-	e.do(p.announceDue(e.now)...)
+	if e.due(e.resolution.answerAt) {
+		e.resolves()
+	}
+	if !e.resolution.refused {
+		e.do(p.announceDue(e.now)...)
+	}
 }
 
 // activeFence is row 21 of a holder that did not run for so long that a Backup has taken, or is about to take, the addresses
@@ -82,6 +88,9 @@ func (e *Election) activeFence() {
 // activeReceived is rows 23 to 26 (RFC 9568, section 6.4.3). The loser advertises once more, so that the winner announces
 // again after the loser's last announcement (F16).
 func (e *Election) activeReceived(ev Received) {
+	if e.resolution.refused && ev.Advertisement.Priority != vrrp.PriorityRelease {
+		e.resolvesSoon()
+	}
 	switch adv := ev.Advertisement; {
 	case adv.Priority == vrrp.PriorityRelease:
 		if e.presence.answers(e.now) {
@@ -145,10 +154,10 @@ func (e *Election) defend(times []time.Duration, every time.Duration) {
 func (e *Election) activeClaimed(ev AddressClaimed) {
 	switch {
 	case !ev.Peer.IsValid():
-		e.do(e.presence.contested(e.now, ev))
+		e.do(e.presence.contested(e.now, ev, e.cfg.settle())...)
 		e.defend(defenceTrain, defendForeign)
 	case e.arbiter.verified(e.now):
-		e.do(e.presence.contested(e.now, ev))
+		e.do(e.presence.contested(e.now, ev, e.cfg.settle())...)
 		e.defend(defenceTrain, defendEvery)
 		e.do(e.arbiter.verify(e.now)...)
 	default:
@@ -168,9 +177,7 @@ func (e *Election) claimedByPeer(ev AddressClaimed) {
 		e.becomeBackup(fmt.Sprintf("yielded %s to %s, which claims it", ev.Address, ev.Peer))
 		return
 	}
-	if claims > 1 { // the first may be that of a preempting peer, before its advertisement
-		e.do(e.presence.contested(e.now, ev))
-	}
+	e.do(e.presence.contested(e.now, ev, e.cfg.settle())...)
 	e.defend(defenceTrain, defendEvery)
 	e.do(e.arbiter.verify(e.now)...)
 }
@@ -182,7 +189,7 @@ func (e *Election) activeLeased(to answer) {
 	}
 	a, l := &e.arbiter, e.arbiter.lease
 	switch {
-	case to.asked == asserting && a.ours():
+	case (to.asked == asserting || to.asked == claiming) && a.ours():
 		a.claim.epoch = l.Epoch
 		e.advertise()
 	case a.claim.epoch > 0 && a.others() && l.Epoch > a.claim.epoch && !a.leaps():
@@ -195,6 +202,11 @@ func (e *Election) activeLeased(to answer) {
 			e.advertise()
 		}
 	case a.confirms():
+	case a.claim.epoch == 0 && a.others() && a.hurries(e.now) && l.Epoch > a.hurried.epoch:
+		e.do(Release{})
+		e.becomeBackup(fmt.Sprintf("%s has claimed epoch %d meanwhile", l.holderName(), l.Epoch))
+	case a.claim.epoch == 0 && a.others() && a.hurries(e.now) && !e.isolated():
+		e.do(a.bid(e.now, Active, asserting)...)
 	case a.claim.epoch > 0, a.available(e.now):
 		e.do(a.bid(e.now, Active, asserting)...)
 	case a.others() && e.now.Sub(a.renewed) < 2*e.cfg.Lease.RenewInterval:

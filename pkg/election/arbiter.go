@@ -21,6 +21,7 @@ type arbiter struct {
 	renewed  time.Time // when an answer showed that another node renews it now
 	living   time.Time // it was renewed later than this
 	highest  int       // of all epochs ever seen
+	raised   time.Time // when it became that
 	answered time.Time // when the last answer came
 	since    time.Time // since when each question has had an answer
 	failures int       // questions without an answer, in a row
@@ -33,6 +34,7 @@ type arbiter struct {
 	invited  bool      // Claiming: from a holder that serves
 
 	claim      claim
+	hurried    hurried
 	seize      seizure
 	abdication abdication
 }
@@ -76,8 +78,8 @@ func (a *arbiter) observe(now time.Time, asked question, ev LeaseDone) {
 		a.seize.from = time.Time{}
 	}
 	a.lease, a.known, a.asked = ev.Lease, true, ev.Sent
-	if !a.leaps() {
-		a.highest = max(a.highest, ev.Lease.Epoch)
+	if !a.leaps() && ev.Lease.Epoch > a.highest {
+		a.highest, a.raised = ev.Lease.Epoch, now
 	}
 	if asked != reading && asked != yielding && asked != none {
 		a.claim.renewed = ev.Sent
@@ -115,6 +117,15 @@ func (a *arbiter) confirms() bool {
 // verified reports whether the claim was confirmed by a write a moment ago.
 func (a *arbiter) verified(now time.Time) bool {
 	return a.claim.epoch > 0 && now.Sub(a.claim.renewed) < renewals*a.cfg.Lease.RenewInterval
+}
+
+// settled returns the highest epoch known whose claim is over, one way or the other: a node that waits for the answer to its claim does
+// not serve yet, so that its silence shows nothing. It waits for readAge at most.
+func (a *arbiter) settled(now time.Time) int {
+	if a.highest > 0 && now.Sub(a.raised) < readAge {
+		return a.highest - 1
+	}
+	return a.highest
 }
 
 // won reports whether the answer to a claim confirms one of now.

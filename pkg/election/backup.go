@@ -77,6 +77,7 @@ func (e *Election) accept(adv vrrp.Advertisement) {
 	e.predecessor.settled = true
 	e.probe.drop()
 	e.arbiter.abdication, e.arbiter.seize.from, e.arbiter.seize.tries, e.reach.absent = abdication{}, time.Time{}, 0, 0
+	e.reach.proved, e.reach.broken = time.Time{}, false
 	e.restartDown(e.now)
 }
 
@@ -95,6 +96,10 @@ func (e *Election) learn(interval time.Duration) {
 
 // backupLeased is rows 6 and 37: what a Backup reads may invite it, or show that the silence on the wire is none of the holder.
 func (e *Election) backupLeased(a answer) {
+	if e.starting.asks() && a.outcome == Unanswered && !e.arbiter.unreachable(e.now, e.state) {
+		e.arbiter.next = e.now
+	}
+	e.startSoon()
 	if a.outcome != Answered {
 		return
 	}
@@ -152,6 +157,15 @@ func (e *Election) suspectAt() time.Time {
 	return e.heard.suspectAt(e.arbiter.read)
 }
 
+// doubtAt returns when the peers are to be asked because the holder is not heard: at the times of those reads, also where the API
+// does not answer them.
+func (e *Election) doubtAt() time.Time {
+	if e.cfg.Mode != Hybrid || e.reach.outstanding {
+		return time.Time{}
+	}
+	return e.heard.suspectAt(e.reach.asked)
+}
+
 // backupTick is rows 7 to 9. The silence counts with the rank of now, longer by a change of the skew time: a node that has just
 // lost its backends is not the first to take over.
 func (e *Election) backupTick(longer time.Duration) {
@@ -166,11 +180,15 @@ func (e *Election) backupTick(longer time.Duration) {
 		return
 	case e.due(e.suspectAt()):
 		e.arbiter.next = e.now
+	}
+	if e.due(e.doubtAt()) {
 		e.askPeers()
 	}
 	if e.due(e.preflightAt()) || e.due(e.probe.again) {
 		e.ask(e.probeTimeout())
-		e.arbiter.next = e.now
+		if !e.readInSilence() {
+			e.arbiter.next = e.now
+		}
 	}
 }
 
@@ -191,8 +209,12 @@ func (e *Election) backupProbed(ev ProbeDone) {
 	if e.predecessor.waits() {
 		return
 	}
+	if e.starting.asks() {
+		e.startSoon()
+		return
+	}
 	if verdict, _ := e.evidence(ev).Judge(); verdict == Zombie || verdict == Unasked {
-		e.probe.again = e.now.Add(reprobeZombie)
+		e.probe.again = e.reprobeZombie()
 	}
 }
 
@@ -235,7 +257,7 @@ func (e *Election) patienceEnds() time.Time {
 	if e.health.sound.After(from) {
 		from = e.health.sound
 	}
-	patience := DistressPatience
+	patience := e.heard.patience()
 	if e.witness.failed(e.holder()) {
 		patience = 0 // this node knows why
 	}
@@ -244,4 +266,13 @@ func (e *Election) patienceEnds() time.Time {
 		return due
 	}
 	return until
+}
+
+// bears reports whether a holder in distress that is not heard, but says that it lives, is accepted still (row 16). Where frames are
+// lost, its silence is an accident, and its distress may be one.
+func (e *Election) bears() bool {
+	if h := &e.heard; h.sick.IsZero() && h.lossy() {
+		h.sick = e.now
+	}
+	return e.now.Before(e.patienceEnds())
 }

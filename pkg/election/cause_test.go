@@ -69,7 +69,7 @@ type reasons struct {
 // is left as it is.
 func reasonsInSource(t *testing.T) (r reasons) {
 	t.Helper()
-	for _, file := range []string{"active", "leaving", "claiming", "backup", "seizing", "initialize", "conflict", "predecessor", "evidence"} {
+	for _, file := range []string{"active", "leaving", "claiming", "backup", "seizing", "initialize", "conflict", "predecessor", "evidence", "silence"} {
 		tree, err := parser.ParseFile(token.NewFileSet(), file+".go", nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)

@@ -18,15 +18,33 @@ type challenge struct {
 	at     time.Time  // of the last
 	since  time.Time  // the first that no later read has judged; zero: all are judged
 	read   time.Time  // when the Lease was last read for one
-	before heard      // what a Backup had heard before that one
-	downAt time.Time  // and when its Active_Down_Timer would have ended
-	holder string     // of the Lease beside which the last one was refuted, with its epoch
+	reads  int        // how often, beside the Lease of the epoch that beside says
+	beside int
+	before heard     // what a Backup had heard before that one
+	downAt time.Time // and when its Active_Down_Timer would have ended
+	bold   time.Time // the first claim above that of the Lease which no later read has judged; zero: there is none
+	doubts doubts    // of what the Lease does not confirm
+	holder string    // of the Lease beside which the last one was refuted, with its epoch
 	epoch  int
-	old    time.Time  // of the first of some claims older than the own one; a stale holder sends one, and yields to the answer
+	old    time.Time  // of the first of some claims older than the own one
 	forged netip.Addr // source of the last one that an alarm was raised for
 	raised time.Time  // when
 	heard  time.Time  // when the holder of the Lease last advertised
 	raise  time.Time  // when the epoch was raised over a claim
+	beaten time.Time  // when a holder last read that its own claim is the last
+}
+
+// doubts last from the first advertisement that the Lease does not confirm to the last. A node that took the addresses before the
+// Lease answered (F33) advertises without a claim until then, and a stale holder its old claim until it hears or reads of the new one.
+type doubts struct{ since, last time.Time }
+
+// persist notes a doubt, and reports whether they last longer than those that honest nodes give rise to.
+func (d *doubts) persist(now time.Time, settle time.Duration) bool {
+	if now.Sub(d.last) > conflictWindow {
+		d.since = now
+	}
+	d.last = now
+	return now.Sub(d.since) >= settle
 }
 
 // refuted reports whether a challenge to this Lease was refuted before: then no other source counts beside it.
@@ -58,14 +76,21 @@ func (e *Election) challenged(ev Received) {
 	}
 	c.met(e.now, ev.Source)
 	c.claims = ev.Advertisement.Priority
+	if l := &e.arbiter.lease; c.bold.IsZero() && inClaim(c.claims) && newer(c.claims, claimPriority(l.Epoch)) {
+		c.bold = e.now
+	}
 	e.readAfter()
 }
 
-// readAfter reads the Lease after a challenge: at once, and then at most every verifyEvery.
+// readAfter reads the Lease after a challenge: at once, and then at most every verifyEvery. Of each epoch the first reads do not wait for
+// that, as the address may move twice in a short time: a holder that could not read again would hold beside the next one meanwhile.
 func (e *Election) readAfter() {
 	a, c := &e.arbiter, &e.challenge
-	if a.question == none && (c.read.IsZero() || e.now.Sub(c.read) >= verifyEvery) {
-		c.read = e.now
+	if c.beside != a.lease.Epoch {
+		c.beside, c.reads = a.lease.Epoch, 0
+	}
+	if a.question == none && (c.reads < readsAtOnce || e.now.Sub(c.read) >= verifyEvery) {
+		c.read, c.reads = e.now, c.reads+1
 		e.do(a.ask(e.now)...)
 	}
 }
@@ -99,7 +124,7 @@ func (e *Election) counts(ev Received) bool {
 	}
 	known := c.refuted(*l)
 	e.challenged(ev)
-	if known {
+	if known && c.doubts.persist(e.now, e.cfg.settle()) {
 		e.forgedBy(ev.Source, fmt.Sprintf("an advertisement from %s does not count: %s renews the Lease, epoch %d", ev.Source, l.holderName(), l.Epoch))
 	}
 	return !known
@@ -112,14 +137,23 @@ func (e *Election) judgeChallenge() {
 	if c.since.IsZero() || a.asked.Before(c.since) || !a.signedBefore() {
 		return
 	}
-	since := c.since
-	if c.since = (time.Time{}); l.Address == c.from && !a.ours() {
+	since, bold := c.since, !c.bold.IsZero() && !a.asked.Before(c.bold)
+	c.since = time.Time{}
+	if bold {
+		c.bold = time.Time{}
+	}
+	if l.Address == c.from && !a.ours() {
+		c.doubts = doubts{}
 		return
 	}
 	c.holder, c.epoch = l.Holder, l.Epoch
-	if a.ours() {
+	if persist := c.doubts.persist(e.now, e.cfg.settle()); bold || persist && a.ours() {
 		e.forgedBy(c.from, fmt.Sprintf("an advertisement from %s does not count: the Lease, read after it, is that of %s, epoch %d", c.from, l.holderName(), l.Epoch))
+	}
+	if a.ours() {
 		e.raiseEpoch()
+		c.beaten = e.now
+		e.resolves()
 	}
 	if e.state == Backup && !a.available(e.now) && c.heard.Before(since) && c.downAt.Before(e.downAt) {
 		e.heard, e.downAt = c.before, c.downAt
@@ -139,7 +173,13 @@ func (e *Election) contests(ev Received) bool {
 		return false // it has the addresses, too
 	}
 	e.challenged(ev)
-	e.defend(assertTrain, defendEvery)
+	if c.beaten.IsZero() || e.now.Sub(c.beaten) >= verifyEvery {
+		e.do(e.resolution.refuse()...)
+		e.resolvesSoon()
+	}
+	if !e.resolution.cut {
+		e.defend(assertTrain, defendEvery)
+	}
 	return true
 }
 
@@ -157,7 +197,8 @@ func (e *Election) raiseEpoch() {
 	e.do(a.bid(e.now, Active, asserting)...)
 }
 
-// oldClaim is row 26 of a claim older than the own one. A stale holder sends one, and yields to the answer.
+// oldClaim is row 26 of a claim older than the own one. A stale holder sends one, and yields to the answer: it is worth no read, which
+// a newer claim may need.
 func (e *Election) oldClaim(ev Received) {
 	c := &e.challenge
 	switch since := e.now.Sub(c.old); {

@@ -9,17 +9,38 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// probeTimeout bounds a probe. It is no longer than the interval, as the takeover waits for it.
-func (e *Election) probeTimeout() time.Duration { return min(LongestProbe, e.heard.interval) }
+// probeTimeout bounds a probe. The takeover waits for it: it is short enough to begin when the fence of a holder that died must be
+// closed, which is two intervals after its last renewal, half an interval after its last advertisement (F29).
+func (e *Election) probeTimeout() time.Duration {
+	interval := e.heard.interval
+	return min(LongestProbe, interval/2+min(answerSlack, interval/5))
+}
 
 // ask starts a probe, unless one is under way.
-func (e *Election) ask(timeout time.Duration) {
-	if e.probe.ask(e.now) {
-		e.do(Probe{Timeout: timeout})
+func (e *Election) ask(timeout time.Duration) { e.askOften(timeout, fewestAsks) }
+
+func (e *Election) askOften(timeout time.Duration, asks int) {
+	e.beginAsking()
+	if e.probe.ask(e.now, asks) {
+		e.do(Probe{Timeout: timeout, Asks: asks})
 		if e.cfg.arbitrates() {
 			e.askPeers()
 		}
 	}
+}
+
+// claimingTick is row 17 of a takeover that the Lease does not answer in time, and askAgain.
+func (e *Election) claimingTick(longer time.Duration) {
+	if e.arbiter.waiting && e.due(e.probe.silence.due) {
+		e.hurry()
+		return
+	}
+	e.askAgain(longer)
+}
+
+// reprobeZombie returns when a Zombie is asked again.
+func (e *Election) reprobeZombie() time.Time {
+	return e.now.Add(min(reprobeZombie, e.heard.interval/2))
 }
 
 // askAgain probes again where an answer has said so: rows 12, 13 and 39.
@@ -77,7 +98,7 @@ func (e *Election) judge() {
 		}
 		e.served(a, verdict, why)
 	case LiveDistress:
-		if e.health.distress {
+		if e.health.distress || e.bears() {
 			e.served(a, verdict, why)
 			return
 		}
@@ -98,7 +119,9 @@ func (e *Election) judge() {
 		}
 		e.takeUnlessAnnounced(a, why)
 	case Free:
-		e.takeUnlessAnnounced(a, "virtual address free")
+		if !e.asksOn(a) {
+			e.takeUnlessAnnounced(a, "virtual address free")
+		}
 	case Abandoned:
 		e.takeUnlessAnnounced(a, why)
 	}
@@ -107,7 +130,7 @@ func (e *Election) judge() {
 // takeUnlessAnnounced takes the addresses, unless another node has announced them since they were asked for: nodes that do not
 // hear each other's advertisements take their turns by that.
 func (e *Election) takeUnlessAnnounced(a ProbeDone, why string) {
-	if n := e.heard.announced; n.at.After(e.probe.asked) && n.owner != a.Owner {
+	if n := e.heard.announced; n.at.After(e.probe.silence.from) && n.owner != a.Owner {
 		e.become(Claiming, "no advertisement heard, but "+n.owner+" announced the virtual address")
 		e.probe.drop()
 		e.ask(e.probeTimeout())
@@ -128,7 +151,7 @@ func (e *Election) proved() {
 // await is row 12: it waits until the kernel of a dead or frozen holder has dropped the addresses.
 func (e *Election) await(why string) {
 	e.become(Claiming, "no advertisement heard, "+why)
-	e.probe.again = e.now.Add(reprobeZombie)
+	e.probe.again = e.reprobeZombie()
 }
 
 // served is row 11: the holder lives, only its advertisements do not arrive. Taking the addresses would make two holders. What a
@@ -164,16 +187,18 @@ func (e *Election) take(reason string) {
 		e.becomeActive(fmt.Sprintf("%s, Lease not readable: %s", reason, a.failure))
 	case a.question != none || !a.fresh(e.now):
 		e.become(Claiming, reason)
+		e.patient()
 		a.waiting, a.next = true, e.now
 		e.consult()
 	case !a.available(e.now):
-		e.refuse()
+		e.takeFresh(reason)
 	case e.reach.nobody(e.now) && !a.sameNode() && e.now.Before(a.first.Add(lonelyWait)): // others may claim it, who are not cut off
 		e.probe.drop()
 		e.become(Backup, "nobody is reached: the Lease is left to others for a while")
 		e.downAt = a.first.Add(lonelyWait)
 	default:
 		e.become(Claiming, reason)
+		e.patient()
 		e.do(a.bid(e.now, e.state, claiming)...)
 	}
 }

@@ -65,6 +65,9 @@ type LeaseTimes struct {
 // arbitrates reports whether a Lease has a say at all.
 func (c *Config) arbitrates() bool { return c.Mode != VRRP }
 
+// reachEvery returns the time between two questions of a holder whom it reaches.
+func (c *Config) reachEvery() time.Duration { return min(longestReach, 10*c.AdvertisementInterval) }
+
 func (c *Config) refreshEvery() time.Duration {
 	return RefreshInterval(c.AdvertisementInterval, c.Lifetime)
 }
@@ -78,6 +81,9 @@ func (c *Config) expires(refreshed time.Time) time.Time {
 func (c *Config) leaving() time.Duration {
 	return vrrp.ActiveDownInterval(c.Version, lowestPriority, c.AdvertisementInterval) + leaveSlack
 }
+
+// settle returns how long two holders that hear each other may both hold at the longest, and a time for a busy host (S1).
+func (c *Config) settle() time.Duration { return 2*c.AdvertisementInterval + settleSlack }
 
 // own returns the own address of the family of another.
 func (c *Config) own(other netip.Addr) netip.Addr { return ofFamily(c.Primary, other) }
@@ -113,7 +119,7 @@ func (c *Config) others() []netip.Addr {
 }
 
 // turn returns the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568, section
-// 6.4.3. All turns together are short in comparison with the interval.
+// 6.4.3. All turns together are short in comparison with the interval, and longer than a frame takes where the interval allows it.
 func (c *Config) turn() time.Duration {
 	var rank time.Duration
 	others := c.others()
@@ -122,5 +128,6 @@ func (c *Config) turn() time.Duration {
 			rank++
 		}
 	}
-	return rank * min(RankStep, c.AdvertisementInterval/10/time.Duration(max(1, len(others))))
+	all := time.Duration(max(1, len(others)))
+	return rank * min(RankStep, max(c.AdvertisementInterval/10/all, min(shortestStep, c.AdvertisementInterval/2/all)))
 }

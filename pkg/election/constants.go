@@ -7,12 +7,15 @@ import "time"
 // The durations of the specification (README.md, Constants), with its letters. Those that are not here follow from the
 // configuration: the interval A, the renewal interval R, and StaleAfter St.
 const (
-	// LongestProbe (P) is the longest time in which a probe finds that nobody answers for an address.
+	// LongestProbe (P) is the longest time in which a probe finds that nobody answers for an address. It is shorter with an interval
+	// below 600 ms, half of that and a little for the answer.
 	LongestProbe = 300 * time.Millisecond
 	// KernelSlack is how much longer than its lifetime (L) the kernel may keep an address that nobody refreshes.
 	KernelSlack = 1100 * time.Millisecond
 	// RankStep is the longest delay between two nodes of equal priority that take over.
 	RankStep = 20 * time.Millisecond
+	// shortestStep parts two such nodes by more than a frame takes, where the interval allows it.
+	shortestStep = 4 * time.Millisecond
 	// ColdStartJitter is the longest random delay of a first takeover.
 	ColdStartJitter = 200 * time.Millisecond
 	// AnnounceEvery (GR) is the time between two announcements of a holder, after the train.
@@ -40,11 +43,14 @@ const (
 	announceSlack   = time.Second            // an announcement that is older than AnnounceEvery and this was of an earlier holder
 	verdictAge      = time.Second            // an older verdict says nothing of now
 	distressEnds    = 2 * time.Second        // with a healthy backend again
+	startAsks       = 8                      // questions by ARP of a node that starts, in the time of a probe
+	startLoss       = 5                      // one lost answer of so many: more of them, and the silence of a holder may be an accident
 	shortestLearned = 10 * time.Millisecond
 	longestLearned  = 10 * time.Second
 	defendEvery     = 250 * time.Millisecond // between two answers to a release, to a losing advertisement, or to a peer's claim by ARP
 	defendForeign   = 10 * time.Second       // answers to a foreign host's claim, after the first
 	conflictWindow  = 10 * time.Second       // claims of peers are counted for so long
+	settleSlack     = time.Second            // added to 2 A: two holders that meet are one again
 	defiance        = 10 * time.Second       // a peer that ignores a newer claim for so long knows nothing of claims
 	lowestPriority  = 1
 	highestDistress = 10
@@ -65,6 +71,7 @@ const (
 const (
 	readAge             = time.Second             // an older read is no ground for a claim
 	verifyEvery         = 500 * time.Millisecond  // reads that the wire gives rise to, at most
+	readsAtOnce         = 3                       // after challenges beside one epoch of the Lease, before that counts
 	readsOfCluster      = 1100 * time.Millisecond // between two reads of all Backups together, on average
 	retryRefused        = 500 * time.Millisecond  // next try, at the latest, after another's Lease was fresh
 	renewals            = 3                       // one of so many was written by a holder whose claim counts as confirmed
@@ -77,11 +84,32 @@ const (
 	refusedLead         = 50 * time.Millisecond   // a takeover that is tried again and again has its verdict in time
 )
 
+// Numbers and times of the questions that find an address silent, and of a takeover by them.
+const (
+	fewestAsks      = 5                      // questions by ARP or neighbour discovery of a probe
+	mostAsks        = 60                     // that one silence needs, whatever is lost
+	asksAtOnce      = 25                     // of one probe
+	measuredAsks    = 10                     // so many questions to hosts that live measure the loss of frames
+	answerSlack     = 10 * time.Millisecond  // for the answer to the last one, where the interval allows it
+	longestAskStep  = 20 * time.Millisecond  // between two of them
+	oldestSilence   = 500 * time.Millisecond // a silence found longer ago says nothing of now; 2 A where that is shorter
+	youngestSilence = 60 * time.Millisecond  // the least that this may be
+	leastPatience   = 50 * time.Millisecond  // with the Lease; A/2 where that is longer
+	hurriedFor      = 3 * time.Second        // an answer that comes later decides nothing
+	lossWeight      = 25                     // of the advertisements whose share that did not arrive is known
+	lossyShare      = 0.1                    // of the advertisements that do not arrive, from which on frames count as lost
+	mostLoss        = 0.3                    // with which a holder in distress is given twice as long
+	accident        = 1e-5                   // probability of a silence by loss alone that is borne
+	unheardAfter    = 2                      // intervals after which a holder that lives is heard by somebody
+	longestGap      = 4                      // intervals without an advertisement, which loss of frames explains
+)
+
 // Times of the proofs: who is reached, and who serves.
 const (
-	reachEvery    = 500 * time.Millisecond // a holder asks whom it reaches
+	longestReach  = 500 * time.Millisecond // a holder asks whom it reaches; every 10 A where that is shorter
 	reachAge      = 2 * time.Second        // an older answer says nothing of now
-	aloneAfter    = 3                      // answers without anybody, after which a holder counts as cut off
+	doubtAfter    = 2                      // answers in a row without anybody, after which a holder does not answer who asks for the addresses
+	aloneAfter    = 3                      // the same, after which it counts as cut off
 	lonelyWait    = 3 * time.Second        // a node that reaches nobody leaves a free Lease to others for so long
 	lostEvery     = 10 * time.Second       // who lost the Lease asks whether it reaches the winner
 	checkEvery    = 2 * time.Second        // a Backup tries to reach the virtual address
@@ -130,4 +158,19 @@ func Lifetime(advertisementInterval time.Duration) time.Duration {
 // expires.
 func RefreshInterval(advertisementInterval, lifetime time.Duration) time.Duration {
 	return min(advertisementInterval/2, lifetime/4)
+}
+
+// ShortestFence is the shortest time after which a fence closes: the kernel counts it in its ticks, of 4 ms on many hosts.
+const ShortestFence = 20 * time.Millisecond
+
+// FenceTimeout returns after how long without a refresh the fence of a holder closes: two intervals, so that the address of a dead
+// holder is off the wire before another node asks for it, which it does after three. It is never more than the lifetime of the
+// address in the kernel. A process without real-time scheduling has all of that lifetime, because a busy host may wake it half a
+// second late: with less it would lose the address without a fault.
+func FenceTimeout(advertisementInterval time.Duration, realTime bool) time.Duration {
+	lifetime := Lifetime(advertisementInterval)
+	if !realTime {
+		return lifetime
+	}
+	return min(max(2*advertisementInterval, ShortestFence), lifetime)
 }

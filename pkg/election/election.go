@@ -25,15 +25,17 @@ type Election struct {
 	preemptAt time.Time // no preemption before
 	downAt    time.Time // Backup: Active_Down_Timer (RFC 9568, section 6.4.2)
 
-	health    health
-	heard     heard
-	probe     prober
-	presence  presence
-	arbiter   arbiter
-	leave     leave
-	reach     reach
-	witness   witness
-	challenge challenge
+	health     health
+	heard      heard
+	probe      prober
+	presence   presence
+	arbiter    arbiter
+	leave      leave
+	starting   starting
+	reach      reach
+	resolution resolution
+	witness    witness
+	challenge  challenge
 
 	predecessor predecessor
 }
@@ -93,6 +95,8 @@ func (e *Election) Step(now time.Time, ev Event) []Action {
 	case AddressClaimed:
 		e.heard.announced = announced{ev.Owner, now}
 		call(e, state.claimed, ev)
+	case AddressAsked:
+		e.addressAsked()
 	case AddressLost:
 		call(e, state.lost, ev)
 	case AddressLate:
@@ -112,6 +116,7 @@ func (e *Election) become(s State, reason string) {
 	if e.state != s {
 		e.do(Transition{From: e.state, To: s, Reason: reason})
 		e.leavesClaiming(s)
+		e.starting = starting{}
 		e.since = e.now
 		e.arbiter.waiting, e.arbiter.invited = false, false
 	}
@@ -125,7 +130,7 @@ func (e *Election) due(deadline time.Time) bool { return due(e.now, deadline) }
 
 // Deadline returns when a Tick is due; the zero time means never. A Tick that comes early or late does no harm.
 func (e *Election) Deadline() time.Time {
-	deadlines := []time.Time{e.health.due()}
+	deadlines := append(make([]time.Time, 0, 12), e.health.due())
 	if e.started {
 		deadlines = append(deadlines, e.predecessor.due(e.state))
 	}
@@ -135,16 +140,18 @@ func (e *Election) Deadline() time.Time {
 	switch e.state {
 	case Backup:
 		if e.cfg.Mode != LeaseOnly {
-			deadlines = append(deadlines, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt())
+			deadlines = append(deadlines, e.downAt, e.preflightAt(), e.probe.again, e.suspectAt(), e.doubtAt())
 		}
 		deadlines = append(deadlines, e.inquiryAt())
-	case Claiming, Conflict:
+	case Claiming:
+		deadlines = append(deadlines, e.probe.again, when(e.arbiter.waiting, e.probe.silence.due))
+	case Conflict:
 		deadlines = append(deadlines, e.probe.again)
 	case Seizing:
 		deadlines = append(deadlines, e.probe.due(e.now, e.arbiter.seize.ready))
 	case Active:
 		p := &e.presence
-		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, p.train.next, e.arbiter.expiry(), e.inquiryAt())
+		deadlines = append(deadlines, p.advertiseAt, p.refreshAt, when(!e.resolution.refused, p.train.next), e.resolution.answerAt, e.arbiter.expiry(), e.inquiryAt())
 	case Leaving:
 		deadlines = append(deadlines, e.presence.refreshAt, e.leave.until, e.leave.releaseAt)
 	case Initialize:
@@ -184,6 +191,7 @@ func (e *Election) received(ev Received) {
 	}
 	e.heard.note(e.now, ev.Source, priority, first, e.cfg.arbitrates(), slices.Contains(e.cfg.Peers, ev.Source))
 	e.reach.ever = e.reach.ever || slices.Contains(e.cfg.Peers, ev.Source)
+	e.startHeard()
 	call(e, table[e.state].received, ev)
 }
 
@@ -194,6 +202,7 @@ func (e *Election) probeDone(ev ProbeDone) {
 	case probed == nil:
 	case counts:
 		p.answer, e.heard.unasked = &ev, ev.CouldNotAsk()
+		p.silence.note(e.now, p.asks, ev)
 		probed(e, ev)
 	case !p.asked.IsZero():
 		e.ask(e.probeTimeout())

@@ -60,8 +60,11 @@ type ProbeDone struct {
 	// Owner is the hardware address that answers ARP or neighbour discovery for the virtual address. Empty: not known.
 	Owner string
 	// Peer is the known peer that has this hardware address; invalid: none.
-	Peer   netip.Addr
-	Detail string // of every channel, for people
+	Peer netip.Addr
+	// Asked is how many questions went to neighbours that answered at least one of them in this probe, and Heard how many they
+	// answered: what the link loses now.
+	Asked, Heard int
+	Detail       string // of every channel, for people
 }
 
 // Evidence returns what the channels found, without what an election knows in addition.
@@ -176,7 +179,12 @@ type Advertise struct{ Priority uint8 }
 type Announce struct{}
 
 // Probe asks who serves the virtual addresses. It is answered by exactly one ProbeDone, at the latest after Timeout.
-type Probe struct{ Timeout time.Duration }
+type Probe struct {
+	Timeout time.Duration
+	// Asks is how often the hosts on the link are asked by ARP or neighbour discovery, spread evenly over Timeout: as often as the loss
+	// of frames needs, so that silence is no accident. 0: until somebody answers, and seldom.
+	Asks int
+}
 
 // Transition reports a change of state. A move of the virtual addresses is one.
 type Transition struct {
@@ -214,9 +222,14 @@ func (a Release) String() string {
 	}
 	return "release"
 }
-func (a Advertise) String() string  { return fmt.Sprintf("advertise priority=%d", a.Priority) }
-func (Announce) String() string     { return "announce" }
-func (a Probe) String() string      { return fmt.Sprintf("probe timeout=%s", a.Timeout) }
+func (a Advertise) String() string { return fmt.Sprintf("advertise priority=%d", a.Priority) }
+func (Announce) String() string    { return "announce" }
+func (a Probe) String() string {
+	if a.Asks == 0 {
+		return fmt.Sprintf("probe timeout=%s", a.Timeout)
+	}
+	return fmt.Sprintf("probe timeout=%s asks=%d", a.Timeout, a.Asks)
+}
 func (a Transition) String() string { return fmt.Sprintf("%s to %s: %s", a.From, a.To, a.Reason) }
 func (a Alarm) String() string      { return fmt.Sprintf("alarm %s: %s", a.Kind, a.Detail) }
 func (Finished) String() string     { return "finished" }

@@ -35,6 +35,20 @@ func show(e *election.Election, now time.Time, ev election.Event) {
 	}
 }
 
+// begin starts a node with a healthy backend whose first questions nobody answers: that shows nothing. It returns what the node
+// asks then.
+func begin(e *election.Election) (asks []election.Action) {
+	for _, ev := range []election.Event{election.Startup{}, election.HealthChanged{Healthy: true}, election.PeersDone{CouldNotAsk: true}, silent} {
+		asks = e.Step(start, ev)
+		for _, a := range asks {
+			if _, ok := a.(election.ReadLease); ok {
+				return asks
+			}
+		}
+	}
+	return nil
+}
+
 func advertisement(priority uint8) election.Received {
 	return election.Received{Source: other, Advertisement: vrrp.Advertisement{Version: vrrp.Version3, Priority: priority, Interval: time.Second}}
 }
@@ -43,8 +57,7 @@ func advertisement(priority uint8) election.Received {
 // caller sleeps until the Deadline and answers what it was asked.
 func Example() {
 	e := node(election.VRRP)
-	show(e, start, election.Startup{})
-	show(e, start, election.HealthChanged{Healthy: true})
+	begin(e)
 	for e.State() != election.Active {
 		now := e.Deadline()
 		for _, a := range e.Step(now, election.Tick{}) {
@@ -55,9 +68,7 @@ func Example() {
 		}
 	}
 	// Output:
-	// 0.000s release
-	// 0.000s Initialize to Backup: started
-	// 3.114s probe timeout=300ms
+	// 3.114s probe timeout=300ms asks=5
 	// 3.414s Backup to Active: no advertisement heard, virtual address free
 	// 3.414s acquire
 	// 3.414s advertise priority=150
@@ -68,8 +79,7 @@ func Example() {
 // probes nobody, because the holder is heard.
 func ExampleElection_Step_preemption() {
 	e := node(election.VRRP)
-	e.Step(start, election.Startup{})
-	e.Step(start, election.HealthChanged{Healthy: true})
+	begin(e)
 	for i := range 4 {
 		show(e, start.Add(time.Duration(i)*time.Second), advertisement(100))
 	}
@@ -116,15 +126,14 @@ func ExampleElection_Step_frozen() {
 // but for an alarm. Half a second later the node asks again.
 func ExampleElection_Step_advertisementsFiltered() {
 	e := node(election.VRRP)
-	e.Step(start, election.Startup{})
-	e.Step(start, election.HealthChanged{Healthy: true})
+	begin(e)
 	probes := e.Deadline()
 	show(e, probes, election.Tick{})
 	show(e, probes.Add(20*time.Millisecond), election.ProbeDone{Identity: election.SaysActive, Detail: "cp2 is Active"})
 	show(e, e.Deadline(), election.Tick{})
 	fmt.Println(e.State(), e.Status().SplitSuspected)
 	// Output:
-	// 3.114s probe timeout=300ms
+	// 3.114s probe timeout=300ms asks=5
 	// 3.414s alarm Filtered: protocol 112 from the holder does not arrive here: its holder says so (cp2 is Active)
 	// Backup true
 }
@@ -133,9 +142,9 @@ func ExampleElection_Step_advertisementsFiltered() {
 // only then the addresses are added. The epoch is on the wire as the priority.
 func ExampleElection_Step_lease() {
 	e := node(election.Hybrid)
-	e.Step(start, election.Startup{})
-	e.Step(start, election.HealthChanged{Healthy: true})
 	released := election.Lease{Version: "7", Epoch: 4}
+	answer(e, start, begin(e), released)
+	e.Step(start, silent)
 	for e.State() != election.Active {
 		now := e.Deadline()
 		answer(e, now, e.Step(now, election.Tick{}), released)
@@ -143,7 +152,7 @@ func ExampleElection_Step_lease() {
 	// Output:
 	// 0.000s read lease timeout=700ms
 	// 2.000s read lease timeout=700ms
-	// 3.114s probe timeout=300ms
+	// 3.114s probe timeout=300ms asks=5
 	// 3.114s ask peers timeout=300ms
 	// 3.114s read lease timeout=700ms
 	// 3.414s Backup to Claiming: no advertisement heard, virtual address free
@@ -173,8 +182,7 @@ func answer(e *election.Election, now time.Time, actions []election.Action, stor
 
 // takeover lets a node alone until it holds the addresses, and returns when it does.
 func takeover(e *election.Election) (now time.Time) {
-	e.Step(start, election.Startup{})
-	e.Step(start, election.HealthChanged{Healthy: true})
+	begin(e)
 	for now = start; e.State() != election.Active; {
 		now = e.Deadline()
 		e.Step(now, election.Tick{})

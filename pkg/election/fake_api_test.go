@@ -80,6 +80,7 @@ func withAPI(t *testing.T, l Lease, options ...option) (*router, *fakeAPI) {
 	r := newRouter(t, append([]option{hybrid}, options...)...)
 	r.api = f
 	r.step(Startup{}, HealthChanged{Healthy: true})
+	r.unproved()
 	r.taken()
 	return r, f
 }

@@ -29,6 +29,7 @@ type heard struct {
 	announced announced
 	claims    claimants
 	rival     rival
+	loss      float64 // moving share of the advertisements that did not arrive
 }
 
 // leaver is a host that has released the addresses.
@@ -88,6 +89,9 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 		return
 	}
 	h.leaver = leaver{}
+	if from == h.holder && !h.at.IsZero() {
+		h.lose(now.Sub(h.at))
+	}
 	if claims && inClaim(priority) {
 		h.claims.note(from, priority, peer)
 	} else {
@@ -96,7 +100,7 @@ func (h *heard) note(now time.Time, from netip.Addr, priority uint8, first, clai
 	switch {
 	case !inDistress(priority):
 		h.sick = time.Time{}
-	case h.sick.IsZero() && now.Sub(h.at) > 2*h.interval: // it took the addresses in distress, and its time is over
+	case h.sick.IsZero() && now.Sub(h.at) > h.heardWithin(): // it took the addresses in distress, and its time is over
 		h.sick = now.Add(-DistressPatience)
 	case h.sick.IsZero():
 		h.sick = now
@@ -186,4 +190,34 @@ func (h *heard) suspectAt(read time.Time) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// lose counts the advertisements that are missing in a gap between two. One that no loss of frames explains is a cut, or a filter.
+func (h *heard) lose(gap time.Duration) {
+	missed := int((gap + h.interval/2) / h.interval)
+	if missed > longestGap {
+		return
+	}
+	for range missed - 1 {
+		h.loss += (1 - h.loss) / lossWeight
+	}
+	h.loss -= h.loss / lossWeight
+}
+
+// lossy reports whether so many frames are lost that silence, and a failed check, may be an accident.
+func (h *heard) lossy() bool { return h.loss >= lossyShare }
+
+// heardWithin is how long a holder that lives is silent at most.
+func (h *heard) heardWithin() time.Duration {
+	if h.lossy() {
+		return longestGap * h.interval
+	}
+	return 2 * h.interval
+}
+
+// patience returns for how long a holder in distress is accepted: the longer, the more frames are lost, as its checks fail by them. A
+// check that needs an answer takes as many tries as the loss both ways makes of one.
+func (h *heard) patience() time.Duration {
+	passes := 1 - min(h.loss, mostLoss)
+	return time.Duration(float64(DistressPatience) / (passes * passes))
 }

@@ -94,12 +94,20 @@ func newRouter(t *testing.T, options ...option) *router {
 	return r
 }
 
-// started returns a healthy router in Backup.
+// started returns a healthy router in Backup, whose questions at the start have shown nothing.
 func started(t *testing.T, options ...option) *router {
 	r := newRouter(t, options...)
 	r.step(Startup{}, HealthChanged{Healthy: true})
+	r.unproved()
 	r.taken()
 	return r
+}
+
+// unproved answers the questions of a start (F35): nobody answers, and that nobody could be asked shows nothing.
+func (r *router) unproved() {
+	r.t.Helper()
+	r.step(PeersDone{CouldNotAsk: true}, found(Free))
+	r.probes, r.answers = nil, nil
 }
 
 // active returns a healthy router in Active that has just taken the addresses.

@@ -25,12 +25,14 @@ func (e *Election) listen(reason string) {
 	alone := !e.heard.ever && len(e.cfg.Peers) == 0
 	e.witness.unanswered = false
 	e.heard = heard{interval: e.cfg.AdvertisementInterval, sign: e.now, ever: e.heard.ever}
+	e.reach.proved, e.reach.broken = time.Time{}, false
 	e.preemptAt = e.now.Add(e.cfg.PreemptDelay)
 	e.do(e.releases()) // what a crash may have left
 	e.becomeBackup(reason)
 	if alone {
 		e.downAt = e.downAt.Add(time.Duration(e.cfg.Jitter() * float64(ColdStartJitter)))
 	}
+	e.askAtStart()
 }
 
 // linkChanged is rows 1 and 2: without a link nobody can be served, and nobody hears whether that changes.

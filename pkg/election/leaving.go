@@ -52,15 +52,18 @@ func (e *Election) leavingFence() {
 	}
 }
 
-// leavingReceived, leavingClaimed and leavingLeased see the successor of row 36: it advertises, announces, or is in the Lease.
+// leavingReceived, leavingClaimed and leavingLeased see the successor of row 36: it advertises, announces, or is in the Lease. One that
+// is on the wire answers who asks for the addresses, and this node does not any more (F36).
 func (e *Election) leavingReceived(ev Received) {
 	if ev.Advertisement.Priority != vrrp.PriorityRelease {
+		e.do(e.resolution.refuse()...)
 		e.succeeded(linger)
 	}
 }
 
 func (e *Election) leavingClaimed(ev AddressClaimed) {
 	if ev.Peer.IsValid() {
+		e.do(e.resolution.refuse()...)
 		e.succeeded(linger)
 	}
 }

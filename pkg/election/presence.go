@@ -38,6 +38,7 @@ type conflict struct {
 	owner    string     // its hardware address
 	peer     netip.Addr // its address, where it is a peer
 	at       time.Time  // of the last claim
+	since    time.Time  // of the first claim of a peer, of those that are no further apart than conflictWindow
 	defended time.Time
 	from     time.Time // of the first claim of a peer that counts
 	claims   int       // of peers since then
@@ -112,15 +113,22 @@ func (p *presence) answers(now time.Time) bool {
 	return false
 }
 
-// contested remembers who claims the addresses and returns the alarm.
-func (p *presence) contested(now time.Time, ev AddressClaimed) Alarm {
+// contested remembers who claims the addresses, and returns the alarm. Two holders that meet, as after a cut, have settle for one
+// of them to yield: what a peer claims until then is none.
+func (p *presence) contested(now time.Time, ev AddressClaimed, settle time.Duration) []Action {
 	who := "a foreign host, " + ev.Owner + ","
-	if ev.Peer.IsValid() {
-		who = ev.Peer.String()
-	}
 	c := &p.conflict
-	c.with, c.owner, c.peer, c.at = fmt.Sprintf("%s claims %s", who, ev.Address), ev.Owner, ev.Peer, now
-	return Alarm{Kind: AddressConflict, Detail: c.with, Owner: ev.Owner}
+	if ev.Peer.IsValid() {
+		if who = ev.Peer.String(); now.Sub(c.at) > conflictWindow {
+			c.since = now
+		}
+	}
+	c.owner, c.peer, c.at = ev.Owner, ev.Peer, now
+	if ev.Peer.IsValid() && now.Sub(c.since) < settle {
+		return nil
+	}
+	c.with = fmt.Sprintf("%s claims %s", who, ev.Address)
+	return []Action{Alarm{Kind: AddressConflict, Detail: c.with, Owner: ev.Owner}}
 }
 
 // claimedByPeer counts the claims of peers, and returns how many there were in conflictWindow.

@@ -5,7 +5,7 @@ package election
 import "time"
 
 // prober is the question who serves the virtual addresses, and the answer to it. One question is under way at most; an answer
-// that belongs to an earlier silence is thrown away. Rows 3, 7, 9, 11 to 13, 16, 20 and 39 decide by it.
+// that belongs to an earlier silence is thrown away. Rows 3, 7, 9, 11 to 13, 15, 16, 20 and 39 decide by it.
 type prober struct {
 	outstanding bool
 	obsolete    bool       // the outstanding one
@@ -13,6 +13,8 @@ type prober struct {
 	again       time.Time  // when to ask again; zero: not
 	answer      *ProbeDone // nil: none yet
 	free        int        // in Conflict: verdicts Free in a row
+	asks        int        // questions by ARP or neighbour discovery of the probe under way
+	silence     silence
 }
 
 // drop forgets what was found out: somebody was heard.
@@ -22,13 +24,16 @@ func (p *prober) drop() {
 
 // ask begins a question and reports whether a Probe must be sent: the answer to one that is under way counts, or leads to the
 // next.
-func (p *prober) ask(now time.Time) bool {
+func (p *prober) ask(now time.Time, asks int) bool {
 	p.again = time.Time{}
 	if p.outstanding && !p.obsolete {
 		return false
 	}
 	p.asked = now
 	sends := !p.outstanding
+	if sends {
+		p.asks = asks
+	}
 	p.outstanding = true
 	return sends
 }

@@ -69,12 +69,14 @@ type reach struct {
 	ever        bool       // somebody was reached, or a peer heard, since the process began
 	silent      int        // answers in a row in which nobody was reached
 	absent      int        // answers in a row, in this silence, in which the holder of the Lease was not reached
+	proved      time.Time  // when an answer first showed, in this silence, that this node is of a majority
+	broken      bool       // an answer showed the contrary in this silence
 	lostTo      netip.Addr // who took the Lease from this node, and was not reached since; invalid: nobody
 }
 
-// ask begins a question, unless one is under way.
-func (r *reach) ask(now time.Time, timeout time.Duration) []Action {
-	r.next = now.Add(reachEvery)
+// ask begins a question, unless one is under way. A holder asks again after a while.
+func (r *reach) ask(now time.Time, every, timeout time.Duration) []Action {
+	r.next = now.Add(every)
 	if r.outstanding {
 		return nil
 	}
@@ -136,12 +138,25 @@ func (r *reach) majority(now time.Time, others []netip.Addr) bool {
 	}
 }
 
+// proves notes whether this node is of a majority all the time in which the holder is silent. Who was cut off begins with what the
+// holder does not answer: others may be reached a moment before it.
+func (r *reach) proves(now time.Time, ev PeersDone, others []netip.Addr) {
+	switch {
+	case ev.CouldNotAsk:
+	case !r.majority(now, others):
+		r.broken = true
+	case r.proved.IsZero():
+		r.proved = now
+	}
+}
+
 // askPeers asks whom this node reaches.
-func (e *Election) askPeers() { e.do(e.reach.ask(e.now, e.probeTimeout())...) }
+func (e *Election) askPeers() { e.do(e.reach.ask(e.now, e.cfg.reachEvery(), e.probeTimeout())...) }
 
 // peersDone takes the answer.
 func (e *Election) peersDone(ev PeersDone) {
 	e.reach.done(ev)
+	e.reach.proves(e.now, ev, e.cfg.others())
 	switch l := e.arbiter.lease; {
 	case !ev.CouldNotAsk && !e.reach.majority(e.now, e.cfg.others()): // what is silent for who is cut off itself shows nothing
 		e.reach.absent, e.arbiter.seize.from = 0, time.Time{}
@@ -171,12 +186,14 @@ func (e *Election) activeReached(ev PeersDone) {
 	if e.reach.alone() && e.arbiter.ours() {
 		e.arbiter.next = e.now
 	}
+	e.doubts(ev)
 	e.judged(ev)
 }
 
 // backupReached goes on with what waited for the proof.
 func (e *Election) backupReached(PeersDone) {
-	if e.arbiter.fresh(e.now) && e.invited() {
+	e.startSoon()
+	if e.arbiter.question == none && e.arbiter.fresh(e.now) && e.invited() { // else the answer under way decides
 		e.acceptInvitation()
 	}
 }
@@ -239,10 +256,7 @@ func (e *Election) inquire() {
 	switch r := &e.reach; {
 	case !e.started:
 	case e.state == Active && due(e.now, r.next) && e.asksPeers():
-		e.do(r.ask(e.now, min(e.cfg.AdvertisementInterval, LongestProbe))...)
-		if !e.cfg.arbitrates() {
-			r.next = e.now.Add(checkEvery) // for the findings of the peers alone
-		}
+		e.do(r.ask(e.now, e.cfg.reachEvery(), min(e.cfg.AdvertisementInterval, LongestProbe))...)
 	case e.state == Backup:
 		e.do(e.witness.follow(e.now, e.holder())...)
 		if due(e.now, e.rehearseAt()) {

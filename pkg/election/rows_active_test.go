@@ -299,13 +299,38 @@ func TestRow28ClaimOfAPeerThatIsHeard(t *testing.T) {
 	}
 }
 
-// The first claim may be that of a peer which preempts, and whose advertisement is under way.
-func TestRow28FirstClaimIsNoAlarm(t *testing.T) {
-	r := active(t)
-	r.claim(lower)
-	r.wantNone("alarm")
-	r.claim(lower)
-	r.wantOrder("alarm AddressConflict")
+// Two holders that meet, as when a cut heals, claim the addresses until one of them yields: that is no conflict. What a peer claims
+// later is one, whether the own claim is confirmed or there is none.
+func TestRow28ConflictIsWhatLasts(t *testing.T) {
+	withoutLease := active(t)
+	withoutLease.run(time.Second)
+	withLease, f := holdingLease(t)
+	for name, r := range map[string]*router{"without the Lease": withoutLease, "with the Lease": withLease} {
+		settle := r.e.cfg.settle()
+		r.taken()
+		claims := func() {
+			for range 3 { // fewer than end the patience
+				r.claim(lower)
+				r.run(settle/3 - 10*time.Millisecond)
+			}
+		}
+		claims()
+		if r.did("alarm") > 0 || r.e.Status().Conflict != "" {
+			t.Errorf("%s: conflict %q, did %q", name, r.e.Status().Conflict, r.trace)
+		}
+		r.run(conflictWindow + settle)
+		claims()
+		if r.did("alarm") > 0 {
+			t.Errorf("%s: the next meeting: did %q", name, r.trace)
+		}
+		r.run(100 * time.Millisecond)
+		r.claim(lower)
+		r.wantOrder("alarm AddressConflict")
+		if s := r.e.Status(); s.Conflict != "192.0.2.1 claims 192.0.2.100" || s.ConflictPeer != lower {
+			t.Errorf("%s: conflict %q with %s", name, s.Conflict, s.ConflictPeer)
+		}
+	}
+	f.wantHolder(t, "me/1", 1)
 }
 
 func TestRow28OldClaimsAreForgotten(t *testing.T) {

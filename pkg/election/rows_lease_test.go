@@ -484,6 +484,24 @@ func TestSplitIsSuspectedByTheLease(t *testing.T) {
 	}
 }
 
+// The proof that was waited for may come while the Lease is read: the answer to that is none to a claim.
+func TestRow37InvitationWaitsForTheRead(t *testing.T) {
+	r, f := withAPI(t, another(4), peerList)
+	r.run(50 * time.Millisecond)
+	l := f.lease
+	l.Preferred, l.Epoch = "me", 5
+	f.put(l)
+	f.takes = 40 * time.Millisecond
+	r.e.arbiter.lease.Preferred, r.e.arbiter.next = "me", r.now // what it will read, it knows
+	r.step(Tick{})
+	r.step(PeersDone{Reached: []netip.Addr{upper}})
+	r.wantState(Backup)
+	r.run(60 * time.Millisecond)
+	if len(f.writes) != 1 || f.writes[0].Epoch != 6 {
+		t.Errorf("wrote %v, want the one claim after the read", f.writes)
+	}
+}
+
 // In mode LeaseOnly nothing is advertised that would matter, nobody holds without the Lease, the holder gives up at two thirds
 // of its duration and another claims it at the end: StaleAfter, which is shorter, does not count.
 func TestLeaseOnly(t *testing.T) {

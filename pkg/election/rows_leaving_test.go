@@ -67,6 +67,29 @@ func TestLeavingSeesItsSuccessorByARP(t *testing.T) {
 	r.wantWithin("the end", r.until(Initialize, time.Second), 49*time.Millisecond, 51*time.Millisecond)
 }
 
+// From when the successor is on the wire, it alone answers who asks for the addresses.
+func TestRow36LeavesAddressResolutionToItsSuccessor(t *testing.T) {
+	for name, see := range map[string]func(*router){
+		"by its advertisement": func(r *router) { r.hear(lower, 50) },
+		"by its announcement":  func(r *router) { r.claim(lower) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := leaving(t)
+			r.run(600 * time.Millisecond)
+			r.hear(upper, 0)
+			r.wantNone("resolve")
+			r.taken()
+			see(r)
+			see(r)
+			if r.did("resolve refused") != 1 {
+				t.Errorf("did %q, want resolution refused once", r.trace)
+			}
+			r.until(Initialize, time.Second)
+			r.wantNone("resolve answered")
+		})
+	}
+}
+
 // Other heard advertisements do not lengthen the linger.
 func TestLeavingLingersOnce(t *testing.T) {
 	r := leaving(t)

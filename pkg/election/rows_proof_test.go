@@ -42,7 +42,7 @@ func TestMajority(t *testing.T) {
 		{4, 1, Answers, false}, {4, 2, Nobody, true},
 	} {
 		r := reach{ever: true}
-		r.ask(epoch, time.Second)
+		r.ask(epoch, reachAge, time.Second)
 		r.done(PeersDone{Reached: five[:tc.reached], Gateway: tc.gateway})
 		if got := r.majority(epoch, five[:tc.peers]); got != tc.want {
 			t.Errorf("%d of %d peers, gateway %s: %t, want %t", tc.reached, tc.peers, tc.gateway, got, tc.want)
@@ -53,8 +53,8 @@ func TestMajority(t *testing.T) {
 	}
 }
 
-// Row 15: who reaches less than a majority, or could not ask, leaves a fresh Lease alone, however long its holder is silent; who reaches one, and not
-// the holder, seizes it at once.
+// Row 15: who reaches less than a majority, or could not ask, leaves a fresh Lease alone, however long its holder is silent; who reaches one takes
+// it at once, where nobody answers for the address. Who was cut off in this silence seizes it, if it asked several times and did not reach the holder.
 func TestOnlyAMajoritySeizes(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
@@ -63,11 +63,14 @@ func TestOnlyAMajoritySeizes(t *testing.T) {
 	}{
 		{"nobody", PeersDone{}, Backup},
 		{"could not ask", PeersDone{CouldNotAsk: true}, Backup},
-		{"the other Backup", PeersDone{Reached: []netip.Addr{lower}}, Seizing},
+		{"the other Backup", PeersDone{Reached: []netip.Addr{lower}}, Active},
+		{"cut off before", PeersDone{Reached: []netip.Addr{lower}}, Seizing},
 	} {
 		r, f := withAPI(t, another(3), peerList)
 		r.hear(upper, claimPriority(3))
-		r.peers = tc.peers
+		if r.peers = tc.peers; tc.want == Seizing {
+			r.step(PeersDone{})
+		}
 		from := r.now
 		for r.e.State() != tc.want || tc.want == Backup {
 			renews(r, f, another(3), 500*time.Millisecond)
@@ -76,10 +79,10 @@ func TestOnlyAMajoritySeizes(t *testing.T) {
 			}
 		}
 		r.wantState(tc.want)
-		if tc.want == Seizing && r.now.Sub(from) > 5*time.Second {
+		if tc.want != Backup && r.now.Sub(from) > 5*time.Second {
 			t.Errorf("%s: seized after %s", tc.name, r.now.Sub(from))
 		}
-		if writes := len(f.writes); (writes > 0) != (tc.want == Seizing) {
+		if writes := len(f.writes); (writes > 0) != (tc.want != Backup) {
 			t.Errorf("%s: %d writes", tc.name, writes)
 		}
 	}
@@ -174,7 +177,7 @@ func TestPreemptsTheHolderThatItReaches(t *testing.T) {
 		{"nobody reached", upper, claimPriority(3), nil, false},
 	} {
 		r, f := withAPI(t, lease, peerList)
-		r.peers.Reached = tc.reached
+		r.peers.Reached, r.verdict = tc.reached, found(Live)
 		for range 12 {
 			r.hear(tc.from, tc.priority)
 			renews(r, f, lease, 500*time.Millisecond)
@@ -224,6 +227,18 @@ func TestPatienceEndsWithSilence(t *testing.T) {
 	}
 }
 
+// Row 25: a holder that has just read its Lease for a claim that does not count reads it again for the next, which does.
+func TestRow25AnotherClaimAtOnce(t *testing.T) {
+	r, f := holdingLease(t)
+	r.hear(upper, claimPriority(2))
+	r.run(50 * time.Millisecond)
+	r.wantState(Active)
+	f.put(Lease{Holder: "third/1", Node: "third", Epoch: 3, Address: lower, Priority: 100})
+	r.hear(lower, claimPriority(3))
+	r.run(50 * time.Millisecond)
+	r.wantState(Backup)
+}
+
 // Row 25: what is forged beside a fresh Lease moves nothing, costs two reads and four answers a second at most, and raises an
 // alarm; the Lease is kept.
 func TestForgedAdvertisements(t *testing.T) {
@@ -233,7 +248,7 @@ func TestForgedAdvertisements(t *testing.T) {
 		"changing sources": func(i int) (netip.Addr, uint8) { return netip.AddrFrom4([4]byte{192, 0, 2, byte(50 + i%100)}), 254 },
 	} {
 		r, f := holdingLease(t)
-		for i := range 3 { // one a second
+		for i := range 7 { // one a second
 			r.hear(forged(i))
 			r.run(900 * time.Millisecond)
 		}
@@ -308,7 +323,7 @@ func TestEpochAboveAPeersClaim(t *testing.T) {
 func TestBackupLetsTheLeaseOutvote(t *testing.T) {
 	r, f := withAPI(t, another(3), peerList)
 	r.verdict = found(Live)
-	for range 8 {
+	for range 10 {
 		r.hear(upper, claimPriority(3))
 		r.hear(lower, 254)
 		renews(r, f, another(3), 500*time.Millisecond)
@@ -342,6 +357,38 @@ func TestBackupLetsTheLeaseOutvote(t *testing.T) {
 	}
 	r.wantNone("Backup to")
 	r.wantNone("alarm")
+}
+
+// Row 4: a node that takes the addresses before the Lease answers (F33), and an old holder that does not know it yet, advertise what
+// the Lease does not confirm for a moment: that is no forgery. A claim above that of the Lease is one as soon as it is read.
+func TestAlarmIsOfForgeriesOnly(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		priority uint8
+		alarm    bool
+	}{
+		{"without a claim", 100, false}, {"an old claim", claimPriority(2), false}, {"the next claim", claimPriority(4), true},
+	} {
+		r, f := withAPI(t, another(3), peerList)
+		r.hear(upper, claimPriority(3))
+		renews(r, f, another(3), time.Second)
+		r.taken()
+		for range 2 {
+			r.hear(lower, tc.priority)
+			renews(r, f, another(3), 500*time.Millisecond)
+		}
+		if alarmed := r.did("alarm") > 0; alarmed != tc.alarm {
+			t.Errorf("%s: did %q", tc.name, r.trace)
+		}
+		for range 10 {
+			r.hear(upper, claimPriority(3))
+			r.hear(lower, tc.priority)
+			renews(r, f, another(3), 500*time.Millisecond)
+		}
+		if r.alarm.Kind != Forged || r.alarm.Source != lower {
+			t.Errorf("%s that goes on: alarm %v, want Forged by %s", tc.name, r.alarm, lower)
+		}
+	}
 }
 
 // Row 11: a holder without the Lease is accepted once a probe has found that it serves: its own API may be lost.

@@ -150,7 +150,7 @@ func TestScenario(t *testing.T) {
 	for _, sc := range slices.Concat(scenarios, hybridScenarios) {
 		t.Run(sc.name, func(t *testing.T) {
 			var dual, dark time.Duration
-			for seed := range uint64(seeds(t, 10)) {
+			for seed := range uint64(seeds(t, 3)) {
 				sc.params.seed, sc.params.together = seed, true
 				w := newWorld(sc.params)
 				var lines []string

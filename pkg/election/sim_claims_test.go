@@ -25,8 +25,7 @@ func (h *host) holding() holding {
 	if !ok {
 		return holding{}
 	}
-	s := e.Status()
-	return holding{state: s.State, epoch: s.Epoch, priority: s.Priority, distress: s.Distress, verified: e.arbiter.verified(e.now), contested: h.contested(conflictWindow)}
+	return holding{state: e.state, epoch: e.arbiter.claim.epoch, priority: e.priority(), distress: e.health.distress, verified: e.arbiter.verified(e.now), contested: h.contested(conflictWindow)}
 }
 
 // stores sees a write before it is stored. S0: no two processes have the same epoch, and epochs grow.
@@ -127,6 +126,12 @@ func (w *world) maySeize(i int) bool {
 }
 
 func (w *world) abandoned(i int) bool {
+	reached := func(h *host) bool {
+		return h.shows() && h.live() && (h.id == i || w.carries(h.id, i) || w.carries(i, h.id))
+	}
+	if slices.ContainsFunc(w.hosts, reached) {
+		return false // the usual case, without the search for a group
+	}
 	group := []int{i}
 	for j, h := range w.hosts {
 		all := j != i && h.live()
@@ -141,7 +146,7 @@ func (w *world) abandoned(i int) bool {
 		return false
 	}
 	for _, holder := range w.hosts {
-		if !holder.held || !holder.live() {
+		if !holder.shows() || !holder.live() {
 			continue
 		}
 		for _, k := range group {

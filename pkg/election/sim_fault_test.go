@@ -126,7 +126,7 @@ func (w *world) inject(faults ...fault) {
 }
 
 // everywhere are the kinds that meet no host in particular.
-var everywhere = []string{"filter", "allUnhealthy", "loss", "foreign", "etcd", "hungAll", "slowAll", "leaseDeleted", "rollback", "denyAll", "suppress", "proxy",
+var everywhere = []string{"filter", "allUnhealthy", "loss", "foreign", "etcd", "leader", "hungAll", "slowAll", "leaseDeleted", "rollback", "denyAll", "suppress", "proxy",
 	"shatter", "loss40", "portBlockedAll", "liarStrange", "liarRight", "liarOwn", "epochMax", "epochLeap"}
 
 func (f fault) String() string {
@@ -168,6 +168,9 @@ func (w *world) randomFaults(from []string) (faults []fault) {
 		if forgedKinds[f.kind] != nil {
 			w.drawForged(&f)
 		}
+		if f.kind == "leader" {
+			f.dur = w.random(200*time.Millisecond, 1500*time.Millisecond)
+		}
 		if channelKinds[f.kind] != nil || reachKinds[f.kind] != nil {
 			f.dur *= 2 // rules stay
 		}
@@ -189,7 +192,7 @@ func allKinds() (names []string) {
 // holders are the live hosts that hold the address, as a mask.
 func (w *world) holders() (mask uint) {
 	for i, h := range w.hosts {
-		if h.held && h.live() {
+		if h.shows() && h.live() {
 			mask |= 1 << i
 		}
 	}

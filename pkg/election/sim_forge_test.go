@@ -99,10 +99,10 @@ func (w *world) drawForged(f *fault) {
 }
 
 // Whatever is cut, lies or is blocked, the invariants hold, and the address comes to rest.
-func TestSimulationReach(t *testing.T) { simulate(t, 100, reachNames(), runReach) }
+func TestSimulationReach(t *testing.T) { simulate(t, 30, reachNames(), runReach) }
 
 // Whatever somebody beside the client forges, and whatever the hosts report of the holder.
-func TestSimulationForged(t *testing.T) { simulate(t, 100, forgedNames(), runReach) }
+func TestSimulationForged(t *testing.T) { simulate(t, 30, forgedNames(), runReach) }
 
 // runReach runs a world of random faults with a Lease, with or without a gateway, and with or without a peer that can try a port.
 func runReach(seed uint64, from []string, spoil func(*world), trace func(string)) *world {

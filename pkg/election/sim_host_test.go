@@ -41,6 +41,10 @@ type host struct {
 	distress bool
 	expires  time.Duration // by the clock of the machine
 	kernel   int           // number of the last timer
+	fence    time.Duration // its timeout; 0: there is none
+	shut     time.Duration // when it closes, by the clock of the machine
+	refuses  bool          // questions for the address are not answered
+	asked    bool          // another host has asked such a question since
 
 	core            elector
 	running, frozen bool
@@ -86,10 +90,13 @@ func newHost(w *world, i int, p params) *host {
 	if p.each != nil {
 		p.each(i, &h.cfg)
 	}
+	if p.fence != nil && p.fence(i) {
+		h.fence = FenceTimeout(h.cfg.AdvertisementInterval, true)
+	}
 	if p.hybrid {
 		h.cfg.Mode, h.cfg.Node = Hybrid, fmt.Sprintf("n%d", i)
 		h.cfg.Lease = LeaseTimes{RenewInterval: time.Second, StaleAfter: 2 * time.Second, Duration: 5 * time.Second}
-		if h.cfg.AdvertisementInterval < time.Second {
+		if h.cfg.AdvertisementInterval < time.Second && p.interval == 0 {
 			h.cfg.Lease.RenewInterval, h.cfg.Lease.StaleAfter = 500*time.Millisecond, time.Second
 		}
 	}
@@ -118,6 +125,23 @@ func (h *host) contests() bool {
 func (h *host) alive() bool { return h.powered && !h.paused }
 func (h *host) live() bool  { return h.alive() && h.running && !h.frozen }
 
+// shows reports whether the machine answers for the address on its link: a fence that is closed lets no frame for it in.
+func (h *host) shows() bool {
+	return h.held && (h.fence == 0 || h.plain || h.guest() < h.shut)
+}
+
+// answers reports whether the machine answers who asks for the address by ARP.
+func (h *host) answers() bool { return h.shows() && !h.refusing() }
+
+// refusing reports whether it answers nobody. Without a fence it cannot.
+func (h *host) refusing() bool { return h.refuses && h.fence > 0 }
+
+// answer is answers, of a question that another host asks: the fence counts it.
+func (h *host) answer() bool {
+	h.asked = true
+	return h.answers()
+}
+
 // guest is the time by the machine's clock, which stands still while the machine is paused.
 func (h *host) guest() time.Duration {
 	if h.paused {
@@ -144,9 +168,12 @@ func (h *host) in(d time.Duration, do func()) {
 
 func (h *host) add() {
 	if !h.held {
-		h.since = h.w.now
+		h.since, h.refuses = h.w.now, false
 	}
 	h.held, h.refreshed = true, h.guest()
+	if h.shut = h.guest() + h.fence; h.fence > 0 {
+		h.in(h.fence+time.Microsecond, func() {}) // the oracle looks when it closes
+	}
 	h.expires = h.guest() + h.cfg.Lifetime + h.w.random(0, 1060*time.Millisecond) // as measured
 	h.expire()
 }
@@ -264,12 +291,16 @@ func (h *host) turn(ev Event) {
 }
 
 func (h *host) arm() {
-	if !h.running || h.core.Deadline().IsZero() {
+	if !h.running {
+		return
+	}
+	deadline := h.core.Deadline()
+	if deadline.IsZero() {
 		return
 	}
 	h.timer++
 	timer := h.timer
-	h.in(max(10*time.Microsecond, h.core.Deadline().Sub(h.time())), func() {
+	h.in(max(10*time.Microsecond, deadline.Sub(h.time())), func() {
 		if h.timer == timer {
 			h.wake()
 		}
@@ -340,7 +371,14 @@ func (h *host) perform(a Action) Event {
 			h.remove()
 			return AddressLate{}
 		}
+		if h.fence > 0 && !h.w.reopens && h.guest() >= h.shut { // it never opens again by a renewal
+			h.remove()
+			return AddressLate{}
+		}
 		h.add() // the kernel adds again what it has dropped
+	case Resolve:
+		h.refuses, h.asked = !a.Answered, false
+		h.w.asksFor(h)
 	case Release:
 		h.remove()
 	case Advertise:
@@ -351,7 +389,7 @@ func (h *host) perform(a Action) Event {
 		if h.w.credulous {
 			return found(Free)
 		}
-		h.w.question(h, a.Timeout)
+		h.w.question(h, a)
 	case AskPeers:
 		h.w.muster(h, a.Timeout)
 	case CheckHolder:

@@ -11,29 +11,6 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
-// bounds of the invariants, for advertisements of 1 s and a lifetime of 2 s. Where VRRP alone has another bound than the
-// Lease, a comment says why.
-const (
-	lanDelay     = 50 * time.Millisecond                 // d: one way, with the scheduling of a live process
-	boundLive    = time.Second + lanDelay                // S1: until the next advertisement is heard
-	boundUnread  = boundLive + 900*time.Millisecond      // S1 of a confirmed holder whose read of the Lease has no answer (F25)
-	boundBlind   = AnnounceEvery + 1500*time.Millisecond // S2: until an announcement is heard
-	boundLossy   = boundBlind + AnnounceEvery            // S2 on a LAN that loses frames: one announcement more
-	boundDead    = 2*time.Second + KernelSlack           // S3: until the kernel has dropped what nobody refreshes
-	boundLeaving = 100 * time.Millisecond                // the planned stop, in which both serve
-	boundProbes  = 2 * LongestProbe                      // S2: two probes that overlap
-	boundHealed  = boundLive + linger                    // S1 of one that leaves, and meets a holder whom it could not hear before
-	boundStopped = 4*time.Second + leaveSlack            // both leave, and neither could hear the other while one was Active
-	boundDark    = 5500 * time.Millisecond               // L1: the timer of the lowest priority, a retry and two probes; the Lease adds its calls
-	boundHealthy = 7 * time.Second                       // L2
-	boundCache   = AnnounceEvery + lanDelay              // the client's neighbour cache, after quiescence
-	boundMuddy   = 10 * time.Second                      // S3: how long the LAN must have been sound for a zombie to be known
-	boundStable  = 25 * time.Second                      // S9: no move later than this after the last fault
-	boundAnswer  = 50 * time.Millisecond                 // an API that is well answers so fast
-	boundAsked   = 2 * AnswerTimeout                     // L1, L2: what the Lease adds where the API hangs
-	boundSeized  = 16 * time.Second                      // L3: the timer, 8 s of grace, 2 s for the old holder to see it, and the questions
-)
-
 // watch measures how long a condition lasts.
 type watch struct {
 	open  bool
@@ -52,18 +29,20 @@ func (s *watch) set(now time.Duration, open bool) {
 
 // oracle holds the invariants.
 type oracle struct {
+	bounds                   bounds
 	pairs                    [][]dual
 	seen                     [][]watch // the channels of a host show it another that holds
 	groups                   []watch   // L3: of the majority around each host
 	before                   holding   // what a process held before it heard the event
 	proofs                   proofs
 	alarms                   map[AlarmKind]time.Duration // when each was raised first; nil: nobody asks
-	any                      watch                       // any two
+	any, double              watch                       // any two hold, any two answer who asks for the address
 	dark, idle, sick, misled watch
 	holder                   int
 	moves                    int
 	muddy                    time.Duration // when a host last missed what another said
 	served                   time.Duration // when a live host last held
+	borne                    time.Duration // how much longer a holder in distress is borne than on a LAN that has lost nothing (F37)
 	violations               []string
 	broken                   map[string]int
 }
@@ -71,8 +50,9 @@ type oracle struct {
 // dual are the conditions under which two hosts that reach each other both hold the address.
 type dual struct{ both, open, live, blind, lossy, dead, leaving, healed, stopped watch }
 
-func newOracle(n int) oracle {
-	o := oracle{holder: nobody, broken: map[string]int{}, proofs: newProofs(n)}
+func newOracle(p params) oracle {
+	n := p.hosts
+	o := oracle{bounds: boundsOf(p), holder: nobody, broken: map[string]int{}, proofs: newProofs(n)}
 	o.groups = make([]watch, n)
 	for range n {
 		o.pairs, o.seen = append(o.pairs, make([]dual, n)), append(o.seen, make([]watch, n))
@@ -102,20 +82,21 @@ func (o *oracle) elapse(w *world) {
 	for i := range o.pairs {
 		for j := range i {
 			d := &o.pairs[i][j]
-			live := boundLive
+			live := o.bounds.live
 			if w.hosts[i].contests() || w.hosts[j].contests() {
-				live = boundUnread
+				live = o.bounds.unread
 			}
 			last(&d.live, "S1", live, "%d and %d hold and hear each other", j, i)
 			last(&d.blind, "S2", boundBlind, "%d and %d hold and only see each other's ARP", j, i)
 			last(&d.lossy, "S2", boundLossy, "%d and %d hold and hear each other now and then", j, i)
-			last(&d.dead, "S3", boundDead, "%d and %d hold, one without a process", j, i)
+			last(&d.dead, "S3", o.bounds.dead, "%d and %d hold, one without a process", j, i)
 			last(&d.leaving, "stop", boundLeaving, "%d and %d hold, one leaves", j, i)
-			last(&d.healed, "S1", boundHealed, "%d and %d hold, one leaves", j, i)
-			last(&d.stopped, "S1", boundStopped, "%d and %d hold, both leave", j, i)
+			last(&d.healed, "S1", o.bounds.healed, "%d and %d hold, one leaves", j, i)
+			last(&d.stopped, "S1", o.bounds.stopped, "%d and %d hold, both leave", j, i)
 		}
 	}
 	last(&o.any, "", 0, "")
+	last(&o.double, "", 0, "")
 	last(&o.dark, "", 0, "")
 	asked := time.Duration(0)
 	if w.hybrid {
@@ -131,8 +112,8 @@ func (o *oracle) elapse(w *world) {
 	for i := range o.groups {
 		last(&o.groups[i], "L3", seized, "the majority around %d has no holder", i)
 	}
-	last(&o.idle, "L1", boundDark+asked, "nobody holds")
-	last(&o.sick, "L2", boundHealthy+asked, "no healthy node holds")
+	last(&o.idle, "L1", o.bounds.dark+asked, "nobody holds")
+	last(&o.sick, "L2", o.bounds.healthy+asked+o.borne, "no healthy node holds")
 	last(&o.proofs.shunned, "L5", boundShunned, "clients do not reach the holder, and another is better")
 	last(&o.misled, "ARP", boundCache, "the client does not know the holder")
 }
@@ -157,7 +138,7 @@ func (o *oracle) look(w *world) {
 	for _, h := range w.hosts {
 		live = live || h.live()
 		healthy = healthy || h.live() && h.healthy && !h.plain && !h.shunned()
-		if h.live() && h.held {
+		if h.live() && h.shows() {
 			holds, holder = true, h.id
 			serves = serves || h.healthy
 			reached = reached || w.reachable(h.id) && !h.blocked
@@ -167,12 +148,27 @@ func (o *oracle) look(w *world) {
 		o.served = w.now
 	}
 	o.any.set(w.now, duals)
+	o.double.set(w.now, w.double())
 	o.dark.set(w.now, !reached && o.holder != nobody)
 	o.idle.set(w.now, clean && !w.suppress && live && !holds && !w.believed() && !w.waiting())
 	o.sick.set(w.now, o.linked(w) && w.askable() && healthy && !serves && !w.believed() && !w.waiting())
+	o.bears(w)
 	o.misled.set(w.now, clean && !duals && holds && w.client != holder)
 	if holds && !duals && holder != o.holder {
 		o.moved(w, holder)
+	}
+}
+
+// bears notes the longest patience with a holder in distress since no healthy node holds.
+func (o *oracle) bears(w *world) {
+	if !o.sick.open {
+		o.borne = 0
+		return
+	}
+	for _, h := range w.hosts {
+		if e, ok := h.core.(*Election); ok && h.live() {
+			o.borne = max(o.borne, e.heard.patience()-DistressPatience)
+		}
 	}
 }
 
@@ -205,7 +201,7 @@ func (o *oracle) clean(w *world) bool {
 // lookPair classifies two holders. A paused machine answers nobody and is no holder; nor is a partition's other side.
 func (o *oracle) lookPair(w *world, a, b *host) bool {
 	d := &o.pairs[a.id][b.id]
-	both := a.held && b.held && a.alive() && b.alive() && w.connected(a.id, b.id)
+	both := a.shows() && b.shows() && a.alive() && b.alive() && w.connected(a.id, b.id)
 	live := a.live() && b.live()
 	open := w.passes(a.id, b.id) && w.passes(b.id, a.id) && w.loss == 0
 	noticed := !w.paths[a.id][b.id].quiet && !w.paths[b.id][a.id].quiet
@@ -279,7 +275,7 @@ func (o *oracle) takes(h *host) {
 	now, alone := h.w.now, true
 	for _, other := range h.w.hosts {
 		f, ok := other.core.(*Election)
-		if other == h || !ok || !other.held || !h.w.connected(h.id, other.id) {
+		if other == h || !ok || !other.shows() || !h.w.connected(h.id, other.id) {
 			continue
 		}
 		alone = false
@@ -303,7 +299,7 @@ func (o *oracle) takes(h *host) {
 func (o *oracle) stepped(h *host) {
 	s := h.core.State()
 	if e, ok := h.core.(*Election); ok {
-		if distress := e.Status().Distress; distress || h.distress {
+		if distress := e.health.distress; distress || h.distress {
 			h.distress, h.sound = distress, h.w.now
 		}
 	}

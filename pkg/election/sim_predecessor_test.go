@@ -212,7 +212,7 @@ func besideKubeVIPs(seed uint64, spoil func(*world)) *world {
 // Whatever faults overlap with the end of some kube-vips: no node takes the address beside one, none of them loses its Lease while
 // it renews it, and a node of Harbinger holds at the end.
 func TestSimulationKubeVIP(t *testing.T) {
-	simulate(t, 100, hybridKinds(), func(seed uint64, from []string, spoil func(*world), trace func(string)) *world {
+	simulate(t, 30, hybridKinds(), func(seed uint64, from []string, spoil func(*world), trace func(string)) *world {
 		return runWorld(besideKubeVIPs(seed, spoil), from, trace)
 	})
 }
@@ -221,7 +221,7 @@ func TestSimulationKubeVIP(t *testing.T) {
 // back takes the address.
 func TestKubeVIPStopsAndComesBack(t *testing.T) {
 	var worst time.Duration
-	for seed := range uint64(seeds(t, 100)) {
+	for seed := range uint64(seeds(t, 30)) {
 		w := newWorld(params{seed: seed, hosts: 3, hybrid: true, each: func(i int, c *Config) { pinned(i, c); c.Predecessor = "kube-system/plndr-cp-lock" }})
 		w.runKubeVIPs(3)
 		w.run(20 * time.Second)

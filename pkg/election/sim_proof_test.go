@@ -77,7 +77,7 @@ func (h *host) contested(within time.Duration) bool {
 // shunned reports whether a process takes itself for one that clients do not reach: for L2 it is no healthy one.
 func (h *host) shunned() bool {
 	e, ok := h.core.(*Election)
-	return ok && e.Status().Unreachable
+	return ok && !e.health.shunned.IsZero()
 }
 
 // believed reports whether forged advertisements pass for those of a holder, as nothing can prove the contrary: no Lease can be

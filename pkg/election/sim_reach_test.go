@@ -136,7 +136,7 @@ func (w *world) roundTrip() bool {
 
 // latency is the time of a question and its answer.
 func (w *world) latency() time.Duration {
-	return 2*time.Millisecond + time.Duration(w.asks.Float64()*float64(8*time.Millisecond))
+	return w.lan(2*time.Millisecond + time.Duration(w.asks.Float64()*float64(8*time.Millisecond)))
 }
 
 // attempts makes three attempts in the time of a question, until one says that there is nothing left to wait for, and answers
@@ -204,10 +204,11 @@ func (w *world) testify(holder, h *host, d *PeersDone) {
 	if !ok || !h.live() || w.paths[holder.id][h.id].identity != open || !w.proves(holder.id, h.id) {
 		return
 	}
-	found := e.Status().Witness
+	status := e.Status()
+	found := status.Witness
 	age := h.time().Sub(found.At)
 	tried := found.Holder == holder.addr && age <= reported
-	if found.Holder.IsValid() && !found.At.IsZero() && age <= reported {
+	if found.Holder.IsValid() && !found.At.IsZero() && age <= reported && !status.Silent(h.time()) {
 		d.Heard = append(d.Heard, found.Holder)
 	}
 	if h.lies || tried {

@@ -15,6 +15,7 @@ type store struct {
 	revision int
 	history  []Lease
 	noQuorum bool
+	elected  time.Duration  // when etcd has a leader again
 	renewed  time.Duration  // when a process wrote it last
 	leapt    int            // the epoch that somebody wrote into it
 	era      int            // counts the deletions and rollbacks
@@ -25,16 +26,20 @@ type store struct {
 type access uint8
 
 const (
-	prompt  access = iota
-	refuses        // at once
-	hangs          // it accepts and never answers
-	slow           // after 2 to 10 s, and what was asked is done
+	prompt   access = iota
+	refuses         // at once
+	hangs           // it accepts and never answers
+	slow            // after 2 to 10 s, and what was asked is done
+	electing        // when etcd has a leader again; what was asked may be lost, or its answer
 )
 
 // reach is how the API answers a host now.
 func (w *world) reach(h *host) access {
 	if w.store.noQuorum || h.barred || h.offline {
 		return refuses
+	}
+	if h.api == prompt && w.now < w.store.elected {
+		return electing
 	}
 	return h.api
 }
@@ -59,6 +64,8 @@ func (w *world) consult(h *host, a Action) {
 		return
 	case slow:
 		takes = w.random(2*time.Second, 10*time.Second)
+	case electing:
+		w.afterElection(h, a, answer)
 	case hangs:
 	}
 	if takes > 0 {
@@ -68,6 +75,21 @@ func (w *world) consult(h *host, a Action) {
 		})
 	}
 	h.in(AnswerTimeout, func() { answer(LeaseDone{Outcome: Unanswered, Detail: "no answer in time"}) })
+}
+
+// afterElection carries out what was asked while etcd had no leader, unless it is lost; of some questions the answer is.
+func (w *world) afterElection(h *host, a Action, answer func(LeaseDone)) {
+	fate := w.rng.IntN(3)
+	w.after(w.store.elected-w.now+w.random(5*time.Millisecond, 45*time.Millisecond), func() {
+		d := LeaseDone{Outcome: Unanswered, Detail: "etcdserver: leader changed"}
+		if fate > 0 {
+			d = w.execute(h, a)
+		}
+		if fate == 1 {
+			d = LeaseDone{Outcome: Unanswered, Detail: "etcdserver: request timed out"}
+		}
+		answer(d)
+	})
 }
 
 // execute is what the store does with a question.
@@ -124,6 +146,11 @@ var apiKinds = map[string]func(w *world, f fault, on bool){
 	"etcd": func(w *world, _ fault, on bool) {
 		w.store.noQuorum = on
 		w.examine()
+	},
+	"leader": func(w *world, f fault, on bool) { // etcd elects another one
+		if on {
+			w.store.elected = w.now + f.dur
+		}
 	},
 	"hung":        func(w *world, f fault, on bool) { w.serve(hangs, on, w.hosts[f.i]) },
 	"hungAll":     func(w *world, _ fault, on bool) { w.serve(hangs, on, w.hosts...) },

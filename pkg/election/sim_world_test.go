@@ -41,6 +41,7 @@ type world struct {
 	client    int           // whom the client's neighbour cache points to
 	announcer *host         // the last host that announced
 	suppress  bool          // the fabric answers ARP for it
+	broadcast bool          // and answers of a broadcast are not confirmed
 	proxy     bool          // a router answers ARP for everything
 	liar      liar          // the switch answers ARP for others at its ports
 	desert    bool          // there is no gateway
@@ -49,6 +50,7 @@ type world struct {
 	alone     bool          // no peer can try this host's port before it has the address
 	store     store
 	asks      *rand.Rand // of the questions for peers: a world without them is as it was
+	clients   *rand.Rand // of their questions for an address that is refused, for the same reason
 
 	// what makes a world faulty
 	endless    bool // the kernel's addresses do not expire, and nobody looks whether a refresh is late
@@ -57,9 +59,11 @@ type world struct {
 	believe    func(ProbeDone) ProbeDone
 	timerFirst bool // overdue timers speak before queued packets are heard
 	credulous  bool // a probe finds the address free at once, whoever has it
+	reopens    bool // a fence that has closed opens again with the next renewal
 	byARP      bool // an answer of ARP passes for the proof that a peer is reached
 
 	hybrid bool
+	quick  bool // frames take less than a millisecond
 	oracle oracle
 	trace  func(string)
 	zero   time.Duration // the times of the trace count from it
@@ -76,12 +80,15 @@ type params struct {
 	together bool             // all processes start within 200 ms
 	down     bool             // no process starts by itself
 	hybrid   bool             // the hosts arbitrate by a Lease
+	fence    func(i int) bool // the host has a fence; nil: none has
+	interval time.Duration    // of all advertisements, with the times of a Lease that are the default; 0: each host's own
 	desert   bool             // there is no gateway
 	alone    bool             // no peer can try the port of a host that has not the address
 }
 
 func newWorld(p params) *world {
-	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), asks: rand.New(rand.NewPCG(p.seed, 17)), client: nobody, hybrid: p.hybrid, desert: p.desert, alone: p.alone, oracle: newOracle(p.hosts)}
+	w := &world{rng: rand.New(rand.NewPCG(p.seed, 7)), asks: rand.New(rand.NewPCG(p.seed, 17)), clients: rand.New(rand.NewPCG(p.seed, 27)), client: nobody, hybrid: p.hybrid, desert: p.desert, alone: p.alone, oracle: newOracle(p)}
+	w.quick = p.interval > 0 && p.interval < 100*time.Millisecond
 	if p.spoil != nil {
 		p.spoil(w)
 	}
@@ -158,9 +165,17 @@ func (w *world) reachable(i int) bool {
 
 // delay is that of a frame; frames between two places do not overtake each other.
 func (w *world) delay(from, to int) time.Duration {
-	at := max(w.now+w.random(time.Millisecond, 5*time.Millisecond), w.arrived[from][to])
+	at := max(w.now+w.lan(w.random(time.Millisecond, 5*time.Millisecond)), w.arrived[from][to])
 	w.arrived[from][to] = at
 	return at - w.now
+}
+
+// lan is what a time of a frame is on this LAN: 50 µs to 1 ms in one direction with fast advertisements, 1 to 5 ms otherwise.
+func (w *world) lan(d time.Duration) time.Duration {
+	if w.quick {
+		return d / 5
+	}
+	return d
 }
 
 func (w *world) lost() bool { return w.loss > 0 && w.rng.Float64() < w.loss }

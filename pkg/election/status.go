@@ -62,6 +62,12 @@ type Status struct {
 	Forged                netip.Addr // source of the last advertisement that the Lease did not confirm; invalid: none lately
 }
 
+// Silent reports whether the holder was not heard for so long that it may be dead: a node that says so does not keep another one
+// from taking the addresses.
+func (s Status) Silent(now time.Time) bool {
+	return now.Sub(s.HeardAt) >= unheardAfter*s.AdvertisementInterval
+}
+
 // Status returns a copy of what the election knows.
 func (e *Election) Status() Status {
 	other, a := e.presence.conflict, &e.arbiter

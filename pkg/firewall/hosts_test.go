@@ -196,6 +196,7 @@ func TestJudgeHosts(t *testing.T) {
 		tool                 firewall.Tool // of the chains that refuse something; empty: of none
 	}{
 		{"a server with nft", serverNFT, "E", firewall.NFT},
+		{"a closed fence of Harbinger", "nft 'table netdev harbinger-51 { chain ingress { type filter hook ingress device eth0 priority -500; meta mark 7 drop; }\n}'", everything, ""},
 		{"Kubernetes by nft", kubernetesNFT, "E P T V V6", firewall.NFT},
 		{"the service iptables", restore("iptables-nft", iptablesService), "E T6 V6", firewall.IPTables},
 		{"the service iptables, legacy", restore("iptables-legacy", iptablesService), "E T6 V6", firewall.IPTablesLegacy},

@@ -66,7 +66,7 @@ func (r *Ruleset) readNFT() error {
 	}
 	for _, c := range found {
 		hook, ok := hookOf(c)
-		if !ok {
+		if !ok || isFence(c.Table) {
 			continue
 		}
 		base, err := read.chain(c)
@@ -81,6 +81,11 @@ func (r *Ruleset) readNFT() error {
 		r.bases = append(r.bases, base)
 	}
 	return nil
+}
+
+// isFence reports whether a table is that of package fence, which drops only what is sent to a host that must not answer it.
+func isFence(t *nftables.Table) bool {
+	return t.Family == nftables.TableFamilyNetdev && strings.HasPrefix(t.Name, "harbinger-")
 }
 
 func keyOf(c *nftables.Chain) chainKey {

@@ -160,6 +160,13 @@ type Config struct {
 	FailureThreshold   int           `json:"failureThreshold"`   // failures in a row that take a healthy backend out
 }
 
+// Detection returns after how long a healthy backend that ceases to answer is Down at the latest: it does right after a good check,
+// and each check that follows uses all its time.
+func (c *Config) Detection() time.Duration {
+	again := max(c.Timeout, c.Interval/fastShare)
+	return c.Interval + time.Duration(c.FailureThreshold-1)*again + c.Timeout
+}
+
 // fastShare is how much faster checks come while the verdict is not settled.
 const fastShare = 10
 

@@ -367,3 +367,28 @@ func checkTransition(t *rapid.T, cfg health.Config, before, after health.State, 
 		t.Fatalf("%v after %d failures", after, strikes)
 	}
 }
+
+// A backend that dies right after a good check, and lets each check use all its time, is down when the configuration says so.
+func TestDetection(t *testing.T) {
+	for _, cfg := range []health.Config{
+		{Interval: 400 * time.Millisecond, Timeout: 900 * time.Millisecond, SuccessThreshold: 2, FailureThreshold: 2},
+		{Interval: time.Second, Timeout: 50 * time.Millisecond, SuccessThreshold: 1, FailureThreshold: 3},
+		{Interval: time.Second, Timeout: time.Second, SuccessThreshold: 1, FailureThreshold: 1},
+	} {
+		start := time.Unix(1_800_000_000, 0)
+		now, c := start, health.New(cfg, start)
+		c.Step(now, health.Tick{})
+		c.Step(now, health.Passed{})
+		for c.State() != health.Down {
+			if due := c.Deadline(); !due.IsZero() { // otherwise the next check began when the one before it ended
+				now = due
+				c.Step(now, health.Tick{})
+			}
+			now = now.Add(cfg.Timeout)
+			c.Step(now, health.Failed{Unreachable: true, Took: cfg.Timeout})
+		}
+		if took := now.Sub(start); took != cfg.Detection() {
+			t.Errorf("%+v: down after %v, want %v", cfg, took, cfg.Detection())
+		}
+	}
+}

@@ -3,7 +3,9 @@
 package hostfile
 
 import (
+	"bytes"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -19,6 +21,11 @@ const deleted = "//deleted"
 // will not until the container is made anew. The zero value has seen no path.
 type Mounts struct {
 	roots map[string]string // by path, as they were seen first
+
+	// The last question, and the answer to it: the table seldom changes.
+	table []byte
+	paths []string
+	out   []string
 }
 
 // Replaced returns which of the paths no longer show what the host has there, since they were asked for first.
@@ -27,10 +34,12 @@ func (m *Mounts) Replaced(paths ...string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts := parseMounts(string(table))
 	if m.roots == nil {
 		m.roots = map[string]string{}
+	} else if bytes.Equal(table, m.table) && slices.Equal(paths, m.paths) {
+		return m.out, nil
 	}
+	mounts := parseMounts(string(table))
 	var out []string
 	for _, p := range paths {
 		root := rootOf(mounts, p)
@@ -41,6 +50,7 @@ func (m *Mounts) Replaced(paths ...string) ([]string, error) {
 			out = append(out, p)
 		}
 	}
+	m.table, m.paths, m.out = table, slices.Clone(paths), out
 	return out, nil
 }
 

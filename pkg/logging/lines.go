@@ -16,7 +16,8 @@ const (
 	// MsgCloseFailed (ERROR): A socket or a kernel object could not be closed at the end. Remedy: Report it with the error.
 	// The kernel closes it when the process ends.
 	MsgCloseFailed = "Close failed"
-	// MsgNormalScheduling (WARN): The process could not get real-time scheduling: a busy host may delay advertisements.
+	// MsgNormalScheduling (WARN): The process could not get real-time scheduling: a busy host may delay advertisements. `fence` is after
+	// how long without a refresh the virtual addresses are closed on this host: later than with it, and so is a takeover after a crash.
 	// Remedy: Give the pod the capability SYS_NICE, as the generated pod has it.
 	MsgNormalScheduling = "Running with normal scheduling"
 	// MsgInstanceWaits (INFO): Another Harbinger on this host serves the same virtual router ID; this one waits until it has
@@ -101,7 +102,8 @@ const (
 	// virtual addresses now. Remedy: Nothing for a planned move. Otherwise look up `reason` in the failure modes.
 	MsgStateChanged = "State changed"
 	// MsgAddressesAdded (INFO): This node has taken the virtual addresses: they are in the kernel and announced to the neighbours.
-	// `lasted` is the time from the first to the last of that. Remedy: Nothing.
+	// `lasted` is the time from the first to the last of that, `unserved` for how long nobody served before as far as this node knows, and `evidence` what
+	// it had found out. Remedy: Nothing.
 	MsgAddressesAdded = "Virtual addresses added and announced"
 	// MsgAddressesRestored (WARN): The virtual addresses of this holder were gone from the kernel, or the interface has changed: they
 	// are there again and announced. Remedy: Nothing beside `Interface changed`. Otherwise find what removes addresses on this host (a
@@ -160,6 +162,16 @@ const (
 	MsgPortTaken = "Port taken"
 	// MsgPortOpened (INFO): The port that could not be opened before is open now; `reason` says what it is for. Remedy: Nothing.
 	MsgPortOpened = "Port opened"
+	// MsgFenceMissing (WARN): There is no fence on this host, or it is not on every interface; `reason` says why. Where this host holds the
+	// virtual addresses and its process is killed or frozen, they answer until their lifetime in the kernel ends, after 1 to 3.1 s. The fence is
+	// tried again every 10 s. Remedy: By `reason`: `modprobe nf_tables`, the capability NET_ADMIN and the seccomp profile of the runtime, or remove
+	// the tc filter that redirects what arrives.
+	MsgFenceMissing = "Fence missing"
+	// MsgFenceThere (INFO): The fence that was missing is there. Remedy: Nothing.
+	MsgFenceThere = "Fence there"
+	// MsgFenceReplaced (WARN): Something on this host had removed the fence, which was put back at the next renewal. Clients have not noticed. Remedy: Find what flushes
+	// the rules of nftables (`nft flush ruleset`, at the start of a file in /etc/nftables.conf), and have it flush its own tables alone.
+	MsgFenceReplaced = "Fence put back"
 	// MsgHandingOver (INFO): `harbinger handover` asked this holder to give up the addresses; `to` names the successor, if one
 	// was named. Remedy: Nothing.
 	MsgHandingOver = "Handing over"
@@ -228,6 +240,10 @@ const (
 	// MsgBalancerSlow (WARN): The balancer process sends no reports, as it gets too little CPU time for them. It is left alone: it
 	// serves as well as it can, and another one would get no more. Remedy: Find what uses the CPU, or raise the CPU limit of the pod.
 	MsgBalancerSlow = "Balancer short of processor time"
+	// MsgBalancerScheduling (WARN): The kernel lets the balancer process not set its scheduling, as a seccomp filter of the container may:
+	// it goes on with that of the keeper. Remedy: Let the filter pass `sched_setattr`; the default profile of containerd, CRI-O and
+	// Docker does, for a pod with the capability SYS_NICE.
+	MsgBalancerScheduling = "Balancer keeps the scheduling of the keeper"
 	// MsgBalancerReports (INFO): The balancer process that was short of CPU reports again. Remedy: Nothing.
 	MsgBalancerReports = "Balancer reports again"
 	// MsgRefusingFailed (ERROR): Without a balancer for a longer time new connections should be refused, but the kernel did
@@ -263,7 +279,9 @@ const (
 	KeyEnable           = "enable"           // Whether connections should be led to the balancer.
 	KeyEpoch            = "epoch"            // Of the Lease: each claim has a higher one.
 	KeyEvent            = "event"            // The reason of a Kubernetes Event.
+	KeyEvidence         = "evidence"         // What a node had found out when it took the virtual addresses.
 	KeyExpires          = "expires"          // When a certificate expires.
+	KeyFence            = "fence"            // After how long without a refresh the virtual addresses are closed.
 	KeyFile             = "file"             // The path of a file.
 	KeyFrom             = "from"             // The state, the backend or the node before.
 	KeyFrontend         = "frontend"         // The address and port of a listening socket.
@@ -288,6 +306,7 @@ const (
 	KeySkew             = "skew"             // By how much the clock of a peer is ahead of this node's.
 	KeyStack            = "stack"            // Where in the program a fault is; empty for other errors.
 	KeyTo               = "to"               // The state, the backend or the node after.
+	KeyUnserved         = "unserved"         // How long nobody served: from the last sign of a holder to the first of the next.
 	KeyVersion          = "version"          // The version of Harbinger.
 	KeyVirtualAddresses = "virtualAddresses" // The virtual addresses.
 	KeyVRID             = "vrid"             // The virtual router ID.

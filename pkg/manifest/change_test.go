@@ -198,5 +198,8 @@ func TestRead(t *testing.T) {
 		if _, err := manifest.Read([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
+		if own := strings.Contains(text, "{name: harbinger"); manifest.Own([]byte(text)) != own { // whatever it says
+			t.Errorf("%q is one of Harbinger: %t, want %t", text, !own, own)
+		}
 	}
 }

@@ -22,17 +22,31 @@ type Written struct {
 	Config *config.HarbingerConfiguration
 }
 
-// Read returns what a manifest says. One of another pod is an error.
-func Read(raw []byte) (Written, error) {
+// Own reports whether a file is a manifest of Harbinger, of whatever version.
+func Own(raw []byte) bool {
+	_, err := own(raw)
+	return err == nil
+}
+
+// own returns the container of Harbinger in a manifest.
+func own(raw []byte) (corev1.Container, error) {
 	pod := &corev1.Pod{}
 	if err := yaml.Unmarshal(raw, pod); err != nil {
-		return Written{}, fmt.Errorf("no manifest of a pod: %w", err)
+		return corev1.Container{}, fmt.Errorf("no manifest of a pod: %w", err)
 	}
 	i := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == name })
 	if pod.Kind != "Pod" || i < 0 {
-		return Written{}, fmt.Errorf("no manifest of Harbinger, but of %s %q", strings.ToLower(pod.Kind), pod.Name)
+		return corev1.Container{}, fmt.Errorf("no manifest of Harbinger, but of %s %q", strings.ToLower(pod.Kind), pod.Name)
 	}
-	c := pod.Spec.Containers[i]
+	return pod.Spec.Containers[i], nil
+}
+
+// Read returns what a manifest says. One of another pod is an error.
+func Read(raw []byte) (Written, error) {
+	c, err := own(raw)
+	if err != nil {
+		return Written{}, err
+	}
 	w := Written{Options: Options{Image: c.Image, ConfigFile: slices.Contains(c.Args, config.File)}}
 	if w.ConfigFile {
 		return w, nil
@@ -41,7 +55,6 @@ func Read(raw []byte) (Written, error) {
 	if v < 0 {
 		return Written{}, errors.New("a manifest of Harbinger without a configuration")
 	}
-	var err error
 	w.Config, err = scheme.Decode([]byte(strings.ReplaceAll(c.Env[v].Value, "$$", "$")))
 	return w, err
 }

@@ -235,7 +235,7 @@ func TestReconfigured(t *testing.T) {
 func TestRules(t *testing.T) {
 	v4, v6 := netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::100")
 	base := vrrp.Rules{
-		Version: 3, VRID: 51, Addresses: []netip.Addr{v4}, Own: addresses("192.0.2.1"), Interval: time.Second, MinimumTTL: 255,
+		Version: 3, VRID: 51, Addresses: []netip.Addr{v4}, Own: addresses("192.0.2.1"), Interval: 200 * time.Millisecond, MinimumTTL: 255,
 		Checksum: vrrp.ChecksumAuto, Authentication: vrrp.Authentication{Type: vrrp.AuthenticationNone},
 	}
 	for _, tc := range []struct {
@@ -258,7 +258,7 @@ func TestRules(t *testing.T) {
 			r.Multicast, r.Checksum = true, vrrp.ChecksumRFC9568
 		}},
 		{"password", multicast + "election: {vrrp: {version: 2, authentication: {type: Password, password: secret}}}\n", v4, func(r *vrrp.Rules) {
-			r.Multicast, r.Version = true, 2
+			r.Multicast, r.Version, r.Interval = true, 2, time.Second
 			r.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
 		}},
 	} {
@@ -268,7 +268,7 @@ func TestRules(t *testing.T) {
 			v := view(t, tc.body)
 			wantEqual(t, want, v.Rules(tc.vip))
 			wantEqual(t, vrrp.Advertisement{
-				Version: want.Version, VRID: 51, Interval: time.Second, Addresses: want.Addresses, Authentication: want.Authentication,
+				Version: want.Version, VRID: 51, Interval: want.Interval, Addresses: want.Addresses, Authentication: want.Authentication,
 			}, v.Advertisement(tc.vip))
 		})
 	}

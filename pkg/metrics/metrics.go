@@ -22,6 +22,7 @@ type Metrics struct {
 	held        prometheus.Gauge
 	transitions *prometheus.CounterVec
 	moves       *prometheus.CounterVec
+	unserved    *prometheus.HistogramVec
 	sent        *prometheus.CounterVec
 	received    prometheus.Counter
 	dropped     *prometheus.CounterVec
@@ -57,15 +58,18 @@ func New(vrid, iface string, known Known) *Metrics {
 		held:        prometheus.NewGauge(o.gauge("vip_held", "1 while this node holds the virtual addresses.")),
 		transitions: o.counters("vrrp_transitions_total", "Changes of state.", "from", "to"),
 		moves:       o.counters("vip_moves_total", "Times the virtual addresses came to this node (acquired) or left it (released), by the cause in one word.", "direction", "reason"),
-		sent:        o.counters("vrrp_advertisements_sent_total", "Advertisements sent, by kind: ordinary, or release (priority 0).", "kind"),
-		received:    prometheus.NewCounter(o.counter("vrrp_advertisements_received_total", "Advertisements received and accepted.")),
-		dropped:     o.counters("vrrp_advertisements_dropped_total", "Packets of protocol 112 refused, by reason. vrid are those of other virtual routers on the link.", "reason"),
-		alarms:      o.counters("alarms_total", "Alarms of the election, by kind.", "kind"),
-		probes:      o.counters("vip_probes_total", "Identity probes of the virtual address, by verdict.", "verdict"),
-		checks:      o.counters("holder_checks_total", "Checks of the port of the control plane at the virtual address that another node holds, by what it answered.", "finding"),
-		failures:    o.counters("action_failures_total", "Actions on the host that failed, by action.", "action"),
-		announced:   prometheus.NewCounter(o.counter("announcements_total", "Gratuitous ARP requests and unsolicited neighbour advertisements sent.")),
-		late:        prometheus.NewHistogram(o.histogram("loop_lateness_seconds", "How late the control loop met its deadlines.", .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 3)),
+		unserved: o.histograms("vip_unserved_seconds", "How long nobody served the virtual addresses before this node took them, as far as it knows: from the last sign of a "+
+			"holder to its own first advertisement, by the cause of the move in one word. 0: no longer than two advertisements are apart.",
+			[]float64{.01, .02, .05, .08, .1, .15, .2, .5, .7, 1, 2, 5, 10}, "reason"),
+		sent:      o.counters("vrrp_advertisements_sent_total", "Advertisements sent, by kind: ordinary, or release (priority 0).", "kind"),
+		received:  prometheus.NewCounter(o.counter("vrrp_advertisements_received_total", "Advertisements received and accepted.")),
+		dropped:   o.counters("vrrp_advertisements_dropped_total", "Packets of protocol 112 refused, by reason. vrid are those of other virtual routers on the link.", "reason"),
+		alarms:    o.counters("alarms_total", "Alarms of the election, by kind.", "kind"),
+		probes:    o.counters("vip_probes_total", "Identity probes of the virtual address, by verdict.", "verdict"),
+		checks:    o.counters("holder_checks_total", "Checks of the port of the control plane at the virtual address that another node holds, by what it answered.", "finding"),
+		failures:  o.counters("action_failures_total", "Actions on the host that failed, by action.", "action"),
+		announced: prometheus.NewCounter(o.counter("announcements_total", "Gratuitous ARP requests and unsolicited neighbour advertisements sent.")),
+		late:      prometheus.NewHistogram(o.histogram("loop_lateness_seconds", "How late the control loop met its deadlines.", .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 3)),
 		jitter: prometheus.NewHistogram(o.histogram("vrrp_advertisement_jitter_seconds",
 			"By how much the time between two advertisements of one holder, as the control loop read them, differed from the interval that they name.",
 			.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2)),
@@ -77,7 +81,7 @@ func New(vrid, iface string, known Known) *Metrics {
 			[]float64{.005, .01, .02, .05, .1, .2, .5, .7}, "kind"),
 	}
 	known.start(m)
-	m.registry.MustRegister(m.state, m.priority, m.held, m.transitions, m.moves, m.sent, m.received, m.dropped, m.alarms,
+	m.registry.MustRegister(m.state, m.priority, m.held, m.transitions, m.moves, m.unserved, m.sent, m.received, m.dropped, m.alarms,
 		m.probes, m.checks, m.failures, m.announced, m.late, m.jitter, m.asked, m.consulted, m.answers, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return m
@@ -93,6 +97,7 @@ func (k Known) start(m *Metrics) {
 	}
 	for _, r := range k.Acquired {
 		m.moves.WithLabelValues("acquired", r)
+		m.unserved.WithLabelValues(r)
 	}
 	for _, r := range k.Released {
 		m.moves.WithLabelValues("released", r)
@@ -163,6 +168,13 @@ func (m *Metrics) Held(held bool, cause string) {
 	default:
 		m.held.Set(0)
 		m.moves.WithLabelValues("released", cause).Inc()
+	}
+}
+
+// Unserved observes how many seconds nobody served the virtual addresses before this node took them for a cause.
+func (m *Metrics) Unserved(cause string, seconds float64) {
+	if m != nil {
+		m.unserved.WithLabelValues(cause).Observe(seconds)
 	}
 }
 

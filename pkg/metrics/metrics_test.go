@@ -36,6 +36,7 @@ func TestScrape(t *testing.T) {
 	m.StateChanged("", "Backup")
 	m.StateChanged("Backup", "Active")
 	m.Held(true, "no_advertisement")
+	m.Unserved("no_advertisement", .64)
 	m.Priority(100)
 	m.Sent(100)
 	m.Sent(0)
@@ -58,6 +59,9 @@ func TestScrape(t *testing.T) {
 		`harbinger_vip_moves_total{direction="acquired",interface="eth0",reason="no_advertisement",vrid="51"} 1`,
 		`harbinger_vip_moves_total{direction="acquired",interface="eth0",reason="preemption",vrid="51"} 0`,
 		`harbinger_vip_moves_total{direction="released",interface="eth0",reason="yield",vrid="51"} 0`,
+		`harbinger_vip_unserved_seconds_bucket{interface="eth0",reason="no_advertisement",vrid="51",le="0.5"} 0`,
+		`harbinger_vip_unserved_seconds_bucket{interface="eth0",reason="no_advertisement",vrid="51",le="0.7"} 1`,
+		`harbinger_vip_unserved_seconds_count{interface="eth0",reason="preemption",vrid="51"} 0`,
 		`harbinger_alarms_total{interface="eth0",kind="Forged",vrid="51"} 0`,
 		`harbinger_alarms_total{interface="eth0",kind="Filtered",vrid="51"} 1`,
 		`harbinger_vrrp_advertisement_jitter_seconds_bucket{interface="eth0",vrid="51",le="0.2"} 0`,
@@ -77,6 +81,7 @@ func TestNilTakesReports(*testing.T) {
 	var m *Metrics
 	m.StateChanged("Backup", "Active")
 	m.Held(true, "yield")
+	m.Unserved("release", 1)
 	m.Priority(1)
 	m.Jitter(1)
 	m.Asked("probe", 1)
@@ -107,6 +112,7 @@ func full() v1alpha1.HarbingerStatus {
 		{Address: "10.0.0.2", Signed: &expires, Key: 1, Skew: "-1.5s", Unsigned: 3}, {Address: "10.0.0.3"}, {Address: "other", Unsigned: 7},
 	}}
 	r := &s.VirtualRouter
+	r.Fence = &v1alpha1.Fence{State: "Open", PutBack: 2}
 	r.Isolated, r.Unreachable, r.Witness = true, true, &v1alpha1.Witness{Failures: 3}
 	r.Reach = &v1alpha1.Reach{Peers: []v1alpha1.PeerReach{{Reached: true}, {}}, Gateway: v1alpha1.Gateway{Address: "10.0.0.254", Finding: "Answers"}}
 	s.Balancer = v1alpha1.Balancer{Up: true, Restarts: 1, Steered: true, Degraded: true, Active: 3, Accepted: 10, Refused: 2, LeftOut: 7, RefusedByReason: map[string]uint64{"NoBackend": 0, "ConnectionLimit": 2}, Backends: []v1alpha1.Backend{
@@ -140,7 +146,7 @@ func TestStatus(t *testing.T) {
 		`harbinger_vrrp_signing_peer_key_id{peer="10.0.0.2"} 1`, `harbinger_vrrp_signing_peer_skew_seconds{peer="10.0.0.2"} -1.5`,
 		`harbinger_vrrp_signing_unsigned_total{peer="10.0.0.2"} 3`, `harbinger_vrrp_signing_unsigned_total{peer="10.0.0.3"} 0`, `harbinger_vrrp_signing_unsigned_total{peer="other"} 7`,
 		`harbinger_peers_asked 2`, `harbinger_peers_reached 1`, `harbinger_gateway_answers 1`, `harbinger_isolated 1`, `harbinger_unreachable 1`, `harbinger_witness_failures 3`,
-		`harbinger_split_suspected 1`, `harbinger_lease_arbitrates 1`, `harbinger_lease_epoch 5`, `harbinger_lease_held 1`,
+		`harbinger_fenced 1`, `harbinger_fence_put_back_total 2`, `harbinger_split_suspected 1`, `harbinger_lease_arbitrates 1`, `harbinger_lease_epoch 5`, `harbinger_lease_held 1`,
 		`harbinger_client_certificate_expiry_timestamp_seconds 1.8e+09`,
 	)
 }

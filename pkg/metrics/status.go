@@ -42,6 +42,8 @@ var (
 	isolated        = desc("isolated", "1 while this node reaches fewer peers than a majority, and takes nothing from a holder.")
 	unreachable     = desc("unreachable", "1 while most peers cannot reach the virtual addresses at this node.")
 	witnessFailures = desc("witness_failures", "Checks in a row in which this node did not reach the virtual addresses at the holder. Missing where it checks nobody.")
+	fencedNow       = desc("fenced", "1 while a fence keeps the virtual addresses of a killed or frozen process off the wire, 0 where there is none.")
+	fencePutBack    = desc("fence_put_back_total", "Times that something on this host had removed the fence, and it was put back.")
 	leaseArbitrates = desc("lease_arbitrates", "1 while the Lease decides who holds the virtual addresses, 0 while VRRP does alone.")
 	leaseEpoch      = desc("lease_epoch", "Epoch of the Lease as this node knows it.")
 	leaseHeld       = desc("lease_held", "1 while this node is the holder of the Lease.")
@@ -72,6 +74,10 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	collectSigning(s.VirtualRouter.Signing, gauge, counter)
 	collectProofs(s.VirtualRouter, gauge)
+	if f := s.VirtualRouter.Fence; f != nil {
+		gauge(fencedNow, number(f.State != "Absent" && f.Reason == ""))
+		counter(fencePutBack, float64(f.PutBack))
+	}
 	if s.Lease != nil {
 		gauge(leaseArbitrates, number(s.VirtualRouter.Arbiter == "lease"))
 		gauge(leaseEpoch, float64(s.Lease.Epoch))

@@ -73,6 +73,7 @@ func GatherAll(ctx context.Context, cfg *config.HarbingerConfiguration, image st
 	if steersByBPF(cfg) {
 		facts.BPF = ask(tryBPF)
 	}
+	facts.Fence = ask(func() (struct{}, error) { return tryFence(cfg, facts.Links) })
 	if image != "" {
 		facts.Image = ask(func() (Image, error) { return findImage(ctx, image) })
 	}

@@ -26,6 +26,8 @@ var kernelChecks = []Check{
 	{Name: "Capabilities", Finds: "a user namespace (rootless), or a process without the capabilities that the pod asks for", Remedy: "run as root of the host", run: checkCapabilities},
 	{Name: "BPF", Finds: "a kernel that refuses the program which steers connections, where the port is the apiserver's own", Remedy: "`loadBalancer.steering.mode: NFTables`, or another port", slow: true, run: checkBPF},
 	{Name: "NFTables", Finds: "a kernel without nf_tables, where steering needs it", Remedy: "`modprobe nf_tables`", run: checkNFTables},
+	{Name: "Fence", Finds: "a kernel that takes no fence (before Linux 5.16, without nf_tables, a missing capability, a filter of system calls, ingress shaping): a killed or frozen holder then answers until the lifetime of its address ends",
+		Remedy: "a kernel from Linux 5.16 on; run as root of the host", slow: true, run: checkFence},
 	{Name: "Seccomp", Finds: "a filter of system calls on this process: what it cannot ask, it cannot say", Remedy: "run the command on the host", run: checkSeccomp},
 	{Name: "Clock", Finds: "a clock that nothing synchronises: certificates, and with signed advertisements their time", Remedy: "`timedatectl set-ntp true`", slow: true, run: checkClock},
 	{Name: "Image", Finds: "an image that is not on the host yet, which matters without a registry", Remedy: "`ctr` to pull or import it", slow: true, run: checkImage},

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
+	"github.com/harbinger-ha/harbinger/pkg/fence"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 )
 
@@ -37,6 +38,7 @@ func TestKernel(t *testing.T) {
 	forbidden.Firewall.Err = fmt.Errorf("read: %w", fs.ErrPermission)
 	broken := noTables
 	broken.BPF = refused
+	unfenced := preflight.Asked[struct{}]{Err: fmt.Errorf("try: %w", &fence.Unavailable{Reason: "too old", Err: unix.EOPNOTSUPP})}
 	filtered := preflight.Asked[preflight.Process]{Value: preflight.Process{Capabilities: allRights, Filtered: true}}
 	for _, tt := range []struct {
 		name, document string
@@ -63,6 +65,10 @@ func TestKernel(t *testing.T) {
 		{"not there", shared + "loadBalancer: {steering: {mode: NFTables}}\n", noTables, "NFTables", preflight.Fail, "operation not supported"},
 		{"no right", shared + "loadBalancer: {steering: {mode: NFTables}}\n", forbidden, "NFTables", preflight.Warn, "could not be asked"},
 
+		{"taken", shared, preflight.Facts{Process: asked(allRights)}, "Fence", preflight.OK, "is off the wire within 400ms"},
+		{"not taken", shared, preflight.Facts{Process: asked(allRights), Fence: unfenced}, "Fence", preflight.Warn, "the fence cannot be had: too old: a killed or frozen holder answers for up to 2.1s, as without one"},
+		{"not taken at 1 s", shared + "election: {vrrp: {advertisementInterval: 1s}}\n", preflight.Facts{Process: asked(allRights), Fence: unfenced}, "Fence", preflight.Warn, "for up to 3.1s"},
+
 		{"none", shared, preflight.Facts{Process: asked(allRights)}, "Seccomp", preflight.OK, "no seccomp filter"},
 		{"one", shared, preflight.Facts{Process: filtered}, "Seccomp", preflight.Warn, "a seccomp filter is on this process"},
 
@@ -87,7 +93,7 @@ func TestKernel(t *testing.T) {
 func TestQuickChecks(t *testing.T) {
 	for _, r := range preflight.Run(decode(t, shared), preflight.Facts{Links: links}) {
 		switch r.Check {
-		case "BPF", "Clock", "Image":
+		case "BPF", "Clock", "Fence", "Image":
 			t.Errorf("%+v", r)
 		}
 	}
@@ -138,6 +144,12 @@ func TestRightsOfThisProcess(t *testing.T) {
 	host := newHost(t)
 	var all preflight.Facts
 	labtest.Must(t, host.Do(func() error { all = gathered(); return nil }))
+	if r := of("Fence", cfg, few); len(r) != 1 || r[0].Status != preflight.Warn || !strings.HasPrefix(r[0].Found, "the fence cannot be had: ") || !strings.Contains(r[0].Remedy, "CAP_NET_ADMIN") {
+		t.Errorf("without rights: %+v", r)
+	}
+	if r := of("Fence", cfg, all); len(r) != 1 || r[0].Status != preflight.OK {
+		t.Errorf("as root: %+v", r)
+	}
 	for check, found := range map[string]string{
 		"Capabilities": "could not be asked: this process has not NET_ADMIN, BPF", "BPF": "could not be asked: steer by BPF: ",
 		"NFTables": "could not be asked: read the rules of nf_tables: ", "FirewallVRRP": "could not be asked: read the rules of nf_tables: ",

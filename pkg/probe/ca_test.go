@@ -56,16 +56,20 @@ func TestCAFileIsFollowedHoweverItIsReplaced(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "pki")
 			must(t, os.Mkdir(dir, 0o755))
 			h.cfg.CAFile = filepath.Join(dir, "ca.crt")
+			var file CAFile
 			for range 2 {
 				put(t, dir, good)
 				must(t, h.Check(t.Context()))
+				must(t, file.Check(h.cfg.CAFile))
 				put(t, dir, other)
 				h.client.CloseIdleConnections()
 				wantError(t, h.Check(t.Context()), "signed by unknown authority")
+				put(t, dir, other[:len(other)/2])
+				wantError(t, file.Check(h.cfg.CAFile), "no certificate in ")
 			}
 			put(t, dir, bytes.Join([][]byte{other, good}, nil))
 			must(t, h.Check(t.Context()))
-			must(t, CheckCA(h.cfg.CAFile))
+			must(t, file.Check(h.cfg.CAFile))
 		})
 	}
 }
@@ -93,9 +97,11 @@ func TestCAFileInTheMiddleOfItsReplacement(t *testing.T) {
 			h := b.https(t, 5*time.Second)
 			h.cfg.CAFile = path
 			must(t, h.Check(t.Context()))
+			var file CAFile
+			must(t, file.Check(path))
 			must(t, os.Remove(path))
 			must(t, tt.spoil())
-			wantError(t, CheckCA(path), tt.want)
+			wantError(t, file.Check(path), tt.want)
 			h.client.CloseIdleConnections()
 			must(t, h.Check(t.Context()))
 			must(t, os.RemoveAll(path))

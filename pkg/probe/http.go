@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // maxBody bounds the answer of a backend. The lists of checks that an apiserver sends have about 2 KiB.
@@ -32,22 +33,21 @@ type HTTP struct {
 
 // NewHTTP returns a check of a backend that has not connected yet.
 func NewHTTP(backend netip.AddrPort, cfg health.Config) *HTTP {
-	return newHTTP("http", backend, cfg, &net.Dialer{Timeout: cfg.Timeout})
+	return newHTTP("http", backend, cfg)
 }
 
 // newHTTP returns a check that speaks HTTP/1.1: there the connection of a request that timed out is dropped, while one
 // of HTTP/2 would carry the next request too, half-open or not.
-func newHTTP(scheme string, backend netip.AddrPort, cfg health.Config, dialer *net.Dialer) *HTTP {
+func newHTTP(scheme string, backend netip.AddrPort, cfg health.Config) *HTTP {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	target := url.URL{Scheme: scheme, Host: backend.String()}
-	return &HTTP{
+	h := &HTTP{
 		url:     target.String() + cfg.Path,
 		timeout: cfg.Timeout,
 		client: http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
-				DialContext:        dialer.DialContext,
 				Protocols:          protocols,
 				MaxConnsPerHost:    1,
 				DisableCompression: true,
@@ -56,6 +56,17 @@ func newHTTP(scheme string, backend netip.AddrPort, cfg health.Config, dialer *n
 			},
 		},
 	}
+	h.transport().DialContext = h.dial
+	return h
+}
+
+func (h *HTTP) transport() *http.Transport { return h.client.Transport.(*http.Transport) }
+
+// dial makes a connection within the time of a check. The context is not that of a check: the transport ends it when it is closed.
+func (h *HTTP) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	return socket.Dial(ctx, address)
 }
 
 // Check asks once. The error says why the backend is not healthy.

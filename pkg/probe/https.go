@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -29,7 +28,6 @@ const handshakeTimeout = 5 * time.Second
 type HTTPS struct {
 	*HTTP
 	cfg    health.Config
-	dialer net.Dialer
 	ca     []byte // what roots was made from
 	roots  atomic.Pointer[x509.CertPool]
 	mounts hostfile.Mounts
@@ -43,9 +41,8 @@ type HTTPS struct {
 // NewHTTPS returns a check of a backend that has not connected yet. The certificates of kubeadm have "kubernetes" and the
 // address of the node, but not 127.0.0.1.
 func NewHTTPS(backend netip.AddrPort, cfg health.Config) *HTTPS {
-	h := &HTTPS{cfg: cfg, dialer: net.Dialer{Timeout: cfg.Timeout}}
-	h.HTTP = newHTTP("https", backend, cfg, &h.dialer)
-	h.client.Transport.(*http.Transport).DialTLSContext = h.dial
+	h := &HTTPS{HTTP: newHTTP("https", backend, cfg), cfg: cfg}
+	h.transport().DialTLSContext = h.dialTLS
 	return h
 }
 
@@ -99,13 +96,24 @@ func (h *HTTPS) loadCA() error {
 	return nil
 }
 
-// CheckCA says what is wrong with a CA file. Checks that have read it before go on with what it was.
-func CheckCA(path string) error {
+// A CAFile is one that is looked at again and again. The zero value has seen none.
+type CAFile struct {
+	path string
+	raw  []byte // as it was seen last
+	err  error
+}
+
+// Check says what is wrong with the file of a path. Checks of backends that have read it before go on with what it was.
+func (f *CAFile) Check(path string) error {
 	raw, err := hostfile.Read(path)
-	if err == nil {
-		_, err = parseCA(path, raw)
+	if err != nil {
+		return err
 	}
-	return err
+	if path != f.path || !bytes.Equal(raw, f.raw) {
+		f.path, f.raw = path, raw
+		_, f.err = parseCA(path, raw)
+	}
+	return f.err
 }
 
 // certificate begins each certificate of a CA file.
@@ -138,10 +146,10 @@ func parseCA(path string, raw []byte) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// dial makes the connection. The context is not that of a check: the transport ends it when it is closed.
-func (h *HTTPS) dial(ctx context.Context, network, address string) (net.Conn, error) {
+// dialTLS makes the connection, in a context as that of dial.
+func (h *HTTPS) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	h.proved.Store(false)
-	raw, err := h.dialer.DialContext(ctx, network, address)
+	raw, err := h.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -49,9 +49,10 @@ type Identity struct {
 
 // Witness is what a node found when it last tried to reach the virtual addresses at their holder, for that holder to read.
 type Witness struct {
-	Holder   netip.Addr `json:"holder"`   // source of its advertisements
-	Failures int        `json:"failures"` // in a row
-	AgeMs    int64      `json:"ageMs"`    // of the last try, in milliseconds
+	Holder   netip.Addr `json:"holder"`           // source of its advertisements
+	Failures int        `json:"failures"`         // in a row
+	AgeMs    int64      `json:"ageMs"`            // of the last try, in milliseconds
+	Silent   bool       `json:"silent,omitempty"` // the holder is not heard now
 }
 
 const (
@@ -183,6 +184,9 @@ func takeRequest(conn net.Conn, from netip.Addr, requests Requests) {
 
 // pause waits, but not past ctx.
 func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

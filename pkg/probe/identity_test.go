@@ -19,7 +19,9 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
-func TestMain(m *testing.M) { labtest.Main(m, probeRole, peersRole, checkRole, rehearseRole, echoRole) }
+func TestMain(m *testing.M) {
+	labtest.Main(m, probeRole, peersRole, oftenRole, checkRole, rehearseRole, echoRole, lossRole)
+}
 
 // must ends the test at an error.
 var must = labtest.Must

@@ -76,19 +76,22 @@ func drop(conn net.Conn) {
 }
 
 // spread makes attempts beside each other at parts of the time that is left to ctx, as a packet may be lost, until one of them says
-// that there is enough. It returns when all have ended.
+// that there is enough. It returns when all have ended. What is not begun costs nothing: most questions are answered at once.
 func spread(ctx context.Context, at []float64, attempt func(context.Context) (enough bool)) {
 	ctx, stop := context.WithCancel(ctx)
 	var running guard.Workers
 	defer running.Wait()
 	defer stop()
-	left := time.Second
+	begun, left := time.Now(), time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		left = time.Until(deadline)
 	}
 	for _, part := range at {
+		if pause(ctx, time.Duration(part*float64(left))-time.Since(begun)); ctx.Err() != nil {
+			break
+		}
 		running.Go(func() {
-			if pause(ctx, time.Duration(part*float64(left))); ctx.Err() == nil && attempt(ctx) {
+			if attempt(ctx) {
 				stop()
 			}
 		})

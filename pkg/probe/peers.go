@@ -90,7 +90,9 @@ func (p Peers) conclude(found []reach) election.PeersDone {
 			continue
 		}
 		if !id.Witness.of(p.Own) {
-			done.Heard = append(done.Heard, id.Witness.Holder)
+			if !id.Witness.Silent {
+				done.Heard = append(done.Heard, id.Witness.Holder)
+			}
 			continue
 		}
 		done.Witnesses = append(done.Witnesses, peer)

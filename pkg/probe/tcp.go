@@ -4,9 +4,10 @@ package probe
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // TCP checks that a backend accepts a connection within Timeout. A backend that speaks TLS sees a connection without
@@ -18,8 +19,9 @@ type TCP struct {
 
 // Check connects once.
 func (t TCP) Check(ctx context.Context) error {
-	dialer := net.Dialer{Timeout: t.Timeout}
-	conn, err := dialer.DialContext(ctx, "tcp", t.Address.String())
+	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
+	defer cancel()
+	conn, err := socket.Dial(ctx, t.Address.String())
 	if err != nil {
 		return err
 	}

@@ -23,9 +23,13 @@ import (
 // answers too, and would let the connections of the probe wait a second for its own.
 type Resolver interface {
 	Resolve(ctx context.Context, target, source netip.Addr) ([]net.HardwareAddr, error)
+	// Inquire asks so often as asks says, all the time of ctx, and returns the hosts that answer also when they are asked alone. Asked
+	// and heard are the questions to neighbours that live, and their answers. An error says that fewer questions were sent; it is
+	// context.DeadlineExceeded where this process did not run in its time.
+	Inquire(ctx context.Context, target, source, gateway netip.Addr, asks int) (owners []net.HardwareAddr, asked, heard int, err error)
 }
 
-// VIPProbe asks a virtual address who serves it. All fields are required.
+// VIPProbe asks a virtual address who serves it. All fields are required, but for Asks and Gateway.
 type VIPProbe struct {
 	Cluster, Node string // of this node
 	Port          uint16 // of the identity endpoints
@@ -34,28 +38,43 @@ type VIPProbe struct {
 	Source        netip.Addr
 	Resolver      Resolver
 	PeerOf        func(net.HardwareAddr) (netip.Addr, bool)
+	Asks          int        // how often it asks, as in election.Probe
+	Gateway       netip.Addr // another neighbour that shows what the link loses; invalid: there is none
 }
 
 const (
 	// attempts and attemptInterval outdo the loss of a packet: TCP itself would repeat it only after a second.
 	attempts        = 3
 	attemptInterval = 100 * time.Millisecond
+	// mostAttempts bounds how many there are where more packets are lost. Each is heard with its answer, so that fewer suffice than
+	// of the questions by ARP.
+	mostAttempts = 16
 )
 
 // Probe asks on every channel until there is an answer or ctx ends: its deadline is the time that a live holder has for the
 // answer. It always answers. What keeps this node from asking is CouldNotAsk, with the error in the detail: it says nothing of
 // the others.
 func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone {
-	if local(vip) {
-		return election.ProbeDone{Detail: fmt.Sprintf("%s is an address of this host: it cannot be asked from here", vip)}
-	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	own := false
 	var owners []net.HardwareAddr
+	var asked, heard int
 	var unresolved error
 	var identity, client answer
 	var asking guard.Workers
-	asking.Go(func() { owners, unresolved = p.Resolver.Resolve(ctx, vip, p.Source) })
+	asking.Go(func() { // a host may have so many addresses that to list them takes longer than to ask
+		if own = local(vip); own {
+			stop()
+		}
+	})
+	asking.Go(func() {
+		if p.Asks > 0 {
+			owners, asked, heard, unresolved = p.Resolver.Inquire(ctx, vip, p.Source, p.Gateway, p.Asks)
+			return
+		}
+		owners, unresolved = p.Resolver.Resolve(ctx, vip, p.Source)
+	})
 	asking.Go(func() { client = p.ask(ctx, netip.AddrPortFrom(vip, p.Client), p.knock) })
 	asking.Go(func() {
 		if identity = p.ask(ctx, netip.AddrPortFrom(vip, p.Port), p.identify); identity.holder() {
@@ -63,7 +82,14 @@ func (p VIPProbe) Probe(ctx context.Context, vip netip.Addr) election.ProbeDone 
 		}
 	})
 	asking.Wait()
+	if own {
+		return election.ProbeDone{Detail: fmt.Sprintf("%s is an address of this host: it cannot be asked from here", vip)}
+	}
+	if p.Asks > 0 && errors.Is(unresolved, context.DeadlineExceeded) {
+		identity, client = identity.unheard(), client.unheard()
+	}
 	done := p.neighbour(owners, unresolved)
+	done.Asked, done.Heard = asked, heard
 	answered := done.Neighbour == election.Answers
 	done.Identity, done.Client = identity.found(answered), client.found(answered)
 	done.Detail = fmt.Sprintf("identity port %d: %s", p.Port, identity.detail)
@@ -126,6 +152,14 @@ func (a answer) holder() bool {
 	return a.finding == election.SaysActive || a.finding == election.SaysDistress || a.finding == election.SaysLeaving
 }
 
+// unheard makes a silence in which this process did not run no silence: it may not have asked, or not have listened.
+func (a answer) unheard() answer {
+	if a.finding == election.Nobody {
+		a.finding = election.CouldNotAsk
+	}
+	return a
+}
+
 // found returns the finding of a connection to an address that a host answers for, or does not.
 func (a answer) found(answered bool) election.Finding {
 	if a.finding == election.Rejected && !answered {
@@ -144,23 +178,37 @@ func (p VIPProbe) ask(ctx context.Context, to netip.AddrPort, attempt func(conte
 	var running guard.Workers
 	defer running.Wait()
 	defer cancel()
-	answers := make(chan answer, attempts) // room for all: the rest is not read
-	for i := range attempts {
+	times := p.attempts(ctx)
+	answers := make(chan answer, len(times)) // room for all: the rest is not read
+	for _, after := range times {
 		running.Go(func() {
 			var found answer
 			defer func() { answers <- found }() // also after a panic, which is that of who waits
-			pause(ctx, time.Duration(i)*attemptInterval)
+			pause(ctx, after)
 			found = attempt(ctx, to)
 		})
 	}
 	found := <-answers
-	for range attempts - 1 {
+	for range len(times) - 1 {
 		if found.finding > election.Rejected {
 			break
 		}
 		found = found.with(<-answers)
 	}
 	return found
+}
+
+// attempts returns when each attempt begins: at the latest at three quarters of the time, so that there is some for the answer.
+func (p VIPProbe) attempts(ctx context.Context) (times []time.Duration) {
+	count, interval := attempts, attemptInterval
+	if deadline, ok := ctx.Deadline(); ok && p.Asks > 0 {
+		count = min(max(p.Asks, attempts), mostAttempts)
+		interval = time.Until(deadline) * 3 / 4 / time.Duration(count)
+	}
+	for i := range count {
+		times = append(times, time.Duration(i)*interval)
+	}
+	return times
 }
 
 // with returns which of two answers counts, where the first is no reaction.

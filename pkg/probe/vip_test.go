@@ -90,6 +90,12 @@ func (f fakeResolver) Resolve(context.Context, netip.Addr, netip.Addr) ([]net.Ha
 	return f, nil
 }
 
+// Inquire finds the same, and loses every other answer of a neighbour.
+func (f fakeResolver) Inquire(ctx context.Context, target, source, _ netip.Addr, asks int) ([]net.HardwareAddr, int, int, error) {
+	owners, err := f.Resolve(ctx, target, source)
+	return owners, 2 * asks, asks, err
+}
+
 // newHosts returns one that asks and one that holds the addresses.
 func newHosts(t *testing.T, vips ...netip.Addr) (asker, holder *lab.Host) {
 	t.Helper()
@@ -308,6 +314,32 @@ func TestOwnAddressIsNotAsked(t *testing.T) {
 	if got != (election.ProbeDone{Detail: got.Detail}) || !strings.Contains(got.Detail, "is an address of this host") {
 		t.Errorf("%s, want that nothing could be asked", got)
 	}
+}
+
+// A process that did not run in its time may not have asked by TCP either.
+func TestStallIsNoSilence(t *testing.T) {
+	p := question{Source: netip.MustParseAddr("127.0.0.1")}.probe()
+	p.Interface, p.Asks, p.Resolver = 1, 5, stalled{} // lo
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	vip := netip.MustParseAddr("192.0.2.100") // for documentation: nobody answers
+	if got := p.Probe(ctx, vip); got.Identity != election.CouldNotAsk || got.Client != election.CouldNotAsk || got.Neighbour != election.CouldNotAsk {
+		t.Errorf("%s, want that nothing could be asked", got)
+	}
+	for finding, want := range map[election.Finding]election.Finding{
+		election.Nobody: election.CouldNotAsk, election.Rejected: election.Rejected, election.Reset: election.Reset, election.SaysActive: election.SaysActive,
+	} {
+		if got := (answer{finding: finding}).unheard().finding; got != want {
+			t.Errorf("%s is %s, want %s", finding, got, want)
+		}
+	}
+}
+
+// stalled finds that the process did not run.
+type stalled struct{ fakeResolver }
+
+func (stalled) Inquire(context.Context, netip.Addr, netip.Addr, netip.Addr, int) ([]net.HardwareAddr, int, int, error) {
+	return nil, 0, 0, fmt.Errorf("3 of 5 questions were sent in time: %w", context.DeadlineExceeded)
 }
 
 // What keeps this node from asking says nothing of the others, but for who answers ARP.

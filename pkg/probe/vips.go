@@ -15,9 +15,23 @@ import (
 // VIPs are the probes of the virtual addresses, which move together: one answer counts for all.
 type VIPs map[netip.Addr]VIPProbe
 
-// Probe asks all virtual addresses at once and returns the severest answer. It always answers, as VIPProbe does.
+// Probe asks all virtual addresses at once and returns the severest answer, with the questions to the neighbours of all. It always answers, as VIPProbe does.
 func (v VIPs) Probe(ctx context.Context) election.ProbeDone {
-	return severest(askAll(v, func(p VIPProbe, vip netip.Addr) election.ProbeDone { return p.Probe(ctx, vip) }))
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	answers := askAll(v, func(p VIPProbe, vip netip.Addr) election.ProbeDone {
+		done := p.Probe(ctx, vip)
+		if done.Identity == election.SaysActive {
+			stop() // no answer is severer
+		}
+		return done
+	})
+	done := severest(answers)
+	done.Asked, done.Heard = 0, 0
+	for _, a := range answers {
+		done.Asked, done.Heard = done.Asked+a.Asked, done.Heard+a.Heard
+	}
+	return done
 }
 
 // askAll asks all virtual addresses at once, and returns the answers.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/election"
 )
@@ -42,6 +43,13 @@ func TestAllAddressesAreAsked(t *testing.T) {
 		Cluster: "kubernetes", Node: "node1", Port: 10444, Client: 6443, Interface: 1, Source: own, Resolver: nobody{},
 		PeerOf: func(net.HardwareAddr) (netip.Addr, bool) { return netip.Addr{}, false },
 	}
+	loses := p
+	loses.Asks = 5
+	short, done := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer done()
+	if got := (VIPs{netip.MustParseAddr("192.0.2.101"): loses, absent: loses}).Probe(short); got.Asked != 8 || got.Heard != 6 {
+		t.Errorf("%d of %d questions to neighbours were answered, want 6 of 8", got.Heard, got.Asked)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // nobody is asked for long
 	got := VIPs{own: p, absent: p}.Probe(ctx)
@@ -55,4 +63,8 @@ type nobody struct{}
 
 func (nobody) Resolve(context.Context, netip.Addr, netip.Addr) ([]net.HardwareAddr, error) {
 	return nil, nil
+}
+
+func (nobody) Inquire(context.Context, netip.Addr, netip.Addr, netip.Addr, int) ([]net.HardwareAddr, int, int, error) {
+	return nil, 4, 3, nil
 }

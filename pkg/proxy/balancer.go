@@ -166,7 +166,9 @@ func (b *Balancer) loop(ctx context.Context, group *errgroup.Group) error {
 
 // probe makes one check.
 func (b *Balancer) probe(ctx context.Context, p *prober, timeout time.Duration) error {
-	return give(ctx, b.results, p.check(ctx, timeout))
+	return give(ctx, b.results, p.check(ctx, timeout, func() {
+		_ = give(ctx, b.results, result{prober: p, silent: true}) // fails only at the end
+	}))
 }
 
 // publish makes connections go where settings and health say. The first time, it begins to accept them. It closes

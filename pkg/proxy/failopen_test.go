@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -100,7 +101,7 @@ func TestCheckFindsOutWhatAccepts(t *testing.T) {
 	v := &verdicts{}
 	check := func(a netip.AddrPort) result {
 		p := &prober{address: a, checker: v.newChecker(a, testSettings().HealthCheck)}
-		return p.check(t.Context(), timeout)
+		return p.check(t.Context(), timeout, func() {})
 	}
 	for _, tc := range []struct {
 		name    string
@@ -146,4 +147,29 @@ func TestWhatCouldNotBeAskedChangesNothing(t *testing.T) {
 	}
 	v.set(a.address, syscall.ECONNREFUSED)
 	b.untilStates(t, "Down")
+}
+
+// A backend whose host accepts no connection is doubted long before its check is over: new connections keep clear of it.
+func TestSilentHostIsDoubtedEarly(t *testing.T) {
+	greeter, deaf := newGreeter(t, "a"), deafPort(t)
+	settings := testSettings(balance.Backend{Address: greeter.address}, balance.Backend{Address: deaf})
+	settings.HealthCheck.FailureThreshold = math.MaxInt // no check decides
+	settings.HealthCheck.Timeout = 5 * (askAfter + deafAfter)
+	v := &verdicts{}
+	v.set(greeter.address, nil)
+	v.set(deaf, nil)
+	b := newBalancer(t, v, settings)
+	b.untilStates(t, "Healthy", "Healthy")
+	v.forget(deaf)
+	b.untilStates(t, "Healthy", "Suspect")
+	b.wantNames(t, "a")
+}
+
+// A backend that is slow to answer is not doubted as long as its host accepts connections.
+func TestBusyBackendIsNotDoubted(t *testing.T) {
+	doubted := make(chan struct{}, 1)
+	p := &prober{address: newGreeter(t, "a").address, checker: slowChecker(3 * (askAfter + deafAfter))}
+	if r := p.check(t.Context(), patience, func() { doubted <- struct{}{} }); r.err != nil || len(doubted) != 0 {
+		t.Errorf("result %+v, doubted %d times", r, len(doubted))
+	}
 }

@@ -186,7 +186,7 @@ func TestFiguresOfAProcessThatIsGone(t *testing.T) {
 func TestCheckIsMeasured(t *testing.T) {
 	const took = 30 * time.Millisecond
 	p := &prober{address: closedPort(t), checker: slowChecker(took)}
-	if r := p.check(t.Context(), patience); r.err != nil || r.took < took || r.took > patience {
+	if r := p.check(t.Context(), patience, func() {}); r.err != nil || r.took < took || r.took > patience {
 		t.Errorf("result %+v of a check that takes %v", r, took)
 	}
 	m := newMonitor(logr.Discard(), (&verdicts{}).newChecker)

@@ -132,6 +132,10 @@ func (m *monitor) tick(now time.Time) {
 
 // checked takes the outcome of a check and reports whether a state changed.
 func (m *monitor) checked(now time.Time, r result) bool {
+	if r.silent {
+		b := find(m.backends, func(b *monitored) bool { return b.prober == r.prober })
+		return b != nil && m.step(now, b, health.Doubted{Reason: noAnswer("a connection", deafAfter)})
+	}
 	r.prober.busy = false
 	if m.leaving[r.prober] {
 		delete(m.leaving, r.prober)

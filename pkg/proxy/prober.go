@@ -5,7 +5,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/scheduling"
+	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // self is the ID of this process.
@@ -33,20 +33,37 @@ type result struct {
 	proved  bool // the check passed, and proved that the backend belongs to the cluster
 	accepts bool // where the check failed: the backend accepts connections all the same
 	missed  bool // the check shows nothing: this process was short of CPU, or of something else
+	silent  bool // the check is still under way, and the backend does not even accept a connection
 }
 
-// acceptDelay is the part of the timeout of a check after which it is asked as well whether the backend accepts connections.
-const acceptDelay = 2
+const (
+	// acceptDelay is the part of the timeout of a check after which it is asked as well whether the backend accepts connections, and
+	// askAfter when that is at the latest.
+	acceptDelay = 2
+	askAfter    = 100 * time.Millisecond
+	// deafAfter is after how long without an answer to that the backend is doubted. A kernel that lives answers within a
+	// millisecond, however busy the apiserver is: new connections need not wait for the end of the check.
+	deafAfter = 100 * time.Millisecond
+)
 
 // check makes one check. Where it fails, it also finds out whether the backend accepts connections, in the time of the check where
-// that has no answer: what is dead is found no later.
-func (p *prober) check(ctx context.Context, timeout time.Duration) result {
+// that has no answer: what is dead is found no later. It calls doubt, from another goroutine, as soon as the backend looks dead.
+func (p *prober) check(ctx context.Context, timeout time.Duration, doubt func()) result {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	before, unknown := scheduling.UseOf(self)
 	began := time.Now()
 	accepted := make(chan bool, 1)
-	late := time.AfterFunc(timeout/acceptDelay, func() { accepted <- accepts(ctx, p.address) })
+	wait := min(timeout/acceptDelay, askAfter)
+	late := time.AfterFunc(wait, func() {
+		silent := time.AfterFunc(deafAfter, func() {
+			if unknown != nil || !excused(before, began, wait+deafAfter) { // a stall of this process is no silence
+				doubt()
+			}
+		})
+		defer silent.Stop()
+		accepted <- accepts(ctx, p.address)
+	})
 	err := p.checker.Check(ctx)
 	r := result{prober: p, err: err, took: time.Since(began)}
 	inTime := late.Stop()
@@ -72,8 +89,7 @@ func short(err error) bool {
 
 // accepts reports whether a backend accepts a connection before ctx ends.
 func accepts(ctx context.Context, backend netip.AddrPort) bool {
-	dialer := net.Dialer{KeepAlive: -1}
-	conn, err := dialer.DialContext(ctx, "tcp", backend.String())
+	conn, err := socket.Dial(ctx, backend.String())
 	if err != nil {
 		return false
 	}

@@ -113,13 +113,11 @@ func controlPair() (*net.UnixConn, *os.File, error) {
 
 // run starts the process and waits for its end, on a thread that lives exactly as long: the kernel kills the process
 // when the thread that started it ends. The thread gives up real-time scheduling first, for the process to start without.
+// Where the kernel does not let it, the process tries again, and says so.
 func (p *process) run(started chan<- error) {
 	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := scheduling.NormalThread(); err != nil {
-		started <- err
-		return
-	}
+	_ = scheduling.NormalThread()
 	err := p.cmd.Start()
 	started <- err
 	if err == nil {

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sys/unix"
-
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/health"
@@ -175,19 +173,10 @@ type attempt struct {
 	raw    atomic.Pointer[syscall.RawConn] // of the connection that is being made
 }
 
-// silent reports whether the kernel has asked the server for a connection and has received nothing from it. That the attempt
-// has not ended shows less: this process may not have run since the answer came.
+// silent reports whether the server was asked for a connection and has sent nothing.
 func (a *attempt) silent() bool {
 	raw := a.raw.Load()
-	if raw == nil {
-		return false
-	}
-	var info *unix.TCPInfo
-	err := socket.Control(*raw, func(fd int) (err error) {
-		info, err = unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		return err
-	})
-	return err == nil && info.State == unix.BPF_TCP_SYN_SENT && info.Segs_in == 0
+	return raw != nil && socket.Unanswered(*raw)
 }
 
 // next begins to dial the next server and returns the attempt, or nil where none is left.

@@ -234,23 +234,21 @@ var (
 
 // watch takes the reports of the process, and fails when none come although it had the CPU time for them.
 func (s *Supervisor) watch(ctx context.Context, pid int, reports <-chan report) error {
-	ticker := time.NewTicker(heartbeat)
-	defer ticker.Stop()
-	h, o, reported, slow := hang{limit: startTime}, observer{pid: pid}, false, time.Time{}
+	missing := time.NewTimer(heartbeat) // a report that comes in time wakes the keeper, and no timer does
+	defer missing.Stop()
+	h, o, slow := hang{limit: startTime}, observer{pid: pid}, time.Time{}
 	for {
 		select {
 		case r := <-reports:
-			h, o.before, reported = hang{limit: silentAfter}, nil, true
+			missing.Reset(heartbeat + heartbeat/2)
+			h, o.before = hang{limit: silentAfter}, nil
 			s.reported(r)
 			if !slow.IsZero() {
 				s.cfg.Log.Info(logging.MsgBalancerReports, logging.KeyLasted, time.Since(slow).Round(time.Millisecond).String())
 				slow = time.Time{}
 			}
-		case <-ticker.C:
-			if reported {
-				reported = false
-				continue
-			}
+		case <-missing.C:
+			missing.Reset(heartbeat)
 			switch h.take(o.look()) {
 			case stuck:
 				return errSilent

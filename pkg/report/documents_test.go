@@ -49,7 +49,7 @@ func server(address string, state health.State, reason string) proxy.BackendStat
 // normal returns the facts of a well holder with two well peers.
 func normal() Facts {
 	f := backup()
-	f.Node.Started, f.Loop.Held = ago(48*time.Hour), true
+	f.Node.Started, f.Loop.Held, f.Fence.Open = ago(48*time.Hour), true, true
 	f.Node.Frontends, f.Node.Steering, f.Steered = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:16443")}, "BPF", true
 	f.Peers = []Peer{says("node2", "192.0.2.2", election.Backup, 100), says("node3", "192.0.2.3", election.Backup, 100)}
 	e := &f.Loop.Election
@@ -60,7 +60,8 @@ func normal() Facts {
 	f.Loop.Moves = []control.Move{
 		{Time: ago(48 * time.Hour), From: "Initialize", To: "Backup", Reason: "started"},
 		{Time: ago(26*time.Hour + 300*time.Millisecond), From: "Backup", To: "Claiming", Reason: "no advertisement heard"},
-		{Time: ago(26 * time.Hour), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond},
+		{Time: ago(26 * time.Hour), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond, Unserved: 3612 * time.Millisecond,
+			Cause: election.Cause(e.Reason), Evidence: "identity port Nobody, client port Nobody, ARP or neighbour discovery Nobody; 12 of 12 questions to other neighbours answered; peers that answer: 2; Lease claimed with epoch 4"},
 	}
 	f.Loop.Holders = []control.HolderSpan{
 		{Holder: netip.MustParseAddr("192.0.2.2"), From: ago(47 * time.Hour), Seen: ago(26*time.Hour + 3609*time.Millisecond)},
@@ -90,7 +91,7 @@ func asks(f *Facts, peers ...string) {
 func split() Facts {
 	f := normal()
 	b := backup()
-	f.Loop.Held, f.Loop.Election, f.Peers = false, b.Loop.Election, b.Peers
+	f.Loop.Held, f.Loop.Election, f.Peers, f.Fence = false, b.Loop.Election, b.Peers, b.Fence
 	f.Loop.Moves = f.Loop.Moves[:1]
 	f.Loop.Holders = []control.HolderSpan{{Holder: peer4, From: ago(48 * time.Hour), Seen: ago(12 * time.Minute)}}
 	e := &f.Loop.Election
@@ -103,7 +104,7 @@ func split() Facts {
 // conflict returns the facts of a node that finds the virtual address at an unknown host, at its start.
 func conflict() Facts {
 	f := normal()
-	f.Loop.Held, f.Peers[1].Said.State = false, "conflict"
+	f.Loop.Held, f.Fence.Open, f.Peers[1].Said.State = false, false, "conflict"
 	f.Peers[1].Said.Ready, f.Peers[1].Said.Finding, f.Peers[1].Said.Severity = false, "Conflict", "Critical"
 	f.Peers[0].Failure = "192.0.2.2:10444 refuses connections"
 	e := &f.Loop.Election

@@ -51,6 +51,7 @@ var finders = map[string]finder{
 	v1alpha1.ConditionAPIReachable:       {bad: metav1.ConditionFalse, severity: ifLeaseAlone, covers: []string{v1alpha1.ConditionArbitrated}, say: sayAPIReachable},
 	v1alpha1.ConditionArbitrated:         {bad: metav1.ConditionFalse, severity: ifLeaseAlone, say: sayArbitrated},
 	v1alpha1.ConditionRedundant:          {bad: metav1.ConditionFalse, severity: warning, say: sayRedundant},
+	v1alpha1.ConditionFenced:             {bad: metav1.ConditionFalse, severity: warning, say: sayFenced},
 	v1alpha1.ConditionCredentialsCurrent: {bad: metav1.ConditionFalse, severity: warning, say: sayCredentialsCurrent},
 	v1alpha1.ConditionFilesCurrent:       {bad: metav1.ConditionFalse, severity: warning, say: sayFilesCurrent},
 

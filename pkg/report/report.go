@@ -17,6 +17,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fenced"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
@@ -65,6 +66,7 @@ type Facts struct {
 	Closed   []string // ports of this node that another socket has, and which
 	Replaced []string // files of the host that the pod sees as they were before
 	Signing  *Signing // nil: advertisements are not signed
+	Fence    fenced.State
 	Reception
 	Asked Asked
 	Peers []Peer // the other hosts, and what they said of themselves
@@ -102,8 +104,8 @@ func virtualRouter(f Facts) v1alpha1.VirtualRouter {
 		State: e.State.String(), Since: wall(e.Since), Reason: e.Reason, CurrentReason: currentReason(f), Held: f.Loop.Held,
 		Priority: e.Priority, Configured: v.Priority, Distress: e.Distress, Interval: e.AdvertisementInterval.String(),
 		Conflict: e.Conflict, SplitSuspected: e.SplitSuspected, Filtered: filters(f), CouldNotAsk: e.CouldNotAsk, Dropped: f.Dropped, Failing: f.Loop.Failing,
-		Signing: signing(f),
-		Reach:   reach(f), Isolated: e.Isolated, Unreachable: e.Unreachable, Witness: witness(e), Forged: forgery(f),
+		Signing: signing(f), Fence: fence(f),
+		Reach: reach(f), Isolated: e.Isolated, Unreachable: e.Unreachable, Witness: witness(e), Forged: forgery(f),
 	}
 	if e.Arbitrated {
 		r.Arbiter = "lease"
@@ -145,9 +147,12 @@ func lease(f Facts, access v1alpha1.API) *v1alpha1.Lease {
 func moves(in []control.Move) []v1alpha1.Move {
 	out := make([]v1alpha1.Move, 0, len(in))
 	for _, m := range in {
-		move := v1alpha1.Move{Time: wall(m.Time), From: m.From, To: m.To, Reason: m.Reason}
+		move := v1alpha1.Move{Time: wall(m.Time), From: m.From, To: m.To, Reason: m.Reason, Cause: m.Cause, Evidence: m.Evidence}
 		if m.Silence > 0 {
 			move.Silence = m.Silence.Round(time.Millisecond).String()
+		}
+		if m.Unserved > 0 {
+			move.Unserved = m.Unserved.Round(time.Millisecond).String()
 		}
 		out = append(out, move)
 	}
@@ -210,7 +215,7 @@ func Identity(n Node, last Summary, cluster string, e election.Status, alive boo
 	id.State = strings.ToLower(e.State.String())
 	id.Ready, id.Held, id.Finding, id.Severity, id.SinceMs = last.Ready, last.Held, last.Finding, last.Severity, max(0, now.Sub(e.Since).Milliseconds())
 	if w := e.Witness; w.Holder.IsValid() {
-		id.Witness = probe.Witness{Holder: w.Holder.WithZone(""), Failures: w.Failures, AgeMs: now.Sub(w.At).Milliseconds()}
+		id.Witness = probe.Witness{Holder: w.Holder.WithZone(""), Failures: w.Failures, AgeMs: now.Sub(w.At).Milliseconds(), Silent: e.Silent(now)}
 	}
 	return id
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fenced"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
@@ -59,6 +60,7 @@ func backup() Facts {
 		}},
 		Balancer: proxy.Status{PID: 42, Backends: []proxy.BackendStatus{backend(health.Healthy, "check passed")}},
 		API:      &kubeapi.Status{},
+		Fence:    fenced.State{Table: "harbinger-51", Timeout: 2 * time.Second, Installed: true, Links: []string{"eth0"}},
 		Peers:    []Peer{says("node2", "192.0.2.2", election.Backup, 100), says("node3", "192.0.2.3", election.Active, 243)},
 	}
 }
@@ -258,6 +260,7 @@ func holder() Facts {
 	f.Node.Frontends, f.Node.Steering, f.Steered = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:16443")}, "BPF", true
 	f.Node.StartedOn = "eth1"
 	f.Loop.Held = true
+	f.Fence = fenced.State{Table: "harbinger-51", Timeout: 2 * time.Second, Installed: true, Open: true, Links: []string{"eth0", "eth1"}, PutBack: 2, Reason: "no such device"}
 	e := &f.Loop.Election
 	e.State, e.Reason, e.Epoch, e.Priority, e.SplitSuspected = election.Active, "no advertisement heard, virtual address free", 4, 244, true
 	e.Unheard, e.CouldNotAsk = election.Unheard{Advertisements: true, Peer: netip.MustParseAddr("192.0.2.3")}, "identity port (too many open files)"
@@ -272,7 +275,8 @@ func holder() Facts {
 	e.Lease, e.LeaseFailure = election.Lease{Holder: "node1/boot/1", Node: "node1", Epoch: 4}, "timeout"
 	f.Loop.Moves = []control.Move{
 		{Time: ago(time.Hour), From: "Initialize", To: "Backup", Reason: "started"},
-		{Time: ago(time.Minute), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond},
+		{Time: ago(time.Minute), From: "Claiming", To: "Active", Reason: e.Reason, Silence: 3609 * time.Millisecond, Unserved: 3612 * time.Millisecond,
+			Cause: election.Cause(e.Reason), Evidence: "identity port Nobody, client port Nobody, ARP or neighbour discovery Nobody; 12 of 12 questions to other neighbours answered; peers that answer: 2; Lease claimed with epoch 4"},
 	}
 	f.Loop.Failing = map[string]string{"announce": "network is down"}
 	f.Dropped = map[string]v1alpha1.Drop{"checksum": {Count: 7, Last: ago(time.Second), From: "192.0.2.9"}}
@@ -337,10 +341,14 @@ func TestIdentity(t *testing.T) {
 	}
 	e.State, want.State = election.Backup, "backup"
 	e.Witness = election.Witness{Holder: netip.MustParseAddr("fe80::3%eth0"), Failures: 3, At: at}
+	e.HeardAt, e.AdvertisementInterval = at, time.Second
 	want.Witness = probe.Witness{Holder: linkLocal, Failures: 3, AgeMs: 500}
 	want.SinceMs = 10500
 	if got := Identity(n, last, "kubernetes", e, true, at.Add(500*time.Millisecond)); got != want {
 		t.Errorf("identity %+v of a witness, want %+v", got, want)
+	}
+	if got := Identity(n, last, "kubernetes", e, true, at.Add(2*time.Second)); !got.Witness.Silent {
+		t.Errorf("identity %+v of a witness that has not heard the holder for two intervals", got)
 	}
 	want.State, want.Witness = "stalled", probe.Witness{}
 	want.Ready, want.Held, want.SinceMs, want.Finding, want.Severity = false, false, 0, "", ""

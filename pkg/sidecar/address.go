@@ -57,19 +57,15 @@ func (s *sidecar) openAddresses() error {
 		required = append(required, source)
 	}
 	s.addresses, err = address.New(address.Config{
-		Spare: s.cfg.Election.Lease.Predecessor != "",
-		Link:  s.link, Name: s.cfg.Interface, Required: required, Addresses: s.cfg.VirtualAddresses, Lifetime: election.Lifetime(s.cfg.Election.VRRP.AdvertisementInterval), Now: control.Boottime(),
+		Spare: s.spares(), Link: s.link, Name: s.cfg.Interface, Required: required, Addresses: s.cfg.VirtualAddresses,
+		Lifetime: election.Lifetime(s.cfg.Election.VRRP.AdvertisementInterval), Segment: func(links []string) { s.fenced.SetLinks(links) }, Now: control.Boottime(),
 	})
 	if err != nil {
 		return err
 	}
 	s.atEnd(func() error { s.addresses.Close(); return nil })
-	leftovers := s.addresses.Release
-	if s.cfg.Election.Lease.Predecessor != "" { // the election says when it is over
-		leftovers = s.addresses.ReleaseOwn
-	}
-	if err := leftovers(); err != nil {
-		return fmt.Errorf("remove leftover virtual addresses: %w", err)
+	if err := s.openFence(); err != nil {
+		return err
 	}
 	if err := address.Dismiss(); err != nil { // of a rehearsal; what stays does no harm
 		s.metrics.Failed("rehearse")

@@ -43,7 +43,7 @@ func (s *sidecar) apiServers() []netip.AddrPort {
 	for _, b := range s.balancing.supervisor.Status().Backends {
 		backends = append(backends, membership.APIServer{Address: b.Address, Healthy: b.Healthy})
 	}
-	return s.members.now().APIServers(backends, ownAddresses())
+	return s.members.now().APIServers(backends, s.own.now())
 }
 
 // take chooses from the apiservers that the API names, and remembers what is left out.

@@ -31,8 +31,8 @@ import (
 // RunBalancer is the balancer process: it serves on what the keeper that started it handed down, until ctx ends or the
 // keeper is gone.
 func RunBalancer(ctx context.Context, log logr.Logger) error {
-	if err := scheduling.Normal(); err != nil {
-		return err
+	if err := scheduling.Normal(); err != nil { // mostly because the keeper has none but that either
+		logging.Warn(log, logging.MsgBalancerScheduling, logging.KeyReason, err.Error())
 	}
 	conn, listeners, err := proxy.Inherited()
 	if err != nil {

@@ -31,6 +31,7 @@ const filesEvery = 500 * time.Millisecond
 type files struct {
 	log    logr.Logger
 	mounts hostfile.Mounts // of the goroutine that looks
+	ca     probe.CAFile    // too
 
 	mu       sync.Mutex
 	unusable map[string]string // why, by path
@@ -65,7 +66,7 @@ func (f *files) look(cfg *config.HarbingerConfiguration, configFile string) {
 		paths = append(paths, configFile)
 	}
 	if ca := cfg.HealthCheck.CAFile; cfg.HealthCheck.Scheme == health.HTTPS && ca != "" {
-		f.used(ca, probe.CheckCA(ca))
+		f.used(ca, f.ca.Check(ca))
 		paths = append(paths, ca)
 	}
 	if replaced, err := f.mounts.Replaced(paths...); err == nil { // without /proc nothing else would work either

@@ -80,12 +80,13 @@ func (s *sidecar) askHosts(ctx context.Context) error {
 
 func (s *sidecar) askHostsOnce(ctx context.Context) {
 	view := s.members.now()
-	others := view.Others(ownAddresses())
+	others := view.Others(s.own.look())
 	addresses := make([]netip.Addr, 0, len(others))
 	for _, other := range others {
 		addresses = append(addresses, other.Address)
 	}
 	s.hosts.keep(addresses)
+	s.hop.look(s.members.link().Index, view.VirtualAddresses()[0])
 	questions := probe.Peers{Cluster: s.cfg.ControlPlane.ClusterName, Port: s.cfg.Status.IdentityPort, Interface: s.members.link().Index}
 	var asking guard.Workers
 	defer asking.Wait()

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
@@ -68,7 +69,7 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 		return code
-	}, keeperRole))
+	}, keeperRole, guest.ConfinedRole))
 }
 
 func build() (err error) {

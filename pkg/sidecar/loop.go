@@ -37,7 +37,7 @@ func (s *sidecar) openLoop() error {
 	elects.Jitter = rand.Float64
 	cfg := control.Config{
 		Log: s.Log.WithName("election"), Metrics: s.metrics, Election: election.New(elects),
-		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.addresses, Announcer: s.neighbours.announcer,
+		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.fenced, Announcer: s.neighbours.announcer,
 		Prober: prober{s}, Silent: s.balancing.doubt, Leave: s.leave, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
 	}
 	if s.api != nil {
@@ -90,15 +90,20 @@ func (s *sidecar) listen(view membership.View, link address.Link, vip netip.Addr
 type prober struct{ *sidecar }
 
 // Probe implements control.Prober.
-func (s prober) Probe(ctx context.Context) election.ProbeDone { return s.vips().Probe(ctx) }
+func (s prober) Probe(ctx context.Context, asks int) election.ProbeDone {
+	return s.vips(asks).Probe(ctx)
+}
 
-func (s prober) vips() probe.VIPs {
+// vips are the questions to the virtual addresses, so often as asks says.
+func (s prober) vips(asks int) probe.VIPs {
 	vips := probe.VIPs{}
 	view := s.members.now()
+	gateway := s.gateway(view)
 	for _, vip := range view.VirtualAddresses() {
 		vips[vip] = probe.VIPProbe{
 			Cluster: s.cfg.ControlPlane.ClusterName, Node: s.Node, Port: s.cfg.Status.IdentityPort, Client: s.cfg.ControlPlane.Port,
 			Interface: s.members.link().Index, Source: view.Primary(vip), Resolver: s.neighbours.announcer, PeerOf: s.neighbours.peerOf,
+			Asks: asks, Gateway: gateway,
 		}
 	}
 	return vips

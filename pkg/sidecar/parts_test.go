@@ -3,6 +3,7 @@
 package sidecar
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -20,18 +21,29 @@ import (
 // noAddresses are those of a host that has none.
 type noAddresses struct{}
 
-func (noAddresses) Acquire() error    { return nil }
-func (noAddresses) Refresh() error    { return nil }
-func (noAddresses) Release() error    { return nil }
-func (noAddresses) ReleaseOwn() error { return nil }
-func (noAddresses) Held() bool        { return false }
+func (noAddresses) Acquire() error     { return nil }
+func (noAddresses) Refresh() error     { return nil }
+func (noAddresses) Release() error     { return nil }
+func (noAddresses) ReleaseOwn() error  { return nil }
+func (noAddresses) Resolve(bool) error { return nil }
+func (noAddresses) Held() bool         { return false }
+
+// asksNobody is a prober that cannot ask.
+type asksNobody struct{}
+
+func (asksNobody) Probe(context.Context, int) election.ProbeDone { return election.ProbeDone{} }
+func (asksNobody) AskPeers(context.Context) election.PeersDone   { return election.PeersDone{} }
+func (asksNobody) CheckHolder(context.Context) election.HolderChecked {
+	return election.HolderChecked{}
+}
+func (asksNobody) Rehearse(context.Context) election.Rehearsed { return election.Rehearsed{} }
 
 // Who asks gets an answer, and the stop begins.
 func TestPanicOfAHandlerIsAnsweredAndBeginsTheStop(t *testing.T) {
 	log := &labtest.Log{}
 	loop := control.New(control.Config{
 		Election:  election.New(election.Config{Version: vrrp.Version3, Priority: 100, AdvertisementInterval: time.Second}),
-		Addresses: noAddresses{}, Interval: time.Second, Log: log.Logger(),
+		Addresses: noAddresses{}, Prober: asksNobody{}, Interval: time.Second, Log: log.Logger(),
 	})
 	s := &sidecar{Options: Options{Log: log.Logger()}, loop: loop, failed: make(chan error, 1)}
 	ask := func(handler http.HandlerFunc) *httptest.ResponseRecorder {

@@ -12,12 +12,14 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/announce"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/report"
 )
 
-// routeEvery is how often the default route is looked up.
-const routeEvery = 10 * time.Second
+// routeEvery is how old the default route and the own addresses that are known may be. They are looked up twice as often, beside the questions: they are short,
+// and a router may have a million routes.
+const routeEvery = 2 * hostsEvery
 
 // hop is the next hop of the default route by the interface of the virtual addresses.
 type hop struct {
@@ -32,16 +34,55 @@ type hop struct {
 // now returns the next hop, or the zero Addr where there is none, or the kernel does not say.
 func (h *hop) now(index int, family netip.Addr) netip.Addr {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.index == index && time.Since(h.looked) < routeEvery {
-		return h.address
+	found, fresh := h.address, h.index == index && time.Since(h.looked) < routeEvery
+	h.mu.Unlock()
+	if !fresh {
+		found = h.look(index, family)
 	}
+	return found
+}
+
+// look looks the next hop up.
+func (h *hop) look(index int, family netip.Addr) netip.Addr {
+	looked := time.Now()
 	found, err := address.Gateway(index, family)
 	if err != nil {
 		found = netip.Addr{}
 	}
-	h.index, h.address, h.looked = index, found, time.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.index, h.address, h.looked = index, found, looked
 	return found
+}
+
+// own are the addresses of this node on any interface, as they were at most routeEvery ago: the kernel lists all interfaces for them. Those
+// on the interface of the virtual addresses are followed at once, by the view of the members.
+type own struct {
+	mu        sync.Mutex
+	addresses []netip.Addr
+	looked    time.Time
+}
+
+// now returns them.
+func (o *own) now() []netip.Addr {
+	o.mu.Lock()
+	found, fresh := o.addresses, time.Since(o.looked) < routeEvery
+	o.mu.Unlock()
+	if !fresh {
+		found = o.look()
+	}
+	return found
+}
+
+// look looks them up. Where the kernel does not answer, they are what they were.
+func (o *own) look() []netip.Addr {
+	looked, found := time.Now(), ownAddresses()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if found != nil {
+		o.addresses, o.looked = found, looked
+	}
+	return o.addresses
 }
 
 // asked remembers whom the last question went to.
@@ -62,17 +103,22 @@ func (a *asked) now() report.Asked {
 	return a.last
 }
 
+// gateway returns the next hop of the default route, in the family of the first virtual address; the zero Addr: there is none.
+func (s prober) gateway(view membership.View) netip.Addr {
+	return s.hop.now(s.members.link().Index, view.VirtualAddresses()[0])
+}
+
 // AskPeers implements control.Prober.
 func (s prober) AskPeers(ctx context.Context) election.PeersDone {
 	view, link := s.members.now(), s.members.link()
 	first := view.VirtualAddresses()[0]
-	gateway := probe.Peer{Address: s.hop.now(link.Index, first), Source: view.Primary(first)}
+	gateway := probe.Peer{Address: s.gateway(view), Source: view.Primary(first)}
 	questions := probe.Peers{
 		Cluster: s.cfg.ControlPlane.ClusterName, Node: s.Node, Port: s.cfg.Status.IdentityPort, Interface: link.Index, Own: view.Own(),
 		Gateway: gateway, Known: &s.hop.known, Neighbour: s.neighbours.announcer.Confirm,
 	}
 	to := report.Asked{Gateway: gateway.Address}
-	for _, other := range view.Others(ownAddresses()) {
+	for _, other := range view.Others(s.own.now()) {
 		questions.Peers = append(questions.Peers, probe.Peer(other))
 		to.Peers = append(to.Peers, other.Address)
 	}
@@ -82,7 +128,7 @@ func (s prober) AskPeers(ctx context.Context) election.PeersDone {
 }
 
 // CheckHolder implements control.Prober.
-func (s prober) CheckHolder(ctx context.Context) election.HolderChecked { return s.vips().Check(ctx) }
+func (s prober) CheckHolder(ctx context.Context) election.HolderChecked { return s.vips(0).Check(ctx) }
 
 // Rehearse implements control.Prober.
 func (s prober) Rehearse(ctx context.Context) election.Rehearsed {

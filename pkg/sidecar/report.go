@@ -17,6 +17,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/fault"
+	"github.com/harbinger-ha/harbinger/pkg/fenced"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
@@ -61,6 +62,7 @@ type reporter struct {
 	members   *members
 	loop      *control.Loop
 	addresses *address.Addresses
+	fenced    *fenced.Addresses
 	balancing *balancing
 	api       *kubeapi.Client // nil: no use is made of the API
 	metrics   *metrics.Metrics
@@ -81,7 +83,7 @@ type reporter struct {
 
 func (s *sidecar) newReporter() *reporter {
 	r := &reporter{
-		node: s.node, startedOn: s.link.Name, members: s.members, loop: s.loop, addresses: s.addresses, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
+		node: s.node, startedOn: s.link.Name, members: s.members, loop: s.loop, addresses: s.addresses, fenced: s.fenced, balancing: s.balancing, api: s.api, metrics: s.metrics, drops: &s.drops,
 		files: &s.files, reception: &s.reception, asked: &s.asked, signing: &s.signing, hosts: &s.hosts, log: s.Log,
 	}
 	s.metrics.WatchStatus(func() (status v1alpha1.HarbingerStatus) { // in a goroutine of the registry's
@@ -113,7 +115,7 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 		Asked: r.asked.now(), Peers: r.hosts.now(), Signing: r.signing.look(), LeftOut: r.balancing.leaves(), Closed: r.balancing.ports.reasons(), Blocked: r.balancing.ports.blocked(),
 	}
 	facts.Unusable, facts.Replaced = r.files.state()
-	facts.Kernel = r.kernel()
+	facts.Kernel, facts.Fence = r.kernel(), r.fenced.State()
 	if r.api != nil {
 		access := r.api.Status()
 		facts.API = &access

@@ -24,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/control"
 	"github.com/harbinger-ha/harbinger/pkg/election"
+	"github.com/harbinger-ha/harbinger/pkg/fenced"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/kubeapi"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
@@ -65,9 +66,11 @@ type sidecar struct {
 	scrape     scrape
 	reception  reception
 	hop        hop
+	own        own
 	asked      asked
 	hosts      hosts
 	addresses  *address.Addresses
+	fenced     *fenced.Addresses // the same, as the election has them
 	neighbours *neighbours
 	balancing  *balancing
 	ports      *ownPorts
@@ -76,7 +79,8 @@ type sidecar struct {
 	handovers  chan string // to which nodes; a request that is not taken yet says that one is under way
 	loop       *control.Loop
 	reporter   *reporter
-	failed     chan error // holds the first error that asks for the end
+	fence      time.Duration // after how long without a refresh the fence of the virtual addresses closes
+	failed     chan error    // holds the first error that asks for the end
 }
 
 // Run starts a sidecar and keeps it running until ctx is cancelled, which begins the planned stop: the virtual addresses
@@ -95,8 +99,10 @@ func newSidecar(cfg *config.HarbingerConfiguration, options Options) *sidecar {
 
 // start opens and runs everything.
 func (s *sidecar) start(ctx context.Context) error {
-	if err := scheduling.RealTime(); err != nil {
-		logging.Warn(s.Log, logging.MsgNormalScheduling, logging.KeyReason, err.Error())
+	normal := scheduling.RealTime()
+	s.fence = election.FenceTimeout(s.cfg.Election.VRRP.AdvertisementInterval, normal == nil)
+	if normal != nil {
+		logging.Warn(s.Log, logging.MsgNormalScheduling, logging.KeyReason, normal.Error(), logging.KeyFence, s.fence.String())
 	}
 	defer s.closeAll(s.Log)
 	if err := guard.Run(func() error { return s.open(ctx) }); err != nil {
@@ -151,6 +157,7 @@ func (s *sidecar) open(ctx context.Context) error {
 	s.runs("health of the backends", func(ctx context.Context) error { return s.balancing.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the neighbours", func(ctx context.Context) error { return s.neighbours.watch(ctx, s.loop.Notify) })
 	s.runs("watch of the addresses", s.watchLink)
+	s.runs("look at the fence", s.checkFence)
 	s.runs("members", s.followMembers)
 	s.runs("files", s.followFiles)
 	s.runs("state of the signatures", s.keepSigned)

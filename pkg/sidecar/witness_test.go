@@ -20,7 +20,7 @@ const closedPort = "chain input { type filter hook input priority 0; tcp dport 4
 func deployed(t *testing.T) (d *deployment, holder *lab.Host) {
 	t.Helper()
 	serveAPI(t)
-	d = deploy(t, "Hybrid", oneAddress+body("Hybrid", ""), vip4, self, peer, third)
+	d = deploy(t, "Hybrid", oneAddress+calm("Hybrid"), vip4, self, peer, third)
 	name := d.holds()
 	d.until("all are ready, and the holder knows that it is reached", func(s v1alpha1.HarbingerStatus) bool {
 		r := s.VirtualRouter

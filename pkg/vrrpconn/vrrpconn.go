@@ -180,7 +180,12 @@ func (c *Conn) sockaddr(to netip.Addr) unix.Sockaddr {
 
 // Wait blocks until a packet is queued, without taking it. It returns net.ErrClosed after Close.
 func (c *Conn) Wait() error {
+	woken := false
 	return c.raw.Read(func(fd uintptr) bool {
+		if woken { // Receive finds out whether there is one
+			return true
+		}
+		woken = true
 		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
 		return ready > 0 || err != nil // Receive returns the error
 	})

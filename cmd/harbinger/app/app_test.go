@@ -84,7 +84,7 @@ func TestVersion(t *testing.T) {
 func TestConfigDefaultIsValid(t *testing.T) {
 	r := harbinger("", "config", "default")
 	r.want(t, 0)
-	for _, line := range []string{"virtualAddresses:\n- 192.168.238.100/24\n", "    advertisementInterval: 1s\n", "  caFile: /etc/kubernetes/pki/ca.crt\n"} {
+	for _, line := range []string{"virtualAddresses:\n- 192.168.238.100/24\n", "    advertisementInterval: 200ms\n", "  caFile: /etc/kubernetes/pki/ca.crt\n"} {
 		if !strings.Contains(r.stdout, line) {
 			t.Errorf("config default prints %q, want %q in it", r.stdout, line)
 		}

@@ -28,7 +28,7 @@ var convertCases = []struct {
 	silent              []string // are in neither
 }{
 	{name: "a limit of the queue, times of checks that are slow", haproxy: proxy("inter 9s fall 3 rise 2 maxqueue 100"),
-		stderr: []string{"haproxy.cfg:12: server a", "maxqueue", "would be noticed after 27.9s"}, stdout: []string{"path: /livez"}},
+		stderr: []string{"haproxy.cfg:12: server a", "maxqueue", "would be noticed after 11.7s"}, stdout: []string{"path: /livez"}},
 	{name: "the host and the protocol of a check", haproxy: proxy("", "http-check connect ssl alpn h2", "http-check send meth GET uri /readyz hdr Host api"),
 		stderr: []string{"haproxy.cfg:11: ", "alpn has no counterpart", "hdr is not sent"}, silent: []string{"path: /livez"}},
 	{name: "a delay without a rule", haproxy: strings.Replace(proxy(""), "default_backend", "tcp-request inspect-delay 2s\n default_backend", 1),

@@ -55,7 +55,7 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", filepath.Base(b.pag
 
 var (
 	marker   = regexp.MustCompile(`^<!-- (run-by|walk|state): (.+) -->$`)
-	fence    = regexp.MustCompile("^( *)```(.*)$")
+	fencing  = regexp.MustCompile("^( *)```(.*)$")
 	indented = regexp.MustCompile(`^ {4,}\S`)
 	listed   = regexp.MustCompile(`^ *([-*]|\d+\.) `)
 )
@@ -80,7 +80,7 @@ func blocks(t *testing.T, page string) (all []*block) {
 	var margin, before string
 	list, adjacent := false, false
 	for i, line := range strings.Split(readFile(t, page), "\n") {
-		switch found := fence.FindStringSubmatch(line); {
+		switch found := fencing.FindStringSubmatch(line); {
 		case open != nil && found != nil && found[2] == "":
 			if n := len(all); n > 0 && adjacent && open.language == "text" && all[n-1].language == "sh" {
 				all[n-1].output = open

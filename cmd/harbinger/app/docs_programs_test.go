@@ -28,6 +28,9 @@ func act(name string, arguments []string) int {
 		defer stop()
 		return app.Main(ctx, arguments, os.Stdin, os.Stdout, os.Stderr)
 	}
+	if name == leftFence {
+		return actAsFence()
+	}
 	if err := checkUsage(name, arguments); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return 64
@@ -285,7 +288,7 @@ func checkCommand(line string) error {
 		}
 		return nil
 	case "nft":
-		return feed("add table inet filter; add chain inet filter input; add chain inet filter output; "+strings.Join(words[1:], " "), "nft", "--check", "--file", "-")
+		return feed("add table netdev harbinger-51; add table inet filter; add chain inet filter input; add chain inet filter output; "+strings.Join(words[1:], " "), "nft", "--check", "--file", "-")
 	case "iptables", "ip6tables":
 		return feed("", append([]string{withoutAlternatives[name]}, words[1:]...)...)
 	case "make":

@@ -111,7 +111,7 @@ func (o *manifestOptions) addElectionFlags(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.peers, "peer", nil, "address of a node, once for each node including this one; advertisements are then unicast (default: multicast)")
 	flags.Int32Var(&o.prio, "priority", v1alpha1.DefaultPriority, "VRRP priority; the highest becomes the holder")
 	flags.Int32Var(&o.vrid, "virtual-router-id", v1alpha1.DefaultVirtualRouterID, "VRRP virtual router ID, 1 to 255, used by nothing else on the network segment")
-	flags.DurationVar(&o.interval, "advertisement-interval", v1alpha1.DefaultAdvertisementInterval, "time between two advertisements of the holder, such as 100ms")
+	flags.DurationVar(&o.interval, "advertisement-interval", v1alpha1.DefaultAdvertisementInterval, "time between two advertisements of the holder; with --vrrp-version 2, whole seconds, the default is 1s")
 	flags.BoolVar(&o.noPreempt, "nopreempt", false, "do not take the virtual address from a healthy holder of lower priority")
 	flags.DurationVar(&o.preemptDelay, "preempt-delay", 0, "how long a node waits after its start before it preempts")
 	flags.StringVar(&o.predecessor, "predecessor", "", predecessorUsage)

@@ -25,7 +25,7 @@ const (
 )
 
 // TestMain runs the tests as on a node before kubeadm init, whatever this machine is: 192.168.238.130/24 is on eth0, which
-// leads nowhere, nothing listens, and /etc is empty and in memory.
+// leads nowhere, nothing listens, and /etc, /run and /var/lib are empty and in memory.
 func TestMain(m *testing.M) {
 	if name := os.Getenv(actsVariable); name != "" {
 		os.Exit(act(name, os.Args[1:]))
@@ -66,8 +66,10 @@ func makeNode() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := unix.Mount("node", "/etc", "tmpfs", 0, ""); err != nil {
-		return fmt.Errorf("mount memory on /etc: %w", err)
+	for _, dir := range []string{"/etc", "/run", "/var/lib"} {
+		if err := unix.Mount("node", dir, "tmpfs", 0, ""); err != nil {
+			return fmt.Errorf("mount memory on %s: %w", dir, err)
+		}
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "eth0"

@@ -19,7 +19,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, APIServerRole)) }
+func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run, APIServerRole, ConfinedRole)) }
 
 // must ends the test at an error.
 var must = labtest.Must

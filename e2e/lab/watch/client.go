@@ -128,6 +128,16 @@ func (c *Client) Nodes(since time.Time) map[string]int {
 	return nodes
 }
 
+// FirstServed returns when the first attempt that ended after a moment and succeeded did so, and whether there was one.
+func (c *Client) FirstServed(after time.Time) (at time.Time, served bool) {
+	for _, a := range c.since(after) {
+		if a.OK && (!served || a.End().Before(at)) {
+			at, served = a.End(), true
+		}
+	}
+	return at, served
+}
+
 // since returns the attempts that ended after a moment, some that began before it among them.
 func (c *Client) since(since time.Time) observe.Log {
 	c.mu.Lock()

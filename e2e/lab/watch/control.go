@@ -81,6 +81,18 @@ func (c *Control) pauses(from, to time.Time) (paused time.Duration) {
 	return paused
 }
 
+// Pause returns the longest time between two answers from one moment to another, less the time after which the next one was due. What
+// is shorter than that in a measurement may be the machine's. Only longer ones than a busy machine has are stalls, and left out.
+func (c *Control) Pause(from, to time.Time) (longest time.Duration) {
+	answers := c.answers(from, to)
+	for i, answer := range answers {
+		if i > 0 {
+			longest = max(longest, answer.Sub(answers[i-1])-c.client.cfg.Interval)
+		}
+	}
+	return longest
+}
+
 // answers returns when the answers came, from the last before one time to the first after another.
 func (c *Control) answers(from, to time.Time) []time.Time {
 	c.client.mu.Lock()

@@ -65,6 +65,17 @@ func TestControlKnowsWhenTheMachineStalled(t *testing.T) {
 	}
 }
 
+// TestPauseIsTheLongestWait holds that pauses are seen that are too short for a stall.
+func TestPauseIsTheLongestWait(t *testing.T) {
+	r := newRecording()
+	control := &Control{r.client(nil, period{1000, 1040}, period{2000, 2500})}
+	for _, test := range []struct{ from, to, want int }{{0, 900, 0}, {0, 1500, 40}, {0, 3000, 500}, {2600, 3000, 0}} {
+		if got := control.Pause(r.at(test.from), r.at(test.to)); got != time.Duration(test.want)*time.Millisecond {
+			t.Errorf("from %d to %d: pause %v, want %d ms", test.from, test.to, got, test.want)
+		}
+	}
+}
+
 func TestOutageLeavesStallsOut(t *testing.T) {
 	r := newRecording()
 	control := &Control{r.client(nil, period{2000, 3000})}

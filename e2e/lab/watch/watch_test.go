@@ -64,6 +64,10 @@ func TestClientMeasuresAKnownOutage(t *testing.T) {
 	if got := outage.Length(); got < thawed-100*time.Millisecond || got > thawed+100*time.Millisecond {
 		t.Errorf("longest outage = %v, want about %v", got, thawed)
 	}
+	served, ok := client.FirstServed(outage.From.Add(outage.Length() / 2))
+	if late := served.Sub(outage.To); !ok || late > 100*time.Millisecond || late < -100*time.Millisecond {
+		t.Errorf("served first at %v (%v), and the outage ended at %v", served, ok, outage.To)
+	}
 	if outage.Failed < 20 || outage.Last == "" {
 		t.Errorf("outage = %+v, want the failures of a third of a second", outage)
 	}

@@ -5,26 +5,57 @@ package compare
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
+	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
+// A part is what the bench measures on its own.
+type part struct {
+	name    string
+	measure func(out io.Writer, ours trial.System, runs int) error
+}
+
+// parts are those of the bench.
+var parts = []part{
+	{"outages every 200ms", outagesAt(v1alpha1.DefaultAdvertisementInterval)},
+	{"outages every 1s", outagesAt(time.Second)},
+	{"balancer", balancers},
+	{"cost", func(out io.Writer, ours trial.System, _ int) error { return costs(out, ours) }},
+}
+
 // Bench builds Harbinger at a path, measures it and keepalived with haproxy in turn, so many times each, and writes tables
-// in Markdown.
-func Bench(out io.Writer, binary string, runs int) error {
+// in Markdown, of the parts whose names match.
+func Bench(out io.Writer, binary string, runs int, names *regexp.Regexp) error {
 	ours, err := trial.Build(binary)
 	if err != nil {
 		return err
 	}
-	for _, interval := range []time.Duration{time.Second, 100 * time.Millisecond} {
-		if err := onPair(out, ours, interval, func(p pair) error { return p.outages(runs) }); err != nil {
-			return err
+	for _, p := range parts {
+		if !names.MatchString(p.name) {
+			continue
+		}
+		if err := p.measure(out, ours, runs); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return onPair(out, ours, time.Second, func(p pair) error {
+	return nil
+}
+
+// outagesAt measures at an interval between advertisements.
+func outagesAt(interval time.Duration) func(io.Writer, trial.System, int) error {
+	return func(out io.Writer, ours trial.System, runs int) error {
+		return onPair(out, ours, interval, func(p pair) error { return p.outages(runs) })
+	}
+}
+
+// balancers measures what becomes of connections.
+func balancers(out io.Writer, ours trial.System, runs int) error {
+	return onPair(out, ours, v1alpha1.DefaultAdvertisementInterval, func(p pair) error {
 		err := p.backendDeaths(runs)
 		p.rates(runs)
 		return err

@@ -102,7 +102,8 @@ func (d *Demo) introduce(system trial.Harbinger, plane *trial.Plane) error {
 
 // faults does the faults and shows a row for each.
 func (d *Demo) faults(plane, peer *trial.Plane) error {
-	d.screen.title("Faults of the holder, while a client connects to %s:%d every 5 ms:", plane.VirtualAddress(), plane.Port)
+	d.screen.title("Faults of the holder, advertisements every %v, while a client connects to %s:%d every 5 ms:", plane.Interval,
+		plane.VirtualAddress(), plane.Port)
 	report := fault.Report{Out: d.screen.out, Columns: fault.HolderColumns}
 	report.Titles()
 	var errs []error

@@ -12,7 +12,7 @@ import (
 // A course is how a fault is done, and what is looked at meanwhile.
 type course func(*run, fault.Fault) (fault.Sample, error)
 
-// courses are those of the faults that are more than one done to the holder.
+// courses are those of the faults of a cluster, but for the deaths of its holder.
 var courses = map[fault.Act]course{
 	fault.StartCluster:   (*run).bootstrap,
 	fault.CountLoad:      measured((*run).countLoad),
@@ -30,19 +30,13 @@ var courses = map[fault.Act]course{
 	fault.Mute:           (*run).filter,
 	fault.MuteAll:        (*run).filter,
 	fault.SplitHosts:     (*run).splitWithoutAPI,
-	fault.DropSome:       measured((*run).lose),
 	fault.ForgeMany:      forged((*run).multicastForgeries),
 	fault.ForgeEach:      forged((*run).unicastForgeries),
 	fault.AddNode:        measured((*run).grow),
 }
 
 // do does a fault.
-func (r *run) do(f fault.Fault) (fault.Sample, error) {
-	if do := courses[f.Act]; do != nil {
-		return do(r, f)
-	}
-	return r.ofTheHolder(f)
-}
+func (r *run) do(f fault.Fault) (fault.Sample, error) { return courses[f.Act](r, f) }
 
 // measured is the course of what does all of the fault itself, and is measured as a whole.
 func measured(do func(*run, fault.Fault) error) course {

@@ -15,13 +15,25 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
 
-// apiOutage has the API away for the time that was asked for, and expects that no process of a sidecar is started again.
+// otherOutages is the part of the time of an outage in which the API is away in other ways than by the end of its servers: the election
+// gives up on it within seconds in all of them.
+const otherOutages = 1. / 3
+
+// outageOf returns for how long a fault has the API away.
+func (c Config) outageOf(f fault.Fault) time.Duration {
+	if f.Act == fault.KillAPIs {
+		return c.Outage
+	}
+	return time.Duration(otherOutages * float64(c.Outage))
+}
+
+// apiOutage has the API away for a time, and expects that no process of a sidecar is started again.
 func (r *run) apiOutage(f fault.Fault) (s fault.Sample, err error) {
 	processes := func(status v1alpha1.HarbingerStatus) string {
 		return fmt.Sprintf("%s, balancer started again %d times", status.Incarnation, status.Balancer.Restarts)
 	}
 	err = r.unchanged("processes", processes, func() error {
-		s, err = r.measure(func() error { return r.endure(f, r.cfg.Outage) })
+		s, err = r.measure(func() error { return r.endure(f, r.cfg.outageOf(f)) })
 		return err
 	})
 	return s, err

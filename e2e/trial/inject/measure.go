@@ -81,25 +81,6 @@ func (r *run) measure(do func() error, apart ...string) (s fault.Sample, err err
 	return s, errors.Join(err, r.Control.Check(start))
 }
 
-// ofTheHolder is a fault that any plane can do to its holder. The outage is that of all its phases.
-func (r *run) ofTheHolder(f fault.Fault) (s fault.Sample, err error) {
-	var m fault.Sample
-	s, err = r.measure(func() (err error) {
-		m, err = r.Measure(f)
-		return err
-	})
-	if err != nil {
-		return s, err
-	}
-	s.Outage = m.Outage
-	if m.Undoing.Length() > s.Outage.Length() {
-		s.Outage = m.Undoing
-	}
-	s.Live, s.Left = m.Live, m.Left
-	r.expect(r.awaitArbiter(byLease, arbiterTime))
-	return s, nil
-}
-
 // unchanged does something and expects that what it looks for in the status of every node is the same after it.
 func (r *run) unchanged(what string, of func(v1alpha1.HarbingerStatus) string, do func() error) error {
 	look := func() (seen []string, err error) {

@@ -23,7 +23,8 @@ type Config struct {
 	System     trial.Harbinger
 	Kubernetes string        // directory of the programs of a cluster
 	Runs       int           // of each fault that is not done once
-	Outage     time.Duration // how long the API is away
+	Logs       string        // directory for the logs of rows that break a promise, if any
+	Outage     time.Duration // how long the API is away where its servers end
 }
 
 // A runner does faults, on as few planes as it can.
@@ -121,6 +122,7 @@ func (r *runner) newPlane(n fault.Needs) (*trial.Plane, error) {
 	return trial.New(trial.Config{
 		System:     system,
 		Port:       trial.APIServerPort,
+		Interval:   Interval,
 		Kubernetes: r.cfg.Kubernetes,
 		Backplane:  n.Backplane,
 		Client:     watch.ClientConfig{Interval: 20 * time.Millisecond, Timeout: 500 * time.Millisecond},
@@ -165,14 +167,32 @@ func (r *run) await(timeout time.Duration, what string, condition func() bool) e
 // observeFor lets a time pass in which the observers see what happens.
 func observeFor(d time.Duration) { time.Sleep(d) }
 
-// Chosen returns the faults of a cluster whose names match.
-func Chosen(names *regexp.Regexp) (faults []fault.Fault) {
+// A Choice is what is done: deaths of the holder, and other faults of a cluster.
+type Choice struct {
+	deaths []death
+	faults []fault.Fault
+}
+
+// Chosen returns the rows whose names match.
+func Chosen(names *regexp.Regexp) Choice {
+	c := Choice{deaths: chosenDeaths(names)}
 	for _, f := range fault.OfKubernetes() {
 		if names.MatchString(f.Name) {
-			faults = append(faults, f)
+			c.faults = append(c.faults, f)
 		}
 	}
-	return faults
+	return c
+}
+
+// Names returns those of the rows, in the order in which they are done.
+func (c Choice) Names() (names []string) {
+	for _, d := range c.deaths {
+		names = append(names, d.nameOf(d.Fault))
+	}
+	for _, f := range c.faults {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // A BrokenError names the faults whose promise did not hold.
@@ -195,29 +215,47 @@ func (e BrokenError) Pattern() string {
 	return "^(" + strings.Join(quoted, "|") + ")$"
 }
 
-// Show does faults and writes a row for each, with its notes and what was broken. The error is a [BrokenError] where a
+// Show does what was chosen and writes a row for each, with its notes and what was broken. The error is a [BrokenError] where a
 // promise did not hold.
-func Show(out io.Writer, cfg Config, faults []fault.Fault) error {
+func Show(out io.Writer, cfg Config, chosen Choice) error {
+	start, broken := time.Now(), BrokenError{Of: len(chosen.Names())}
+	var errs []error
+	for _, table := range []func() ([]string, error){
+		func() ([]string, error) { return showDeaths(out, cfg, chosen.deaths) },
+		func() ([]string, error) { return showFaults(out, cfg, chosen.faults) },
+	} {
+		names, err := table()
+		broken.Names, errs = append(broken.Names, names...), append(errs, err)
+	}
+	fmt.Fprintf(out, "\nIt took %v.\n", time.Since(start).Round(time.Second))
+	if len(broken.Names) > 0 {
+		errs = append([]error{broken}, errs...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Every row stayed within its bounds.\n")
+	return nil
+}
+
+// showFaults does faults and writes a row for each. It returns the names of those that were broken.
+func showFaults(out io.Writer, cfg Config, faults []fault.Fault) (broken []string, err error) {
+	if len(faults) == 0 {
+		return nil, nil
+	}
+	fmt.Fprintf(out, "\nThree nodes with kube-apiserver and etcd; a client asks GET /readyz through the virtual address every 20 ms.\n"+
+		"Times in seconds: median outage of %d, the worst of all else. The API is away for %v where its servers end, and for a third of that in other outages.\n\n", cfg.Runs, cfg.Outage)
 	runner := &runner{cfg: cfg}
-	fmt.Fprintf(out, "Three nodes with kube-apiserver and etcd; a client asks GET /readyz through the virtual address every 20 ms.\n"+
-		"Times in seconds: median outage of %d, the worst of all else. The API is away for %v in its outages.\n\n", cfg.Runs, cfg.Outage)
 	report := fault.Report{Out: out, Columns: fault.ClusterColumns}
 	report.Titles()
-	broken := BrokenError{Of: len(faults)}
 	for _, f := range faults {
 		row := runner.run(f)
 		report.Cells(row.ClusterCells()...)
 		report.Lines(row.Notes...)
 		report.Lines(row.Broken()...)
 		if len(row.Broken()) > 0 {
-			broken.Names = append(broken.Names, f.Name)
+			broken = append(broken, f.Name)
 		}
 	}
-	if err := runner.close(); len(broken.Names) > 0 {
-		return errors.Join(broken, err)
-	} else if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "\nEvery row stayed within its bounds.\n")
-	return nil
+	return broken, runner.close()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
 )
 
@@ -20,12 +21,18 @@ const loadTime = 30 * time.Second
 // countLoad counts what is asked of the API while nothing happens.
 func (r *run) countLoad(fault.Fault) error {
 	start := time.Now()
+	before, failed := lab.UsageOf(r.holder.Sidecar.Keeper.PID())
 	observeFor(loadTime)
 	load, err := r.Load(start)
 	if err != nil {
 		return err
 	}
 	passed := time.Since(start).Seconds()
+	after, err := lab.UsageOf(r.holder.Sidecar.Keeper.PID())
+	if err := errors.Join(failed, err); err != nil {
+		return err
+	}
+	r.note("the keeper of the holder takes %.2f %% of a processor", 100*(after.Busy-before.Busy).Seconds()/passed)
 	writes, reads := float64(load.Writes)/passed, float64(load.Reads)/passed
 	r.note("Lease writes %.2f/s (≤ %g), reads %.2f/s (≤ %g)", writes, promise.MostWrites, reads, float64(promise.MostReads))
 	for _, request := range slices.Sorted(maps.Keys(load.Other)) {

@@ -85,16 +85,3 @@ func (r *run) splitWithoutAPI(f fault.Fault) (s fault.Sample, err error) {
 	}
 	return s, err
 }
-
-// lose loses packets for a time.
-func (r *run) lose(f fault.Fault) error {
-	if err := f.Inject(r, ""); err != nil {
-		return err
-	}
-	observeFor(20 * time.Second)
-	if err := f.Undo(r, ""); err != nil {
-		return err
-	}
-	observeFor(2 * time.Second)
-	return errors.Join(r.AwaitCluster(), r.Settle())
-}

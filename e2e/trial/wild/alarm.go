@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -146,24 +146,18 @@ func (r *run) keepsLease(holder string, d time.Duration) error {
 	return nil
 }
 
-// A load is what the processes of one sidecar take.
-type load struct {
-	resident int64
-	busy     time.Duration
-}
-
-// loads returns those of all sidecars.
-func (r *run) loads() (map[string]load, error) {
-	all := map[string]load{}
+// loads returns what the processes of each sidecar take.
+func (r *run) loads() (map[string]lab.Usage, error) {
+	all := map[string]lab.Usage{}
 	err := r.Each(func(n *trial.Node) error {
-		var sum load
+		var sum lab.Usage
 		for _, pid := range append(n.Sidecar.Keeper.Children(), n.Sidecar.Keeper.PID()) {
-			one, err := loadOf(pid)
+			one, err := lab.UsageOf(pid)
 			if err != nil {
 				return fmt.Errorf("the sidecar of %s: %w", n.Name, err)
 			}
-			sum.resident += one.resident
-			sum.busy += one.busy
+			sum.Resident += one.Resident
+			sum.Busy += one.Busy
 		}
 		all[n.Name] = sum
 		return nil
@@ -171,30 +165,8 @@ func (r *run) loads() (map[string]load, error) {
 	return all, err
 }
 
-// loadOf reads what a process takes from the kernel; see proc(5).
-func loadOf(pid int) (l load, err error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return l, err
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ") // the name of the program may have anything
-	fields := strings.Fields(rest)
-	if len(fields) < 22 {
-		return l, fmt.Errorf("/proc/%d/stat has %d fields", pid, len(fields))
-	}
-	number := func(field int) int64 {
-		n, parse := strconv.ParseInt(fields[field-3], 10, 64)
-		err = errors.Join(err, parse)
-		return n
-	}
-	const ticksPerSecond = 100
-	l.busy = time.Duration(number(14)+number(15)) * time.Second / ticksPerSecond
-	l.resident = number(24) * int64(os.Getpagesize())
-	return l, err
-}
-
 // judgeLoad compares what the sidecars take with what they took before a flood.
-func (f *floodgate) judgeLoad(fl flood, before map[string]load, length time.Duration) error {
+func (f *floodgate) judgeLoad(fl flood, before map[string]lab.Usage, length time.Duration) error {
 	after, err := f.loads()
 	if err != nil {
 		return err
@@ -202,8 +174,8 @@ func (f *floodgate) judgeLoad(fl flood, before map[string]load, length time.Dura
 	var grown int64
 	var busy float64
 	for name, l := range after {
-		grown = max(grown, l.resident-before[name].resident)
-		busy = max(busy, (l.busy-before[name].busy).Seconds()/length.Seconds())
+		grown = max(grown, l.Resident-before[name].Resident)
+		busy = max(busy, (l.Busy-before[name].Busy).Seconds()/length.Seconds())
 	}
 	f.note("%s: memory %+.1f MB, %.0f %% of a processor at most", fl, float64(grown)/(1<<20), 100*busy)
 	if grown > mostGrown {

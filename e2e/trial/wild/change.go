@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
@@ -87,29 +86,12 @@ func changes(do change) course {
 				return err
 			}
 		}
-		return c.outlive()
+		holder, err := r.Holder()
+		if err != nil {
+			return err
+		}
+		return r.outlive(holder) // the others, whose links have changed, must see it and follow it
 	}
-}
-
-// outlive kills the holder: the others, whose links have changed, must still see it and follow it.
-func (c *changer) outlive() error {
-	holder, err := c.Holder()
-	if err != nil {
-		return err
-	}
-	start := time.Now()
-	if err := holder.Sidecar.Kill(); err != nil {
-		return err
-	}
-	if err := c.Control.Until(deafTime, "another host has the address", func() bool { return c.Settled() && c.Holders.Now()[0] != holder.Name }); err != nil {
-		return fmt.Errorf("after the changes and a kill -9: %w", err)
-	}
-	outage, bound := c.Client.Outage(start), c.Plane.Row(fault.Kill).Limits.Outage
-	c.note("kill -9 of the holder after that: outage %.3f s ≤ %.2f", outage.Length().Seconds(), bound.Seconds())
-	if outage.Length() > bound {
-		return fmt.Errorf("outage after a kill -9 %v, bound %v", outage, bound)
-	}
-	return errors.Join(c.StartSidecar(holder), c.Settle())
 }
 
 // round does the change to the holder, to a Backup, and to all in turn.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
 	"github.com/harbinger-ha/harbinger/e2e/lab"
+	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
@@ -61,6 +62,8 @@ type setting struct {
 	unicast   bool   // advertisements go to the peers
 	backplane bool   // the API is alive by another network
 	rule      string // of closing, that closes the port of the clients
+
+	without guest.Denial // what the sidecars may not do
 }
 
 // A part says which hosts have the firewall.
@@ -83,6 +86,11 @@ func (s setting) of(cfg trial.Config, kubernetes string) trial.Config {
 	}
 	if s.lease {
 		cfg.Kubernetes, cfg.Port, cfg.Client.Timeout = kubernetes, trial.APIServerPort, 500*time.Millisecond
+	}
+	if s.without != "" {
+		system := cfg.System.(trial.Harbinger)
+		system.Without = s.without
+		cfg.System = system
 	}
 	if cfg.Backplane = s.backplane; s.unicast {
 		cfg.System = withPeers(cfg)

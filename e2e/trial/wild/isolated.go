@@ -153,7 +153,7 @@ func isolations(f fault.Fault, long bool) (all []scenario) {
 		hosts = []int{3, 2, 5}
 	}
 	for _, n := range hosts {
-		all = append(all, scenario{fault: f, hosts: n, setting: setting{lease: true, backplane: true}})
+		all = append(all, scenario{fault: f, hosts: n, setting: setting{name: fmt.Sprintf(", %d hosts", n), lease: true, backplane: true}})
 	}
 	return all
 }

@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
-	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
@@ -60,6 +58,16 @@ var courses = map[fault.Act]course{
 	fault.IsolateHolder:    (*run).isolateHolder,
 	fault.IsolateBackups:   (*run).isolateBackups,
 	fault.PublishMany:      (*run).publishMany,
+	fault.ReplaceLink:      changes(replaced),
+	fault.MeddleRules:      (*run).meddle,
+	fault.ReuseAddress:     (*run).reuse,
+	fault.KillUnfenced:     (*run).killUnfenced,
+	fault.LoseAQuarter:     (*run).loseFrames,
+	fault.LoseTwoFifths:    (*run).loseFrames,
+	fault.Saturate:         (*run).saturate,
+	fault.StartAlone:       (*run).start,
+	fault.StartTogether:    (*run).start,
+	fault.SlowOthers:       (*run).slowOthers,
 }
 
 // A scenario is a fault in one of its variants.
@@ -75,8 +83,6 @@ func (s scenario) name() string {
 	name := s.fault.Name
 	if s.firewall.name != "" {
 		name += fmt.Sprintf(", %s, %d hosts", s.firewall.name, s.hosts)
-	} else if s.setting.backplane {
-		name += fmt.Sprintf(", %d hosts", s.hosts)
 	}
 	return name + s.setting.name
 }
@@ -93,11 +99,12 @@ const (
 
 func (s scenario) crowd() crowd {
 	switch {
-	case s.fault.Act == fault.ThrottleBalancer:
+	case slices.Contains([]fault.Act{fault.ThrottleBalancer, fault.Saturate, fault.SlowOthers, fault.StartAlone, fault.StartTogether}, s.fault.Act):
 		return single
 	case s.setting.lease:
 		return clustered
-	case s.firewall.name != "" || s.setting.rule != "" || s.fault.Act == fault.LoseBackends:
+	case s.firewall.name != "" || s.setting.rule != "" || s.fault.Act == fault.LoseBackends ||
+		s.fault.Act == fault.LoseAQuarter || s.fault.Act == fault.LoseTwoFifths:
 		return quiet
 	}
 	return ordinary
@@ -132,6 +139,14 @@ func scenarios(cfg Config, names *regexp.Regexp) []scenario {
 			all = append(all, closings(f, cfg.Long)...)
 		case fault.IsolateHolder, fault.IsolateBackups:
 			all = append(all, isolations(f, cfg.Long)...)
+		case fault.LoseAQuarter, fault.LoseTwoFifths, fault.Saturate:
+			all = append(all, strains(f)...)
+		case fault.ReplaceLink, fault.MeddleRules, fault.ReuseAddress, fault.KillUnfenced:
+			all = append(all, fences(f))
+		case fault.StartAlone:
+			all = append(all, scenario{fault: f, hosts: 1})
+		case fault.StartTogether, fault.SlowOthers:
+			all = append(all, scenario{fault: f, hosts: 3})
 		case fault.PublishMany:
 			all = append(all, scenario{fault: f, hosts: 3, setting: setting{name: ", Lease", lease: true, unicast: true}})
 		default:
@@ -222,9 +237,7 @@ func (r *run) keepLogs() error {
 		r.note("%s", r.LastOutput())
 		return nil
 	}
-	return r.Each(func(n *trial.Node) error {
-		return os.WriteFile(filepath.Join(r.cfg.Logs, r.row.Fault.Name+", "+n.Name+".log"), []byte(n.Output()), 0o644)
-	})
+	return r.SaveOutput(r.cfg.Logs, r.row.Fault.Name)
 }
 
 // Show does the rows whose names match, and writes each. The error names those that were broken.

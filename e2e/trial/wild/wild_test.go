@@ -4,7 +4,6 @@ package wild
 
 import (
 	"net/netip"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,7 +31,8 @@ func TestNames(t *testing.T) {
 	all := regexp.MustCompile("")
 	names := Names(Config{Kubernetes: "/bin"}, all)
 	for _, want := range []string{"firewall, firewalld, 1 hosts", "firewall, nft drop, 3 hosts", "kill -9 behind the firewall, nft drop, 3 hosts", "MAC changed",
-		"forged claims, unicast", "client port closed on the holder, reject", "holder cut off, API alive, 2 hosts"} {
+		"forged claims, unicast", "client port closed on the holder, reject", "holder cut off, API alive, 2 hosts", "25 % of frames lost", "25 % of frames lost, Lease",
+		"25 % of frames lost, Lease, those of etcd too", "40 % of frames lost, Lease", "processors saturated, without SCHED_RR"} {
 		if !slices.Contains(names, want) {
 			t.Errorf("no row is called %q: %q", want, names)
 		}
@@ -46,8 +46,8 @@ func TestNames(t *testing.T) {
 	if !slices.ContainsFunc(long, func(name string) bool { return strings.Contains(name, "IPv6") }) {
 		t.Error("the long matrix is without IPv6")
 	}
-	if without, with := Names(Config{}, all), Names(Config{Kubernetes: "/bin"}, all); len(with) != len(without)+9 {
-		t.Errorf("%d rows, and without the programs of a cluster %d; want 9 less", len(with), len(without))
+	if without, with := Names(Config{}, all), Names(Config{Kubernetes: "/bin"}, all); len(with) != len(without)+12 {
+		t.Errorf("%d rows, and without the programs of a cluster %d; want 12 less", len(with), len(without))
 	}
 	if got := Names(Config{}, regexp.MustCompile("^MAC")); len(got) != 1 {
 		t.Errorf("names %q, want one", got)
@@ -97,16 +97,6 @@ func TestAdvertisementsOfAFlood(t *testing.T) {
 	}
 	if len(seen) != 15 || !seen[240] || !seen[254] {
 		t.Errorf("claims %v, want 240 to 254", seen)
-	}
-}
-
-func TestLoadOfAProcess(t *testing.T) {
-	l, err := loadOf(os.Getpid())
-	if err != nil || l.resident < 1<<20 || l.busy < 0 {
-		t.Errorf("load %+v, error %v", l, err)
-	}
-	if _, err := loadOf(0); err == nil {
-		t.Error("there is a process 0")
 	}
 }
 

@@ -548,7 +548,7 @@ var behaviors = []behavior{
 // base is the configuration of the instance that the files have.
 func base() v1alpha1.HarbingerConfiguration {
 	want := v1alpha1.HarbingerConfiguration{VirtualAddresses: []string{"10.0.0.100/24"}, Interface: "eth0"}
-	want.Election = v1alpha1.Election{Mode: "VRRP", VRRP: v1alpha1.VRRP{Version: 2, VirtualRouterID: new(int32(51)), Priority: new(int32(100))}}
+	want.Election = v1alpha1.Election{Mode: "VRRP", VRRP: v1alpha1.VRRP{Version: 2, VirtualRouterID: new(int32(51)), Priority: new(int32(100)), AdvertisementInterval: converttest.Seconds(1)}}
 	return want
 }
 

@@ -49,7 +49,7 @@ func TestAuthHMAC(t *testing.T) {
 			[]string{"vrrp_strict: what it checks", "the mode is Enforce, as vrrp_strict makes it", write("1")}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			want := v1alpha1.VRRP{Version: 2, VirtualRouterID: new(int32(51)), Priority: new(int32(100))}
+			want := v1alpha1.VRRP{Version: 2, VirtualRouterID: new(int32(51)), Priority: new(int32(100)), AdvertisementInterval: converttest.Seconds(1)}
 			want.Authentication = v1alpha1.Authentication{Type: "HMAC", HMAC: v1alpha1.HMAC{Keys: []v1alpha1.HMACKey{{ID: 1, File: dir + "1"}}, ActiveKey: 1}}
 			tt.change(&want)
 			var got v1alpha1.HarbingerConfiguration

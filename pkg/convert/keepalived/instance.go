@@ -243,10 +243,17 @@ func (k *keepalived) finishPreempt() {
 	}
 }
 
-// finishInterval rounds the interval as keepalived does: to seconds in version 2, and to hundredths of them in version 3.
+// defaultInterval is keepalived's.
+const defaultInterval = time.Second
+
+// finishInterval rounds the interval as keepalived does: to seconds in version 2, and to hundredths of them in version 3. That of a
+// file without one is written out: the default of this program is another.
 func (k *keepalived) finishInterval() {
+	interval := &k.cfg.Election.VRRP.AdvertisementInterval.Duration
+	*interval = defaultInterval
 	s, said := k.said["advert_int"]
 	if !said {
+		k.Take(k.shown(), "election.vrrp.advertisementInterval: %v, the default of keepalived; less on every host, once keepalived is gone, makes a takeover faster", defaultInterval)
 		return
 	}
 	d, ok := seconds(s.Word(1), 0.01, 255)
@@ -259,7 +266,7 @@ func (k *keepalived) finishInterval() {
 		unit, most = 10*time.Millisecond, 40950*time.Millisecond
 	}
 	rounded := min(most, max(unit, d.Round(unit)))
-	k.cfg.Election.VRRP.AdvertisementInterval.Duration = rounded
+	*interval = rounded
 	if rounded != d.Duration {
 		k.Fault(s, "version %d has no such interval: keepalived takes %v, and so does the result; version 3 on every host has hundredths of a second, up to 40.95", k.cfg.Election.VRRP.Version, rounded)
 		return

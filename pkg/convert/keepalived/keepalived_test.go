@@ -62,7 +62,7 @@ func TestKeepalived(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			want := v1alpha1.HarbingerConfiguration{VirtualAddresses: []string{"10.0.0.100/24"}, Interface: "eth0"}
-			want.Election = v1alpha1.Election{Mode: "VRRP", VRRP: v1alpha1.VRRP{Version: 2, VirtualRouterID: new(int32(51)), Priority: new(int32(100))}}
+			want.Election = v1alpha1.Election{Mode: "VRRP", VRRP: v1alpha1.VRRP{Version: 2, VirtualRouterID: new(int32(51)), Priority: new(int32(100)), AdvertisementInterval: converttest.Seconds(1)}}
 			tt.change(&want)
 			var got v1alpha1.HarbingerConfiguration
 			found := keepalived.Convert(convert.File{Name: "keepalived.conf", Content: []byte(tt.raw)}, keepalived.Options{}, &got)

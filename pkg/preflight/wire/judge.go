@@ -187,6 +187,11 @@ func (s segment) judgeID(vip netip.Addr, r *router) preflight.Result {
 	id := s.identities[r.source]
 	fault := s.refusal(vip, r)
 	switch {
+	case s.own(id) && s.paced(r):
+		return preflight.Result{
+			Status: preflight.Warn, Found: fmt.Sprintf("Harbinger of this cluster on %s (%s) advertises every %s, and this node would every %s", id.Node, r.source, r.interval, s.interval()),
+			Remedy: "give all nodes the same election.vrrp.advertisementInterval (--advertisement-interval)" + s.unpaced(r),
+		}
 	case s.own(id):
 		return preflight.Result{Status: preflight.OK, Found: fmt.Sprintf("virtual router ID %d is that of Harbinger of this cluster on %s (%s)", r.id, id.Node, r.source)}
 	case r.version == 0:
@@ -206,10 +211,34 @@ func (s segment) judgeID(vip netip.Addr, r *router) preflight.Result {
 			Remedy: "both must agree while hosts are migrated one by one: make this configuration from the other one with harbinger convert --keepalived FILE",
 		}
 	}
+	if s.paced(r) {
+		return preflight.Result{
+			Status: preflight.Warn, Found: fmt.Sprintf("the virtual router is there already, with another interval than the %s of this node: %s", s.interval(), r),
+			Remedy: fmt.Sprintf("if that is the recipe which is migrated host by host, set election.vrrp.advertisementInterval: %s (--advertisement-interval %[1]s) "+
+				"until it is gone: after a failure all wait equally long then; otherwise %s", r.interval, s.another(r.id)),
+		}
+	}
 	return preflight.Result{
 		Status: preflight.Warn, Found: fmt.Sprintf("the virtual router is there already: %s", r),
 		Remedy: "none, if that is the recipe which is migrated host by host; otherwise " + s.another(r.id),
 	}
+}
+
+// interval is that of this node.
+func (s segment) interval() time.Duration { return s.view.Config.Election.VRRP.AdvertisementInterval }
+
+// paced reports whether a router of the own version has another interval than this node. In version 3 a Backup follows the interval
+// that it hears; in version 2 it refuses what has another.
+func (s segment) paced(r *router) bool {
+	return r.version == s.view.Config.Election.VRRP.Version && r.interval != s.interval()
+}
+
+// unpaced says what comes of it until all have the same interval.
+func (s segment) unpaced(r *router) string {
+	if r.version == vrrp.Version2 {
+		return ": until then each refuses the other, and two hold the address"
+	}
+	return ", one after the other: until then each follows the interval that it hears"
 }
 
 // refusal says why this node would refuse what a router says, as far as that can be known without the files of passwords and keys.

@@ -101,6 +101,35 @@ func TestJudgeAddress(t *testing.T) {
 	}
 }
 
+// All nodes have the same interval, and so has a recipe that they replace.
+func TestJudgeInterval(t *testing.T) {
+	old := advertisement(51, vip4)
+	old.Version = vrrp.Version2
+	const slow, version2 = "election: {vrrp: {advertisementInterval: 1s}}\n", "election: {vrrp: {version: 2, advertisementInterval: 2s}}\n"
+	for name, c := range map[string]struct {
+		config string
+		heard  vrrp.Advertisement
+		own    bool
+		status preflight.Status
+		parts  []string
+	}{
+		"keepalived, as we":     {slow, advertisement(51, vip4), false, preflight.Warn, []string{"is there already: ID 51"}},
+		"keepalived":            {"", advertisement(51, vip4), false, preflight.Warn, []string{"another interval than the 200ms of this node", "--advertisement-interval 1s"}},
+		"keepalived, version 2": {version2, old, false, preflight.Fail, []string{"would refuse", "interval differs"}},
+		"a node, as we":         {slow, advertisement(51, vip4), true, preflight.OK, []string{"is that of Harbinger of this cluster on n2"}},
+		"a node":                {"", advertisement(51, vip4), true, preflight.Warn, []string{"on n2 (192.168.238.77) advertises every 1s, and this node would every 200ms", "follows the interval"}},
+		"a node, version 2":     {version2, old, true, preflight.Warn, []string{"every 1s, and this node would every 2s", "two hold the address"}},
+	} {
+		s := segmentOf(t, vip+c.config, advertised(t, c.heard))
+		if c.own {
+			s.identities[other4] = probe.Identity{Cluster: "kubernetes", Node: "n2", Incarnation: "x"}
+		}
+		if results := s.judgeIDs(); len(results) != 1 || !is(results[0], c.status, c.parts...) {
+			t.Errorf("%s: %+v", name, results)
+		}
+	}
+}
+
 func TestJudgeID(t *testing.T) {
 	password := advertisement(51, vip4)
 	password.Version, password.Authentication = vrrp.Version2, vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "s3cret"}
@@ -161,7 +190,7 @@ func TestJudgeID(t *testing.T) {
 }
 
 func TestJudgeIDByIdentity(t *testing.T) {
-	s := segmentOf(t, vip, advertised(t, advertisement(51, vip4)))
+	s := segmentOf(t, vip+"election: {vrrp: {advertisementInterval: 1s}}\n", advertised(t, advertisement(51, vip4)))
 	s.identities[other4] = probe.Identity{Cluster: "kubernetes", Node: "n2", Incarnation: "x"}
 	if r := s.judgeIDs(); len(r) != 1 || !is(r[0], preflight.OK, "this cluster on n2") {
 		t.Errorf("%+v", r)

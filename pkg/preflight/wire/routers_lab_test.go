@@ -114,7 +114,7 @@ func TestHarbingerHolds(t *testing.T) {
 	stop := serve("kubernetes")
 	_, holds := keepalived(t, hosts[1], guest.Keepalived{VirtualRouterID: 51, Priority: 100}, "192.168.238.100/24") // its advertisements
 	holds()
-	r := run{Config: vip, Listen: 1500 * time.Millisecond, Exchange: true, Peers: []netip.Addr{hosts[1].Address.Addr()}}
+	r := run{Config: vip + "election: {vrrp: {advertisementInterval: 300ms}}\n", Listen: 1500 * time.Millisecond, Exchange: true, Peers: []netip.Addr{hosts[1].Address.Addr()}}
 	all := check(t, hosts[0], r)
 	want(t, all, checkAddress, preflight.OK, "Harbinger of this cluster on node2")
 	want(t, all, checkID, preflight.OK, "Harbinger of this cluster on node2")

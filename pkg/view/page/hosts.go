@@ -80,10 +80,10 @@ func (r reader) peers() section {
 // moves are the last changes of state, newest first.
 func (r reader) moves() section {
 	t := table{ID: "moves-all", Caption: "The last changes of state of this host, newest first", Empty: "There was none since the start.",
-		Columns: columns("When", "From", "To", "Why", "Silence before")}
+		Columns: columns("When", "From", "To", "Why", "Silence before", "Nobody served")}
 	for _, m := range slices.Backward(r.Moves) {
-		t.add(m.Time.Format(timestamp)+m.To, cell{At: r.at(m.Time)}, cell{Text: m.From}, cell{Text: m.To, Tone: states[m.To]}, cell{Text: m.Reason},
-			cell{Text: cmp.Or(view.DurationOf(m.Silence), "–")})
+		t.add(m.Time.Format(timestamp)+m.To, cell{At: r.at(m.Time)}, cell{Text: m.From}, cell{Text: m.To, Tone: states[m.To]}, cell{Text: m.Reason, Notes: notes(m.Cause, m.Evidence)},
+			cell{Text: cmp.Or(view.DurationOf(m.Silence), "–")}, unservedCell(m.Unserved))
 	}
 	return section{ID: "moves", Title: "Moves of this host", Tables: []table{t}}
 }

@@ -26,6 +26,12 @@ func (r reader) election() section {
 	if v.Distress {
 		s.Facts[3].Tone = bad
 	}
+	if f := v.Fence; f != nil {
+		s.Facts = append(s.Facts, fact{
+			Name: "Fence", Text: cmp.Or(strings.Join(append([]string{f.State}, f.Interfaces...), " "), "–"), Tone: tones(f.Reason == "", warn),
+			Notes: notes(f.Reason, "closes "+view.DurationOf(f.Timeout)+" after its last renewal", "table netdev "+f.Table, yes(f.PutBack > 0, "put back "+view.Count(f.PutBack, "time", "times"), "")),
+		})
+	}
 	if v.HolderHeard != nil {
 		s.Facts = append(s.Facts, fact{Name: "Other holder", Text: r.host(v.Holder), Notes: notes("heard "+view.Age(r.now, *v.HolderHeard), "priority "+strconv.Itoa(int(v.HolderPriority)))})
 	}

@@ -61,15 +61,19 @@ func (r reader) history() section {
 		if h.Until != nil {
 			until, end = cell{At: r.at(*h.Until)}, *h.Until
 		}
-		gap := cell{Text: "–"}
-		if h.Unserved != "" {
-			gap = cell{Text: view.DurationOf(h.Unserved), Tone: bad}
-		}
 		name := r.holder(h)
 		t.add(h.From.Format(timestamp)+h.Holder, cell{Text: name, Swatch: swatches[name], Notes: notes(yes(view.Safe(h.Holder) != name, h.Holder, ""))},
-			cell{At: r.at(h.From)}, until, cell{Text: view.Duration(end.Sub(h.From))}, gap, cell{Text: cmp.Or(h.Reason, "–")})
+			cell{At: r.at(h.From)}, until, cell{Text: view.Duration(end.Sub(h.From))}, unservedCell(h.Unserved), cell{Text: cmp.Or(h.Reason, "–")})
 	}
 	return section{ID: "history", Title: "Who held it when", Intro: r.unserved(), Timeline: r.timeline(swatches), Tables: []table{t}}
+}
+
+// unservedCell shows a time in which nobody served.
+func unservedCell(duration string) cell {
+	if duration == "" {
+		return cell{Text: "–"}
+	}
+	return cell{Text: view.DurationOf(duration), Tone: bad}
 }
 
 func (r reader) holder(h v1alpha1.HolderSpan) string {

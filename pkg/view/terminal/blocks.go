@@ -151,8 +151,14 @@ func (c *screen) moves() {
 	}
 	for i, m := range moves {
 		text := m.From + " → " + m.To + ": " + m.Reason
-		if m.Silence != "" {
+		switch {
+		case m.Unserved != "":
+			text += "; nobody served for " + view.DurationOf(m.Unserved) + " as far as this host knows"
+		case m.Silence != "":
 			text += ", after " + view.DurationOf(m.Silence) + " of silence"
+		}
+		if m.Evidence != "" && c.Wide {
+			text += " (" + m.Evidence + ")"
 		}
 		c.item(column, cell{ages[i], plain}, text)
 	}

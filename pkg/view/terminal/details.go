@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/harbinger-ha/harbinger/pkg/view"
 )
@@ -47,6 +48,30 @@ func (c *screen) details() {
 	c.conditions()
 	c.block("PROCESS")
 	c.text(0, plain, fmt.Sprintf("%s, cluster %s, incarnation %s, started %s", c.s.Version, c.s.Cluster, c.s.Incarnation, view.Age(c.Now, c.s.Started)))
+}
+
+// fence says what keeps the addresses off the wire when the process ends.
+func (c *screen) fence() {
+	f := c.s.VirtualRouter.Fence
+	if f == nil {
+		return
+	}
+	c.block("FENCE")
+	text := strings.ToLower(f.State)
+	if len(f.Interfaces) > 0 {
+		text += " on " + strings.Join(f.Interfaces, ", ") + fmt.Sprintf(", closes %s after its last renewal", view.DurationOf(f.Timeout))
+	}
+	style := plain
+	if f.Reason != "" {
+		text, style = text+": "+f.Reason, doubt
+	}
+	if f.PutBack > 0 {
+		text += ", put back " + view.Count(f.PutBack, "time", "times")
+	}
+	c.text(0, style, text)
+	if c.Wide {
+		c.text(0, plain, "nft list table netdev "+f.Table)
+	}
 }
 
 // signing says whether each peer was heard with a signature: before mode Enforce, each must have been.

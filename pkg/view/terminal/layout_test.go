@@ -22,7 +22,7 @@ func TestStatesSayWhatIsLookedFor(t *testing.T) {
 			"ARBITER   Lease kube-system/harbinger of node1, epoch 4, answered 1s ago\n",
 			"node1 *  Active",
 			"node3    Healthy",
-			"after 3.6s of silence",
+			"for 3.6s as far as this host knows\n",
 		},
 		"backup": {
 			"held by node3",
@@ -74,6 +74,10 @@ func TestStatesSayWhatIsLookedFor(t *testing.T) {
 				t.Errorf("%s has no %q:\n%s", name, want, text)
 			}
 		}
+	}
+	// What decided a takeover is a long line.
+	if text := terminal.Render(all["normal"], terminal.Options{Now: now, Width: 200, Wide: true}); !strings.Contains(text, "as far as this host knows (identity port Nobody,") {
+		t.Errorf("normal has no evidence in\n%s", text)
 	}
 }
 

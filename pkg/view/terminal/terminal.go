@@ -42,6 +42,7 @@ func Render(s *v1alpha1.HarbingerStatus, o Options) string {
 	c.out.WriteByte('\n')
 	c.address()
 	c.arbiter()
+	c.fence()
 	c.signing()
 	c.peers()
 	c.balancer()

@@ -25,7 +25,7 @@ func EncodeMinimal(cfg *config.HarbingerConfiguration) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Some defaults depend on the scheme of the health check, and on the type of the authentication.
+	// Some defaults depend on the scheme of the health check, on the version of the protocol, and on the type of the authentication.
 	versioned := &v1alpha1.HarbingerConfiguration{}
 	versioned.HealthCheck.Scheme = string(cfg.HealthCheck.Scheme)
 	versioned.HealthCheck.InsecureSkipVerify = cfg.HealthCheck.InsecureSkipVerify
@@ -35,7 +35,7 @@ func EncodeMinimal(cfg *config.HarbingerConfiguration) ([]byte, error) {
 	v1alpha1.SetDefaults_HarbingerConfiguration(versioned)
 	versioned.HealthCheck.Scheme = v1alpha1.DefaultHealthCheckScheme
 	versioned.HealthCheck.InsecureSkipVerify = false
-	v.Authentication.Type, v.AdvertisementInterval.Duration = v1alpha1.DefaultAuthenticationType, v1alpha1.DefaultAdvertisementInterval
+	v.Authentication.Type, v.AdvertisementInterval.Duration = v1alpha1.DefaultAuthenticationType, v1alpha1.AdvertisementInterval(int32(cfg.Election.VRRP.Version))
 	if v.Authentication.HMAC.AntiReplay != "" {
 		v.Authentication.HMAC.AntiReplay = v1alpha1.DefaultHMACAntiReplay
 	}

@@ -23,7 +23,7 @@ virtualAddresses: [192.168.238.100/24]
 	fmt.Printf("%s elects by VRRP version %d, every %s\n", cfg.Election.Mode, vrrp.Version, vrrp.AdvertisementInterval)
 	fmt.Println("same port as the apiserver:", cfg.ControlPlane.Shared())
 	// Output:
-	// Hybrid elects by VRRP version 3, every 1s
+	// Hybrid elects by VRRP version 3, every 200ms
 	// same port as the apiserver: true
 }
 

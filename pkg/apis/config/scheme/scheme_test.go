@@ -5,6 +5,7 @@ package scheme_test
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func TestDecodeDefaults(t *testing.T) {
 				Version:               3,
 				VirtualRouterID:       51,
 				Priority:              100,
-				AdvertisementInterval: time.Second,
+				AdvertisementInterval: 200 * time.Millisecond,
 				Preempt:               true,
 				MinimumTTL:            255,
 				Checksum:              vrrp.ChecksumAuto,
@@ -78,7 +79,7 @@ func TestDecodeDefaults(t *testing.T) {
 			Path:             "/readyz",
 			CAFile:           "/etc/kubernetes/pki/ca.crt",
 			ServerName:       "kubernetes",
-			Interval:         time.Second,
+			Interval:         400 * time.Millisecond,
 			Timeout:          900 * time.Millisecond,
 			SuccessThreshold: 2,
 			FailureThreshold: 2,
@@ -182,6 +183,26 @@ func TestEncodeMinimalLeavesDefaultsOut(t *testing.T) {
 	want := head + "virtualAddresses:\n- 192.168.238.100/24\n"
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("EncodeMinimal (-want +got):\n%s", diff)
+	}
+}
+
+// The interval of each version is left out where it is the default of that version, and written where it is that of the other.
+func TestEncodeMinimalKeepsAnIntervalOfAnotherVersion(t *testing.T) {
+	for given, written := range map[string]bool{
+		"version: 2": false, "version: 2, advertisementInterval: 1s": false, "version: 2, advertisementInterval: 2s": true,
+		"version: 3": false, "advertisementInterval: 200ms": false, "advertisementInterval: 1s": true,
+	} {
+		cfg := decode(t, minimal+"election: {vrrp: {"+given+"}}\n")
+		got, err := scheme.EncodeMinimal(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(got), "advertisementInterval") != written {
+			t.Errorf("%s: written %t, want %t:\n%s", given, !written, written, got)
+		}
+		if again := decode(t, string(got)); !reflect.DeepEqual(again, cfg) {
+			t.Errorf("%s: read again it is %+v, want %+v", given, again, cfg)
+		}
 	}
 }
 

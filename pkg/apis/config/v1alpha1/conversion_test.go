@@ -206,7 +206,7 @@ func TestToInternalRefuses(t *testing.T) {
 			if len(errs) != 1 || !strings.HasPrefix(errs[0].Error(), tc.want) {
 				t.Fatalf("ToInternal: %v, want %s", errs, tc.want)
 			}
-			if cfg.HealthCheck.Interval != time.Second || cfg.Logging.Verbosity != 1 {
+			if cfg.HealthCheck.Interval != 400*time.Millisecond || cfg.Logging.Verbosity != 1 {
 				t.Errorf("the rest, which is to be validated, is lost: %+v", cfg)
 			}
 		})

@@ -24,15 +24,18 @@ const (
 	// DefaultClusterName is kubeadm's.
 	DefaultClusterName = "kubernetes"
 
-	DefaultElectionMode          = string(election.Hybrid)
-	DefaultVRRPVersion           = 3
-	DefaultVirtualRouterID       = 51
-	DefaultPriority              = 100
-	DefaultAdvertisementInterval = time.Second
-	DefaultPreempt               = true
-	DefaultMinimumTTL            = 255
-	DefaultChecksum              = string(vrrp.ChecksumAuto)
-	DefaultAuthenticationType    = string(vrrp.AuthenticationNone)
+	DefaultElectionMode    = string(election.Hybrid)
+	DefaultVRRPVersion     = 3
+	DefaultVirtualRouterID = 51
+	DefaultPriority        = 100
+	// DefaultAdvertisementInterval is that of version 3: a holder that dies is missed after less than three quarters of a second.
+	DefaultAdvertisementInterval = 200 * time.Millisecond
+	// DefaultAdvertisementInterval2 is that of version 2, which counts in whole seconds.
+	DefaultAdvertisementInterval2 = time.Second
+	DefaultPreempt                = true
+	DefaultMinimumTTL             = 255
+	DefaultChecksum               = string(vrrp.ChecksumAuto)
+	DefaultAuthenticationType     = string(vrrp.AuthenticationNone)
 
 	DefaultHMACMode       = string(keyed.Enforce)
 	DefaultHMACAntiReplay = string(keyed.Time)
@@ -64,12 +67,13 @@ const (
 	DefaultCAFile            = "/etc/kubernetes/pki/ca.crt"
 	// DefaultServerName is in every serving certificate that kubeadm makes, which 127.0.0.1 is not.
 	DefaultServerName = "kubernetes"
-	// DefaultHealthCheckInterval, with the timeout and threshold below, finds a dead backend in 2.9 s: before three advertisements
-	// of 1 s are missed.
-	DefaultHealthCheckInterval = time.Second
-	DefaultHealthCheckTimeout  = 900 * time.Millisecond
-	DefaultSuccessThreshold    = 2
-	DefaultFailureThreshold    = 2
+	// DefaultHealthCheckInterval, with the 200 ms after which a check doubts a host that accepts no connection, keeps new connections
+	// clear of a dead host within three advertisement intervals of 200 ms: before the election misses it.
+	DefaultHealthCheckInterval = 400 * time.Millisecond
+	// DefaultHealthCheckTimeout is the patience with a busy apiserver; with two of it in a row, a dead one is Down after 2.2 s.
+	DefaultHealthCheckTimeout = 900 * time.Millisecond
+	DefaultSuccessThreshold   = 2
+	DefaultFailureThreshold   = 2
 
 	DefaultStatusBindAddress = "127.0.0.1:10443"
 	DefaultIdentityPort      = 10444
@@ -107,7 +111,7 @@ func SetDefaults_VRRP(obj *VRRP) {
 	setDefault(&obj.Version, DefaultVRRPVersion)
 	setDefaultPointer(&obj.VirtualRouterID, DefaultVirtualRouterID)
 	setDefaultPointer(&obj.Priority, DefaultPriority)
-	setDefaultDuration(&obj.AdvertisementInterval, DefaultAdvertisementInterval)
+	setDefaultDuration(&obj.AdvertisementInterval, AdvertisementInterval(obj.Version))
 	setDefaultPointer(&obj.Preempt, DefaultPreempt)
 	setDefault(&obj.MinimumTTL, DefaultMinimumTTL)
 	setDefault(&obj.Checksum, DefaultChecksum)
@@ -115,6 +119,14 @@ func SetDefaults_VRRP(obj *VRRP) {
 	if obj.Authentication.Type == string(vrrp.AuthenticationHMAC) {
 		SetDefaults_HMAC(&obj.Authentication.HMAC, obj.AdvertisementInterval.Duration)
 	}
+}
+
+// AdvertisementInterval returns the default interval of a version of the protocol.
+func AdvertisementInterval(version int32) time.Duration {
+	if version == int32(vrrp.Version2) {
+		return DefaultAdvertisementInterval2
+	}
+	return DefaultAdvertisementInterval
 }
 
 // SetDefaults_HMAC sets the defaults of signed advertisements, which only the type HMAC has. Only the clock has a window.

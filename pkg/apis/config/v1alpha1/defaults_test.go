@@ -40,7 +40,7 @@ election:
     staleAfter: 2s
   mode: Hybrid
   vrrp:
-    advertisementInterval: 1s
+    advertisementInterval: 200ms
     authentication:
       type: None
     checksum: Auto
@@ -52,7 +52,7 @@ election:
 healthCheck:
   caFile: /etc/kubernetes/pki/ca.crt
   failureThreshold: 2
-  interval: 1s
+  interval: 400ms
   path: /readyz
   scheme: HTTPS
   serverName: kubernetes
@@ -150,6 +150,15 @@ func TestDefaultTimeWindow(t *testing.T) {
 	var doc v1alpha1.HarbingerConfiguration
 	v1alpha1.SetDefaults_HarbingerConfiguration(&doc)
 	wantValue(t, doc.Election.VRRP.Authentication.HMAC.Mode, "")
+}
+
+// Version 2 counts in whole seconds: its default is another.
+func TestDefaultIntervalOfTheVersion(t *testing.T) {
+	for version, want := range map[int32]time.Duration{0: 200 * time.Millisecond, 3: 200 * time.Millisecond, 2: time.Second} {
+		doc := v1alpha1.HarbingerConfiguration{Election: v1alpha1.Election{VRRP: v1alpha1.VRRP{Version: version}}}
+		v1alpha1.SetDefaults_HarbingerConfiguration(&doc)
+		wantValue(t, doc.Election.VRRP.AdvertisementInterval.Duration, want)
+	}
 }
 
 func wantValue[T comparable](t *testing.T, got, want T) {

@@ -221,7 +221,8 @@ type Drain struct {
 	Timeout metav1.Duration `json:"timeout,omitzero"`
 }
 
-// HealthCheck decides which apiservers get connections. A dead one is found within failureThreshold x interval + timeout.
+// HealthCheck decides which apiservers get connections. A dead one is found within interval + failureThreshold x
+// timeout; where its host does not even accept a connection, new ones keep clear of it 200 ms after a check began.
 type HealthCheck struct {
 	// scheme is HTTPS, HTTP (a GET of path answered by 200) or TCP (a connect).
 	Scheme string `json:"scheme,omitempty"`
@@ -235,7 +236,7 @@ type HealthCheck struct {
 	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
 	// interval between two checks of a backend.
 	Interval metav1.Duration `json:"interval,omitzero"`
-	// timeout of one check, at most interval.
+	// timeout of one check. It may be longer than interval, as a busy apiserver is slow: checks of one backend do not overlap.
 	Timeout metav1.Duration `json:"timeout,omitzero"`
 	// successThreshold is the number of good checks in a row that make a backend healthy.
 	SuccessThreshold int32 `json:"successThreshold,omitempty"`

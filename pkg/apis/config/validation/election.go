@@ -105,7 +105,7 @@ func validateVersion(fldPath *field.Path, cfg *config.HarbingerConfiguration) fi
 		return errs
 	case 3:
 		if v.AdvertisementInterval%(10*time.Millisecond) != 0 {
-			return field.ErrorList{field.Invalid(interval, v.AdvertisementInterval.String(), "must be a multiple of 10ms")}
+			return field.ErrorList{field.Invalid(interval, v.AdvertisementInterval.String(), "must be a multiple of 10ms, from 10ms to 40.95s: version 3 counts in hundredths of a second")}
 		}
 		return within(interval, v.AdvertisementInterval, minInterval3, maxInterval3)
 	default:

@@ -32,7 +32,7 @@ func TestHMAC(t *testing.T) {
 		want   string
 	}{
 		{"version 3", func(*config.VRRP, *config.HMAC) {}, ""},
-		{"version 2", func(v *config.VRRP, _ *config.HMAC) { v.Version = 2 }, ""},
+		{"version 2", func(v *config.VRRP, _ *config.HMAC) { v.Version, v.AdvertisementInterval = 2, time.Second }, ""},
 		{"receives only", func(_ *config.VRRP, h *config.HMAC) { h.Mode = keyed.ReceiveOnly }, ""},
 		{"by the order alone", func(_ *config.VRRP, h *config.HMAC) { h.AntiReplay, h.TimeWindow = keyed.Monotonic, 0 }, ""},
 		{"longest window", func(_ *config.VRRP, h *config.HMAC) { h.TimeWindow = 300 * time.Second }, ""},
@@ -68,7 +68,8 @@ func TestHMAC(t *testing.T) {
 		{"keys without the type", func(v *config.VRRP, _ *config.HMAC) { v.Authentication.Type = vrrp.AuthenticationNone },
 			"election.vrrp.authentication.hmac: Forbidden: is used with type HMAC only: set the type, or remove the keys"},
 		{"keys beside a password", func(v *config.VRRP, _ *config.HMAC) {
-			v.Version, v.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
+			v.Version, v.AdvertisementInterval = 2, time.Second
+			v.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
 		}, "election.vrrp.authentication.hmac: Forbidden: is used with type HMAC only: set the type, or remove the keys"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

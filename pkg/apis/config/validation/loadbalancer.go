@@ -84,7 +84,7 @@ func validateHealthCheck(fldPath *field.Path, cfg *config.HarbingerConfiguration
 	errs := oneOf(fldPath.Child("scheme"), check.Scheme, health.HTTPS, health.HTTP, health.TCP)
 	errs = append(errs, validateRequest(fldPath, check)...)
 	errs = append(errs, within(fldPath.Child("interval"), check.Interval, 50*time.Millisecond, time.Minute)...)
-	errs = append(errs, within(fldPath.Child("timeout"), check.Timeout, 10*time.Millisecond, check.Interval)...)
+	errs = append(errs, within(fldPath.Child("timeout"), check.Timeout, 10*time.Millisecond, time.Minute)...)
 	if check.SuccessThreshold < 1 {
 		errs = append(errs, field.Invalid(fldPath.Child("successThreshold"), check.SuccessThreshold, "must be at least 1"))
 	}
@@ -97,23 +97,23 @@ func validateHealthCheck(fldPath *field.Path, cfg *config.HarbingerConfiguration
 	return validateDetection(fldPath, cfg)
 }
 
-// validateDetection makes the balancer notice a dead apiserver before the election notices a dead node. An apiserver that
-// dies right after a good check is found at the end of the failureThreshold-th bad one, at the latest failureThreshold
-// intervals and one timeout later. A node that dies is given up after three advertisement intervals: were the balancer
-// slower, the next holder would begin by sending clients to the dead node's apiserver.
+// validateDetection makes the balancer find a dead apiserver before three advertisements of 1 s are missed: were it slower, the next
+// holder would go on sending clients to the dead node's apiserver.
 //
-// Advertisements faster than 1 s do not ask for faster checks, which would make a busy apiserver look dead: there the successor
-// relies on the connect timeout and the next backend for the rest of slowestDetection. The health of the apiservers as such
-// needs no rule against the election: a node gives its priority up only 0.5 s after its balancer has lost the last healthy backend.
+// Faster advertisements do not ask for faster checks, which would make a busy apiserver look dead, and close its sessions. What they
+// need is that new connections keep clear of a dead node, and that takes no verdict: a check that finds a node silent doubts its
+// backend at once, the keeper doubts that of a silent holder, and a connection without an answer goes to the next backend. The
+// health of the apiservers as such needs no rule against the election: a node gives its priority up only 0.5 s after its balancer
+// has lost the last healthy backend.
 func validateDetection(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	check := &cfg.HealthCheck
-	detection := time.Duration(check.FailureThreshold)*check.Interval + check.Timeout
+	detection := check.Detection()
 	limit := DetectionLimit(cfg.Election.VRRP.AdvertisementInterval)
 	if detection <= limit {
 		return nil
 	}
 	return field.ErrorList{field.Invalid(fldPath, detection.String(), fmt.Sprintf(
-		"failureThreshold x interval + timeout must be at most %v, so that the balancer notices a dead apiserver before the election notices a dead node", limit))}
+		"interval + failureThreshold x timeout must be at most %v, so that the balancer notices a dead apiserver before the election notices a dead node", limit))}
 }
 
 func validateRequest(fldPath *field.Path, check *health.Config) field.ErrorList {

@@ -33,7 +33,8 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 			c.Election.VRRP.Preempt, c.Election.VRRP.PreemptDelay = false, 5*time.Second
 		},
 		"election.vrrp.authentication.password: Required value: type Password needs a password of 1 to 8 bytes": func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version, c.Election.VRRP.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword}
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword}
 		},
 		"election.vrrp.authentication.password: Forbidden: is used with type Password only: set the type, or remove the password": func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Authentication.Password = "secret"
@@ -42,11 +43,13 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 			c.Election.VRRP.PasswordFile = config.PasswordFile
 		},
 		"election.vrrp.authentication.password: Forbidden: the password is in passwordFile: remove one of the two": func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version, c.Election.VRRP.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "secret"}
 			c.Election.VRRP.PasswordFile = config.PasswordFile
 		},
 		`election.vrrp.authentication.passwordFile: Invalid value: "/root/pass": must be a file in /etc/kubernetes/harbinger, the directory that the pod sees`: func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version, c.Election.VRRP.Authentication = 2, vrrp.Authentication{Type: vrrp.AuthenticationPassword}
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
+			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword}
 			c.Election.VRRP.PasswordFile = "/root/pass"
 		},
 		`election.vrrp.authentication.type: Invalid value: "Password": must be None or HMAC in version 3, which has no password`: func(c *config.HarbingerConfiguration) {
@@ -66,7 +69,7 @@ func TestFaultsNameTheRemedy(t *testing.T) {
 		"healthCheck.insecureSkipVerify: Forbidden: no certificate is verified then: remove caFile or insecureSkipVerify": func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.InsecureSkipVerify = true
 		},
-		`healthCheck: Invalid value: "3.9s": failureThreshold x interval + timeout must be at most 3s, so that the balancer notices a dead apiserver before the election notices a dead node`: func(c *config.HarbingerConfiguration) {
+		`healthCheck: Invalid value: "3.1s": interval + failureThreshold x timeout must be at most 3s, so that the balancer notices a dead apiserver before the election notices a dead node`: func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.FailureThreshold = 3
 		},
 		`loadBalancer.backends[0].address: Invalid value: "127.0.0.1:4300": must be the port of an apiserver: Harbinger itself listens there, and would pass connections on to itself`: func(c *config.HarbingerConfiguration) {

@@ -61,7 +61,9 @@ func TestValidate(t *testing.T) {
 		{"fast advertisements", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.AdvertisementInterval = 100 * time.Millisecond
 		}, nil},
-		{"version 2", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Version = 2 }, nil},
+		{"version 2", func(c *config.HarbingerConfiguration) {
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
+		}, nil},
 		{"dual stack", func(c *config.HarbingerConfiguration) {
 			c.VirtualAddresses = prefixes("192.168.238.100/24", "fd00::100/64")
 		}, nil},
@@ -131,7 +133,8 @@ func TestValidate(t *testing.T) {
 			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, 256*time.Second
 		}, []string{"election.vrrp.advertisementInterval"}},
 		{"version 2 with IPv6", func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version, c.VirtualAddresses = 2, prefixes("192.168.238.100/24", "fd00::100/64")
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
+			c.VirtualAddresses = prefixes("192.168.238.100/24", "fd00::100/64")
 		}, []string{"virtualAddresses[1]"}},
 		{"version 3 with 40.95 s", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.AdvertisementInterval = 40950 * time.Millisecond
@@ -153,22 +156,22 @@ func TestValidate(t *testing.T) {
 		}, []string{"election.vrrp.preemptDelay"}},
 		{"checksum", func(c *config.HarbingerConfiguration) { c.Election.VRRP.Checksum = "None" }, []string{"election.vrrp.checksum"}},
 		{"PASS in version 2", func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version = 2
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "12345678"}
 		}, nil},
 		{"PASS in version 3", func(c *config.HarbingerConfiguration) {
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "12345678"}
 		}, []string{"election.vrrp.authentication.type"}},
 		{"PASS of 9 bytes", func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version = 2
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword, Password: "123456789"}
 		}, []string{"election.vrrp.authentication.password"}},
 		{"PASS by a file", func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version = 2
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
 			c.Election.VRRP.Authentication, c.Election.VRRP.PasswordFile = vrrp.Authentication{Type: vrrp.AuthenticationPassword}, config.PasswordFile
 		}, nil},
 		{"PASS without a password", func(c *config.HarbingerConfiguration) {
-			c.Election.VRRP.Version = 2
+			c.Election.VRRP.Version, c.Election.VRRP.AdvertisementInterval = 2, time.Second
 			c.Election.VRRP.Authentication = vrrp.Authentication{Type: vrrp.AuthenticationPassword}
 		}, []string{"election.vrrp.authentication.password"}},
 		{"password without PASS", func(c *config.HarbingerConfiguration) {
@@ -256,8 +259,9 @@ func TestValidate(t *testing.T) {
 		{"relative path", func(c *config.HarbingerConfiguration) { c.HealthCheck.Path = "readyz" }, []string{"healthCheck.path"}},
 		{"relative CA", func(c *config.HarbingerConfiguration) { c.HealthCheck.CAFile = "/etc/../ca.crt" }, []string{"healthCheck.caFile"}},
 		{"timeout above the interval", func(c *config.HarbingerConfiguration) {
-			c.HealthCheck.Timeout = c.HealthCheck.Interval + 1
-		}, []string{"healthCheck.timeout"}},
+			c.HealthCheck.Interval, c.HealthCheck.Timeout = 100*time.Millisecond, 500*time.Millisecond
+		}, nil},
+		{"timeout of none", func(c *config.HarbingerConfiguration) { c.HealthCheck.Timeout = 0 }, []string{"healthCheck.timeout"}},
 		{"thresholds", func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.SuccessThreshold, c.HealthCheck.FailureThreshold = -1, -1
 		}, []string{"healthCheck.successThreshold", "healthCheck.failureThreshold"}},

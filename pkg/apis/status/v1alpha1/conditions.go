@@ -51,6 +51,9 @@ const (
 	ConditionRedundant = "Redundant"
 	// ConditionActionsSucceed is True while no action on the host fails (acquire, refresh, release, advertise, announce).
 	ConditionActionsSucceed = "ActionsSucceed"
+	// ConditionFenced is True while a fence keeps the virtual addresses of a killed or frozen process off the wire, and Unknown while a
+	// predecessor may have them on this host. The message says why there is none.
+	ConditionFenced = "Fenced"
 	// ConditionAdvertisementsRefused is True while advertisements with the virtual router ID of this node are refused. Those of other
 	// virtual routers on the link are nothing to look at.
 	ConditionAdvertisementsRefused = "AdvertisementsRefused"
@@ -86,7 +89,7 @@ type Finding struct {
 var conditionTypes = []string{
 	ConditionConflict, ConditionSplitSuspected, ConditionUnreachable, ConditionDegraded, ConditionBackendAvailable, ConditionActionsSucceed,
 	ConditionReady, ConditionForged, ConditionFiltered, ConditionIsolated, ConditionAuthenticated, ConditionAPIReachable, ConditionArbitrated,
-	ConditionRedundant, ConditionBackendsHealthy, ConditionCredentialsCurrent, ConditionFilesCurrent, ConditionAdvertisementsRefused,
+	ConditionRedundant, ConditionBackendsHealthy, ConditionFenced, ConditionCredentialsCurrent, ConditionFilesCurrent, ConditionAdvertisementsRefused,
 	ConditionBackendsLeftOut,
 }
 

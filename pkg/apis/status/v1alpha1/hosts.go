@@ -48,6 +48,14 @@ type Move struct {
 	To string `json:"to"`
 	// reason of the change.
 	Reason string `json:"reason"`
+	// cause is the reason in one word, as metrics have it, where the virtual addresses came or went with the change.
+	Cause string `json:"cause,omitempty"`
+	// evidence is what this node had found out when it took the virtual addresses from a holder that it did not hear. Left out: it took
+	// none, or by what it heard.
+	Evidence string `json:"evidence,omitempty"`
+	// unserved is how long nobody served before a takeover, as a duration, as far as this node knows: from the last sign of a holder to
+	// the first advertisement of this node. Left out: no longer than two advertisements are apart, or no holder was ever seen.
+	Unserved string `json:"unserved,omitempty"`
 	// silence is how long no holder was heard before a takeover, as a duration. Left out where none was ever heard.
 	Silence string `json:"silence,omitempty"`
 }

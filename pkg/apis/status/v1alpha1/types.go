@@ -120,12 +120,31 @@ type VirtualRouter struct {
 	Witness *Witness `json:"witness,omitempty"`
 	// forged is the last advertisement that claimed what the Lease did not confirm. Left out: there was none.
 	Forged *Forgery `json:"forged,omitempty"`
+	// fence is what keeps the virtual addresses of a killed or frozen process off the wire.
+	Fence *Fence `json:"fence,omitempty"`
 	// dropped has the packets of protocol 112 that were refused, by the reason.
 	Dropped map[string]Drop `json:"dropped,omitempty"`
 	// signing is how advertisements are signed. Left out where they are not.
 	Signing *Signing `json:"signing,omitempty"`
 	// failing has the actions on the host that fail now, with the error.
 	Failing map[string]string `json:"failing,omitempty"`
+}
+
+// Fence is the filter that lets frames for the virtual addresses in only while the process renews it.
+type Fence struct {
+	// state is Open while the node holds the virtual addresses behind the fence, Closed while it does not hold them, and Absent where
+	// there is no fence.
+	State string `json:"state"`
+	// table is that of nftables, in the family netdev: `nft list table netdev harbinger-51` shows it.
+	Table string `json:"table"`
+	// timeout is how long after the last renewal an open fence closes by itself, as a duration.
+	Timeout string `json:"timeout"`
+	// interfaces are those whose frames it filters. Left out where there is no fence.
+	Interfaces []string `json:"interfaces,omitempty"`
+	// reason says why there is no fence, or why it is not on all interfaces. Empty: it is.
+	Reason string `json:"reason,omitempty"`
+	// putBack counts how often something on this host had removed it, since the start.
+	PutBack int `json:"putBack"`
 }
 
 // Signing is how the advertisements of one node are signed, and what it has accepted.
