@@ -106,6 +106,7 @@ func ExampleElection_Step_plannedStop() {
 	// 3.414s Active to Leaving: planned stop
 	// 3.414s advertise priority=0
 	// 3.434s advertise priority=0
+	// 3.814s resolve refused
 	// 3.864s release
 	// 3.864s Leaving to Initialize: successor took over
 	// 3.864s finished
