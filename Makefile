@@ -3,6 +3,7 @@ SHELL := /bin/bash
 BIN   := bin/harbinger
 FUZZTIME ?= 200000x
 RUNS  ?= 5
+IDLE  ?= 10m
 SEEDS ?= 10000
 OUTAGE ?= 180s
 
@@ -28,8 +29,8 @@ image: ## the container image of this tree, one static program, as a tar for con
 e2e: ## real clusters behind the VIP and what happens to them, over an hour (needs Docker; builds Kubernetes at the first run)
 	@hack/e2e/run.sh
 
-smoke: ## of e2e one kind cluster: init, joins, ten idle minutes, two failovers under load
-	@hack/e2e/run.sh -short -run '^TestKind$$'
+smoke: ## of e2e one kind cluster: init, joins, IDLE=10m without a byte, two failovers under load
+	@hack/e2e/run.sh -short -run '^TestKind$$' -idle=$(IDLE)
 
 bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs each, in turn
 	@hack/prerequisites.sh test

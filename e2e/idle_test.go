@@ -6,6 +6,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -20,15 +21,12 @@ const quietPod = `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "quie
   "name": "quiet", "image": "%s", "imagePullPolicy": "Never",
   "command": ["bash", "-c", "trap 'echo woken' USR1; while :; do sleep 10 & wait; done"]}]}}`
 
-// idle opens the streams of `kubectl get --watch` and `kubectl logs -f`, leaves them without a byte for half an hour, ten
-// minutes with -short, and wants to see one more word in each. It counts what the checks of the apiservers make these
-// complain of meanwhile.
+var idleFor = flag.Duration("idle", 30*time.Minute, "how long streams through the balancer are without a byte")
+
+// idle opens the streams of `kubectl get --watch` and `kubectl logs -f`, leaves them without a byte for a while, and wants to
+// see one more word in each. It counts what the checks of the apiservers make these complain of meanwhile.
 func (s *story) idle(t *testing.T) {
-	ctx := t.Context()
-	idle := 30 * time.Minute
-	if testing.Short() {
-		idle = 10 * time.Minute
-	}
+	ctx, idle := t.Context(), *idleFor
 	kubectl := filepath.Join(s.Binaries, "kubectl")
 	must(t, s.Workers[0].Import(ctx, s.ClassicTar))
 	file := "/root/quiet.json"

@@ -31,8 +31,7 @@ func kind(t *testing.T, config cluster.KindConfig, arguments ...string) *story {
 }
 
 // TestKind puts a kind cluster of three control planes and a worker behind the virtual IP, and does to it what happens to
-// clusters: nothing for a while, then one fault after another. With -short a shorter while, and a freeze and a kill of the
-// holder only.
+// clusters: nothing for a while, then one fault after another. With -short of these a freeze and a kill of the holder only.
 func TestKind(t *testing.T) {
 	ctx := t.Context()
 	s := kind(t, cluster.KindConfig{ControlPlanes: 3, Workers: 1, ProxyMode: "iptables", IPFamily: "ipv4"})

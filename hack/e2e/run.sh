@@ -44,4 +44,4 @@ say "image of Harbinger: $((size / 1000)) kB (bound: 30000 kB)"
 ((size <= 30000000)) || die "the image is too big"
 environment_up
 cd "$REPO_DIR"
-go test -tags e2e -count 1 -timeout 5h -v "$@" ./e2e
+go test ./e2e -tags e2e -count 1 -timeout 5h -v "$@"
