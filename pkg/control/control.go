@@ -8,6 +8,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -76,13 +77,23 @@ type Predecessor interface {
 	TakePredecessor(context.Context, election.PredecessorLease) election.PredecessorDone
 }
 
+// Timer wakes the loop.
+type Timer interface {
+	// Set has Wait return after a while, and not for what was set before.
+	Set(time.Duration) error
+	// Wait blocks until the time has come that was set.
+	Wait() error
+	// Close ends Wait with an error.
+	Close() error
+}
+
 // Port is a socket and the advertisement that it carries; the priority is filled in at each sending.
 type Port struct {
 	Conn          Conn
 	Advertisement vrrp.Advertisement
 }
 
-// Config is what a Loop works with. All fields but Metrics, Notice, Silent, Leave and Now are required; in mode VRRP no Arbiter is.
+// Config is what a Loop works with. All fields but Metrics, Notice, Silent, Leave, Timer and Now are required; in mode VRRP no Arbiter is.
 type Config struct {
 	Log              logr.Logger
 	Metrics          *metrics.Metrics
@@ -103,6 +114,8 @@ type Config struct {
 	Leave func(context.Context)
 	// Interval is that between advertisements. The loop turns a quarter later at the latest; the liveness is judged by it.
 	Interval time.Duration
+	// Timer is closed when Run returns. Default: one of package time.
+	Timer Timer
 	// Now is the clock of the election. It must go on while the host is suspended. Default: Boottime.
 	Now func() time.Time
 }
@@ -114,6 +127,7 @@ type Loop struct {
 	rebinds  chan rebinding
 	retired  sync.Map           // of Conn: their watchers end
 	readable chan chan struct{} // of a channel for the answer that the packets were taken
+	rang     chan error         // nil: the time has come that the timer was set to
 	shutdown chan struct{}
 	ended    chan struct{} // closed when no event is taken any more
 	stopOnce sync.Once
@@ -151,6 +165,9 @@ func New(cfg Config) *Loop {
 	if cfg.Now == nil {
 		cfg.Now = Boottime()
 	}
+	if cfg.Timer == nil {
+		cfg.Timer = newTimer()
+	}
 	if cfg.Notice == nil {
 		cfg.Notice = func(string, string, bool) {}
 	}
@@ -165,6 +182,7 @@ func New(cfg Config) *Loop {
 		events:   make(chan election.Event),
 		rebinds:  make(chan rebinding),
 		readable: make(chan chan struct{}),
+		rang:     make(chan error),
 		shutdown: make(chan struct{}),
 		ended:    make(chan struct{}),
 		failed:   make(chan error, 1),
@@ -201,13 +219,14 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.workers = g
 	g.Go(func() error {
 		defer close(l.ended)
-		defer l.closePorts()
+		defer l.close()
 		defer cancel() // before the sockets close, so that the watchers know the end as one
 		return l.guarded(ctx)
 	})
 	for _, p := range l.cfg.Ports {
 		l.work(func() error { return l.watch(ctx, p.Conn) })
 	}
+	l.work(func() error { return l.watchTimer(ctx) })
 	err := g.Wait()
 	select {
 	case failed := <-l.failed:
@@ -276,7 +295,9 @@ func (l *Loop) attempt(action string, f func() error) {
 	}
 }
 
-func (l *Loop) closePorts() {
+// close ends those who watch.
+func (l *Loop) close() {
+	_ = l.cfg.Timer.Close() // nobody waits for it any more
 	for _, p := range l.cfg.Ports {
 		_ = p.Conn.Close() // nothing is left to be sent
 	}
@@ -285,12 +306,12 @@ func (l *Loop) closePorts() {
 // loop is the one goroutine that steps the election. Each turn takes what is queued on the sockets before it looks at
 // the clock's deadlines: a process that was frozen must hear its successor before its own overdue timers speak.
 func (l *Loop) loop(ctx context.Context) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	shutdown := l.shutdown
 	l.step(ctx, election.Startup{})
 	for !l.finished {
-		l.arm(timer)
+		if err := l.arm(); err != nil {
+			return fmt.Errorf("set the time of the next turn: %w", err)
+		}
 		select {
 		case <-ctx.Done():
 			l.perform(ctx, l.cfg.Election.Releases())
@@ -309,7 +330,10 @@ func (l *Loop) loop(ctx context.Context) error {
 			shutdown = nil
 			l.drain(ctx)
 			l.step(ctx, election.Shutdown{})
-		case <-timer.C:
+		case err := <-l.rang:
+			if err != nil {
+				return fmt.Errorf("wait for the time of the next turn: %w", err)
+			}
 			l.drain(ctx)
 		}
 		l.tick(ctx)
@@ -320,12 +344,12 @@ func (l *Loop) loop(ctx context.Context) error {
 
 // arm sets the timer to the election's deadline, at most a quarter more than Interval ahead: where the holder advertises in time, its
 // advertisements turn the loop of a Backup, and the timer does not do it once more.
-func (l *Loop) arm(timer *time.Timer) {
+func (l *Loop) arm() error {
 	wait := l.cfg.Interval + l.cfg.Interval/4
 	if d := l.cfg.Election.Deadline(); !d.IsZero() {
 		wait = max(0, min(wait, d.Sub(l.cfg.Now())))
 	}
-	timer.Reset(wait)
+	return l.cfg.Timer.Set(wait)
 }
 
 func (l *Loop) drain(ctx context.Context) {

@@ -44,3 +44,18 @@ func (l *Loop) watch(ctx context.Context, c Conn) error {
 		}
 	}
 }
+
+// watchTimer wakes the loop when its time has come. Without a timer a loop cannot stop as planned either: it ends at once.
+func (l *Loop) watchTimer(ctx context.Context) error {
+	for {
+		err := l.cfg.Timer.Wait()
+		select {
+		case l.rang <- err:
+		case <-ctx.Done():
+			return nil
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}

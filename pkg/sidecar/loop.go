@@ -14,6 +14,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/membership"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
+	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 	"github.com/harbinger-ha/harbinger/pkg/vrrpconn"
 )
 
@@ -33,12 +34,16 @@ func (s *sidecar) openLoop() error {
 	if err != nil {
 		return err
 	}
+	timer, err := scheduling.NewTimer()
+	if err != nil {
+		return err
+	}
 	elects := s.members.now().Election(s.Node, s.node.Incarnation)
 	elects.Jitter = rand.Float64
 	cfg := control.Config{
 		Log: s.Log.WithName("election"), Metrics: s.metrics, Election: election.New(elects),
 		Ports: ports, VirtualAddresses: s.members.now().VirtualAddresses(), Addresses: s.fenced, Announcer: s.neighbours.announcer,
-		Prober: prober{s}, Silent: s.balancing.doubt, Leave: s.leave, Interval: s.cfg.Election.VRRP.AdvertisementInterval,
+		Prober: prober{s}, Silent: s.balancing.doubt, Leave: s.leave, Interval: s.cfg.Election.VRRP.AdvertisementInterval, Timer: timer,
 	}
 	if s.api != nil {
 		cfg.Arbiter, cfg.Predecessor, cfg.Notice = s.api, s.api, s.api.Event
