@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
@@ -138,7 +136,7 @@ func receive(t *testing.T, c *Conn) vrrp.Packet {
 
 // inject sends any bytes as the payload of a packet.
 func inject(c *Conn, payload []byte, to netip.Addr) error {
-	return socket.Control(c.raw, func(fd int) error { return unix.Sendmsg(fd, payload, c.source, c.sockaddr(to), 0) })
+	return socket.Control(c.raw, func(fd int) error { return new(writer).send(fd, payload, c.source, to, c.cfg.Interface.Index) })
 }
 
 // drops counts the packets that a Conn did not accept.

@@ -41,7 +41,7 @@ func ListenRaw(iface net.Interface, source netip.Addr) (*Raw, error) {
 // Send sends a message. It never blocks.
 func (r *Raw) Send(to netip.Addr, message []byte) error {
 	return socket.Control(r.conn.raw, func(fd int) error {
-		return os.NewSyscallError("sendmsg", unix.Sendmsg(fd, message, r.conn.source, r.conn.sockaddr(to), unix.MSG_DONTWAIT))
+		return os.NewSyscallError("sendmsg", new(writer).send(fd, message, r.conn.source, to, r.conn.cfg.Interface.Index))
 	})
 }
 

@@ -48,11 +48,11 @@ func newReader() *reader {
 }
 
 // next reads one packet; the error is EAGAIN when none is queued. It makes the system call itself as unix.Recvmsg allocates
-// an address for each packet.
+// an address for each packet. The call never waits: the runtime need not know of it, and what watches for calls that do stays asleep.
 func (r *reader) next(fd int) error {
 	r.header.Namelen = unix.SizeofSockaddrInet6
 	r.header.SetControllen(len(r.control))
-	n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.header)), unix.MSG_DONTWAIT)
+	n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.header)), unix.MSG_DONTWAIT)
 	if errno != 0 {
 		return errno
 	}

@@ -55,6 +55,7 @@ type Conn struct {
 
 	source  []byte // control message that sets the source address
 	message []byte // as last sent
+	out     writer
 	in      *reader
 	taken   int // packets since Receive last reported that none is left
 }
@@ -168,14 +169,7 @@ func (c *Conn) sendTo(fd int, a vrrp.Advertisement, trailer []byte, to netip.Add
 	if err != nil {
 		return err
 	}
-	return unix.Sendmsg(fd, c.message, c.source, c.sockaddr(to), unix.MSG_DONTWAIT)
-}
-
-func (c *Conn) sockaddr(to netip.Addr) unix.Sockaddr {
-	if to.Is6() {
-		return &unix.SockaddrInet6{Addr: to.As16(), ZoneId: uint32(c.cfg.Interface.Index)}
-	}
-	return &unix.SockaddrInet4{Addr: to.As4()}
+	return c.out.send(fd, c.message, c.source, to, c.cfg.Interface.Index)
 }
 
 // Wait blocks until a packet is queued, without taking it. It returns net.ErrClosed after Close.
@@ -186,8 +180,7 @@ func (c *Conn) Wait() error {
 			return true
 		}
 		woken = true
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return ready > 0 || err != nil // Receive returns the error
+		return readable(int(fd))
 	})
 }
 
