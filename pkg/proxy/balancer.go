@@ -95,8 +95,8 @@ func (b *Balancer) close() {
 // report sends the status on every change and as a heartbeat. The loop makes the status: where it hangs, so does the
 // heartbeat.
 func (b *Balancer) report(ctx context.Context) error {
-	ticker := time.NewTicker(heartbeat)
-	defer ticker.Stop()
+	timer := time.NewTimer(heartbeat)
+	defer timer.Stop()
 	reply := make(chan Status, 1) // the loop does not wait for us
 	for {
 		if err := give(ctx, b.statuses, reply); err != nil {
@@ -106,8 +106,13 @@ func (b *Balancer) report(ctx context.Context) error {
 		if err := send(b.conn, report{protocolVersion, status}); err != nil {
 			return errors.Join(ctx.Err(), err)
 		}
+		next := heartbeat
+		if status.Settling > 0 {
+			next = settleEvery
+		}
+		timer.Reset(next)
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-b.changed:
 		case <-ctx.Done():
 			return ctx.Err()

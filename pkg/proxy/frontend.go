@@ -96,7 +96,7 @@ func (f *frontend) accept(ctx context.Context, serve func(*net.TCPConn)) {
 }
 
 // reviveAfter is how long a socket is left shut that should listen: a keeper that drains shuts it before the balancer learns of it.
-const reviveAfter = heartbeat
+const reviveAfter = 250 * time.Millisecond
 
 // awaitListening waits until a socket that does not listen may do so again.
 func (f *frontend) awaitListening(ctx context.Context, err error) {

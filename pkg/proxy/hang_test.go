@@ -25,9 +25,9 @@ func TestHang(t *testing.T) {
 		asleep  = turn{}
 		stopped = turn{stopped: true, runnable: true, ran: time.Hour}
 		dozes   = turn{ran: 20 * time.Millisecond, waited: 10 * time.Millisecond}
-		tenth   = turn{runnable: true, ran: 25 * time.Millisecond, waited: 200 * time.Millisecond}
-		waits   = turn{ran: 25 * time.Millisecond, waited: 200 * time.Millisecond} // asleep just when it was looked at
-		nothing = turn{runnable: true}                                             // no time at all, for the whole turn
+		tenth   = turn{runnable: true, ran: heartbeat / 10, waited: 4 * heartbeat / 5}
+		waits   = turn{ran: heartbeat / 10, waited: 4 * heartbeat / 5} // asleep just when it was looked at
+		nothing = turn{runnable: true}                                 // no time at all, for the whole turn
 		spins   = turn{runnable: true, ran: heartbeat}
 		eight   = turn{runnable: true, ran: 8 * heartbeat} // processors
 	)

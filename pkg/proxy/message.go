@@ -48,8 +48,12 @@ type report struct {
 func (c command) version() int { return c.Version }
 func (r report) version() int  { return r.Version }
 
-// heartbeat is the longest time between two reports of a balancer.
-const heartbeat = 250 * time.Millisecond
+const (
+	// heartbeat is the longest time between two reports of a balancer. Each wakes the keeper; what changes is reported at once.
+	heartbeat = 500 * time.Millisecond
+	// settleEvery is that while a planned move waits for the number of sessions, which no change reports.
+	settleEvery = 250 * time.Millisecond
+)
 
 // errHangUp says that the process at the other end is gone.
 var errHangUp = errors.New("the other process has closed the connection")
