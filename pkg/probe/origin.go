@@ -75,6 +75,14 @@ func drop(conn net.Conn) {
 	_ = conn.Close()
 }
 
+// spare waits for a part of the time that is left to ctx, and reports whether ctx has not ended.
+func spare(ctx context.Context, part float64) bool {
+	if deadline, ok := ctx.Deadline(); ok {
+		pause(ctx, time.Duration(part*float64(time.Until(deadline))))
+	}
+	return ctx.Err() == nil
+}
+
 // spread makes attempts beside each other at parts of the time that is left to ctx, as a packet may be lost, until one of them says
 // that there is enough. It returns when all have ended. What is not begun costs nothing: most questions are answered at once.
 func spread(ctx context.Context, at []float64, attempt func(context.Context) (enough bool)) {

@@ -43,7 +43,8 @@ type Peers struct {
 // connections are the parts of the time at which a connection is tried, as TCP repeats a lost packet only after a second.
 var connections = []float64{0, .25, .5}
 
-// afterwards are those of what is asked only where there was no answer at once: the apiserver, and all hosts by ARP.
+// afterwards are those of what is asked only where there was no answer at once: the apiserver, all hosts by ARP, and peers by an echo,
+// which begins with the first of them.
 var afterwards = []float64{.15, .4, .6}
 
 // frozenFor is how much too late an answer shows that this process did not run while it should have listened.
@@ -154,8 +155,10 @@ func (p Peers) reach(ctx context.Context, peer Peer, r *reach) {
 		asking.Go(func() { from.knocks(unproven, netip.AddrPortFrom(to, peer.APIServer), afterwards, note) })
 	}
 	asking.Go(func() {
-		answered, asked := from.echo(unproven, to)
-		note(asked, answered)
+		if spare(unproven, afterwards[0]) {
+			answered, asked := from.echo(unproven, to)
+			note(asked, answered)
+		}
 	})
 }
 
