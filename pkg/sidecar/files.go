@@ -25,7 +25,7 @@ import (
 )
 
 // filesEvery is how often the files of the host are looked at.
-const filesEvery = 500 * time.Millisecond
+const filesEvery = time.Second
 
 // files knows which files of the host are in use as they are there, and which are not.
 type files struct {
