@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
@@ -25,53 +26,64 @@ var prices = []price{{200 * time.Millisecond, 1}, {20 * time.Millisecond, 4}}
 
 // costs measures what keepers take while no client asks anything.
 func costs(out io.Writer, ours trial.System) error {
-	table := pair{out: out}.table(fmt.Sprintf("An idle keeper: per cent of one processor in %v, no client, no Lease", idleTime),
-		"advertisements every", "holder", "Backups", "goal")
+	table := pair{out: out}.table(fmt.Sprintf("An idle keeper, without its balancer: per cent of one processor in %v, and how often a second it was woken; three nodes, no client, no Lease", idleTime),
+		"advertisements every", "holder", "goal", "Backups", "holder woken", "Backups woken")
 	for _, p := range prices {
 		holder, backups, err := idle(ours, p.interval)
 		if err != nil {
 			return err
 		}
-		table.Cells(p.interval.String(), fmt.Sprintf("%.2f", holder), backups.String(), fmt.Sprintf("≤ %g", p.goal))
+		table.Cells(p.interval.String(), holder.busy.String(), fmt.Sprintf("≤ %g", p.goal), backups.busy.String(), holder.woken.String(), backups.woken.String())
 	}
+	fmt.Fprint(out, "\nA frame that is sent counts here until the hosts of the lab have it: their network is that of one kernel.\n")
 	return nil
 }
 
-// idle returns what the keepers of the holder and of the others take, in per cent of one processor.
-func idle(ours trial.System, interval time.Duration) (holder float64, backups numbers, err error) {
+// shares are what some keepers take.
+type shares struct {
+	busy  numbers // in per cent of one processor
+	woken numbers // times a second
+}
+
+func (s *shares) add(before, after lab.Usage) {
+	seconds := idleTime.Seconds()
+	s.busy = append(s.busy, 100*(after.Busy-before.Busy).Seconds()/seconds)
+	s.woken = append(s.woken, math.Round(float64(after.Waits-before.Waits)/seconds))
+}
+
+// idle returns what the keepers of the holder and of the others take.
+func idle(ours trial.System, interval time.Duration) (holder, backups shares, err error) {
 	plane, err := startPlane(ours, interval)
 	if err != nil {
-		return 0, nil, err
+		return holder, backups, err
 	}
 	defer func() { err = errors.Join(err, plane.Close()) }()
 	has, err := plane.Holder()
 	if err != nil {
-		return 0, nil, err
+		return holder, backups, err
 	}
 	// Keepers hear the questions of the observers.
 	plane.Client.Stop()
 	plane.Answers.Stop()
-	busy := func(n *trial.Node) (time.Duration, error) {
-		u, err := lab.UsageOf(n.Sidecar.Keeper.PID())
-		return u.Busy, err
-	}
-	before := map[string]time.Duration{}
+	before := map[string]lab.Usage{}
 	if err := plane.Each(func(n *trial.Node) (err error) {
-		before[n.Name], err = busy(n)
+		before[n.Name], err = lab.UsageOf(n.Sidecar.Keeper.PID())
 		return err
 	}); err != nil {
-		return 0, nil, err
+		return holder, backups, err
 	}
 	time.Sleep(idleTime)
 	err = plane.Each(func(n *trial.Node) error {
-		after, err := busy(n)
-		share := 100 * (after - before[n.Name]).Seconds() / idleTime.Seconds()
+		after, err := lab.UsageOf(n.Sidecar.Keeper.PID())
+		whose := &backups
 		if n == has {
-			holder = share
-		} else {
-			backups = append(backups, share)
+			whose = &holder
 		}
+		whose.add(before[n.Name], after)
 		return err
 	})
+	if still, failed := plane.Holder(); failed != nil || still != has {
+		err = errors.Join(err, failed, fmt.Errorf("%s was the holder, and is not any more: nothing was measured", has.Name))
+	}
 	return holder, backups, err
 }
