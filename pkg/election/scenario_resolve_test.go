@@ -46,7 +46,7 @@ func TestOneHostAnswersWhoAsks(t *testing.T) {
 }
 
 func oneAnswers(t *testing.T, seed uint64, f fault, vrrp bool, interval, bound time.Duration) {
-	w := newWorld(params{seed: seed, hosts: 3, hybrid: !vrrp, fence: func(int) bool { return true }, interval: interval, together: true, each: func(i int, c *Config) {
+	w := newWorld(params{seed: seed, hosts: 3, hybrid: !vrrp, fence: func(int) bool { return true }, interval: interval, together: true, each: func(_ int, c *Config) {
 		c.AdvertisementInterval, c.Lifetime, c.Preempt = interval, time.Second, false
 	}})
 	w.run(20 * sec)

@@ -155,7 +155,7 @@ func (w *world) askKubeVIP(h *host, a Action) {
 		return
 	case slow:
 		takes = float64(2*time.Second) + w.asks.Float64()*float64(8*time.Second)
-	case prompt:
+	case prompt, electing:
 	}
 	w.after(time.Duration(takes/2), func() {
 		d := PredecessorDone{}
