@@ -123,20 +123,20 @@ func (w *world) question(from *host, a Probe) {
 		if start >= timeout || w.lost() || w.lost() || w.lost() {
 			continue
 		}
-		w.after(start+w.lan(w.random(2*time.Millisecond, 10*time.Millisecond)), func() {
+		w.with(from, start+w.lan(w.random(2*time.Millisecond, 10*time.Millisecond)), func() {
 			if !over && w.look(q) {
 				answer()
 			}
 		})
 	}
 	for k := range a.Asks {
-		w.after(time.Duration(k)*timeout/time.Duration(a.Asks)+w.lan(w.latency()), func() {
+		w.with(from, time.Duration(k)*timeout/time.Duration(a.Asks)+w.lan(w.latency()), func() {
 			if !over {
 				w.arp(q)
 			}
 		})
 	}
-	w.after(timeout, func() {
+	w.with(from, timeout, func() {
 		if over {
 			return
 		}

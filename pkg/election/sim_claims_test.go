@@ -59,9 +59,12 @@ func (o *oracle) hears(h *host, ev Event) {
 	if !h.w.hybrid || h.plain {
 		return
 	}
-	o.before = h.holding()
+	o.before = holding{state: h.core.State()}
 	if r, ok := ev.(Received); ok {
 		h.released = r.Advertisement.Priority == vrrp.PriorityRelease
+		if o.before.state == Active {
+			o.before = h.holding() // what it holds matters to what a holder hears alone
+		}
 	}
 }
 
@@ -72,11 +75,11 @@ func (o *oracle) heard(h *host, was State, ev Event, forged bool) {
 	if !h.w.hybrid || h.plain {
 		return
 	}
-	now, b := h.holding(), o.before
-	if now.state == Seizing && b.state != Seizing {
+	state, b := h.core.State(), o.before
+	if state == Seizing && b.state != Seizing {
 		h.seizing = h.guest()
 	}
-	if b.state == Seizing && now.state == Active && !h.released && h.guest()-h.seizing < h.cfg.Lease.RenewInterval+AnswerTimeout {
+	if b.state == Seizing && state == Active && !h.released && h.guest()-h.seizing < h.cfg.Lease.RenewInterval+AnswerTimeout {
 		o.violate(h.w, "S8", "%d takes the address %s after it has seized the Lease", h.id, h.guest()-h.seizing)
 	}
 	r, ok := ev.(Received)
@@ -87,7 +90,7 @@ func (o *oracle) heard(h *host, was State, ev Event, forged bool) {
 		o.forged(h, was, b)
 		return
 	}
-	p, yields := r.Advertisement.Priority, now.state != Active
+	p, yields := r.Advertisement.Priority, state != Active
 	ahead := inClaim(p) && newer(p, claimPriority(b.epoch))
 	if ahead && !yields && !b.verified && h.rivalTime() < defiance {
 		o.violate(h.w, "S4", "%d holds epoch %d and does not yield to the newer claim %d", h.id, b.epoch, p)

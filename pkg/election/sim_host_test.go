@@ -63,18 +63,17 @@ type host struct {
 	began           time.Duration // when its process was started, by the clock of the world
 	seizing         time.Duration
 	released        bool // the last advertisement heard was a release
-	packets         []Event
-	events          []Event
+	packets, events fifo
 	timer           int
 	refreshed       time.Duration
 	ran             time.Duration
-	last            map[string]Action // of each kind, for the trace
+	said            said
 	overslept       bool
 }
 
 func newHost(w *world, i int, p params) *host {
 	h := &host{
-		w: w, id: i, addr: address(i), last: map[string]Action{}, powered: true, port: true, carrier: true, healthy: true,
+		w: w, id: i, addr: address(i), powered: true, port: true, carrier: true, healthy: true,
 		rate: 1 + (w.rng.Float64()-0.5)*0.002, clock: w.random(0, time.Hour), dropPaused: w.rng.IntN(2) == 0,
 	}
 	h.cfg = Config{
@@ -159,9 +158,14 @@ func (h *host) setPaused(paused bool) {
 	}
 }
 
-// in schedules what happens on the machine after a time of its clock.
+// in schedules what happens on the machine alone after a time of its clock.
 func (h *host) in(d time.Duration, do func()) {
-	h.w.after(time.Duration(float64(d)/h.rate)+time.Microsecond, do)
+	h.w.with(h, h.real(d), do)
+}
+
+// real is a time of the machine's clock by that of the world, and a moment longer.
+func (h *host) real(d time.Duration) time.Duration {
+	return time.Duration(float64(d)/h.rate) + time.Microsecond
 }
 
 // The kernel.
@@ -210,11 +214,13 @@ func (h *host) start() {
 	h.running, h.frozen, h.restart = true, false, 0
 	h.incarnation++
 	h.began = h.w.now
-	h.core, h.packets, h.events = h.create(), nil, nil
+	h.core = h.create()
+	h.packets.clear()
+	h.events.clear()
 	h.ran, h.overslept = h.guest(), false
 	h.step(Startup{})
 	if !h.carrier {
-		h.events = append(h.events, LinkChanged{Up: false})
+		h.events.push(LinkChanged{Up: false})
 	}
 	h.check(h.w.random(20*time.Millisecond, 500*time.Millisecond))
 	h.wake()
@@ -233,12 +239,13 @@ func (h *host) check(after time.Duration) {
 func (h *host) kill() {
 	h.running, h.frozen = false, false
 	h.incarnation++
-	h.packets, h.events = nil, nil
+	h.packets.clear()
+	h.events.clear()
 }
 
 func (h *host) packet(ev Event) {
 	if h.running && h.powered && !(h.paused && h.dropPaused) {
-		h.packets = append(h.packets, ev)
+		h.packets.push(ev)
 		h.wake()
 	}
 }
@@ -251,7 +258,7 @@ func (h *host) frame(ev Event) {
 
 func (h *host) event(ev Event) {
 	if h.running && h.powered {
-		h.events = append(h.events, ev)
+		h.events.push(ev)
 		h.wake()
 	}
 }
@@ -265,10 +272,8 @@ func (h *host) wake() {
 	if h.w.rng.IntN(2) == 0 {
 		h.turn(nil) // the loop may take its timer before an event
 	}
-	for h.running && len(h.events) > 0 {
-		ev := h.events[0]
-		h.events = h.events[1:]
-		h.turn(ev)
+	for h.running && !h.events.empty() {
+		h.turn(h.events.pop())
 	}
 	h.turn(nil)
 	h.ran, h.overslept = h.guest(), false
@@ -279,10 +284,8 @@ func (h *host) turn(ev Event) {
 	if h.w.timerFirst {
 		h.step(Tick{})
 	}
-	for h.running && len(h.packets) > 0 {
-		p := h.packets[0]
-		h.packets = h.packets[1:]
-		h.step(p)
+	for h.running && !h.packets.empty() {
+		h.step(h.packets.pop())
 	}
 	if ev != nil {
 		h.step(ev)
@@ -299,12 +302,7 @@ func (h *host) arm() {
 		return
 	}
 	h.timer++
-	timer := h.timer
-	h.in(max(10*time.Microsecond, deadline.Sub(h.time())), func() {
-		if h.timer == timer {
-			h.wake()
-		}
-	})
+	h.w.schedule(h.real(max(10*time.Microsecond, deadline.Sub(h.time()))), happening{of: h, timer: h.timer})
 }
 
 func (h *host) time() time.Time { return epoch.Add(h.guest()) }
@@ -324,7 +322,7 @@ func (h *host) step(ev Event) {
 		for _, a := range actions {
 			if t, ok := a.(Transition); ok {
 				h.w.log("%s %s", name(h.id), t)
-				delete(h.last, "election.Probe")
+				h.said.probe = nil
 				h.overslept = false
 			} else if _, last := a.(Advertise); (ev == nil || Stands(a)) && !(h.w.curt && last && was == Active && h.core.State() == Backup) {
 				h.w.oracle.acts(h, was, a)
@@ -344,6 +342,16 @@ func (h *host) step(ev Event) {
 	}
 }
 
+// said is the last action of some kinds, for the trace.
+type said struct{ advertise, alarm, probe Action }
+
+// anew reports whether an action is another one than the last, and remembers it.
+func anew(last *Action, a Action) bool {
+	repeats := *last == a
+	*last = a
+	return !repeats
+}
+
 // notable reports whether an action belongs in a trace: what a holder repeats does not.
 func (h *host) notable(a Action) bool {
 	switch a := a.(type) {
@@ -351,11 +359,12 @@ func (h *host) notable(a Action) bool {
 		return !h.held
 	case Release:
 		return h.held
-	case Advertise, Alarm, Probe:
-		kind := fmt.Sprintf("%T", a)
-		repeats := h.last[kind] == a
-		h.last[kind] = a
-		return !repeats
+	case Advertise:
+		return anew(&h.said.advertise, a)
+	case Alarm:
+		return anew(&h.said.alarm, a)
+	case Probe:
+		return anew(&h.said.probe, a)
 	case Finished:
 		return true
 	}

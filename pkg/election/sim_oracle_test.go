@@ -45,6 +45,7 @@ type oracle struct {
 	borne                    time.Duration // how much longer a holder in distress is borne than on a LAN that has lost nothing (F37)
 	violations               []string
 	broken                   map[string]int
+	sight                    sight
 }
 
 // dual are the conditions under which two hosts that reach each other both hold the address.
@@ -53,7 +54,7 @@ type dual struct{ both, open, live, blind, lossy, dead, leaving, healed, stopped
 func newOracle(p params) oracle {
 	n := p.hosts
 	o := oracle{bounds: boundsOf(p), holder: nobody, broken: map[string]int{}, proofs: newProofs(n)}
-	o.groups = make([]watch, n)
+	o.groups, o.sight.hosts = make([]watch, n), make([]view, n)
 	for range n {
 		o.pairs, o.seen = append(o.pairs, make([]dual, n)), append(o.seen, make([]watch, n))
 	}
@@ -69,6 +70,9 @@ func (o *oracle) violate(w *world, invariant, format string, args ...any) {
 
 // elapse measures what lasted until now.
 func (o *oracle) elapse(w *world) {
+	if !o.sight.lasts {
+		return
+	}
 	last := func(s *watch, invariant string, bound time.Duration, format string, args ...any) {
 		if !s.open {
 			return
@@ -82,6 +86,9 @@ func (o *oracle) elapse(w *world) {
 	for i := range o.pairs {
 		for j := range i {
 			d := &o.pairs[i][j]
+			if !d.both.open {
+				continue // nor is any other
+			}
 			live := o.bounds.live
 			if w.hosts[i].contests() || w.hosts[j].contests() {
 				live = o.bounds.unread
@@ -118,12 +125,26 @@ func (o *oracle) elapse(w *world) {
 	last(&o.misled, "ARP", boundCache, "the client does not know the holder")
 }
 
-// look sees the state of the world after an event.
-func (o *oracle) look(w *world) {
-	clean, duals := o.clean(w), false
-	if !clean || slices.ContainsFunc(w.hosts, func(h *host) bool { return h.paused }) {
+// look sees the state of the world after an event, of one host or of any. Where nothing of what it reads has changed since it looked
+// last, it would find the same.
+func (o *oracle) look(w *world, of *host) {
+	if of == nil || !o.same(w, of) {
+		was := o.holder
+		o.lookAnew(w)
+		o.remember(w)
+		o.sight.valid = o.holder == was // it reads that, too
+	}
+	if o.sight.muddy {
 		o.muddy = w.now
 	}
+	if o.sight.holds {
+		o.served = w.now
+	}
+}
+
+func (o *oracle) lookAnew(w *world) {
+	clean, duals := o.clean(w), false
+	o.sight.muddy = !clean || slices.ContainsFunc(w.hosts, func(h *host) bool { return h.paused })
 	for i := range o.pairs {
 		for j := range i {
 			duals = o.lookPair(w, w.hosts[i], w.hosts[j]) || duals
@@ -144,9 +165,7 @@ func (o *oracle) look(w *world) {
 			reached = reached || w.reachable(h.id) && !h.blocked
 		}
 	}
-	if holds {
-		o.served = w.now
-	}
+	o.sight.holds = holds
 	o.any.set(w.now, duals)
 	o.double.set(w.now, w.double())
 	o.dark.set(w.now, !reached && o.holder != nobody)

@@ -150,13 +150,13 @@ func (w *world) attempts(from *host, timeout time.Duration, try func() bool, ans
 		over = true
 	}
 	for attempt := range time.Duration(3) {
-		w.after(attempt*timeout/3+w.latency(), func() {
+		w.with(from, attempt*timeout/3+w.latency(), func() {
 			if !over && try() {
 				end()
 			}
 		})
 	}
-	w.after(timeout, end)
+	w.with(from, timeout, end)
 }
 
 func always() bool { return true }

@@ -3,7 +3,6 @@
 package election
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -128,23 +127,28 @@ func (w *world) log(format string, args ...any) {
 
 // run lets time pass. The oracle sees every state of the world and how long it lasted.
 func (w *world) run(d time.Duration) {
+	w.oracle.sight.valid = false // a test may have changed anything
 	for end := w.now + d; ; {
 		if len(w.queue.all) == 0 || w.queue.all[0].at > end {
 			w.now = end
 			w.oracle.elapse(w)
 			return
 		}
-		next := heap.Pop(&w.queue).(happening)
+		next := w.queue.pop()
 		w.now = next.at
 		w.oracle.elapse(w)
-		next.do()
-		w.oracle.look(w)
+		next.happen()
+		w.oracle.look(w, next.of)
 	}
 }
 
-func (w *world) after(d time.Duration, do func()) {
-	w.queue.seq++
-	heap.Push(&w.queue, happening{w.now + max(0, d), w.queue.seq, do})
+// after schedules what may change anything, with what changes nothing that the oracle reads but of one host.
+func (w *world) after(d time.Duration, do func())         { w.schedule(d, happening{do: do}) }
+func (w *world) with(h *host, d time.Duration, do func()) { w.schedule(d, happening{of: h, do: do}) }
+
+func (w *world) schedule(d time.Duration, what happening) {
+	what.at = w.now + max(0, d)
+	w.queue.push(what)
 }
 
 // connected reports whether frames pass between two hosts, both ways.
@@ -187,9 +191,10 @@ func (w *world) advertise(from *host, priority uint8) {
 		w.after(time.Millisecond, func() { from.event(AdvertisementUnsent{}) })
 		return
 	}
+	var ev Event = Received{Source: from.addr, Advertisement: adv}
 	for _, to := range w.hosts {
 		if to != from && w.carries(from.id, to.id) && !w.filter[from.id][to.id] && !w.lost() {
-			w.after(w.delay(from.id, to.id), func() { to.packet(Received{Source: from.addr, Advertisement: adv}) })
+			w.with(to, w.delay(from.id, to.id), func() { to.packet(ev) })
 		}
 	}
 }
@@ -235,33 +240,8 @@ func (w *world) intrude() {
 func (w *world) disturb(format string, args ...any) {
 	w.log(format, args...)
 	for _, h := range w.hosts {
-		delete(h.last, "election.Probe") // the next one is of another silence
+		h.said.probe = nil // the next one is of another silence
 	}
 	w.faulty = w.now
 	w.oracle.disturbed(w.now)
-}
-
-// happening is something that will happen.
-type happening struct {
-	at  time.Duration
-	seq int
-	do  func()
-}
-
-type queue struct {
-	all []happening
-	seq int
-}
-
-func (q *queue) Len() int { return len(q.all) }
-func (q *queue) Less(i, j int) bool {
-	a, b := q.all[i], q.all[j]
-	return a.at < b.at || a.at == b.at && a.seq < b.seq
-}
-func (q *queue) Swap(i, j int) { q.all[i], q.all[j] = q.all[j], q.all[i] }
-func (q *queue) Push(x any)    { q.all = append(q.all, x.(happening)) }
-func (q *queue) Pop() any {
-	last := q.all[len(q.all)-1]
-	q.all = q.all[:len(q.all)-1]
-	return last
 }
