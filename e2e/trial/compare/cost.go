@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/lab"
@@ -33,10 +35,19 @@ func costs(out io.Writer, ours trial.System) error {
 		if err != nil {
 			return err
 		}
-		table.Cells(p.interval.String(), holder.busy.String(), fmt.Sprintf("≤ %g", p.goal), backups.busy.String(), holder.woken.String(), backups.woken.String())
+		table.Cells(p.interval.String(), list(holder.busy), fmt.Sprintf("≤ %g", p.goal), list(backups.busy), list(holder.woken), list(backups.woken))
 	}
 	fmt.Fprint(out, "\nA frame that is sent counts here until the hosts of the lab have it: their network is that of one kernel.\n")
 	return nil
+}
+
+// list writes each number, to hundredths.
+func list(all numbers) string {
+	texts := make([]string, len(all))
+	for i, n := range all {
+		texts[i] = strconv.FormatFloat(math.Round(100*n)/100, 'f', -1, 64)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // shares are what some keepers take.
