@@ -12,8 +12,6 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
-
-	"github.com/harbinger-ha/harbinger/pkg/version"
 )
 
 // The exit codes.
@@ -76,16 +74,14 @@ func newRootCommand(s streams) *cobra.Command {
 		Short:         "A virtual IP and a load balancer for a kubeadm control plane, in one static pod",
 		Long:          rootLong,
 		Example:       rootExample,
-		Version:       version.Get().Version,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	addVersionFlag(root, s)
 	root.CompletionOptions.DisableDefaultCmd = true // there is our own
 	root.SetHelpFunc(printHelp)
 	root.SetUsageFunc(func(c *cobra.Command) error { return printUsage(c, c.OutOrStderr()) })
-	root.SetVersionTemplate(versionLine())
 	root.AddGroup(commandGroups...)
 	root.AddCommand(inGroup(groupSetup, newManifestCommand(s), newPreflightCommand(s), newKubeconfigCommand(s), newConvertCommand(s),
 		newConfigCommand(s), newExplainCommand(s))...)

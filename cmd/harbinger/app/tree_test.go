@@ -22,6 +22,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/cmd/harbinger/app"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/version"
 )
 
 // commandsOfTree returns every command, hidden ones too.
@@ -318,7 +319,14 @@ func TestValuesInAnyCase(t *testing.T) {
 }
 
 func TestVersionFlag(t *testing.T) {
-	if flag, command := harbinger("", "--version"), harbinger("", "version"); flag != command {
-		t.Errorf("--version gives %+v, version %+v", flag, command)
+	info := version.Get()
+	want := result{stdout: "harbinger " + info.Version + " (" + info.GoVersion + ", " + info.Platform + ")\n"}
+	for _, line := range []string{"--version", "-v", "version"} {
+		if got := harbinger("", line); got != want {
+			t.Errorf("%s gives %+v, want %+v", line, got, want)
+		}
+	}
+	if help, got := harbinger(""), harbinger("", "--version=false"); got != help || !strings.Contains(help.stdout, "  -v, --version               version for harbinger\n") {
+		t.Errorf("the help is %+v, and without the version %+v", help, got)
 	}
 }

@@ -30,6 +30,18 @@ func newVersionCommand(s streams) *cobra.Command {
 	return cmd
 }
 
+// addVersionFlag has the root command print the version or its help. Cobra's own flag prints by a template.
+func addVersionFlag(root *cobra.Command, s streams) {
+	var wanted bool
+	root.Flags().BoolVarP(&wanted, "version", "v", false, "version for harbinger")
+	root.RunE = func(cmd *cobra.Command, _ []string) error {
+		if wanted {
+			return printVersion(s, "text")
+		}
+		return cmd.Help()
+	}
+}
+
 func printVersion(s streams, output string) error {
 	if output == "text" {
 		_, err := io.WriteString(s.out, versionLine())
