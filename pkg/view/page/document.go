@@ -3,7 +3,6 @@
 package page
 
 import (
-	"html/template"
 	"strings"
 	"time"
 
@@ -24,10 +23,10 @@ const (
 // severities are the tones of findings.
 var severities = map[string]tone{v1alpha1.SeverityCritical: bad, v1alpha1.SeverityWarning: warn}
 
-// document is what the template shows.
+// document is what the page shows.
 type document struct {
 	Node, Cluster, Version, Title string
-	Icon                          template.URL
+	Icon                          string
 	Now                           moment
 	Addresses                     []string
 	Banner                        banner
@@ -117,15 +116,19 @@ type reader struct {
 }
 
 // icons are what the tab of the browser shows: circle, triangle and cross, in the colours of the banner.
-var icons = map[tone]template.URL{
-	good: icon("1a7f37", "M20 33l8 9 17-20"),
-	warn: icon("9a6700", "M32 16v22M32 46v3"),
-	bad:  icon("b3261e", "M20 20l24 24M44 20L20 44"),
+var icons = map[tone]string{
+	good: icon("#1a7f37", "M20 33l8 9 17-20"),
+	warn: icon("#9a6700", "M32 16v22M32 46v3"),
+	bad:  icon("#b3261e", "M20 20l24 24M44 20L20 44"),
 }
 
-func icon(colour, path string) template.URL {
-	return template.URL("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 64 64'%3E%3Crect width='64' height='64' rx='14' fill='%23" +
-		colour + "'/%3E%3Cpath d='" + path + "' fill='none' stroke='%23fff' stroke-width='8' stroke-linecap='round' stroke-linejoin='round'/%3E%3C/svg%3E")
+// inURL writes what an address does not have as it is.
+var inURL = strings.NewReplacer("<", "%3C", ">", "%3E", "#", "%23", "'", "%27", " ", "%20")
+
+// icon is the address of an image that is in the address itself.
+func icon(ground, path string) string {
+	return "data:image/svg+xml," + inURL.Replace("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 64 64'><rect width='64' height='64' rx='14' fill='"+ground+
+		"'/><path d='"+path+"' fill='none' stroke='#fff' stroke-width='8' stroke-linecap='round' stroke-linejoin='round'/></svg>")
 }
 
 func newDocument(s *v1alpha1.HarbingerStatus, now time.Time) document {

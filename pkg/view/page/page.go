@@ -6,7 +6,7 @@
 // The page is whole without JavaScript. With it the page asks for its content again every second and changes in place what is
 // another, so that a selection, the focus and the place where somebody reads stay. Nothing is loaded from elsewhere, and the
 // policy for the browser allows only the one style and the one script of this package. Every string of a status may come from
-// another host: the template writes them as text.
+// another host: each is written as text. Only that style and that script are written as they are.
 package page
 
 import (
@@ -14,15 +14,13 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"html/template"
 	"io"
 	"time"
 
+	g "maragu.dev/gomponents"
+
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 )
-
-//go:embed page.html
-var source string
 
 //go:embed page.css
 var style string
@@ -30,11 +28,8 @@ var style string
 //go:embed page.js
 var script string
 
-var parsed = template.Must(template.New("").Funcs(template.FuncMap{
-	"style":  func() template.HTML { return template.HTML("<style>" + style + "</style>") },
-	"script": func() template.HTML { return template.HTML("<script>" + script + "</script>") },
-	"code":   func() string { return digest(style + script) },
-}).Parse(source))
+// code names the style and the script, so that a page of another version is found.
+var code = digest(style + script)
 
 // Headers returns those that the page is served with.
 func Headers() map[string]string {
@@ -56,16 +51,16 @@ func digest(text string) string {
 
 // Write writes the page.
 func Write(w io.Writer, s *v1alpha1.HarbingerStatus, now time.Time) error {
-	return write(w, "page", s, now)
+	return write(w, newDocument(s, now).page())
 }
 
 // WriteContent writes the part of the page that changes: what the script asks for.
 func WriteContent(w io.Writer, s *v1alpha1.HarbingerStatus, now time.Time) error {
-	return write(w, "content", s, now)
+	return write(w, newDocument(s, now).content())
 }
 
-func write(w io.Writer, name string, s *v1alpha1.HarbingerStatus, now time.Time) error {
-	if err := parsed.ExecuteTemplate(w, name, newDocument(s, now)); err != nil {
+func write(w io.Writer, node g.Node) error {
+	if err := node.Render(w); err != nil {
 		return fmt.Errorf("write the page: %w", err)
 	}
 	return nil

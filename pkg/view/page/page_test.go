@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
@@ -62,6 +63,9 @@ func fill(v reflect.Value, path string, text func(path string) string, number *u
 	case reflect.Uint8:
 		*number++
 		v.SetUint(*number % 250)
+	case reflect.Float64:
+		*number++
+		v.SetFloat(float64(*number))
 	}
 }
 
@@ -133,9 +137,13 @@ func each(t *testing.T, page string, f func(*html.Node)) {
 	}
 }
 
+const (
+	harmless = "word of a sentence, which is long"
+	hostile  = `"'><img src=x onerror=alert(1)></script></style></title><script>alert(2)</script><a href="javascript:alert(3)">&amp;{{.}}<!--` + "`${x}\x00\u202e"
+)
+
 // Whatever another host says of itself, it is text: no element and no attribute is made of it.
 func TestStringsFromTheNetworkAreText(t *testing.T) {
-	const hostile = `"'><img src=x onerror=alert(1)></script></style></title><script>alert(2)</script><a href="javascript:alert(3)">&{{.}}` + "`${x}\x00\u202e"
 	shape := func(s *v1alpha1.HarbingerStatus) (elements []string) {
 		each(t, rendered(t, s), func(n *html.Node) {
 			if n.Type != html.ElementNode {
@@ -149,12 +157,55 @@ func TestStringsFromTheNetworkAreText(t *testing.T) {
 		})
 		return elements
 	}
-	harmless, attacked := shape(everything(func(string) string { return "word of a sentence, which is long" })), shape(everything(func(string) string { return hostile }))
-	if !slices.Equal(harmless, attacked) {
-		t.Errorf("the strings make elements: %d become %d", len(harmless), len(attacked))
+	want, got := shape(everything(func(string) string { return harmless })), shape(everything(func(string) string { return hostile }))
+	if !slices.Equal(want, got) {
+		t.Errorf("the strings make elements: %d become %d", len(want), len(got))
 	}
-	if len(harmless) < 300 {
-		t.Errorf("only %d elements", len(harmless))
+	if len(want) < 300 {
+		t.Errorf("only %d elements", len(want))
+	}
+}
+
+// filled returns a document with that text wherever it has one, and with each way in which the page shows it.
+func filled(text string) document {
+	var d document
+	var number uint64
+	fill(reflect.ValueOf(&d).Elem(), "", func(string) string { return text }, &number)
+	s := &d.Sections[0]
+	s.Folded, s.Timeline.From.Time, s.Findings[0].Since.Time, s.Facts[0].At, s.Tables[0].Rows = "", time.Time{}, time.Time{}, moment{}, nil
+	for _, row := range s.Tables[1].Rows {
+		row.Cells[0].At, row.Cells[1].At = moment{}, moment{}
+	}
+	return d
+}
+
+// Every string that the page shows is the same text or value, letter by letter, and the rest of the page is what it was.
+func TestEveryStringOfTheDocumentStaysAsItIs(t *testing.T) {
+	parts := func(text string) (all []string) {
+		var w bytes.Buffer
+		if err := write(&w, filled(text).page()); err != nil {
+			t.Fatal(err)
+		}
+		each(t, w.String(), func(n *html.Node) {
+			all = append(all, n.Data)
+			for _, a := range n.Attr {
+				all = append(all, n.Data+" "+a.Key+"="+a.Val)
+			}
+		})
+		return all
+	}
+	shown, seen := parts(harmless), strings.ReplaceAll(hostile, "\x00", "\ufffd") // HTML has no U+0000
+	with := 0
+	for i, part := range shown {
+		if shown[i] = strings.ReplaceAll(part, harmless, seen); shown[i] != part {
+			with++
+		}
+	}
+	if diff := cmp.Diff(shown, parts(hostile)); diff != "" {
+		t.Errorf("the strings do not stay text (-want +got):\n%s", diff)
+	}
+	if with < 200 {
+		t.Errorf("only %d parts of the page have strings", with)
 	}
 }
 
@@ -178,7 +229,7 @@ func TestThePageNeedsNothingElse(t *testing.T) {
 		}
 		for _, a := range n.Attr {
 			link := a.Key == "href" || a.Key == "src" || a.Key == "action"
-			if strings.HasPrefix(a.Key, "on") || a.Key == "style" || link && !regexp.MustCompile(`^(#live|status|metrics|readyz|livez|data:image/svg\+xml,.*|)$`).MatchString(a.Val) {
+			if strings.HasPrefix(a.Key, "on") || a.Key == "style" || link && !regexp.MustCompile(`^(#live|status|metrics|readyz|livez|data:image/svg\+xml,[^<>"' #]+|)$`).MatchString(a.Val) {
 				t.Errorf("%s has %s=%q", n.Data, a.Key, a.Val)
 			}
 		}
