@@ -144,7 +144,7 @@ func (e *Election) Deadline() time.Time {
 		}
 		deadlines = append(deadlines, e.inquiryAt())
 	case Claiming:
-		deadlines = append(deadlines, e.probe.again, when(e.arbiter.waiting, e.probe.silence.due))
+		deadlines = append(deadlines, e.probe.again, when(e.arbiter.waiting, e.probe.silence.due), e.inquiryAt())
 	case Conflict:
 		deadlines = append(deadlines, e.probe.again)
 	case Seizing:

@@ -238,13 +238,16 @@ func (e *Election) holder() netip.Addr {
 // asksPeers reports whether a holder has anybody to ask.
 func (e *Election) asksPeers() bool { return e.cfg.arbitrates() || len(e.cfg.others()) > 0 }
 
-// inquiryAt returns when the next regular question is due: of a holder, whom it reaches; of a Backup, whether the holder serves.
+// inquiryAt returns when the next regular question is due: of a holder, whom it reaches; of a Backup, whether the holder serves; of a
+// takeover that waits for the Lease, whether the peers prove it now.
 func (e *Election) inquiryAt() time.Time {
 	switch r, w := &e.reach, &e.witness; {
 	case !e.started:
 		return time.Time{}
 	case e.state == Active:
 		return when(!r.outstanding && e.asksPeers(), r.next)
+	case e.state == Claiming:
+		return when(!r.outstanding && e.unproven(), r.asked.Add(e.cfg.AdvertisementInterval/4))
 	case e.state == Backup:
 		return first(e.rehearseAt(), when(!w.outstanding && w.found.Holder.IsValid(), w.next), when(r.lostTo.IsValid() && !r.outstanding, r.next))
 	}
@@ -257,6 +260,8 @@ func (e *Election) inquire() {
 	case !e.started:
 	case e.state == Active && due(e.now, r.next) && e.asksPeers():
 		e.do(r.ask(e.now, e.cfg.reachEvery(), min(e.cfg.AdvertisementInterval, LongestProbe))...)
+	case e.state == Claiming && due(e.now, e.inquiryAt()):
+		e.askPeers()
 	case e.state == Backup:
 		e.do(e.witness.follow(e.now, e.holder())...)
 		if due(e.now, e.rehearseAt()) {

@@ -257,6 +257,40 @@ func TestRow17CountsWhatWasWaited(t *testing.T) {
 }
 
 // Row 17: where that read is answered in time, the write has half an interval of its own.
+
+// Row 17: a peer that heard the last advertisement a little later contradicts the proof at first. It is asked again, as the Lease may
+// not answer for long.
+func TestRow17AsksThePeersAgain(t *testing.T) {
+	r, f := silentHolder(t)
+	f.takes = time.Minute
+	r.peers.Heard = []netip.Addr{upper}
+	r.until(Claiming, time.Second)
+	r.run(fast / 4)
+	r.peers.Heard = nil
+	r.wantWithin("takeover", r.until(Active, time.Second), 0, fast)
+}
+
+// Row 17: it asks the peers once in a quarter of an interval, and only while their answer may prove something.
+func TestRow17AsksThePeersNoMoreThanNeeded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*router)
+		most   int
+	}{
+		"contradicted": {func(r *router) { r.peers.Heard = []netip.Addr{upper} }, 5},
+		"in conflict":  {func(r *router) { r.verdict.Neighbour = CouldNotAsk }, 1},
+	} {
+		r, f := silentHolder(t)
+		f.takes = time.Minute
+		tc.change(r)
+		r.until(Claiming, time.Second)
+		r.taken()
+		r.run(fast)
+		if asked := r.did("ask peers"); asked > tc.most {
+			t.Errorf("%s: asked the peers %d times in an interval", name, asked)
+		}
+	}
+}
+
 func TestRow17WaitsForTheWrite(t *testing.T) {
 	r, f := silentHolder(t)
 	r.run(fast)

@@ -134,6 +134,12 @@ func (e *Election) takeFresh(reason string) {
 	}
 }
 
+// unproven reports whether a takeover waits for the Lease, and lacks nothing but the proof of the peers to go on without its answer: one of
+// them may have heard the holder a moment later than this node.
+func (e *Election) unproven() bool {
+	return e.arbiter.waiting && e.probe.silence.due.IsZero() && e.mayProve() && !e.reach.broken
+}
+
 // awaits reports whether the takeover waits for the answer of the peers, which may prove it.
 func (e *Election) awaits() bool {
 	s := &e.probe.silence
