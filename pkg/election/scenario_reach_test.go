@@ -92,33 +92,38 @@ func restless(w *world, _, _ int) (faults []fault) {
 	return faults
 }
 
-const death = takeover
+const (
+	death = takeover
+	// meeting is for how long two have the addresses where one gives them over, or both took them at once: until an advertisement has
+	// arrived, and the answer to it.
+	meeting = 2 * lanDelay
+)
 
 var reachScenarios = []reachScenario{
-	{"kill", 3, lasts(30*sec, "kill"), 60 * sec, death, lanDelay, 1, 2},
+	{"kill", 3, lasts(30*sec, "kill"), 60 * sec, death, meeting, 1, 2},
 	// Who has no answer of the API may take the addresses a moment before one that has, and gives way.
-	{"kill, API of another hung", 3, together(lasts(30*sec, "kill"), ofOther(10*sec, "hung")), 60 * sec, death + asked, lanDelay, 2, 2},
-	{"kill, API hung for all", 3, lasts(30*sec, "kill", "hungAll"), 60 * sec, death + asked, 2 * lanDelay, 2, 2},
-	{"kill, API slow for all", 3, lasts(30*sec, "kill", "slowAll"), 60 * sec, death + asked, lanDelay, 2, 2},
-	{"kill, etcd elects a leader", 3, together(lasts(30*sec, "kill"), lasts(1500*msec, "leader")), 60 * sec, death + asked, lanDelay, 2, 2},
+	{"kill, API of another hung", 3, together(lasts(30*sec, "kill"), ofOther(10*sec, "hung")), 60 * sec, death + asked, meeting, 2, 2},
+	{"kill, API hung for all", 3, lasts(30*sec, "kill", "hungAll"), 60 * sec, death + asked, meeting, 2, 2},
+	{"kill, API slow for all", 3, lasts(30*sec, "kill", "slowAll"), 60 * sec, death + asked, meeting, 2, 2},
+	{"kill, etcd elects a leader", 3, together(lasts(30*sec, "kill"), lasts(1500*msec, "leader")), 60 * sec, death + asked, meeting, 2, 2},
 	{"etcd elects a leader", 3, lasts(1500*msec, "leader"), 60 * sec, 0, 0, 0, 0},
 	{"freeze", 3, lasts(10*sec, "freeze"), 60 * sec, death, boundLive, 1, 2},
 	{"pause of the VM", 3, lasts(10*sec, "pause"), 60 * sec, death, boundLive, 1, 2},
-	{"power off", 3, lasts(30*sec, "power"), 60 * sec, death, lanDelay, 1, 2},
-	{"link cut", 3, lasts(30*sec, "link"), 60 * sec, death, lanDelay, 1, 2},
+	{"power off", 3, lasts(30*sec, "power"), 60 * sec, death, meeting, 1, 2},
+	{"link cut", 3, lasts(30*sec, "link"), 60 * sec, death, meeting, 1, 2},
 	{"silent cut", 3, lasts(30*sec, "silentcut"), 60 * sec, 5 * sec, boundLive, 1, 2},
 	{"silent cut, API alive", 3, lasts(30*sec, "blackhole"), 60 * sec, 5 * sec, boundLive, 1, 2},
 	{"isolated Backup, API alive", 3, ofOther(60*sec, "blackhole"), 90 * sec, 0, 0, 0, 0},
 	{"{1}|{2}, API on both sides", 3, apart(0), 700 * sec, 5 * sec, boundLive, 1, 1},
-	{"{1}|{1}|{1}, API for all", 3, lasts(600*sec, "shatter"), 700 * sec, 5 * sec, boundLive, 2, 2},
+	{"{1}|{1}|{1}, API for all", 3, lasts(600*sec, "shatter"), 700 * sec, 5 * sec, boundLive, 3, 2},
 	// A node that preempts comes back when the partition ends, and each side has one.
 	{"{2}|{3}, API on both sides", 5, apart(1), 700 * sec, boundLeft, boundLive, 1, 4},
 	{"{2}|{2}, API on both sides", 4, apart(1), 700 * sec, boundLeft, boundLive, 1, 4},
 	{"two: holder cut off, API alive", 2, lasts(600*sec, "blackhole"), 700 * sec, 5 * sec, boundLive, 1, 1},
 	{"two: Backup cut off, API alive", 2, ofOther(600*sec, "blackhole"), 700 * sec, 0, 0, 0, 0},
 	{"two: frames between them cut", 2, lasts(600*sec, "cutPair"), 700 * sec, boundLeft, boundLive, 2, 1},
-	{"two: power off", 2, lasts(30*sec, "power"), 60 * sec, death, lanDelay, 1, 1},
-	{"two: kill", 2, lasts(30*sec, "kill"), 60 * sec, death, lanDelay, 1, 1},
+	{"two: power off", 2, lasts(30*sec, "power"), 60 * sec, death, meeting, 1, 1},
+	{"two: kill", 2, lasts(30*sec, "kill"), 60 * sec, death, meeting, 1, 1},
 	{"frames cut between holder and Backup", 3, lasts(600*sec, "cutPair"), 700 * sec, 0, 0, 0, 0},
 	{"frames cut from holder to Backup", 3, lasts(600*sec, "cutOneway"), 700 * sec, 0, 0, 0, 0},
 	{"frames cut from Backup to holder", 3, ofOther(600*sec, "cutOneway"), 700 * sec, 0, 0, 0, 0},
@@ -131,7 +136,7 @@ var reachScenarios = []reachScenario{
 	{"112 and ARP filtered between a pair", 3, lasts(600*sec, "deafPair"), 700 * sec, 0, 0, 0, 0},
 	{"25 % loss", 3, lasts(600*sec, "loss"), 700 * sec, 0, boundLive, 0, 0},
 	// Where advertisements get lost that a holder is healthy again, it is relieved although it is: nobody is without an answer.
-	{"25 % loss, backends come and go", 3, together(lasts(600*sec, "loss"), restless), 700 * sec, 0, lanDelay, 2, 0},
+	{"25 % loss, backends come and go", 3, together(lasts(600*sec, "loss"), restless), 700 * sec, 0, meeting, 2, 2},
 	// Of 300 checks of a witness three in a row may be lost, which looks like a closed port.
 	{"40 % loss", 3, lasts(600*sec, "loss40"), 700 * sec, death, boundLive, 1, 1},
 	{"two: 25 % loss", 2, lasts(600*sec, "loss"), 700 * sec, 0, boundLive, 1, 0},
@@ -139,13 +144,13 @@ var reachScenarios = []reachScenario{
 	{"25 % loss, then kill", 3, together(before(20*sec, lasts(60*sec, "loss")), lasts(30*sec, "kill")), 60 * sec, death + 2*sec, boundLossy, 2, 2},
 	{"API away for 180 s", 3, lasts(180*sec, "etcd"), 240 * sec, 0, 0, 0, 0},
 	{"API for one Backup only", 3, ofOther(60*sec, "apiOnlyFor"), 120 * sec, 0, boundLive, 1, 2},
-	{"API for one isolated Backup only", 3, ofOther(60*sec, "apiOnlyFor", "blackhole"), 120 * sec, 0, boundLive, 1, 1},
+	{"API for one isolated Backup only", 3, ofOther(60*sec, "apiOnlyFor", "blackhole"), 120 * sec, 0, boundLive, 1, 2},
 	{"switch answers with the right address, power off", 3, together(before(5*sec, lasts(60*sec, "suppress")), lasts(30*sec, "power")), 90 * sec, boundDark, boundLive, 1, 2},
 	{"router answers with its own address, power off", 3, together(before(5*sec, lasts(60*sec, "liarStrange")), lasts(30*sec, "power")), 90 * sec, boundDark, boundLive, 1, 2},
 	{"switch answers everything, power off", 3, together(before(5*sec, lasts(60*sec, "liarRight")), lasts(30*sec, "power")), 90 * sec, boundDark + retryLive, boundLive, 1, 2},
 	{"switch answers for its hosts, Backup cut off", 3, together(before(5*sec, lasts(600*sec, "liarOwn")), ofOther(590*sec, "uplink")), 700 * sec, 0, 0, 0, 0},
-	{"Lease rolled back, then kill", 3, together(before(100*msec, lasts(0, "rollback")), lasts(30*sec, "kill")), 60 * sec, death, lanDelay, 1, 2},
-	{"Lease deleted, then kill", 3, together(before(100*msec, lasts(0, "leaseDeleted")), lasts(30*sec, "kill")), 60 * sec, death, lanDelay, 1, 2},
+	{"Lease rolled back, then kill", 3, together(before(100*msec, lasts(0, "rollback")), lasts(30*sec, "kill")), 60 * sec, death, meeting, 1, 2},
+	{"Lease deleted, then kill", 3, together(before(100*msec, lasts(0, "leaseDeleted")), lasts(30*sec, "kill")), 60 * sec, death, meeting, 1, 2},
 	{"freezes of 2 A to 3 A for 50 s, with loss", 3, together(lasts(60*sec, "loss"), thaws), 90 * sec, death, boundLossy, ever, 0},
 }
 
