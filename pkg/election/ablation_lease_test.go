@@ -42,6 +42,7 @@ func TestRuleCosts(t *testing.T) {
 // A holder that cannot renew keeps its claim on the wire: a node that ranks higher leaves it the addresses. That node may
 // preempt only some time after its start, when the credentials have expired everywhere.
 func TestRuleKeptClaim(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(10) {
 		w := newWorld(params{seed: seed, hosts: 3, together: true, hybrid: true,
 			each: func(i int, c *Config) {
@@ -62,6 +63,7 @@ func TestRuleKeptClaim(t *testing.T) {
 
 // What a leaving holder says on the wire stands for the release that it cannot write.
 func TestRuleAbdication(t *testing.T) {
+	t.Parallel()
 	most := time.Duration(0)
 	for seed := range uint64(20) {
 		w := newWorld(params{seed: seed, hosts: 3, together: true, hybrid: true, each: pinned})
@@ -81,6 +83,7 @@ func TestRuleAbdication(t *testing.T) {
 
 // A takeover that a fresh Lease has refused is tried again when it can be stale, not a whole Active_Down_Interval later.
 func TestRuleFastRetry(t *testing.T) {
+	t.Parallel()
 	most := time.Duration(0)
 	for seed := range uint64(40) {
 		w := newWorld(params{seed: seed, hosts: 3, together: true, hybrid: true, each: func(i int, c *Config) { c.Priority = uint8(229 + 5*i) }})

@@ -112,6 +112,7 @@ func TestAblation(t *testing.T) {
 
 // A planned stop makes before it breaks: nobody is without a holder for any time at all.
 func TestRuleMakeBeforeBreak(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(20) {
 		w := newWorld(params{seed: seed, hosts: 3, together: true, each: graded})
 		w.run(20 * sec)
@@ -127,6 +128,7 @@ func TestRuleMakeBeforeBreak(t *testing.T) {
 // Where no probe protects the holder, the order of the control loop alone keeps a thawed Backup, whose timer is overdue,
 // from taking the address from a holder whose advertisements are queued.
 func TestAblationOfPacketsBeforeTimers(t *testing.T) {
+	t.Parallel()
 	moves := func(timerFirst bool) (n int) {
 		for seed := range uint64(20) {
 			w := newWorld(params{seed: seed, hosts: 3, together: true, each: pinned, spoil: func(w *world) {
@@ -151,6 +153,7 @@ func TestAblationOfPacketsBeforeTimers(t *testing.T) {
 // Of two holders that meet after a partition, the loser's announcement may be the last that the client heard. Its last
 // advertisement makes the winner announce again at once, not only with the next of its announcements.
 func TestAblationOfLastWord(t *testing.T) {
+	t.Parallel()
 	misled := func(curt bool) (most time.Duration) {
 		for seed := range uint64(30) {
 			w := newWorld(params{seed: seed, hosts: 3, together: true, each: pinned, spoil: func(w *world) { w.curt = curt }})
@@ -173,6 +176,7 @@ func TestAblationOfLastWord(t *testing.T) {
 
 // A healthy node does not wait for a holder in distress that is not heard, and that only the probe has found.
 func TestAblationOfTakingFromDistress(t *testing.T) {
+	t.Parallel()
 	sick := func(taken bool) (most time.Duration) {
 		for seed := range uint64(20) {
 			p := params{seed: seed, hosts: 3, together: true, each: pinned}
@@ -198,6 +202,7 @@ func TestAblationOfTakingFromDistress(t *testing.T) {
 
 // Nodes of the same priority that start at once do not collide where they take turns.
 func TestAblationOfTurns(t *testing.T) {
+	t.Parallel()
 	collisions := func(turns bool) (n int) {
 		for seed := range uint64(40) {
 			p := params{seed: seed, hosts: 3, down: true, each: func(_ int, c *Config) {
@@ -226,6 +231,7 @@ func TestAblationOfTurns(t *testing.T) {
 // A fence that has closed never opens again by a renewal: a holder that was frozen while a Backup asked for the address, and goes on before
 // its own late clock says so, is none any more. Where nobody hears advertisements it would hold beside the next one until ARP decides.
 func TestAblationOfClosedFence(t *testing.T) {
+	t.Parallel()
 	both := func(reopens bool) (most time.Duration) {
 		for seed := range uint64(10) {
 			w := newWorld(params{seed: seed, hosts: 2, together: true, interval: 200 * msec, fence: func(int) bool { return true },

@@ -43,6 +43,7 @@ func shorterThan(bound time.Duration) func(*testing.T, *world) {
 }
 
 func TestScenarioBoot(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name  string
 		p     params
@@ -65,6 +66,7 @@ func TestScenarioBoot(t *testing.T) {
 
 // The VIP of a foreign host is never taken, and is once it has gone.
 func TestScenarioForeignHostAtStart(t *testing.T) {
+	t.Parallel()
 	eachSeed(t, params{hosts: 3, each: graded, together: true}, 60*sec, func(w *world) {
 		w.inject(fault{kind: "foreign", at: 0, dur: 40 * sec})
 		w.after(39*sec, func() {
@@ -129,6 +131,7 @@ func skewed(w *world) {
 
 // The address is there soon after the start, and has one holder (F35).
 func TestScenarioStart(t *testing.T) {
+	t.Parallel()
 	t.Run("alone", func(t *testing.T) {
 		eachStart(t, params{hosts: 1, each: equal, together: true}, 10*sec, within(750*msec), shorterThan(0))
 	})
@@ -155,6 +158,7 @@ func TestScenarioStart(t *testing.T) {
 // Who starts beside a holder takes nothing from it, whatever the link loses, and where the holder is a keepalived of another
 // interval.
 func TestScenarioStartBesideAHolder(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name  string
 		plain bool
@@ -184,6 +188,7 @@ func TestScenarioStartBesideAHolder(t *testing.T) {
 // A port of the switch that has a carrier and does not forward yet shows nothing: the node waits as long as the RFC asks, and
 // where a holder is on the other side it yields as soon as they hear each other.
 func TestScenarioStartBehindABlockedPort(t *testing.T) {
+	t.Parallel()
 	for _, forwards := range []time.Duration{200 * msec, sec, 30 * sec} {
 		t.Run(forwards.String(), func(t *testing.T) {
 			eachStart(t, params{hosts: 3, down: true, each: pinned}, 60*sec, func(w *world) {
@@ -206,6 +211,7 @@ func TestScenarioStartBehindABlockedPort(t *testing.T) {
 
 // With advertisements of 100 ms a cut link costs half a second at most, measured from the cut.
 func TestScenarioFast(t *testing.T) {
+	t.Parallel()
 	fast := func(i int, c *Config) {
 		pinned(i, c)
 		c.AdvertisementInterval, c.Lifetime = 100*msec, time.Second

@@ -42,7 +42,8 @@ func TestClaimantsAreBounded(t *testing.T) {
 	}
 }
 
-// A million hosts that nobody knows cost a node no memory, whatever they advertise and whatever its state.
+// A million hosts that nobody knows cost a node no memory, whatever they advertise and whatever its state. It is not
+// parallel to others, whose memory would count.
 func TestForgedSourcesCostNoMemory(t *testing.T) {
 	for _, tc := range []struct {
 		name  string

@@ -238,6 +238,7 @@ func FuzzStep(f *testing.F) {
 }
 
 func TestStepRandomly(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 500 {
 		data := make([]byte, 16+rng.IntN(1000))

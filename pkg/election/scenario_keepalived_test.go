@@ -11,6 +11,7 @@ import (
 // The scenarios of this file have hosts that run keepalived in the group.
 
 func TestScenarioWithKeepalived(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		name   string
 		plain  []int // the hosts that run keepalived
