@@ -81,12 +81,13 @@ func TestRuleAbdication(t *testing.T) {
 	}
 }
 
-// A takeover that a fresh Lease has refused is tried again when it can be stale, not a whole Active_Down_Interval later.
+// A takeover that a fresh Lease has refused is tried again when it can be stale, not a whole Active_Down_Interval later. A node that knows
+// no peers has nothing but the age of the Lease.
 func TestRuleFastRetry(t *testing.T) {
 	t.Parallel()
 	most := time.Duration(0)
 	for seed := range uint64(40) {
-		w := newWorld(params{seed: seed, hosts: 3, together: true, hybrid: true, each: func(i int, c *Config) { c.Priority = uint8(229 + 5*i) }})
+		w := newWorld(params{seed: seed, hosts: 3, together: true, hybrid: true, each: func(i int, c *Config) { c.Priority, c.Peers = uint8(229+5*i), nil }})
 		w.run(20*sec + w.random(0, sec))
 		w.inject(fault{kind: "power", at: w.now, dur: 20 * sec, i: w.one()})
 		w.oracle.dark = watch{}
