@@ -19,9 +19,9 @@ func (e *Election) becomeBackup(reason string) {
 }
 
 // restartDown starts the Active_Down_Timer at a time. Where equal peers are known, each takes its turn: otherwise their
-// timers end together, and two take the addresses in the same millisecond.
+// timers end together, and two take the addresses in the same millisecond. That of the holder is nobody's: it is what falls silent.
 func (e *Election) restartDown(from time.Time) {
-	e.downAt = from.Add(vrrp.ActiveDownInterval(e.cfg.Version, e.priority(), e.heard.interval) + e.cfg.turn())
+	e.downAt = from.Add(vrrp.ActiveDownInterval(e.cfg.Version, e.priority(), e.heard.interval) + e.cfg.turnWithout(e.holder()))
 }
 
 // shortenDown leaves only the skew time of the Active_Down_Timer.

@@ -120,11 +120,14 @@ func (c *Config) others() []netip.Addr {
 
 // turn returns the delay of this node among its peers: the highest address first, as in the tie-break of RFC 9568, section
 // 6.4.3. All turns together are short in comparison with the interval, and longer than a frame takes where the interval allows it.
-func (c *Config) turn() time.Duration {
+func (c *Config) turn() time.Duration { return c.turnWithout(netip.Addr{}) }
+
+// turnWithout is turn where one of the peers is silent, and takes none.
+func (c *Config) turnWithout(silent netip.Addr) time.Duration {
 	var rank time.Duration
 	others := c.others()
 	for _, peer := range others {
-		if c.known(peer).Less(peer) {
+		if peer != silent && c.known(peer).Less(peer) {
 			rank++
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
 const fast = 200 * time.Millisecond
@@ -185,7 +187,9 @@ func TestRow15AnotherClaimsMeanwhile(t *testing.T) {
 // no silence. It is one as soon as nobody can wait any more, which is before the Lease is stale.
 func TestRow15ClaimUnderWay(t *testing.T) {
 	r, f := silentHolder(t)
-	r.run(2 * fast)
+	for r.did("probe") == 0 {
+		r.run(time.Millisecond)
+	}
 	f.put(Lease{Holder: "third/1", Node: "third", Epoch: 4, Address: lower, Priority: 100})
 	claimed := r.now
 	r.until(Active, 5*time.Second)
@@ -324,6 +328,21 @@ func TestTurnsAreParted(t *testing.T) {
 		r := started(t, peerList, interval(a))
 		if got := r.e.cfg.turn(); got != want {
 			t.Errorf("A = %s: the second waits %s longer, want %s", a, got, want)
+		}
+	}
+}
+
+// A holder that falls silent has no turn: the next one takes over when its own timer ends, whichever address the holder had.
+func TestTurnOfTheHolderIsNobodys(t *testing.T) {
+	for _, holder := range []netip.Addr{upper, lower} {
+		r := started(t, peerList, interval(fast))
+		r.hearEvery(holder, 150, fast)
+		want := r.now.Add(vrrp.ActiveDownInterval(vrrp.Version3, r.e.priority(), fast))
+		if holder == lower { // the higher one lives, and is the first
+			want = want.Add(r.e.cfg.turn())
+		}
+		if got := r.e.downAt; !got.Equal(want) {
+			t.Errorf("holder %s: the timer ends %s after it should", holder, got.Sub(want))
 		}
 	}
 }
