@@ -136,11 +136,11 @@ var reachScenarios = []reachScenario{
 	{"112 and ARP filtered between a pair", 3, lasts(600*sec, "deafPair"), 700 * sec, 0, 0, 0, 0},
 	{"25 % loss", 3, lasts(600*sec, "loss"), 700 * sec, 0, boundLive, 0, 0},
 	// Where advertisements get lost that a holder is healthy again, it is relieved although it is: nobody is without an answer.
-	{"25 % loss, backends come and go", 3, together(lasts(600*sec, "loss"), restless), 700 * sec, 0, meeting, 2, 2},
+	{"25 % loss, backends come and go", 3, together(lasts(600*sec, "loss"), restless), 700 * sec, 0, boundLossy, 2, 2},
 	// Of 300 checks of a witness three in a row may be lost, which looks like a closed port.
-	{"40 % loss", 3, lasts(600*sec, "loss40"), 700 * sec, death, boundLive, 1, 1},
+	{"40 % loss", 3, lasts(600*sec, "loss40"), 700 * sec, death, boundLossy, 1, 1},
 	{"two: 25 % loss", 2, lasts(600*sec, "loss"), 700 * sec, 0, boundLive, 1, 0},
-	{"two: 40 % loss", 2, lasts(600*sec, "loss40"), 700 * sec, death, boundLive, 3, 0},
+	{"two: 40 % loss", 2, lasts(600*sec, "loss40"), 700 * sec, death, boundLossy, 3, 0},
 	{"25 % loss, then kill", 3, together(before(20*sec, lasts(60*sec, "loss")), lasts(30*sec, "kill")), 60 * sec, death + 2*sec, boundLossy, 2, 2},
 	{"API away for 180 s", 3, lasts(180*sec, "etcd"), 240 * sec, 0, 0, 0, 0},
 	{"API for one Backup only", 3, ofOther(60*sec, "apiOnlyFor"), 120 * sec, 0, boundLive, 1, 2},
