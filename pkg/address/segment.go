@@ -4,6 +4,7 @@ package address
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"syscall"
 
@@ -51,13 +52,14 @@ func (l Link) bridges(links []Link, index int) bool {
 }
 
 // hasSubnet reports whether a link has an address with neighbours.
-func (l Link) hasSubnet() bool {
-	for _, p := range l.Addresses {
-		if !p.IsSingleIP() && !p.Addr().IsLinkLocalUnicast() {
-			return true
-		}
-	}
-	return false
+func (l Link) hasSubnet() bool { return slices.ContainsFunc(l.Addresses, isSubnet) }
+
+func isSubnet(p netip.Prefix) bool { return !p.IsSingleIP() && !p.Addr().IsLinkLocalUnicast() }
+
+// neighbours reports whether a message is about an address with neighbours: the link that has it leads out from then on.
+func neighbours(m syscall.NetlinkMessage) bool {
+	a := addressOf(m)
+	return a.IsValid() && isSubnet(netip.PrefixFrom(a, int(m.Data[1]))) // the length of the prefix, of ifaddrmsg
 }
 
 // segment is what each link was when the kernel reported it last, by its index.

@@ -55,7 +55,7 @@ func TestSegment(t *testing.T) {
 	}
 }
 
-// What depends on the links of the host hears of each one that comes, goes, or has another name or another master.
+// What depends on the links of the host hears of each one that comes, goes, gets a subnet, or has another name or another master.
 func TestWatchNamesTheSegment(t *testing.T) {
 	h := newHost(t)
 	var mu sync.Mutex
@@ -78,11 +78,12 @@ func TestWatchNamesTheSegment(t *testing.T) {
 	change(func() error { return nil }, lab.Interface)
 	second := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "second"}, PeerName: "far"}
 	change(func() error {
-		if err := netlink.LinkAdd(second); err != nil {
-			return err
-		}
-		return netlink.AddrAdd(second, plain(netip.MustParsePrefix("198.51.100.1/24")))
-	}, lab.Interface) // it has its subnet from the next change on
+		return netlink.LinkAdd(second)
+	}, lab.Interface)
+	subnet := plain(netip.MustParsePrefix("198.51.100.1/24"))
+	change(func() error { return netlink.AddrAdd(second, subnet) }, lab.Interface, "second")
+	change(func() error { return netlink.AddrDel(second, subnet) }, lab.Interface)
+	change(func() error { return netlink.AddrAdd(second, subnet) }, lab.Interface, "second")
 	rename := func(to string) func() error {
 		return func() error { return netlink.LinkSetName(second, to) }
 	}

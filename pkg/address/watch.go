@@ -163,9 +163,9 @@ func (w *watcher) concerns(m syscall.NetlinkMessage) bool {
 		if w.virtual(addressOf(m)) {
 			return indexOf(m) != link.Index || m.Data[1] != byte(8*len(addressOf(m).AsSlice())) || !w.Held()
 		}
-		return here
+		return here || neighbours(m)
 	case unix.RTM_DELADDR:
-		return here || w.virtual(addressOf(m))
+		return here || w.virtual(addressOf(m)) || neighbours(m)
 	}
 	return false
 }
