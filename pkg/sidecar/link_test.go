@@ -235,13 +235,23 @@ func TestDeprecatedAddressIsOwn(t *testing.T) {
 	k := start(t, dualStack+body("VRRP", ""))
 	k.until("this node holds the addresses", active)
 	prefer(t, 0)
-	moves := len(status().Moves)
+	moves := cameOrWent()
 	identity(t, netip.AddrPortFrom(vip6.Addr(), 10444))
 	k.end()
 	again := start(t, dualStack+body("VRRP", ""))
 	again.until("this node holds the addresses after a new start", active)
-	if got := len(status().Moves); got > moves {
+	if got := cameOrWent(); got > moves {
 		t.Errorf("moves %+v", status().Moves)
 	}
 	again.end()
+}
+
+// cameOrWent returns how often the node got or lost the addresses. The states between, through which it may go, are left out.
+func cameOrWent() (n int) {
+	for _, m := range status().Moves {
+		if m.From == "Active" || m.To == "Active" {
+			n++
+		}
+	}
+	return n
 }
