@@ -29,7 +29,7 @@ type Sample struct {
 	// Served is from when the next holder decided to take the address to the first connection that it served; zero where nobody knows.
 	Served time.Duration
 	Moves  int
-	// Left says that the old holder had the address still when the target had settled on another.
+	// Left says that the old holder had the address still when another had it and a kernel that nobody refreshes must have removed it.
 	Left                    bool
 	EpochBefore, EpochAfter int32 // of the Lease
 }

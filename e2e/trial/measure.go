@@ -95,8 +95,17 @@ func (p *Plane) inject(f fault.Fault, holder *Node, s *fault.Sample) error {
 		return err
 	}
 	s.After, s.Served = after.Name, p.servedAfter(after, start)
-	s.Left = after != holder && !f.Keeps && slices.Contains(p.Holders.Now(), holder.Name)
+	s.Left = after != holder && !f.Keeps && p.left(holder, start)
 	return nil
+}
+
+// left reports whether a node has the address still when a kernel that nobody refreshes must have removed it: of a node that is cut off
+// Settle sees nothing, and the next one may serve before that.
+func (p *Plane) left(holder *Node, start time.Time) bool {
+	lasts := election.Lifetime(p.Interval) + election.KernelSlack
+	return p.Control.Until(max(lasts-p.Control.Between(start, time.Now()), 0), "the address is removed", func() bool {
+		return !slices.Contains(p.Holders.Now(), holder.Name)
+	}) != nil
 }
 
 // servedAfter returns the time from when a node decided to take the address, since a moment, to the first connection of the client that was
