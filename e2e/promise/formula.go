@@ -159,6 +159,12 @@ var (
 		}
 		return max(s.Interval/2, 50*time.Millisecond)
 	}}
+	// unhurried is how much later a Backup finds the address silent whose dead holder had no real-time scheduling: its fence closes after
+	// the lifetime of the address, and the Backup asks again after half an interval.
+	unhurried = Formula{"max(0, A − r + L + A/2 + P − (3 A + skew + A/10))", func(s Setting) time.Duration {
+		closed := s.Interval - election.RefreshInterval(s.Interval, s.Lifetime) + election.FenceTimeout(s.Interval, false)
+		return max(0, closed+s.Interval/2+probe.value(s)-down.value(s)-turns.value(s))
+	}}
 	detection = Formula{"H", func(s Setting) time.Duration { return s.Detection }}
 	connect   = Formula{"C", func(s Setting) time.Duration { return s.Connect }}
 	answer    = Formula{"T", func(Setting) time.Duration { return election.AnswerTimeout }}

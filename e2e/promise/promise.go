@@ -109,8 +109,9 @@ var (
 			Planned: {sum(skew, fixed(140*time.Millisecond)), "kubelet, etcd and apiserver of the successor share its processors, and it may miss the release"},
 			Takeover: {fixed(1300 * time.Millisecond),
 				"the client asks every 100 ms, and the members of etcd share the disk of one machine, whose stalls are not left out"},
-			HostLost: {fixed(500 * time.Millisecond), "the client asks every 100 ms, and the stalls of the machine are not left out"},
-			Start:    {fixed(5 * time.Second), "all hosts start at once on one machine"},
+			HostLost: {sum(fixed(500*time.Millisecond), unhurried), "the client asks every 100 ms, the stalls of the machine are not left out, and a kernel with " +
+				"CONFIG_RT_GROUP_SCHED refuses real-time scheduling to a container: the fence closes after the lifetime of the address"},
+			Start: {fixed(5 * time.Second), "all hosts start at once on one machine"},
 		},
 		Kernel: Allowance{fixed(time.Second), "what is seen of a host that is frozen or off comes late"},
 	}
