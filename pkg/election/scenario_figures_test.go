@@ -12,13 +12,51 @@ import (
 	"time"
 )
 
-// figure is how long no live host that the client reaches holds the address, in half of the runs and in all, at most.
-type figure struct{ half, most time.Duration }
+// figure is how long no live host that the client reaches holds the address, in half of the runs and in all, at most; still: it does
+// not move.
+type figure struct {
+	half, most time.Duration
+	still      bool
+}
+
+// deaths are the scenarios that end as the death of a holder does: nobody is heard, and the address is silent.
+var deaths = []string{
+	"kill", "kill, API of another hung", "kill, API hung for all", "kill, API slow for all", "kill, etcd elects a leader", "freeze", "pause of the VM",
+	"power off", "link cut", "silent cut", "silent cut, API alive", "{1}|{2}, API on both sides", "{2}|{3}, API on both sides",
+	"{2}|{2}, API on both sides", "two: holder cut off, API alive", "two: power off", "two: kill", "transmitter of the holder dead",
+	"switch answers with the right address, power off", "router answers with its own address, power off", "Lease rolled back, then kill",
+}
 
 // figures are those of scenarios whose hosts have fences, with fast advertisements. What is not here has no outage, or the bounds of 1 s.
 var figures = map[time.Duration]map[string]figure{
-	200 * msec: {},
-	20 * msec:  {},
+	200 * msec: figuresOf(figure{half: 750 * msec, most: 900 * msec}, map[string]figure{
+		"{1}|{1}|{1}, API for all":                  {half: 2 * sec, most: 2500 * msec},
+		"112 filtered everywhere, then kill":        {half: 700 * msec, most: 1300 * msec},
+		"25 % loss, then kill":                      {half: 900 * msec, most: 1200 * msec},
+		"Lease deleted, then kill":                  {half: 750 * msec, most: 1500 * msec},
+		"freezes of 2 A to 3 A for 50 s, with loss": {half: 1200 * msec, most: 2 * sec},
+	}),
+	20 * msec: figuresOf(figure{half: 105 * msec, most: 150 * msec}, map[string]figure{
+		"{1}|{1}|{1}, API for all":                  {half: 300 * msec, most: 1500 * msec},
+		"112 filtered everywhere, then kill":        {half: 105 * msec, most: 150 * msec},
+		"25 % loss, then kill":                      {half: 130 * msec, most: 200 * msec},
+		"Lease deleted, then kill":                  {half: 105 * msec, most: 1500 * msec},
+		"freezes of 2 A to 3 A for 50 s, with loss": {half: 200 * msec, most: 1500 * msec},
+	}),
+}
+
+// figuresOf returns those of the deaths, of scenarios whose loss moves nothing as the many advertisements show it, and others.
+func figuresOf(death figure, others map[string]figure) map[string]figure {
+	for _, name := range deaths {
+		others[name] = death
+	}
+	for _, name := range []string{"25 % loss", "two: 25 % loss"} {
+		others[name] = figure{still: true}
+	}
+	for _, name := range []string{"40 % loss", "two: 40 % loss", "two: frames between them cut"} {
+		others[name] = figure{most: 100 * msec}
+	}
+	return others
 }
 
 // bound returns a scenario with the bounds of an interval.
@@ -27,13 +65,12 @@ func (sc reachScenario) bound(interval time.Duration) reachScenario {
 		return sc
 	}
 	if f, ok := figures[interval][sc.name]; ok {
-		sc.dark = f.most
+		if sc.dark = f.most; f.still {
+			sc.moves = 0
+		}
 	}
 	if sc.dual == boundLive {
 		sc.dual = interval + lanDelay
-	}
-	if strings.HasSuffix(sc.name, "25 % loss") {
-		sc.moves = 0 // with more advertisements the loss is known better
 	}
 	if interval < leastPatience && sc.moves == 1 {
 		sc.moves = 3 // an API may answer later than the next candidate asks, and who did not wait for it gives way
