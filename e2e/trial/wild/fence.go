@@ -120,21 +120,14 @@ func (r *run) meddle() error {
 	if err := r.Start(); err != nil {
 		return err
 	}
-	for range r.cfg.Runs {
-		holder, err := r.Holder()
-		if err != nil {
-			return err
-		}
+	return r.eachHolder(func(holder *trial.Node) error {
 		for _, m := range meddlings {
 			if err := r.meddleOnce(m, holder); err != nil {
 				return fmt.Errorf("%s: %w", m.name, err)
 			}
 		}
-		if err := r.outlive(holder); err != nil {
-			return err
-		}
-	}
-	return nil
+		return r.outlive(holder)
+	})
 }
 
 func (r *run) meddleOnce(m meddling, holder *trial.Node) error {

@@ -188,16 +188,12 @@ func (r *run) killBehindFirewall() error {
 	if err := r.startBehindFirewall(); err != nil {
 		return err
 	}
-	for range r.cfg.Runs {
-		holder, err := r.Holder()
-		if err != nil {
-			return err
-		}
+	err := r.eachHolder(func(holder *trial.Node) error {
 		start := time.Now()
 		if err := holder.Sidecar.Kill(); err != nil {
 			return err
 		}
-		err = r.Control.Until(deafTime, "another host has the address", func() bool {
+		err := r.Control.Until(deafTime, "another host has the address", func() bool {
 			now := r.Holders.Now()
 			return len(now) == 1 && now[0] != holder.Name
 		})
@@ -214,6 +210,10 @@ func (r *run) killBehindFirewall() error {
 		}
 		observeFor(backTime)
 		r.sample(r.Sample(back))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return errors.Join(r.Settle(), r.explained(r.Nodes...))
 }

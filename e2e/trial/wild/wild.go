@@ -182,6 +182,20 @@ func (r *run) note(format string, args ...any) {
 	r.row.Notes = append(r.row.Notes, fmt.Sprintf(format, args...))
 }
 
+// eachHolder does something once for each run to the node that holds the address then.
+func (r *run) eachHolder(do func(*trial.Node) error) error {
+	for range r.cfg.Runs {
+		holder, err := r.Holder()
+		if err != nil {
+			return err
+		}
+		if err := do(holder); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // sample keeps what was measured, and shows an outage that is too long.
 func (r *run) sample(s fault.Sample) {
 	if s.Outage.Length() > r.row.Limits.Outage {
