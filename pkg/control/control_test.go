@@ -261,6 +261,20 @@ func (h *host) loop(priority uint8) *Loop {
 	})
 }
 
+// holding runs a loop until the host holds the addresses. The channel gets what Run returns.
+func (h *host) holding(t *testing.T, l *Loop) chan error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- l.Run(t.Context()) }()
+	l.Notify(t.Context(), election.LinkChanged{Up: true})
+	l.Notify(t.Context(), election.HealthChanged{Healthy: true})
+	pass(6 * time.Second)
+	if !h.Held() {
+		t.Fatal("it does not hold the addresses")
+	}
+	return done
+}
+
 // store is an API with one Lease.
 type store struct {
 	mu     sync.Mutex

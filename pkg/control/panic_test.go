@@ -86,14 +86,7 @@ func TestPanicOfTheLoopLeavesNothingBehind(t *testing.T) {
 			h := new(lan).host("192.0.2.1")
 			l := h.loop(200)
 			f := newFaulty(h, l)
-			done := make(chan error, 1)
-			go func() { done <- l.Run(t.Context()) }()
-			l.Notify(t.Context(), election.LinkChanged{Up: true})
-			l.Notify(t.Context(), election.HealthChanged{Healthy: true})
-			pass(6 * time.Second)
-			if !h.Held() {
-				t.Fatal("it does not hold the addresses")
-			}
+			done := h.holding(t, l)
 			h.taken()
 			f.fails(at)
 			f.wantPanic(t, <-done, at)

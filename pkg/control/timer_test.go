@@ -9,8 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/harbinger-ha/harbinger/pkg/election"
 )
 
 // brokenTimer fails from a moment on: to be set, or to be waited for.
@@ -47,14 +45,7 @@ func TestTimerThatFails(t *testing.T) {
 				l := h.loop(200)
 				timer := &brokenTimer{plainTimer: newTimer()}
 				l.cfg.Timer = timer
-				done := make(chan error, 1)
-				go func() { done <- l.Run(t.Context()) }()
-				l.Notify(t.Context(), election.LinkChanged{Up: true})
-				l.Notify(t.Context(), election.HealthChanged{Healthy: true})
-				pass(6 * time.Second)
-				if !h.Held() {
-					t.Fatal("it does not hold the addresses")
-				}
+				done := h.holding(t, l)
 				fails(timer)
 				h.taken()
 				if err := <-done; !errors.Is(err, errTimer) {
