@@ -32,8 +32,8 @@ e2e: ## real clusters behind the VIP and what happens to them, over an hour (nee
 smoke: ## of e2e one kind cluster: init, joins, IDLE=10m without a byte, two failovers under load
 	@hack/e2e/run.sh -short -run '^TestKind$$' -idle=$(IDLE)
 
-bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs each, in turn
-	@hack/prerequisites.sh test
+bench: ## outages beside keepalived and the balancer beside haproxy, RUNS=5 runs each, in turn; RUNS=1 is a short form of five minutes
+	@hack/prerequisites.sh bench
 	@go run ./hack/bench -runs $(RUNS)
 
 faults: ## three real API servers and etcd under every fault of the table, RUNS=5 runs each, the API away for OUTAGE=180s

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Names what this machine lacks for `make demo`, `make test`, `make faults`, `make model` or `make verify`, and how to get it.
+# Names what this machine lacks for `make demo`, `make test`, `make bench`, `make faults`, `make model` or `make verify`, and how to get it.
 set -euo pipefail
 
 missing=()
@@ -25,8 +25,14 @@ if [[ ${1:-} == test ]]; then
   need systemd-analyze systemd
   need chromium chromium # the page
   need promtool prometheus # the rules for alerts
+  need strace strace # the system calls of a relay
 fi
-if [[ ${1:-} == test || ${1:-} == faults ]]; then
+if [[ ${1:-} == bench ]]; then
+  need keepalived keepalived
+  need haproxy haproxy
+  need strace strace
+fi
+if [[ ${1:-} == test || ${1:-} == bench || ${1:-} == faults ]]; then
   need nft nftables
 fi
 if [[ ${1:-} == model ]]; then

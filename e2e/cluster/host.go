@@ -171,6 +171,12 @@ echo $((now / 1000 - 10#${uptime/./} * 10 + field[19] * 1000 / $(getconf CLK_TCK
 	return time.UnixMilli(ms), err
 }
 
+// Oldest returns the number of the oldest process of a name, nothing where there is none or the machine cannot be asked.
+func (h *Host) Oldest(ctx context.Context, process string) (pid string) {
+	pid, _ = h.Run(ctx, "pgrep", "-o", "-x", process)
+	return strings.TrimSpace(pid)
+}
+
 // Kill ends every process of a name at once.
 func (h *Host) Kill(ctx context.Context, process string) error {
 	_, err := h.Run(ctx, "pkill", "-KILL", "-x", process)

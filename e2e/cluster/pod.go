@@ -60,11 +60,11 @@ func (c *Cluster) AsDeclared(ctx context.Context, h *Host) (string, error) {
 	if err := confinedAsDeclared(ctx, h, pod, pid, process); err != nil {
 		return "", err
 	}
-	return strings.Join(granted, " ") + "; seccomp RuntimeDefault; root read-only", nil
+	return strings.Join(granted, " ") + "; seccomp RuntimeDefault; root read-only; nothing of it for the balancer", nil
 }
 
-// capabilitiesAsDeclared compares the capabilities of a process with those of the pod, and those of its children with its own.
-// It returns those of the pod.
+// capabilitiesAsDeclared compares the capabilities of a process with those of the pod. Its children, the balancer process, have no privilege at
+// all. It returns those of the pod.
 func capabilitiesAsDeclared(ctx context.Context, h *Host, declared *corev1.Capabilities, pid int, process map[string]string) ([]string, error) {
 	if !slices.Equal(declared.Drop, []corev1.Capability{"ALL"}) {
 		return nil, fmt.Errorf("%s: the pod drops %v, not ALL", h.Name, declared.Drop)
@@ -88,7 +88,7 @@ func capabilitiesAsDeclared(ctx context.Context, h *Host, declared *corev1.Capab
 		return nil, err
 	}
 	for _, child := range strings.Fields(children) {
-		if err := noMore(ctx, h, child, process); err != nil {
+		if err := unprivileged(ctx, h, child); err != nil {
 			return nil, err
 		}
 	}
@@ -115,23 +115,20 @@ func confinedAsDeclared(ctx context.Context, h *Host, pod *corev1.Pod, pid int, 
 	return nil
 }
 
-// noMore checks that a process has no capability that its parent has not: it may have given some away.
-func noMore(ctx context.Context, h *Host, child string, parent map[string]string) error {
+// unprivileged checks that a process has given everything away.
+func unprivileged(ctx context.Context, h *Host, child string) error {
 	process, err := status(ctx, h, child)
 	if err != nil {
 		return err
 	}
-	have, err := capabilityNames(process["CapPrm"])
-	if err != nil {
-		return err
+	const none = "0000000000000000"
+	want := map[string]string{"CapInh": none, "CapPrm": none, "CapEff": none, "CapBnd": none, "CapAmb": none, "NoNewPrivs": "1", "Seccomp": "2", "Groups": ""}
+	for _, ids := range []string{"Uid", "Gid"} {
+		want[ids] = "65532\t65532\t65532\t65532"
 	}
-	allowed, err := capabilityNames(parent["CapPrm"])
-	if err != nil {
-		return err
-	}
-	for _, name := range have {
-		if !slices.Contains(allowed, name) {
-			return fmt.Errorf("%s: process %s has %s, its parent has %v", h.Name, child, name, allowed)
+	for field, value := range want {
+		if process[field] != value {
+			return fmt.Errorf("%s: process %s has %s %q, want %q", h.Name, child, field, process[field], value)
 		}
 	}
 	return nil

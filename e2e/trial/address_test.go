@@ -3,6 +3,7 @@
 package trial
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
 	"github.com/harbinger-ha/harbinger/e2e/promise"
@@ -153,6 +155,20 @@ func wantNamed(t *testing.T, n *Node, mac net.HardwareAddr) {
 	}
 }
 
+// speak has a host send something from an address, and before that ask on the link where the other one is: nobody hears of an address
+// that is only added.
+func speak(t *testing.T, h *lab.Host, from, to netip.Addr) {
+	t.Helper()
+	must(t, h.Do(func() error {
+		conn, err := net.DialUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
+		if err != nil {
+			return err
+		}
+		_, err = conn.Write([]byte{0})
+		return errors.Join(err, conn.Close())
+	}))
+}
+
 func TestAddressIsDefendedAgainstALateForeignHost(t *testing.T) {
 	t.Parallel()
 	p := startPlane(t, Config{System: harbinger})
@@ -161,6 +177,7 @@ func TestAddressIsDefendedAgainstALateForeignHost(t *testing.T) {
 	must(t, err)
 	must(t, foreign.AddAddress(p.VirtualAddresses[0]))
 	start := time.Now()
+	speak(t, foreign, p.VirtualAddresses[0].Addr(), before.Host.Address.Addr())
 	observeFor(5 * time.Second)
 	until(t, p, 15*time.Second, "the holder has heard the foreign host", func() bool { return before.Sidecar.Keeper.Wrote(foreign.MAC.String()) })
 	expectStill(t, p, before, start)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
+	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -167,7 +168,8 @@ func TestRollingMigration(t *testing.T) {
 	classic := Keepalived{Ranked: true}
 	p := startPlane(t, Config{System: classic, Interval: time.Second})
 	planned := p.Row(fault.PlannedStop).Limits.Outage
-	bound := vrrp.SkewTime(vrrp.Version3, 100, p.Interval) + planned
+	// A question may meet the address in the milliseconds before keepalived removes it: then it takes one more.
+	bound := vrrp.SkewTime(vrrp.Version3, 100, p.Interval) + planned + election.LongestProbe + 50*time.Millisecond
 	for _, n := range p.Nodes {
 		replaceOn(t, p, n, harbinger, bound)
 	}

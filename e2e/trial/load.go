@@ -60,8 +60,3 @@ func (p *Plane) backup() (*Node, error) {
 	}
 	return p.Others(holder)[0], nil
 }
-
-// Rate returns how many connections per second clients can make through the address, 64 in parallel.
-func (p *Plane) Rate(length time.Duration) float64 {
-	return watch.Rate(p.clientHost, p.Endpoint(), 64, length)
-}

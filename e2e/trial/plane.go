@@ -20,6 +20,7 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/watch"
+	"github.com/harbinger-ha/harbinger/e2e/load"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 )
 
@@ -35,7 +36,9 @@ const (
 const APIServerPort = 6443
 
 // Main prepares the program for trials and runs it; see [lab.Main].
-func Main(run func() int) int { return lab.Main(run, guest.APIServerRole, guest.ConfinedRole) }
+func Main(run func() int) int {
+	return lab.Main(run, guest.APIServerRole, guest.ConfinedRole, load.BackendRole, load.SecureBackendRole, load.ClientRole, load.HolderRole, load.PacerRole)
+}
 
 // Config describes a control plane.
 type Config struct {

@@ -27,16 +27,16 @@ const module = "github.com/harbinger-ha/harbinger/"
 var layers = map[string]int{
 	"pkg/vrrp": 0, "pkg/apis/status/v1alpha1": 0,
 
-	"pkg/vrrp/keyed": 1, "pkg/election": 1, "pkg/health": 1, "pkg/balance": 1, "pkg/view": 1, "pkg/view/page": 1, "pkg/view/terminal": 1,
+	"pkg/vrrp/keyed": 1, "pkg/election": 1, "pkg/health": 1, "pkg/balance": 1, "pkg/session": 2, "pkg/view": 1, "pkg/view/page": 1, "pkg/view/terminal": 1,
 
 	"pkg/apis/config": 2, // contains the types of the packages below
 
 	"pkg/membership": 3,
 
-	"pkg/vrrpconn": 4, "pkg/address": 4, "pkg/firewall": 4, "pkg/announce": 4, "pkg/fence": 4, "pkg/probe": 4, "pkg/steer": 4, "pkg/staticpod": 4,
+	"pkg/vrrpconn": 4, "pkg/address": 4, "pkg/firewall": 4, "pkg/announce": 4, "pkg/fence": 4, "pkg/dnat": 4, "pkg/probe": 4, "pkg/steer": 4, "pkg/staticpod": 4,
 	"pkg/kubeapi": 4, "pkg/command": 4, "pkg/serving": 4, "pkg/support": 4,
 
-	"pkg/control": 5, "pkg/fenced": 5, "pkg/proxy": 5, "pkg/manifest": 5, "pkg/preflight": 5, "pkg/convert": 5,
+	"pkg/control": 5, "pkg/fenced": 5, "pkg/proxy": 5, "pkg/relay": 4, "pkg/manifest": 5, "pkg/preflight": 5, "pkg/convert": 5,
 
 	"pkg/convert/keepalived": 6, "pkg/convert/haproxy": 6, "pkg/convert/kubeadm": 6, "pkg/convert/kubevip": 6,
 
@@ -60,7 +60,7 @@ var within = [][]string{
 // package logging's, and writes none.
 func configuration(dir string) bool { return slices.Contains(within[0], dir) }
 
-var leaves = []string{"pkg/fault", "pkg/guard", "pkg/hostfile", "pkg/logging", "pkg/metrics", "pkg/scheduling", "pkg/socket", "pkg/version"}
+var leaves = []string{"pkg/confine", "pkg/fault", "pkg/guard", "pkg/hostfile", "pkg/logging", "pkg/metrics", "pkg/ruleset", "pkg/scheduling", "pkg/socket", "pkg/version"}
 
 // tools are the proving ground and the programs of the maintainers: they may import anything, and the product imports none
 // of them.
@@ -72,7 +72,7 @@ var testTools = []string{"e2e/converttest", "e2e/lab", "e2e/lab/guest", "e2e/lab
 // ground orders the packages of the proving ground: each may import earlier ones only. The words of what is seen, promised and
 // done lie below what sees and does it.
 var ground = []string{
-	"e2e/converttest", "e2e/observe", "e2e/promise", "e2e/fault", "e2e/lab", "e2e/lab/labtest", "e2e/lab/guest", "e2e/lab/watch",
+	"e2e/converttest", "e2e/observe", "e2e/promise", "e2e/fault", "e2e/lab", "e2e/lab/labtest", "e2e/lab/guest", "e2e/lab/watch", "e2e/load",
 	"e2e/trial", "e2e/trial/inject", "e2e/trial/compare", "e2e/trial/wild", "e2e/cluster", "e2e/witness", "e2e",
 }
 

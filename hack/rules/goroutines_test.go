@@ -11,13 +11,12 @@ import (
 
 // unguarded are the files of the keeper and of what it calls that start goroutines whose panics nobody meets, with the reason.
 var unguarded = map[string]string{
-	"pkg/guard/guard.go":   "it is the guard",
-	"pkg/kubeapi/hedge.go": "the question is guarded, and its panic handed over",
-	"pkg/proxy/process.go": "it only waits for the process that it has started",
+	"pkg/guard/guard.go":     "it is the guard",
+	"pkg/kubeapi/hedge.go":   "the question is guarded, and its panic handed over",
+	"pkg/confine/confine.go": "it only starts the balancer process and waits for it",
 
 	"pkg/proxy/balancer.go": "of the balancer process, which the keeper starts again",
-	"pkg/proxy/session.go":  "of the balancer process, which the keeper starts again",
-	"pkg/proxy/relay.go":    "of the balancer process, which the keeper starts again",
+	"pkg/relay/relay.go":    "of the balancer process, which the keeper starts again",
 }
 
 // TestGoroutinesAreGuarded holds that a panic in any goroutine of the keeper is an error for its owner: a process that just dies

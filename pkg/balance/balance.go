@@ -6,7 +6,10 @@
 package balance
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,11 +18,13 @@ import (
 // A Candidate is a backend with what is known of its health.
 type Candidate struct {
 	Backend
-	Healthy      bool      // takes connections
-	Undecided    bool      // takes connections where no backend is healthy
-	NotReady     bool      // answers that it is not ready: takes connections where no backend is either
-	Late         bool      // accepts connections and does not answer in time: the last resort
-	HealthySince time.Time // where slow start counts from
+	Preferred    bool       // goes before the others
+	Admin        AdminState // takes connections only where it says so
+	Healthy      bool       // takes connections
+	Undecided    bool       // takes connections where no backend is healthy
+	NotReady     bool       // answers that it is not ready: takes connections where no backend is either
+	Late         bool       // accepts connections and does not answer in time: the last resort
+	HealthySince time.Time  // where slow start counts from
 }
 
 // Config describes a Pool.
@@ -33,23 +38,26 @@ type Config struct {
 // A Pool is an immutable set of backends with a policy.
 type Pool struct {
 	cfg   Config
-	tiers [][]int // indices of Config.Backends; a tier is used only when those before it have nothing to offer
+	tiers []tier // none of them empty; one is used only when those before it have nothing to offer
 }
 
 // New returns the pool that cfg describes. Where no backend is healthy it fails open: to those that accept connections.
 func New(cfg Config) *Pool {
-	p := &Pool{cfg: cfg, tiers: make([][]int, 2*ranks)}
-	closed := slices.ContainsFunc(cfg.Backends, func(b Candidate) bool { return b.Healthy })
+	p := &Pool{cfg: cfg, tiers: make([]tier, classes*ranks)}
+	closed := slices.ContainsFunc(cfg.Backends, func(b Candidate) bool { return b.rank() == healthy })
 	for i, b := range cfg.Backends {
 		rank := b.rank()
 		if rank == ranks || rank >= notReady && closed {
 			continue
 		}
-		tier := 2 * rank
-		if b.Backup {
-			tier++
+		t := &p.tiers[classes*rank+b.class()]
+		t.backends = append(t.backends, i)
+	}
+	p.tiers = slices.DeleteFunc(p.tiers, func(t tier) bool { return len(t.backends) == 0 })
+	for i := range p.tiers {
+		if cfg.Policy == RoundRobin {
+			p.tiers[i].takeTurns(cfg.Backends)
 		}
-		p.tiers[tier] = append(p.tiers[tier], i)
 	}
 	return p
 }
@@ -65,6 +73,8 @@ const (
 
 func (b Candidate) rank() int {
 	switch {
+	case !b.Admin.Takes():
+		return ranks
 	case b.Healthy:
 		return healthy
 	case b.Undecided:
@@ -77,14 +87,54 @@ func (b Candidate) rank() int {
 	return ranks
 }
 
-// Usable reports whether some backend may take connections.
-func (p *Pool) Usable() bool {
-	for _, tier := range p.tiers {
-		if len(tier) > 0 {
-			return true
-		}
+// The classes of candidates of a rank. One is used only when those before it have nothing to offer.
+const (
+	preferred = iota
+	ordinary
+	backup
+	weightless
+	weightlessBackup
+	classes
+)
+
+func (b Candidate) class() int {
+	switch {
+	case b.Weight > 0 && b.Backup:
+		return backup
+	case b.Weight > 0 && b.Preferred:
+		return preferred
+	case b.Weight > 0:
+		return ordinary
+	case b.Backup:
+		return weightlessBackup
 	}
-	return false
+	return weightless
+}
+
+// Usable reports whether some backend may take connections.
+func (p *Pool) Usable() bool { return len(p.tiers) > 0 }
+
+// First returns the backends that take connections before all others: those of the first tier.
+func (p *Pool) First() (backends []Backend) {
+	if !p.Usable() {
+		return nil
+	}
+	for _, i := range p.tiers[0].backends {
+		backends = append(backends, p.cfg.Backends[i].Backend)
+	}
+	return backends
+}
+
+// Rendezvous returns the backend of a part of all clients, of which there is one at least: whoever else comes and goes, the part stays
+// with its backend.
+func Rendezvous(part uint32, backends []Backend) Backend {
+	client := netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, part))) // a part is hashed as a client is
+	return slices.MinFunc(backends, func(a, b Backend) int { return cmp.Compare(rendezvous(client, a), rendezvous(client, b)) })
+}
+
+// rendezvous is the cost of a backend for a client in weighted rendezvous hashing: whoever else comes and goes plays no part.
+func rendezvous(client netip.Addr, b Backend) float64 {
+	return math.Log(unit(hash(client, b.Address))) / -b.share()
 }
 
 // A Request describes the connection that needs a backend. Backends are named by their index in Config.Backends.
@@ -93,8 +143,26 @@ type Request struct {
 	Client netip.Addr
 	Turn   uint64          // differs from one connection to the next
 	Active func(i int) int // connections that backend i has
-	Tried  []int           // backends that failed this connection
+	Tried  Set             // backends that failed this connection
 }
+
+// A Set holds numbers from 0 to SetSize-1: indices of backends, or what stands for them.
+type Set [2]uint64
+
+// SetSize is how many numbers a Set distinguishes: as many as there are backends while all are replaced by others.
+const SetSize = 2 * MaxBackends
+
+// With returns the set with i.
+func (s Set) With(i int) Set {
+	s[i/64] |= 1 << (i % 64)
+	return s
+}
+
+// Has reports whether i is in the set.
+func (s Set) Has(i int) bool { return s[i/64]>>(i%64)&1 == 1 }
+
+// Len returns how many there are.
+func (s Set) Len() int { return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) }
 
 // Pick returns the index of the backend for a connection, and false where there is none.
 func (p *Pool) Pick(r Request) (int, bool) {
@@ -106,16 +174,45 @@ func (p *Pool) Pick(r Request) (int, bool) {
 	return 0, false
 }
 
-// pick returns the backend of the lowest cost in the tier. The turn decides where it starts to look, and so between
-// equals.
-func (p *Pool) pick(tier []int, r Request) (best int, found bool) {
+// pick returns a backend of a tier.
+func (p *Pool) pick(t tier, r Request) (int, bool) {
+	if p.cfg.Policy == RoundRobin {
+		return p.next(t, r)
+	}
+	return p.best(t, r)
+}
+
+// next returns the backend whose turn it is, or that of the next turn where it has to pass.
+func (p *Pool) next(t tier, r Request) (first int, found bool) {
+	var seen Set
+	for k := 0; seen.Len() < len(t.backends); k++ {
+		i := t.turn(r.Turn, k)
+		if seen.Has(i) {
+			continue
+		}
+		if seen = seen.With(i); !p.admits(i, r) {
+			continue
+		}
+		if p.slowed(p.cfg.Backends[i], r.Now) >= unit(mix(r.Turn)) {
+			return i, true
+		}
+		if !found {
+			first, found = i, true
+		}
+	}
+	return first, found
+}
+
+// best returns the backend of the lowest cost. The turn decides where it starts to look, and so between equals.
+func (p *Pool) best(t tier, r Request) (best int, found bool) {
 	var lowest float64
-	for k := range tier {
-		i := tier[(r.Turn%uint64(len(tier))+uint64(k))%uint64(len(tier))] // the turn may be the last number there is
+	first := int(r.Turn % uint64(len(t.backends)))
+	for k := range t.backends {
+		i := t.backends[(first+k)%len(t.backends)]
 		if !p.admits(i, r) {
 			continue
 		}
-		if cost := p.cost(i, k, r); !found || cost < lowest {
+		if cost := p.cost(i, r); !found || cost < lowest {
 			best, lowest, found = i, cost, true
 		}
 	}
@@ -124,40 +221,28 @@ func (p *Pool) pick(tier []int, r Request) (best int, found bool) {
 
 // admits reports whether backend i may take the connection.
 func (p *Pool) admits(i int, r Request) bool {
-	for _, t := range r.Tried {
-		if t == i {
-			return false
-		}
-	}
-	return p.cfg.ConnectionLimit == 0 || r.Active(i) < p.cfg.ConnectionLimit
+	return !r.Tried.Has(i) && (p.cfg.ConnectionLimit == 0 || r.Active(i) < p.cfg.ConnectionLimit)
 }
 
-// cost is what the policy compares; place is how far the backend is from its turn.
-func (p *Pool) cost(i, place int, r Request) float64 {
+// cost is what the policy compares.
+func (p *Pool) cost(i int, r Request) float64 {
 	b := p.cfg.Backends[i]
-	switch p.cfg.Policy {
-	case SourceHash:
-		return -float64(hash(r.Client, b.Address)) // rendezvous hashing: the highest wins, whoever else comes and goes
-	case RoundRobin:
-		if p.weight(b, r.Now) < unit(mix(r.Turn)) {
-			return float64(place + len(p.cfg.Backends)) // passes on its turn
-		}
-		return float64(place)
-	default:
-		return float64(r.Active(i)+1) / p.weight(b, r.Now)
+	if p.cfg.Policy == SourceHash {
+		return rendezvous(r.Client, b.Backend)
 	}
+	return float64(r.Active(i)+1) / (p.slowed(b, r.Now) * b.share())
 }
 
-// minimumWeight lets a backend that has just become healthy take something.
-const minimumWeight = 0.05
+// leastSlowed lets a backend that has just become healthy take something.
+const leastSlowed = 0.05
 
-// weight is the share of its due that a backend gets during slow start, above 0 and up to 1.
-func (p *Pool) weight(b Candidate, now time.Time) float64 {
+// slowed is the part of its share that a backend gets during slow start, above 0 and up to 1.
+func (p *Pool) slowed(b Candidate, now time.Time) float64 {
 	age := now.Sub(b.HealthySince)
 	if age >= p.cfg.SlowStart {
 		return 1
 	}
-	return max(minimumWeight, float64(age)/float64(p.cfg.SlowStart))
+	return max(leastSlowed, float64(age)/float64(p.cfg.SlowStart))
 }
 
 // hash combines a client with a backend.
@@ -178,5 +263,5 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// unit maps x to [0,1).
-func unit(x uint64) float64 { return float64(x>>11) / (1 << 53) }
+// unit maps x to what lies between 0 and 1.
+func unit(x uint64) float64 { return (float64(x>>11) + 0.5) / (1 << 53) }

@@ -143,12 +143,13 @@ func TestTiers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := balance.New(balance.Config{Policy: balance.RoundRobin, Backends: test.backends})
 			var got []int
+			var tried balance.Set
 			for {
-				i, ok := p.Pick(balance.Request{Now: now, Active: none, Tried: got})
+				i, ok := p.Pick(balance.Request{Now: now, Active: none, Tried: tried})
 				if !ok {
 					break
 				}
-				got = append(got, i)
+				got, tried = append(got, i), tried.With(i)
 			}
 			if !slices.Equal(got, test.want) {
 				t.Errorf("got %v, want %v", got, test.want)
@@ -221,21 +222,22 @@ func TestPickTriesEachOnce(t *testing.T) {
 			Policy: rapid.SampledFrom(policies).Draw(t, "policy"), Backends: backends, SlowStart: time.Minute,
 		})
 		r := balance.Request{Now: now, Client: client(rapid.IntRange(0, 999).Draw(t, "client")), Turn: rapid.Uint64().Draw(t, "turn"), Active: none}
+		var tried []int
 		for {
 			i, ok := p.Pick(r)
 			if !ok {
 				break
 			}
-			if slices.Contains(r.Tried, i) {
+			if r.Tried.Has(i) {
 				t.Fatalf("backend %d was picked twice", i)
 			}
-			if n := len(r.Tried); n > 0 && backends[i].Healthy && !backends[r.Tried[n-1]].Healthy {
-				t.Fatalf("healthy backend %d came after %v", i, r.Tried)
+			if n := len(tried); n > 0 && backends[i].Healthy && !backends[tried[n-1]].Healthy {
+				t.Fatalf("healthy backend %d came after %v", i, tried)
 			}
-			r.Tried = append(r.Tried, i)
+			tried, r.Tried = append(tried, i), r.Tried.With(i)
 		}
-		if len(r.Tried) != usable {
-			t.Fatalf("tried %v of %d usable backends", r.Tried, usable)
+		if len(tried) != usable || r.Tried.Len() != usable {
+			t.Fatalf("tried %v of %d usable backends", tried, usable)
 		}
 	})
 }
@@ -250,10 +252,10 @@ func TestPickAtTheLastTurn(t *testing.T) {
 	r := balance.Request{Now: now, Client: client(0), Turn: math.MaxUint64, Active: none}
 	for range backends {
 		i, ok := p.Pick(r)
-		if !ok || slices.Contains(r.Tried, i) {
-			t.Fatalf("picked %d, %t after %v", i, ok, r.Tried)
+		if !ok || r.Tried.Has(i) {
+			t.Fatalf("picked %d, %t after %b", i, ok, r.Tried)
 		}
-		r.Tried = append(r.Tried, i)
+		r.Tried = r.Tried.With(i)
 	}
 }
 

@@ -27,7 +27,7 @@ func ExamplePool_Pick() {
 			return
 		}
 		fmt.Println(backends[i].Address)
-		request.Tried = append(request.Tried, i) // it did not accept
+		request.Tried = request.Tried.With(i) // it did not accept
 	}
 	// Output:
 	// 192.168.238.131:6443

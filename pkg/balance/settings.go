@@ -20,18 +20,33 @@ type Settings struct {
 	Limits        Limits            `json:"limits"`
 	Timeouts      Timeouts          `json:"timeouts"`
 	OnBackendDown BackendDownAction `json:"onBackendDown"`
+	AccessLog     AccessLog         `json:"accessLog"`
+	Rebalance     Rebalance         `json:"rebalance"`
+	PreferLocal   bool              `json:"preferLocal"` // the apiserver of the node itself goes before the others
 }
 
 // A Backend is a server that connections may be sent to.
 type Backend struct {
 	Address netip.AddrPort `json:"address"`
 	Backup  bool           `json:"backup"` // takes connections only while no other backend is healthy
+	Weight  int            `json:"weight"` // its share of the connections, beside those of the others; 0: none while another one can take them
+	// ProxyProtocol is what comes before the first byte of a client; empty: nothing.
+	ProxyProtocol ProxyProtocol `json:"proxyProtocol"`
 }
+
+// The bounds of Backend.Weight, and that of one that has no other.
+const (
+	MaxWeight     = 256
+	DefaultWeight = 1
+)
 
 // Limits bound the number of open connections.
 type Limits struct {
 	Total      int `json:"total"`      // 0: as many as there are file descriptors
 	PerBackend int `json:"perBackend"` // 0: no limit
+	PerSource  int `json:"perSource"`  // of one address of a client; 0: no limit
+	// UnlimitedSources are the networks for whose addresses PerSource does not count.
+	UnlimitedSources []netip.Prefix `json:"unlimitedSources"`
 }
 
 // Timeouts bound how long a relayed connection waits. There is none for idle connections: a watch may be silent for hours.
@@ -63,6 +78,32 @@ const (
 	CloseSessions BackendDownAction = "CloseSessions"
 	// KeepSessions leaves the connections alone. They hang until their clients give up.
 	KeepSessions BackendDownAction = "KeepSessions"
+)
+
+// AccessLog says which connections get a line in the log at their end.
+type AccessLog string
+
+// The access logs.
+const (
+	// AccessLogOff has no line.
+	AccessLogOff AccessLog = "Off"
+	// AccessLogFailures has those that were refused, that another backend had to take over, and those that their backend or the
+	// balancer ended.
+	AccessLogFailures AccessLog = "Failures"
+	// AccessLogAll has all.
+	AccessLogAll AccessLog = "All"
+)
+
+// Mode says who passes the bytes of a connection on.
+type Mode string
+
+// The modes.
+const (
+	// ModeRelay is the balancer process.
+	ModeRelay Mode = "Relay"
+	// ModeKernel is the kernel, by rules of nf_tables that package dnat makes. The balancer process checks the backends, and relays where
+	// the kernel cannot.
+	ModeKernel Mode = "Kernel"
 )
 
 // SteeringMode says how connections to a virtual address reach the balancer on a node whose apiserver listens on the same

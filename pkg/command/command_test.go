@@ -65,7 +65,7 @@ func serve(t *testing.T, ln net.Listener, handover Handover) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	go func() { done <- Serve(ctx, ln, handover) }()
+	go func() { done <- Serve(ctx, ln, Handlers{Handover: handover}) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -178,4 +178,37 @@ func TestLockOfAnImpossibleName(t *testing.T) {
 	if _, err := Listen(t.Context(), logr.Discard(), strings.Repeat("x", 200), 1); err == nil || !strings.Contains(err.Error(), "take the lock of virtual router 1") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Whoever opens connections and asks for nothing leaves the descriptors of this process alone, and room when they are gone.
+func TestConnectionsAreBounded(t *testing.T) {
+	const vrid = 211
+	ln := listen(t, vrid)
+	serve(t, ln, func(context.Context, string) (time.Duration, error) { return time.Second, nil })
+	var idle []net.Conn
+	closed := 0
+	for range maxClients + 10 {
+		conn, err := net.Dial("unix", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		idle = append(idle, conn)
+	}
+	for _, conn := range idle[maxClients:] { // accepted in their order
+		labtest.Must(t, conn.SetReadDeadline(time.Now().Add(readTimeout/2)))
+		if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			closed++
+		}
+	}
+	if closed != 10 {
+		t.Errorf("%d of %d connections were closed, want those above %d", closed, len(idle), maxClients)
+	}
+	for _, conn := range idle {
+		conn.Close()
+	}
+	labtest.Until(t, readTimeout, "a command is taken", func() bool {
+		_, err := RequestHandover(t.Context(), iface, vrid, "")
+		return err == nil
+	})
 }

@@ -67,7 +67,7 @@ func TestLockCannotBeSquatted(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- Serve(ctx, first, func(_ context.Context, to string) (time.Duration, error) { asked <- to; return 0, nil })
+		ended <- Serve(ctx, first, Handlers{Handover: func(_ context.Context, to string) (time.Duration, error) { asked <- to; return 0, nil }})
 	}()
 	if _, err := RequestHandover(t.Context(), iface, vrid, "node2"); err != nil || <-asked != "node2" {
 		t.Errorf("a handover does not reach the instance: %v", err)

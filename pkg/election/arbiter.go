@@ -86,8 +86,10 @@ func (a *arbiter) observe(now time.Time, asked question, ev LeaseDone) {
 	}
 }
 
-// fresh reports whether the last read says something of now.
-func (a *arbiter) fresh(now time.Time) bool { return a.known && now.Sub(a.asked) <= readAge }
+// fresh reports whether the last read says something of now: it is not old, and no question after it had no answer.
+func (a *arbiter) fresh(now time.Time) bool {
+	return a.known && a.failures == 0 && now.Sub(a.asked) <= readAge
+}
 
 // leaps reports whether the stored epoch is so close to the end of its numbers that no node can have counted up to it: somebody
 // wrote it. A higher one than seen before is no leap, as a node that has just started continues from what is stored.

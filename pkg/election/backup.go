@@ -186,7 +186,7 @@ func (e *Election) backupTick(longer time.Duration) {
 	}
 	if e.due(e.preflightAt()) || e.due(e.probe.again) {
 		e.ask(e.probeTimeout())
-		if !e.readInSilence() {
+		if !e.readInSilence() || e.isolated() { // who is not of a majority can only wait for a release, which a read shows
 			e.arbiter.next = e.now
 		}
 	}

@@ -168,12 +168,15 @@ func (e *Election) served(a ProbeDone, verdict Verdict, why string) {
 	if verdict == Served {
 		h.served = e.now
 	} else {
-		h.sign = e.now
+		h.sign = e.probe.came // it waited for the end of the timer
 	}
 	e.arbiter.seize.from = time.Time{}
 	e.probe.drop()
 	e.become(Backup, "virtual address is served by another node")
 	e.downAt = e.now.Add(retryLive)
+	if until := h.announced.until(); verdict == Served && e.now.Before(until) { // it may be all that shows a holder
+		e.downAt = first(e.downAt, until.Add(e.cfg.turn()))
+	}
 }
 
 // take is a takeover that the wire allows: rows 14 to 16. The Lease has the last word where it can be read; where it cannot,

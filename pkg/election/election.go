@@ -201,7 +201,7 @@ func (e *Election) probeDone(ev ProbeDone) {
 	switch {
 	case probed == nil:
 	case counts:
-		p.answer, e.heard.unasked = &ev, ev.CouldNotAsk()
+		p.answer, p.came, e.heard.unasked = &ev, e.now, ev.CouldNotAsk()
 		p.silence.note(e.now, p.asks, ev)
 		probed(e, ev)
 	case !p.asked.IsZero():

@@ -119,8 +119,11 @@ func (h *heard) hear() {
 // announces reports whether the host with a hardware address announced the addresses a moment ago: a holder repeats that.
 func (h *heard) announces(now time.Time, owner string) bool {
 	a := h.announced
-	return owner != "" && a.owner == owner && now.Sub(a.at) <= AnnounceEvery+announceSlack
+	return owner != "" && a.owner == owner && now.Before(a.until())
 }
+
+// until returns when an announcement says nothing of now any more.
+func (a announced) until() time.Time { return a.at.Add(AnnounceEvery + announceSlack) }
 
 // released reports whether the last host that advertised has released the addresses, may be a peer, and may still serve until it
 // hears a successor: who serves later has taken them again. A peer is known by one address of each family, and advertises over

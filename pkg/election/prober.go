@@ -12,6 +12,7 @@ type prober struct {
 	asked       time.Time  // when the question of this silence was asked; zero: not yet
 	again       time.Time  // when to ask again; zero: not
 	answer      *ProbeDone // nil: none yet
+	came        time.Time  // when that came
 	free        int        // in Conflict: verdicts Free in a row
 	asks        int        // questions by ARP or neighbour discovery of the probe under way
 	silence     silence

@@ -115,7 +115,7 @@ var reachScenarios = []reachScenario{
 	{"silent cut, API alive", 3, lasts(30*sec, "blackhole"), 60 * sec, 5 * sec, boundLive, 1, 2},
 	{"isolated Backup, API alive", 3, ofOther(60*sec, "blackhole"), 90 * sec, 0, 0, 0, 0},
 	{"{1}|{2}, API on both sides", 3, apart(0), 700 * sec, 5 * sec, boundLive, 1, 1},
-	{"{1}|{1}|{1}, API for all", 3, lasts(600*sec, "shatter"), 700 * sec, 5 * sec, boundLive, 3, 2},
+	{"{1}|{1}|{1}, API for all", 3, lasts(600*sec, "scatter"), 700 * sec, 5 * sec, boundLive, 3, 2},
 	// A node that preempts comes back when the partition ends, and each side has one.
 	{"{2}|{3}, API on both sides", 5, apart(1), 700 * sec, boundLeft, boundLive, 1, 4},
 	{"{2}|{2}, API on both sides", 4, apart(1), 700 * sec, boundLeft, boundLive, 1, 4},

@@ -30,6 +30,7 @@ const (
 // bounds are those that follow the advertisements.
 type bounds struct {
 	live    time.Duration // S1: until the next advertisement is heard
+	lost    time.Duration // S1 where the Lease was deleted or rolled back a moment ago: a read and a write of each of the two settle it
 	unread  time.Duration // S1 of a confirmed holder whose read of the Lease has no answer (F25)
 	healed  time.Duration // S1 of one that leaves, and meets a holder whom it could not hear before
 	stopped time.Duration // both leave, and neither could hear the other while one was Active
@@ -41,7 +42,7 @@ type bounds struct {
 // boundsOf returns the bounds of a world. Where its hosts have advertisements of their own they are those of the slowest.
 func boundsOf(p params) bounds {
 	a := cmp.Or(p.interval, time.Second)
-	b := bounds{live: a + lanDelay, unread: a + max(a*9/10, AnswerTimeout) + lanDelay, healed: a + lanDelay + linger, stopped: 4*a + leaveSlack, dead: Lifetime(a) + KernelSlack}
+	b := bounds{live: a + lanDelay, lost: max(a, 4*boundAnswer) + lanDelay, unread: a + max(a*9/10, AnswerTimeout) + lanDelay, healed: a + lanDelay + linger, stopped: 4*a + leaveSlack, dead: Lifetime(a) + KernelSlack}
 	down := 4 * a // of the lowest priority
 	if p.interval > 0 {
 		if p.fenced() {

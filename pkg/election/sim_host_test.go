@@ -153,8 +153,16 @@ func (h *host) setPaused(paused bool) {
 	h.clock, h.clockAt = h.guest(), h.w.now
 	h.paused = paused
 	if !paused {
+		h.closes()
 		h.expire()
 		h.wake()
+	}
+}
+
+// closes has the oracle look when the fence closes.
+func (h *host) closes() {
+	if left := h.shut - h.guest(); h.fence > 0 && left >= 0 {
+		h.in(left+time.Microsecond, func() {})
 	}
 }
 
@@ -175,9 +183,8 @@ func (h *host) add() {
 		h.since, h.refuses = h.w.now, false
 	}
 	h.held, h.refreshed = true, h.guest()
-	if h.shut = h.guest() + h.fence; h.fence > 0 {
-		h.in(h.fence+time.Microsecond, func() {}) // the oracle looks when it closes
-	}
+	h.shut = h.guest() + h.fence
+	h.closes()
 	h.expires = h.guest() + h.cfg.Lifetime + h.w.random(0, 1060*time.Millisecond) // as measured
 	h.expire()
 }

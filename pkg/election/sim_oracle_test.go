@@ -90,6 +90,9 @@ func (o *oracle) elapse(w *world) {
 				continue // nor is any other
 			}
 			live := o.bounds.live
+			if w.store.lost(d.live.since) {
+				live = o.bounds.lost
+			}
 			if w.hosts[i].contests() || w.hosts[j].contests() {
 				live = o.bounds.unread
 			}

@@ -37,15 +37,8 @@ var reachKinds = map[string]func(w *world, f fault, on bool){
 	},
 	"deafPair":   func(w *world, f fault, on bool) { w.deafens(f.i, f.j, on); w.deafens(f.j, f.i, on) },
 	"deafOneway": func(w *world, f fault, on bool) { w.deafens(f.i, f.j, on) },
-	"shatter": func(w *world, f fault, on bool) { // every host is alone; the client is with the first
-		for i, h := range w.hosts {
-			if w.side[i] = 0; on {
-				w.side[i] = i
-			}
-			h.offline = on && f.j == 1
-		}
-		w.examine()
-	},
+	"shatter":    func(w *world, f fault, on bool) { w.shatters(on, on && f.j == 1) },
+	"scatter":    func(w *world, _ fault, on bool) { w.shatters(on, false) }, // every host has the API still
 	"silentcut": func(w *world, f fault, on bool) { // neither frames nor the API, and the carrier stays
 		h := w.hosts[f.i]
 		h.port, h.offline = !on && h.carrier, on
@@ -85,6 +78,17 @@ var reachKinds = map[string]func(w *world, f fault, on bool){
 		}
 	},
 	"liarWitness": func(w *world, f fault, on bool) { w.hosts[f.i].lies = on },
+}
+
+// shatters has every host alone, and without the API where it is offline; the client is with the first.
+func (w *world) shatters(on, offline bool) {
+	for i, h := range w.hosts {
+		if w.side[i] = 0; on {
+			w.side[i] = i
+		}
+		h.offline = offline
+	}
+	w.examine()
 }
 
 func shutWay(on bool) way {

@@ -19,6 +19,7 @@ type store struct {
 	renewed  time.Duration  // when a process wrote it last
 	leapt    int            // the epoch that somebody wrote into it
 	era      int            // counts the deletions and rollbacks
+	forgot   time.Duration  // when the last of them was
 	claims   map[int]string // the holder of each epoch of this era
 }
 
@@ -124,7 +125,14 @@ func (w *world) put(l Lease) {
 }
 
 // forget begins a new era: what was stored is gone.
-func (w *world) forget() { w.store.era, w.store.claims = w.store.era+1, nil }
+func (w *world) forget() {
+	w.store.era, w.store.claims, w.store.forgot = w.store.era+1, nil, w.now
+}
+
+// lost reports whether the Lease that a holder wrote was deleted or rolled back less than a renewal (1 s) before: it says nothing of now.
+func (s *store) lost(at time.Duration) bool {
+	return s.era > 0 && s.forgot > at-time.Second
+}
 
 // examine lets every balancer find out whether it has a healthy backend. A slow API is one.
 func (w *world) examine() {

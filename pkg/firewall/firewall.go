@@ -26,6 +26,9 @@ type Packet struct {
 	To        netip.Addr
 	Protocol  uint8
 	Port      uint16 // of TCP, on this host
+	// Forwarded says that this host has given it the address of another one (DNAT) and passes it on, by the interface that it came by: what
+	// filters that is asked, and not what filters its own traffic.
+	Forwarded bool
 }
 
 // String returns the packet in words.
@@ -36,6 +39,9 @@ func (p Packet) String() string {
 		what = fmt.Sprintf("TCP port %d", p.Port)
 	case ICMP, ICMPv6:
 		what = "ICMP echo"
+	}
+	if p.Forwarded {
+		what = "forwarded " + what
 	}
 	return fmt.Sprintf("%s from %s to %s", what, p.Source, p.To)
 }

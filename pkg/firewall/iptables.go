@@ -53,12 +53,12 @@ func save(program string) (string, error) {
 	return "", fmt.Errorf("there is no %s-legacy-save here to ask for them", program)
 }
 
-// The hooks and priorities of the tables of iptables that filter what arrives.
+// The hooks and priorities of the tables of iptables that filter what arrives or is passed on.
 var legacyBases = map[string]map[string]chain{
 	"raw":      {"PREROUTING": {hook: hookPrerouting, priority: -300}},
-	"mangle":   {"PREROUTING": {hook: hookPrerouting, priority: -150}, "INPUT": {hook: hookInput, priority: -150}},
-	"filter":   {"INPUT": {hook: hookInput}},
-	"security": {"INPUT": {hook: hookInput, priority: 50}},
+	"mangle":   {"PREROUTING": {hook: hookPrerouting, priority: -150}, "INPUT": {hook: hookInput, priority: -150}, "FORWARD": {hook: hookForward, priority: -150}},
+	"filter":   {"INPUT": {hook: hookInput}, "FORWARD": {hook: hookForward}},
+	"security": {"INPUT": {hook: hookInput, priority: 50}, "FORWARD": {hook: hookForward, priority: 50}},
 }
 
 // parse reads what iptables-save prints.
@@ -175,10 +175,9 @@ func (c condition) met(p *image) truth {
 	case "-m", "--comment":
 		return yes
 	case "-i":
-		if prefix, cut := strings.CutSuffix(value, "+"); cut {
-			return is(strings.HasPrefix(p.Interface, prefix))
-		}
-		return is(value == p.Interface)
+		return named(value, p.Interface)
+	case "-o":
+		return named(value, p.out().Name)
 	case "-s", "-d":
 		prefix, err := netip.ParsePrefix(value)
 		if err != nil {
@@ -198,9 +197,17 @@ func (c condition) met(p *image) truth {
 		kind, _, code := strings.Cut(value, "/")
 		return is((p.Protocol == ICMP || p.Protocol == ICMPv6) && kind == fmt.Sprint(p.transport.value[0]) && (!code || strings.HasSuffix(value, "/0")))
 	case "--dst-type":
-		return is(slices.Contains(strings.Split(value, ","), map[uint32]string{addressLocal: "LOCAL", addressMulticast: "MULTICAST"}[p.addressType()]))
+		return is(slices.Contains(strings.Split(value, ","), map[uint32]string{addressLocal: "LOCAL", addressMulticast: "MULTICAST", addressUnicast: "UNICAST"}[p.addressType()]))
 	}
 	return maybe
+}
+
+// named reports whether a word stands for an interface: eth0, or all whose names begin so where it ends with a plus.
+func named(value, name string) truth {
+	if prefix, cut := strings.CutSuffix(value, "+"); cut {
+		return is(strings.HasPrefix(name, prefix))
+	}
+	return is(value == name)
 }
 
 // protocol reports whether a word stands for a protocol.

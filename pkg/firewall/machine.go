@@ -196,9 +196,9 @@ func (m *machine) meta(e *expr.Meta) {
 	case expr.MetaKeyIIFNAME:
 		value = exactly(append([]byte(p.Interface), make([]byte, longestMeta-len(p.Interface))...))
 	case expr.MetaKeyOIF:
-		value = native(0)
+		value = native(p.out().Index)
 	case expr.MetaKeyOIFNAME:
-		value = exactly(make([]byte, longestMeta))
+		value = exactly(append([]byte(p.out().Name), make([]byte, longestMeta-len(p.out().Name))...))
 	case expr.MetaKeyIIFTYPE:
 		value = exactly(binary.NativeEndian.AppendUint16(nil, arpHardwareEthernet))
 	default: // not known of the packet
@@ -216,9 +216,28 @@ func (m *machine) conntrack(e *expr.Ct) {
 		value = native(expr.CtStateBitNEW)
 	case expr.CtKeySTATUS:
 		value = native(0) // no address was translated
+		if m.packet.Forwarded {
+			value = native(destinationTranslated)
+		}
 	default: // not known of the packet
 	}
 	m.load(e.Register, value)
+}
+
+// destinationTranslated is IPS_DST_NAT of linux/netfilter/nf_conntrack_common.h.
+const destinationTranslated = 1 << 5
+
+// way is the interface by which a packet leaves; none of one for this host.
+type way struct {
+	Name  string
+	Index uint32
+}
+
+func (i *image) out() way {
+	if i.Forwarded {
+		return way{i.Interface, uint32(i.Index)}
+	}
+	return way{}
 }
 
 // fib is what the routes say of an address: the packet comes from where an answer to it would go.
@@ -241,6 +260,9 @@ func (m *machine) fib(e *expr.Fib) {
 func (i *image) addressType() uint32 {
 	if i.multicast() {
 		return addressMulticast
+	}
+	if i.Forwarded {
+		return addressUnicast
 	}
 	return addressLocal
 }

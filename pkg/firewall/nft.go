@@ -27,11 +27,12 @@ func Read() (Ruleset, error) {
 	return r, nil
 }
 
-// The hooks that packets pass on their way in, in this order.
+// The hooks that packets pass on their way in, in this order, and on their way to another host.
 const (
 	hookIngress = iota
 	hookPrerouting
 	hookInput
+	hookForward
 )
 
 // families are those whose chains see packets that this host receives, in the words of nft.
@@ -92,7 +93,7 @@ func keyOf(c *nftables.Chain) chainKey {
 	return chainKey{NFT, families[c.Table.Family], c.Table.Name, c.Name}
 }
 
-// hookOf returns where a chain filters what arrives. Those that translate addresses do not filter.
+// hookOf returns where a chain filters what arrives or is passed on. Those that translate addresses do not filter.
 func hookOf(c *nftables.Chain) (hook int, ok bool) {
 	if c.Hooknum == nil || c.Type != nftables.ChainTypeFilter {
 		return 0, false
@@ -106,6 +107,8 @@ func hookOf(c *nftables.Chain) (hook int, ok bool) {
 			return hookPrerouting, true
 		case *nftables.ChainHookInput:
 			return hookInput, true
+		case *nftables.ChainHookForward:
+			return hookForward, true
 		case inetIngress:
 			return hookIngress, c.Table.Family == nftables.TableFamilyINet
 		}

@@ -81,6 +81,9 @@ type chain struct {
 
 // sees reports whether the kernel asks a base chain about a packet.
 func (c *chain) sees(p *image) bool {
+	if (c.hook == hookForward) != p.Forwarded {
+		return false
+	}
 	switch c.key.family {
 	case "ip":
 		return p.To.Is4()

@@ -66,7 +66,7 @@ func (s *State) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown health state %q", text)
 }
 
-// An Event is an input of Step: Tick, Passed, Failed, Missed, DialFailed or Doubted.
+// An Event is an input of Step: Tick, Passed, Failed, Missed, DialFailed, Doubted, Suspended or Resumed.
 type Event interface {
 	fmt.Stringer
 	event()
@@ -103,16 +103,27 @@ type Doubted struct {
 	Reason string
 }
 
+// Suspended says that the backend is not to be checked. The outcome of a check that is under way must not come back.
+type Suspended struct {
+	Reason string
+}
+
+// Resumed says that it is to be checked again, as one that is not known.
+type Resumed struct{}
+
 func (Tick) event()       {}
 func (Passed) event()     {}
 func (Failed) event()     {}
 func (Missed) event()     {}
 func (DialFailed) event() {}
 func (Doubted) event()    {}
+func (Suspended) event()  {}
+func (Resumed) event()    {}
 
-func (Tick) String() string   { return "Tick" }
-func (Passed) String() string { return "Passed" }
-func (Missed) String() string { return "Missed" }
+func (Tick) String() string    { return "Tick" }
+func (Passed) String() string  { return "Passed" }
+func (Missed) String() string  { return "Missed" }
+func (Resumed) String() string { return "Resumed" }
 func (e Failed) String() string {
 	if e.Accepts {
 		return fmt.Sprintf("Failed unreachable=%t accepts %q", e.Unreachable, e.Reason)
@@ -121,6 +132,7 @@ func (e Failed) String() string {
 }
 func (e DialFailed) String() string { return fmt.Sprintf("DialFailed %q", e.Reason) }
 func (e Doubted) String() string    { return fmt.Sprintf("Doubted %q", e.Reason) }
+func (e Suspended) String() string  { return fmt.Sprintf("Suspended %q", e.Reason) }
 
 // An Action is an output of Step: Probe or Transition.
 type Action interface {
@@ -177,7 +189,9 @@ type Check struct {
 	since    time.Time
 	reason   string
 	started  time.Time // of the newest probe
-	deadline time.Time // of the next probe; zero while one is under way
+	deadline time.Time // of the next probe; zero while one is under way, or while suspended
+
+	suspended bool
 
 	successes   int // in a row
 	failures    int // in a row, of any kind
@@ -206,6 +220,19 @@ func (c *Check) Reason() string { return c.reason }
 // Accepts reports whether a backend that is not ready, or whose answers are late, still accepts connections: where no backend is
 // healthy it is the best there is. One whose host or process is gone does not.
 func (c *Check) Accepts() bool { return c.accepts && c.state.out() }
+
+// Settled reports whether the state rests on as many checks as a change of it needs: the first verdict rests on one, which may just have
+// been slow.
+func (c *Check) Settled() bool {
+	switch c.state {
+	case Unknown:
+		return false
+	case NotReady, Down:
+		return c.failures >= c.cfg.FailureThreshold
+	default:
+		return true
+	}
+}
 
 // Deadline returns when Step needs a Tick at the latest; zero means that it needs none.
 func (c *Check) Deadline() time.Time { return c.deadline }
@@ -236,6 +263,11 @@ func (c *Check) Step(now time.Time, ev Event) []Action {
 			c.suspect(now)
 		}
 		reason = ev.Reason
+	case Suspended:
+		c.suspend()
+		reason = ev.Reason
+	case Resumed:
+		c.suspended, c.deadline = false, now
 	}
 	var actions []Action
 	if c.state != before {
@@ -323,8 +355,16 @@ func (c *Check) undecided() bool {
 	}
 }
 
-// Reconfigure changes schedule and thresholds, keeps the state and the figures, and makes a probe due. The outcome of a probe that is
-// under way must not come back.
+// Reconfigure changes schedule and thresholds, keeps the state and the figures, and makes a probe due, unless none is to be made. The
+// outcome of a probe that is under way must not come back.
 func (c *Check) Reconfigure(cfg Config, now time.Time) {
-	c.cfg, c.deadline = cfg, now
+	if c.cfg = cfg; !c.suspended {
+		c.deadline = now
+	}
+}
+
+// suspend forgets the verdict, and has no probe made.
+func (c *Check) suspend() {
+	c.suspended, c.state, c.deadline = true, Unknown, time.Time{}
+	c.successes, c.failures, c.unreachable, c.accepts = 0, 0, 0, false
 }

@@ -248,6 +248,32 @@ func TestThresholdOfOne(t *testing.T) {
 	}
 }
 
+// A state is settled when as many checks agree as its change needs.
+func TestSettled(t *testing.T) {
+	cfg := config
+	cfg.SuccessThreshold, cfg.FailureThreshold = 2, 3
+	c := health.New(cfg, start)
+	for i, tt := range []struct {
+		event health.Event
+		want  bool
+	}{
+		{tick, false},
+		{notReady, false},
+		{passed, false}, // it was not ready, and needs another one
+		{notReady, false},
+		{notReady, false},
+		{unreachable, true},
+		{passed, false},
+		{passed, true},
+		{notReady, true}, // it is healthy until there are more
+		{health.Suspended{}, false},
+	} {
+		if c.Step(start, tt.event); c.Settled() != tt.want {
+			t.Errorf("after event %d, %v in state %v: settled is %t", i, tt.event, c.State(), !tt.want)
+		}
+	}
+}
+
 func TestReconfigureKeepsTheState(t *testing.T) {
 	c := health.New(config, start)
 	c.Step(start, tick)

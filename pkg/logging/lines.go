@@ -234,12 +234,34 @@ const (
 	// MsgSteeringFailed (ERROR): Connections to a shared port could not be led to the balancer, or back. They reach the
 	// apiserver of the host itself. Remedy: Give the pod the capability BPF, or set `loadBalancer.steering.mode: NFTables`.
 	MsgSteeringFailed = "Steering failed"
+	// MsgKernelPasses (INFO): The kernel passes connections on, to so many `backends` for a start (`loadBalancer.mode: Kernel`). Remedy: Nothing.
+	MsgKernelPasses = "Kernel passes connections on"
+	// MsgKernelCannot (WARN): `loadBalancer.mode` is Kernel, and the balancer process relays all the same; `reason` says what the kernel
+	// lacks. It is asked again every 10 s. Remedy: By `reason`, or set `loadBalancer.mode: Relay`.
+	MsgKernelCannot = "Connections relayed instead of by the kernel"
+	// MsgKernelEnded (INFO): The kernel has forgotten the `count` connections with `backends`, which are dead or in maintenance: their clients are reset with
+	// the next packet that they send. Remedy: Look at these apiservers, unless it was `harbinger backend`.
+	MsgKernelEnded = "Connections with backends ended"
+	// MsgKernelFailed (ERROR): The rules or the connections of the mode Kernel could not be removed. It is tried again every second.
+	// Remedy: Follow the error; `harbinger cleanup` removes the rules when the pod has ended.
+	MsgKernelFailed = "Kernel mode not cleaned up"
 	// MsgBalancerLost (WARN): The balancer process ended or hung; it is started again. New connections wait in the
 	// listening sockets. Remedy: Nothing, if it happens once. Otherwise report `reason`.
 	MsgBalancerLost = "Balancer lost"
 	// MsgBalancerSlow (WARN): The balancer process sends no reports, as it gets too little CPU time for them. It is left alone: it
 	// serves as well as it can, and another one would get no more. Remedy: Find what uses the CPU, or raise the CPU limit of the pod.
 	MsgBalancerSlow = "Balancer short of processor time"
+	// MsgBalancerUnconfined (WARN): The balancer process, which reads what any client sends, may do more than it needs: `reason` says what,
+	// and what was refused. It serves all the same. Remedy: Write the manifest anew with `harbinger manifest`: an older one does not
+	// have the capabilities SETUID, SETGID, SETPCAP and KILL, with which the keeper takes everything from the balancer.
+	MsgBalancerUnconfined = "Balancer keeps privileges"
+	// MsgConnectionsLimited (WARN): The balancer process takes fewer connections at a time than `loadBalancer.connectionLimits.total` says:
+	// `limit`, for the reason in `reason`. Connections above that are reset. Remedy: Raise the hard limit of open files of the container runtime
+	// (`LimitNOFILE` of its unit), or lower `loadBalancer.connectionLimits.total` to what is there.
+	MsgConnectionsLimited = "Fewer connections than configured"
+	// MsgCallsUnfiltered (DEBUG+3): The kernel takes no filter of system calls from the balancer process; `reason` says why. The keeper
+	// says what the process keeps. Remedy: Nothing, or a kernel with CONFIG_SECCOMP_FILTER.
+	MsgCallsUnfiltered = "System calls not filtered"
 	// MsgBalancerScheduling (WARN): The kernel lets the balancer process not set its scheduling, as a seccomp filter of the container may:
 	// it goes on with that of the keeper. Remedy: Let the filter pass `sched_setattr`; the default profile of containerd, CRI-O and
 	// Docker does, for a pod with the capability SYS_NICE.
@@ -254,14 +276,26 @@ const (
 	MsgAcceptFailed = "Accept failed"
 	// MsgCheckerNotClosed (ERROR): The connection of a health check could not be closed. Remedy: Report it with the error.
 	MsgCheckerNotClosed = "Closing a health checker failed"
-	// MsgRefused (DEBUG+3): A connection of a client was reset: a limit was reached, or no backend took it; `reason` says which.
-	// Remedy: Nothing.
-	MsgRefused = "Connection refused"
+	// MsgBackendOrdered (INFO): `harbinger backend` has taken a backend out or back, or a backend that was out is none any more, which
+	// `reason` says. Remedy: Nothing. `harbinger backend` lists what is out, until the keeper ends.
+	MsgBackendOrdered = "Backend ordered"
+	// MsgRebalanced (INFO): Idle sessions were closed, so that their clients connect again, to a backend that has come back
+	// (`loadBalancer.rebalance`); `ended` is how many. Remedy: Nothing.
+	MsgRebalanced = "Sessions rebalanced"
+	// MsgConnectionEnded (INFO): A connection of a client has ended (`loadBalancer.accessLog`); `reason` says why, `connected` and
+	// `answered` how long after its begin the backend accepted it and sent its first byte. Remedy: Nothing; a backend that ends
+	// connections has a reason in its own log.
+	MsgConnectionEnded = "Connection ended"
+	// MsgSourceLimit (WARN): An address has as many connections as one may have (`loadBalancer.connectionLimits.perSource`); more are
+	// reset. The line comes once a minute for each address. Remedy: Look at what runs there. Where it speaks for many clients, as a NAT
+	// does, name its network in `loadBalancer.connectionLimits.unlimitedSources`.
+	MsgSourceLimit = "Source has too many connections"
+	// MsgConnectionLimit (WARN): There are as many connections as there may be (`loadBalancer.connectionLimits.total`, or what the file
+	// descriptors allow); more are reset. The line comes once a minute. Remedy: Raise the limit, or that of open files.
+	MsgConnectionLimit = "Connection limit reached"
 	// MsgMoved (DEBUG+3): A connection whose backend gave no answer was moved to another backend. The client noticed nothing.
 	// Remedy: Nothing.
 	MsgMoved = "Connection moved"
-	// MsgBroken (DEBUG+3): A connection ended with an error of the client or of the backend. Remedy: Nothing.
-	MsgBroken = "Connection broken"
 	// MsgDialFailed (DEBUG+3): A backend did not accept a connection; the next one was tried. Remedy: Nothing.
 	MsgDialFailed = "Dial failed"
 )
@@ -272,10 +306,14 @@ const (
 	KeyActiveKey        = "activeKey"        // The id of the key that signs advertisements.
 	KeyAddress          = "address"          // The address and port of a client, or of a port of Harbinger's own.
 	KeyAddresses        = "addresses"        // The own addresses of this node in the subnets of the virtual addresses.
+	KeyAnswered         = "answered"         // How long after the begin of a connection its backend sent the first byte.
 	KeyBackend          = "backend"          // The address and port of an apiserver.
 	KeyBackends         = "backends"         // The apiservers, or how many there are.
+	KeyConnected        = "connected"        // How long after the begin of a connection a backend accepted it.
+	KeyCount            = "count"            // How many there are.
 	KeyDegraded         = "degraded"         // Whether the balancer goes on with backends that are not healthy.
 	KeyDirection        = "direction"        // Of filtered traffic: in, out or unknown.
+	KeyEnded            = "ended"            // How many connections were closed.
 	KeyEnable           = "enable"           // Whether connections should be led to the balancer.
 	KeyEpoch            = "epoch"            // Of the Lease: each claim has a higher one.
 	KeyEvent            = "event"            // The reason of a Kubernetes Event.
@@ -291,6 +329,7 @@ const (
 	KeyKeys             = "keys"             // The ids of the keys of signed advertisements.
 	KeyKind             = "kind"             // Which alarm, or which kind of steering.
 	KeyLasted           = "lasted"           // How long something took, or the state before lasted.
+	KeyLimit            = "limit"            // How many connections there may be.
 	KeyMode             = "mode"             // Of signed advertisements: Enforce, Permissive or ReceiveOnly.
 	KeyPart             = "part"             // The part of the keeper.
 	KeyPeer             = "peer"             // The address of another node.
@@ -299,12 +338,17 @@ const (
 	KeyProcess          = "process"          // The ID of a process.
 	KeyProtocol         = "protocol"         // What is filtered: 112, or TCP and a port.
 	KeyReason           = "reason"           // Why, in words.
+	KeyReceived         = "received"         // Bytes from a client.
+	KeyRefused          = "refused"          // Connections that were reset since the last such line.
 	KeyRemedy           = "remedy"           // What to do.
+	KeyRetries          = "retries"          // How often another backend took over.
+	KeySent             = "sent"             // Bytes to a client.
 	KeyServer           = "server"           // The URL of an apiserver.
 	KeySilence          = "silence"          // For how long no holder was heard.
 	KeySince            = "since"            // When something began.
 	KeySkew             = "skew"             // By how much the clock of a peer is ahead of this node's.
 	KeyStack            = "stack"            // Where in the program a fault is; empty for other errors.
+	KeySuppressed       = "suppressed"       // Lines of this kind that were left out before.
 	KeyTo               = "to"               // The state, the backend or the node after.
 	KeyUnserved         = "unserved"         // How long nobody served: from the last sign of a holder to the first of the next.
 	KeyVersion          = "version"          // The version of Harbinger.

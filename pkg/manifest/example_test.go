@@ -32,6 +32,6 @@ virtualAddresses: [192.168.238.100/24]
 		fmt.Println(mode, pod.Spec.Containers[0].SecurityContext.Capabilities.Add)
 	}
 	// Output:
-	// Auto [BPF NET_ADMIN NET_RAW SYS_NICE]
-	// NFTables [NET_ADMIN NET_RAW SYS_NICE]
+	// Auto [BPF KILL NET_ADMIN NET_RAW SETGID SETPCAP SETUID SYS_NICE]
+	// NFTables [KILL NET_ADMIN NET_RAW SETGID SETPCAP SETUID SYS_NICE]
 }

@@ -127,18 +127,22 @@ func escape(value string) string { return strings.ReplaceAll(value, "$", "$$") }
 
 // securityContext leaves what the election, the address, the steering (BPF) and real-time scheduling (SYS_NICE) need. The
 // default seccomp profile of containerd and CRI-O lets bpf(2) through for those who have CAP_BPF.
+//
+// The rest is there to be taken from the balancer process: SETUID and SETGID make it another user, SETPCAP empties its bounding set, and with
+// KILL the keeper can still end it. In the process IDs of its own container, and beside the user root, they add nothing to what the keeper
+// may do.
 func securityContext(cfg *config.HarbingerConfiguration) *corev1.SecurityContext {
 	var add []corev1.Capability
 	if steersByBPF(cfg) {
 		add = append(add, "BPF")
 	}
-	add = append(add, "NET_ADMIN")
+	add = append(add, "KILL", "NET_ADMIN")
 	if lowPort(cfg) {
 		add = append(add, "NET_BIND_SERVICE")
 	}
 	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false),
-		Capabilities:             &corev1.Capabilities{Add: append(add, "NET_RAW", "SYS_NICE"), Drop: []corev1.Capability{"ALL"}},
+		Capabilities:             &corev1.Capabilities{Add: append(add, "NET_RAW", "SETGID", "SETPCAP", "SETUID", "SYS_NICE"), Drop: []corev1.Capability{"ALL"}},
 		ReadOnlyRootFilesystem:   new(true),
 		RunAsUser:                new(int64(0)),
 	}

@@ -205,11 +205,11 @@ func TestCapabilities(t *testing.T) {
 		steering balance.SteeringMode
 		want     []corev1.Capability
 	}{
-		{4300, balance.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
-		{443, balance.SteeringAuto, []corev1.Capability{"NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SYS_NICE"}},
-		{6443, balance.SteeringAuto, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
-		{6443, balance.SteeringBPF, []corev1.Capability{"BPF", "NET_ADMIN", "NET_RAW", "SYS_NICE"}},
-		{6443, balance.SteeringNFTables, []corev1.Capability{"NET_ADMIN", "NET_RAW", "SYS_NICE"}},
+		{4300, balance.SteeringAuto, []corev1.Capability{"KILL", "NET_ADMIN", "NET_RAW", "SETGID", "SETPCAP", "SETUID", "SYS_NICE"}},
+		{443, balance.SteeringAuto, []corev1.Capability{"KILL", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW", "SETGID", "SETPCAP", "SETUID", "SYS_NICE"}},
+		{6443, balance.SteeringAuto, []corev1.Capability{"BPF", "KILL", "NET_ADMIN", "NET_RAW", "SETGID", "SETPCAP", "SETUID", "SYS_NICE"}},
+		{6443, balance.SteeringBPF, []corev1.Capability{"BPF", "KILL", "NET_ADMIN", "NET_RAW", "SETGID", "SETPCAP", "SETUID", "SYS_NICE"}},
+		{6443, balance.SteeringNFTables, []corev1.Capability{"KILL", "NET_ADMIN", "NET_RAW", "SETGID", "SETPCAP", "SETUID", "SYS_NICE"}},
 	} {
 		cfg := readSample(t, "classic")
 		cfg.ControlPlane.Port, cfg.LoadBalancer.Steering.Mode = tt.port, tt.steering

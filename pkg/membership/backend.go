@@ -27,9 +27,25 @@ func (v View) Backends(own []netip.Addr) []balance.Backend {
 	}
 	here := func(d netip.AddrPort) bool { return slices.Contains(own, d.Addr()) }
 	if (len(v.Config.LoadBalancer.Backends) == 0 || len(backends) == 0) && !slices.ContainsFunc(v.Discovered, here) {
-		backends = append(backends[:min(len(backends), balance.MaxBackends-1)], balance.Backend{Address: v.LocalAPIServer()})
+		backends = append(backends[:min(len(backends), balance.MaxBackends-1)], apiServer(v.LocalAPIServer()))
 	}
 	return backends
+}
+
+// apiServer is an apiserver of which nothing is configured.
+func apiServer(address netip.AddrPort) balance.Backend {
+	return balance.Backend{Address: address, Weight: balance.DefaultWeight, ProxyProtocol: balance.ProxyProtocolNone}
+}
+
+// Preferred returns which of some backends go before the others: where preferLocal is set, those that are on this node. own are its
+// addresses on any interface.
+func (v View) Preferred(backends []balance.Backend, own []netip.Addr) (local []netip.AddrPort) {
+	for _, b := range backends {
+		if a := b.Address.Addr().Unmap(); v.Config.LoadBalancer.PreferLocal && (a.IsLoopback() || slices.Contains(own, a)) {
+			local = append(local, b.Address)
+		}
+	}
+	return local
 }
 
 // LeftOut returns the backends that the configuration or the API names and Backends leaves out, as they lead back here.
@@ -48,7 +64,7 @@ func (v View) named() []balance.Backend {
 	backends := slices.Clone(v.Config.LoadBalancer.Backends)
 	for _, d := range v.Discovered {
 		if !slices.ContainsFunc(backends, func(b balance.Backend) bool { return b.Address == d }) {
-			backends = append(backends, balance.Backend{Address: d})
+			backends = append(backends, apiServer(d))
 		}
 	}
 	return backends

@@ -20,10 +20,10 @@ func TestBackends(t *testing.T) {
 		want []balance.Backend
 	}{
 		{"none: the local apiserver", view(t, multicast+"controlPlane: {apiServerPort: 7443}\n"), nil, plain("127.0.0.1:7443")},
-		{"configured", view(t, backends), nil, []balance.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true}}},
+		{"configured", view(t, backends), nil, []balance.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true, Weight: 1, ProxyProtocol: balance.ProxyProtocolNone}}},
 		{
 			"discovered beside configured, which stay as they are", view(t, backends, "192.0.2.2:6443", "192.0.2.3:6443"), nil,
-			[]balance.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true}, plain("192.0.2.3:6443")[0]},
+			[]balance.Backend{plain("192.0.2.1:6443")[0], {Address: apiServers("192.0.2.2:6443")[0], Backup: true, Weight: 1, ProxyProtocol: balance.ProxyProtocolNone}, plain("192.0.2.3:6443")[0]},
 		},
 		{
 			"discovered with that of this node", view(t, multicast, "192.0.2.1:6443", "192.0.2.2:6443"), addresses("192.0.2.1"),
@@ -87,10 +87,19 @@ func TestBackendsThatLeadBackAreLeftOut(t *testing.T) {
 	}
 }
 
+// The apiserver of this node goes first where that is asked for, by whatever address it has.
+func TestPreferred(t *testing.T) {
+	own := addresses("192.0.2.1", "2001:db8::1")
+	all := plain("192.0.2.2:6443", "192.0.2.1:6443", "127.0.0.1:6443", "[2001:db8::1]:6443", "[::1]:6443", "[2001:db8::2]:6443")
+	v := view(t, multicast+"loadBalancer: {preferLocal: true}\n")
+	wantEqual(t, apiServers("192.0.2.1:6443", "127.0.0.1:6443", "[2001:db8::1]:6443", "[::1]:6443"), v.Preferred(all, own))
+	wantEqual(t, []netip.AddrPort(nil), view(t, multicast).Preferred(all, own))
+}
+
 func plain(texts ...string) []balance.Backend {
 	var out []balance.Backend
 	for _, a := range apiServers(texts...) {
-		out = append(out, balance.Backend{Address: a})
+		out = append(out, balance.Backend{Address: a, Weight: 1, ProxyProtocol: balance.ProxyProtocolNone})
 	}
 	return out
 }

@@ -3,12 +3,15 @@
 package metrics
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/session"
 )
 
 // The counters of the balancer process start again with it.
@@ -20,6 +23,7 @@ var (
 	backendsLeftOut  = desc("backends_left_out", "Apiservers that the configuration or the API name and that are not used: see the condition BackendsLeftOut.")
 	connections      = desc("connections", "Client connections now.")
 	connectionsPeak  = desc("connections_peak", "Most client connections at a time since the balancer process was started.")
+	connectionsLimit = desc("connections_limit", "Client connections that the balancer takes at a time: what is configured, or fewer for want of file descriptors. Missing until it is known.")
 	accepted         = desc("connections_accepted_total", "Client connections accepted.")
 	refused          = desc("connections_refused_total", "Client connections accepted and reset, by reason.", "reason")
 	bytesReceived    = desc("bytes_received_total", "Bytes from clients that went on to a backend.")
@@ -27,6 +31,7 @@ var (
 
 	backendHealthy     = desc("backend_healthy", "1 while the backend passes its health checks.", "backend")
 	backendState       = desc("backend_state", "1 for the health state of the backend, 0 for the others.", "backend", "state")
+	backendAdmin       = desc("backend_admin_state", "1 for the state that `harbinger backend` has given the backend (Ready where it has given none), 0 for the others.", "backend", "state")
 	backendSince       = desc("backend_state_since_timestamp_seconds", "When the backend entered its health state.", "backend")
 	backendConnections = desc("backend_connections", "Connections to the backend now.", "backend")
 	backendTotal       = desc("backend_connections_total", "Connections opened to the backend.", "backend")
@@ -37,6 +42,10 @@ var (
 	backendDowntime    = desc("backend_downtime_seconds_total", "Time that the backend was NotReady or Down.", "backend")
 	backendChecked     = desc("backend_last_check_timestamp_seconds", "When the last check of the backend ended. Missing where none has ended yet.", "backend")
 	backendChecks      = desc("backend_check_duration_seconds", "How long the checks of the backend took. Missing where none has ended yet.", "backend")
+	backendConnects    = desc("backend_connect_seconds", "How long connections to the backend took to be accepted by it. Those that could not be opened are not counted here.", "backend")
+	backendAnswers     = desc("backend_first_answer_seconds", "How long after it had accepted a connection the backend sent its first byte. The time until the client has asked is in it.", "backend")
+	backendSessions    = desc("backend_session_seconds", "How long connections that the backend served lasted, from the accept of the client to the end.", "backend")
+	backendEnded       = desc("backend_connections_ended_total", "Connections that the backend served and that ended, by reason.", "backend", "reason")
 )
 
 // collectBalancer collects the figures of the balancer.
@@ -48,6 +57,9 @@ func collectBalancer(b v1alpha1.Balancer, states []string, gauge, counter collec
 	gauge(backendsLeftOut, float64(b.LeftOut))
 	gauge(connections, float64(b.Active))
 	gauge(connectionsPeak, float64(b.Peak))
+	if b.Limit > 0 {
+		gauge(connectionsLimit, float64(b.Limit))
+	}
 	counter(accepted, float64(b.Accepted))
 	for reason, count := range b.RefusedByReason {
 		counter(refused, float64(count), reason)
@@ -63,6 +75,9 @@ func collectBackend(x v1alpha1.Backend, states []string, gauge, counter collect)
 	gauge(backendHealthy, number(x.Healthy), x.Address)
 	for _, state := range states {
 		gauge(backendState, number(x.State == state), x.Address, state)
+	}
+	for _, state := range balance.AdminStates() {
+		gauge(backendAdmin, number(cmp.Or(x.Admin, string(balance.Ready)) == string(state)), x.Address, string(state))
 	}
 	gauge(backendSince, seconds(x.Since.UnixMilli()), x.Address)
 	gauge(backendConnections, float64(x.Connections), x.Address)
@@ -102,4 +117,38 @@ func (c checkCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstHistogram(backendChecks, d.Count, d.Sum.Seconds(), buckets, backend)
 	}
+}
+
+// WatchSessions collects from report, at each scrape, what the sessions of each backend came to.
+func (m *Metrics) WatchSessions(report func() map[string]session.Figures) {
+	if m != nil {
+		m.registry.MustRegister(sessionCollector(report))
+	}
+}
+
+type sessionCollector func() map[string]session.Figures
+
+// Describe implements prometheus.Collector. It names no metric: which backends there are depends on the report.
+func (c sessionCollector) Describe(chan<- *prometheus.Desc) {}
+
+// Collect implements prometheus.Collector.
+func (c sessionCollector) Collect(ch chan<- prometheus.Metric) {
+	for backend, f := range c() {
+		ch <- histogram(backendConnects, &session.QuickBounds, f.Connects, backend)
+		ch <- histogram(backendAnswers, &session.QuickBounds, f.Answers, backend)
+		ch <- histogram(backendSessions, &session.LastedBounds, f.Lasted, backend)
+		for why, count := range f.Ended {
+			ch <- prometheus.MustNewConstMetric(backendEnded, prometheus.CounterValue, float64(count), backend, why.String())
+		}
+	}
+}
+
+// histogram makes a metric of durations.
+func histogram(metric *prometheus.Desc, bounds *session.Bounds, d session.Durations, backend string) prometheus.Metric {
+	upTo, buckets := uint64(0), map[float64]uint64{}
+	for i, bound := range bounds {
+		upTo += d.In[i]
+		buckets[bound.Seconds()] = upTo
+	}
+	return prometheus.MustNewConstHistogram(metric, upTo+d.In[len(bounds)], d.Sum.Seconds(), buckets, backend)
 }

@@ -86,6 +86,7 @@ func everything(t *testing.T) string {
 		return s
 	}, []string{"Healthy"})
 	m.WatchChecks(checks)
+	m.WatchSessions(sessions)
 	return scrape(t, m)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/firewall"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
@@ -74,6 +75,9 @@ func GatherAll(ctx context.Context, cfg *config.HarbingerConfiguration, image st
 		facts.BPF = ask(tryBPF)
 	}
 	facts.Fence = ask(func() (struct{}, error) { return tryFence(cfg, facts.Links) })
+	if cfg.LoadBalancer.Mode == balance.ModeKernel {
+		facts.KernelMode = ask(func() (struct{}, error) { return tryKernelMode(cfg, facts.Links) })
+	}
 	if image != "" {
 		facts.Image = ask(func() (Image, error) { return findImage(ctx, image) })
 	}

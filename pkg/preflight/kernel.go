@@ -28,6 +28,8 @@ var kernelChecks = []Check{
 	{Name: "NFTables", Finds: "a kernel without nf_tables, where steering needs it", Remedy: "`modprobe nf_tables`", run: checkNFTables},
 	{Name: "Fence", Finds: "a kernel that takes no fence (before Linux 5.16, without nf_tables, a missing capability, a filter of system calls, ingress shaping): a killed or frozen holder then answers until the lifetime of its address ends",
 		Remedy: "a kernel from Linux 5.16 on; run as root of the host", slow: true, run: checkFence},
+	{Name: "KernelMode", Finds: "with `loadBalancer.mode: Kernel`, a kernel that does not take its rules, a host that does not forward (`net.ipv4.ip_forward`, `net.ipv6.conf.all.forwarding`), or whose packet filter drops what is forwarded to a backend: connections are relayed then",
+		Remedy: "`modprobe`, the setting of the kernel, a rule that accepts it, or mode Relay", slow: true, run: checkKernelMode},
 	{Name: "Seccomp", Finds: "a filter of system calls on this process: what it cannot ask, it cannot say", Remedy: "run the command on the host", run: checkSeccomp},
 	{Name: "Clock", Finds: "a clock that nothing synchronises: certificates, and with signed advertisements their time", Remedy: "`timedatectl set-ntp true`", slow: true, run: checkClock},
 	{Name: "Image", Finds: "an image that is not on the host yet, which matters without a registry", Remedy: "`ctr` to pull or import it", slow: true, run: checkImage},
@@ -74,15 +76,21 @@ func parseProcess(status, users string) (p Process, err error) {
 }
 
 // capabilities are those that the pod may ask for, by their numbers in linux/capability.h.
-var capabilities = map[string]uint{"NET_BIND_SERVICE": 10, "NET_ADMIN": 12, "NET_RAW": 13, "SYS_NICE": 23, "BPF": 39}
+var capabilities = map[string]uint{"KILL": 5, "SETGID": 6, "SETUID": 7, "SETPCAP": 8, "NET_BIND_SERVICE": 10, "NET_ADMIN": 12, "NET_RAW": 13, "SYS_NICE": 23, "BPF": 39}
 
-// MissingCapabilities returns which of the capabilities that the pod may ask for this process has not, such as CAP_NET_ADMIN.
+// forBalancer are those without which the pod works, and its balancer process has more than it needs.
+var forBalancer = []string{"KILL", "SETGID", "SETPCAP", "SETUID"}
+
+// MissingCapabilities returns which of the capabilities that the pod cannot do without this process has not, such as CAP_NET_ADMIN.
 func MissingCapabilities() (missing []string, err error) {
 	p, err := thisProcess()
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(capabilities)) {
+		if slices.Contains(forBalancer, name) {
+			continue
+		}
 		if p.Capabilities>>capabilities[name]&1 == 0 {
 			missing = append(missing, "CAP_"+name)
 		}
@@ -92,7 +100,7 @@ func MissingCapabilities() (missing []string, err error) {
 
 // needed are those that it asks for with a configuration, as its manifest does.
 func needed(cfg *config.HarbingerConfiguration) []string {
-	names := []string{"NET_ADMIN", "NET_RAW", "SYS_NICE"}
+	names := append([]string{"NET_ADMIN", "NET_RAW", "SYS_NICE"}, forBalancer...)
 	if steersByBPF(cfg) {
 		names = append(names, "BPF")
 	}

@@ -22,6 +22,7 @@ import (
 
 const (
 	shared    = vip + "controlPlane: {port: 6443}\n"
+	byKernel  = vip + "controlPlane: {port: 4300}\nloadBalancer: {mode: Kernel}\n"
 	allRights = 1<<41 - 1
 )
 
@@ -47,10 +48,10 @@ func TestKernel(t *testing.T) {
 		want           preflight.Status
 		found          string
 	}{
-		{"all rights", shared, preflight.Facts{Process: asked(allRights)}, "Capabilities", preflight.OK, "NET_ADMIN, NET_RAW, SYS_NICE, BPF"},
-		{"a port of its own", vip + "controlPlane: {port: 4300}\n", preflight.Facts{Process: asked(allRights &^ (1 << 39))}, "Capabilities", preflight.OK, "NET_ADMIN, NET_RAW, SYS_NICE"},
+		{"all rights", shared, preflight.Facts{Process: asked(allRights)}, "Capabilities", preflight.OK, "NET_ADMIN, NET_RAW, SYS_NICE, KILL, SETGID, SETPCAP, SETUID, BPF"},
+		{"a port of its own", vip + "controlPlane: {port: 4300}\n", preflight.Facts{Process: asked(allRights &^ (1 << 39))}, "Capabilities", preflight.OK, "NET_ADMIN, NET_RAW, SYS_NICE, KILL, SETGID, SETPCAP, SETUID"},
 		{"without BPF", shared, preflight.Facts{Process: asked(allRights &^ (1 << 39))}, "Capabilities", preflight.Warn, "could not be asked: this process has not BPF"},
-		{"without any", shared, preflight.Facts{Process: asked(0)}, "Capabilities", preflight.Warn, "has not NET_ADMIN, NET_RAW, SYS_NICE, BPF"},
+		{"without any", shared, preflight.Facts{Process: asked(0)}, "Capabilities", preflight.Warn, "has not NET_ADMIN, NET_RAW, SYS_NICE, KILL, SETGID, SETPCAP, SETUID, BPF"},
 		{"rootless", shared, preflight.Facts{Process: preflight.Asked[preflight.Process]{Value: preflight.Process{Capabilities: allRights, UserNamespace: true}}}, "Capabilities", preflight.Warn, "rootless"},
 
 		{"taken", shared, preflight.Facts{Process: asked(allRights)}, "BPF", preflight.OK, "takes the program"},
@@ -68,6 +69,10 @@ func TestKernel(t *testing.T) {
 		{"taken", shared, preflight.Facts{Process: asked(allRights)}, "Fence", preflight.OK, "is off the wire within 400ms"},
 		{"not taken", shared, preflight.Facts{Process: asked(allRights), Fence: unfenced}, "Fence", preflight.Warn, "the fence cannot be had: too old: a killed or frozen holder answers for up to 2.1s, as without one"},
 		{"not taken at 1 s", shared + "election: {vrrp: {advertisementInterval: 1s}}\n", preflight.Facts{Process: asked(allRights), Fence: unfenced}, "Fence", preflight.Warn, "for up to 3.1s"},
+
+		{"taken", byKernel, preflight.Facts{Process: asked(allRights)}, "KernelMode", preflight.OK, "this host forwards them"},
+		{"not taken", byKernel, preflight.Facts{Process: asked(allRights), KernelMode: refused}, "KernelMode", preflight.Warn, "invalid argument: connections are relayed until then"},
+		{"no right", byKernel, preflight.Facts{Process: asked(0), KernelMode: refused}, "KernelMode", preflight.Warn, "could not be asked"},
 
 		{"none", shared, preflight.Facts{Process: asked(allRights)}, "Seccomp", preflight.OK, "no seccomp filter"},
 		{"one", shared, preflight.Facts{Process: filtered}, "Seccomp", preflight.Warn, "a seccomp filter is on this process"},
@@ -93,11 +98,11 @@ func TestKernel(t *testing.T) {
 func TestQuickChecks(t *testing.T) {
 	for _, r := range preflight.Run(decode(t, shared), preflight.Facts{Links: links}) {
 		switch r.Check {
-		case "BPF", "Clock", "Fence", "Image":
+		case "BPF", "Clock", "Fence", "KernelMode", "Image":
 			t.Errorf("%+v", r)
 		}
 	}
-	for _, check := range []string{"BPF", "NFTables"} {
+	for _, check := range []string{"BPF", "NFTables", "KernelMode"} {
 		if r := of(check, decode(t, vip+"controlPlane: {port: 4300}\n"), preflight.Facts{Links: links, Thorough: true}); len(r) > 0 {
 			t.Errorf("with a port of its own: %v", r)
 		}

@@ -49,11 +49,13 @@ type Facts struct {
 	NetworkLines Asked[[]Line]
 	Management   map[int]Management // of an interface, by its index
 	Process      Asked[Process]
-	// Clock (whether it is synchronised), BPF, Fence and Image are of the slow checks.
+	// Clock (whether it is synchronised), BPF, Fence, KernelMode and Image are of the slow checks.
 	Clock Asked[bool]
 	BPF   Asked[struct{}]
 	Fence Asked[struct{}]
-	Image Asked[Image]
+	// KernelMode is asked where the kernel is to pass connections on.
+	KernelMode Asked[struct{}]
+	Image      Asked[Image]
 	// Thorough says that the facts of the slow checks were gathered too.
 	Thorough bool
 }

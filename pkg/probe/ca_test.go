@@ -7,9 +7,12 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/health"
 )
 
 // layouts are the ways in which a CA file comes into a directory, and replaces the one before.
@@ -60,16 +63,16 @@ func TestCAFileIsFollowedHoweverItIsReplaced(t *testing.T) {
 			for range 2 {
 				put(t, dir, good)
 				must(t, h.Check(t.Context()))
-				must(t, file.Check(h.cfg.CAFile))
+				look(t, &file, h.cfg.CAFile, "")
 				put(t, dir, other)
 				h.client.CloseIdleConnections()
 				wantError(t, h.Check(t.Context()), "signed by unknown authority")
 				put(t, dir, other[:len(other)/2])
-				wantError(t, file.Check(h.cfg.CAFile), "no certificate in ")
+				look(t, &file, h.cfg.CAFile, "no certificate in ")
 			}
 			put(t, dir, bytes.Join([][]byte{other, good}, nil))
 			must(t, h.Check(t.Context()))
-			must(t, file.Check(h.cfg.CAFile))
+			look(t, &file, h.cfg.CAFile, "")
 		})
 	}
 }
@@ -98,10 +101,12 @@ func TestCAFileInTheMiddleOfItsReplacement(t *testing.T) {
 			h.cfg.CAFile = path
 			must(t, h.Check(t.Context()))
 			var file CAFile
-			must(t, file.Check(path))
+			look(t, &file, path, "")
 			must(t, os.Remove(path))
 			must(t, tt.spoil())
-			wantError(t, file.Check(path), tt.want)
+			if a := look(t, &file, path, tt.want); !bytes.Equal(a.Certificates, good) {
+				t.Errorf("it vouches by %q", a.Certificates)
+			}
 			h.client.CloseIdleConnections()
 			must(t, h.Check(t.Context()))
 			must(t, os.RemoveAll(path))
@@ -109,6 +114,71 @@ func TestCAFileInTheMiddleOfItsReplacement(t *testing.T) {
 			h.client.CloseIdleConnections()
 			wantError(t, h.Check(t.Context()), "signed by unknown authority")
 		})
+	}
+}
+
+// look looks at a file, and expects an error with a text where there is one.
+func look(t *testing.T, f *CAFile, path, fault string) health.Authority {
+	t.Helper()
+	a, err := f.Look(path)
+	if fault == "" {
+		must(t, err)
+	} else {
+		wantError(t, err, fault)
+	}
+	return a
+}
+
+// Another path is another file: what was read of the one before vouches for nobody.
+func TestCAFileOfAnotherPath(t *testing.T) {
+	path := writeCA(t, filepath.Join(t.TempDir(), "ca.crt"), otherCA(t))
+	var file CAFile
+	look(t, &file, path, "")
+	if a := look(t, &file, path+".other", "no such file"); len(a.Certificates) > 0 || !strings.Contains(a.Problem, "CA file: "+path+".other") {
+		t.Errorf("it vouches by %q, %q", a.Certificates, a.Problem)
+	}
+}
+
+// A certificate that is refused by a CA file which the host has replaced counts as good from the next check on, until there is
+// another authority.
+func TestReplacedCAFileIsNotTrustedToRefuse(t *testing.T) {
+	b := newBackend(t, ready)
+	b.StartTLS()
+	h := b.https(t, 5*time.Second).HTTPS
+	old, next := certificatePEM(otherCA(t).Raw), certificatePEM(b.Certificate().Raw)
+	check := func(a health.Authority) error {
+		h.Trust(a)
+		h.client.CloseIdleConnections()
+		return h.Check(t.Context())
+	}
+	wantError(t, check(health.Authority{Certificates: old}), "signed by unknown authority")
+	wantError(t, check(health.Authority{Certificates: old}), "signed by unknown authority")
+	replaced := health.Authority{Certificates: old, Replaced: true}
+	wantError(t, check(replaced), "signed by unknown authority")
+	must(t, check(replaced))
+	if h.Proved() {
+		t.Error("a certificate that nobody verified has proved a backend")
+	}
+	must(t, check(health.Authority{Certificates: next, Replaced: true}))
+	if !h.Proved() {
+		t.Error("not proved by the new authority")
+	}
+	wantError(t, check(health.Authority{Certificates: certificatePEM(otherCA(t).Raw)}), "signed by unknown authority")
+}
+
+// Until somebody has read the file, and where nobody can, no backend is asked.
+func TestNobodyIsTrustedWithoutAnAuthority(t *testing.T) {
+	b := newBackend(t, ready)
+	b.StartTLS()
+	h := NewHTTPS(b.address(), health.Config{Path: "/readyz", Timeout: 5 * time.Second}, nil)
+	defer h.Close()
+	wantError(t, h.Check(t.Context()), "CA file: not read yet")
+	h.Trust(health.Authority{Problem: "CA file: gone"})
+	wantError(t, h.Check(t.Context()), "CA file: gone")
+	h.Trust(health.Authority{Certificates: []byte("none")})
+	wantError(t, h.Check(t.Context()), "no certificate in")
+	if got := b.connections.Load(); got != 0 {
+		t.Errorf("%d connections", got)
 	}
 }
 

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/health"
-	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 // maxBody bounds the answer of a backend. The lists of checks that an apiserver sends have about 2 KiB.
@@ -29,22 +28,24 @@ type HTTP struct {
 	client  http.Client
 	url     string
 	timeout time.Duration
+	header  []byte // what the backend gets first on each connection; nil: nothing
 }
 
-// NewHTTP returns a check of a backend that has not connected yet.
-func NewHTTP(backend netip.AddrPort, cfg health.Config) *HTTP {
-	return newHTTP("http", backend, cfg)
+// NewHTTP returns a check of a backend that has not connected yet. The backend gets header first on each connection; nil: nothing.
+func NewHTTP(backend netip.AddrPort, cfg health.Config, header []byte) *HTTP {
+	return newHTTP("http", backend, cfg, header)
 }
 
 // newHTTP returns a check that speaks HTTP/1.1: there the connection of a request that timed out is dropped, while one
 // of HTTP/2 would carry the next request too, half-open or not.
-func newHTTP(scheme string, backend netip.AddrPort, cfg health.Config) *HTTP {
+func newHTTP(scheme string, backend netip.AddrPort, cfg health.Config, header []byte) *HTTP {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	target := url.URL{Scheme: scheme, Host: backend.String()}
 	h := &HTTP{
 		url:     target.String() + cfg.Path,
 		timeout: cfg.Timeout,
+		header:  header,
 		client: http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			Transport: &http.Transport{
@@ -66,7 +67,7 @@ func (h *HTTP) transport() *http.Transport { return h.client.Transport.(*http.Tr
 func (h *HTTP) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
-	return socket.Dial(ctx, address)
+	return dialWith(ctx, address, h.header)
 }
 
 // Check asks once. The error says why the backend is not healthy.

@@ -80,15 +80,27 @@ func (b *backend) address() netip.AddrPort {
 	return b.Listener.Addr().(*net.TCPAddr).AddrPort()
 }
 
+// following is a check that trusts what the CA file of its configuration has, as a keeper reads it before each check.
+type following struct {
+	*HTTPS
+	file CAFile
+}
+
+func (f *following) Check(ctx context.Context) error {
+	a, _ := f.file.Look(f.cfg.CAFile) // the check says what is wrong with it
+	f.Trust(a)
+	return f.HTTPS.Check(ctx)
+}
+
 // https returns a check of the backend that trusts it.
-func (b *backend) https(t *testing.T, timeout time.Duration) *HTTPS {
+func (b *backend) https(t *testing.T, timeout time.Duration) *following {
 	t.Helper()
-	h := NewHTTPS(b.address(), health.Config{
+	h := &following{HTTPS: NewHTTPS(b.address(), health.Config{
 		Path:       "/readyz",
 		ServerName: "example.com", // of the certificate of httptest
 		CAFile:     writeCA(t, filepath.Join(t.TempDir(), "ca.crt"), b.Certificate()),
 		Timeout:    timeout,
-	})
+	}, nil)}
 	t.Cleanup(func() { must(t, h.Close()) })
 	return h
 }
@@ -165,7 +177,7 @@ func TestChecksKeepOneConnection(t *testing.T) {
 func TestPlainHTTP(t *testing.T) {
 	b := newBackend(t, ready)
 	b.Start()
-	h := NewHTTP(b.address(), health.Config{Path: "/readyz", Timeout: 5 * time.Second})
+	h := NewHTTP(b.address(), health.Config{Path: "/readyz", Timeout: 5 * time.Second}, nil)
 	defer h.Close()
 	must(t, h.Check(t.Context()))
 	b.Close()
@@ -232,7 +244,7 @@ func TestReasonIsShort(t *testing.T) {
 		_, _ = io.WriteString(w, body)
 	})
 	b.Start()
-	h := NewHTTP(b.address(), health.Config{Timeout: 5 * time.Second})
+	h := NewHTTP(b.address(), health.Config{Timeout: 5 * time.Second}, nil)
 	defer h.Close()
 	body = "[-]" + strings.Repeat("\xff€", maxBody)
 	err := h.Check(t.Context())
@@ -309,7 +321,7 @@ func TestCloseEndsAHandshake(t *testing.T) {
 	defer ln.Close()
 	h := NewHTTPS(ln.Addr().(*net.TCPAddr).AddrPort(), health.Config{
 		InsecureSkipVerify: true, Timeout: 100 * time.Millisecond,
-	})
+	}, nil)
 	wantTimeout(t, h.Check(t.Context()))
 	conn, err := ln.Accept()
 	must(t, err)
@@ -326,7 +338,7 @@ func TestCAFile(t *testing.T) {
 	h := b.https(t, 5*time.Second)
 	must(t, os.Remove(h.cfg.CAFile))
 
-	wantError(t, h.Check(t.Context()), "no such file")
+	wantError(t, h.Check(t.Context()), "does not exist")
 	must(t, os.WriteFile(h.cfg.CAFile, []byte("-----BEGIN"), 0o644))
 	wantError(t, h.Check(t.Context()), "no certificate in")
 	if got := b.connections.Load(); got != 0 {
@@ -357,7 +369,7 @@ func TestProof(t *testing.T) {
 			t.Error("not proved by its own certificate")
 		}
 	}
-	unverified := NewHTTPS(b.address(), health.Config{Path: h.cfg.Path, Timeout: 5 * time.Second, InsecureSkipVerify: true})
+	unverified := NewHTTPS(b.address(), health.Config{Path: h.cfg.Path, Timeout: 5 * time.Second, InsecureSkipVerify: true}, nil)
 	defer unverified.Close()
 	must(t, unverified.Check(t.Context()))
 	if unverified.Proved() {
@@ -376,7 +388,7 @@ func TestProof(t *testing.T) {
 			go func() { _, _ = io.Copy(in, out); in.Close() }()
 		}
 	}()
-	passed := NewHTTPS(netip.MustParseAddrPort(relay.Addr().String()), h.cfg)
+	passed := &following{HTTPS: NewHTTPS(netip.MustParseAddrPort(relay.Addr().String()), h.cfg, nil)}
 	defer passed.Close()
 	must(t, passed.Check(t.Context()))
 	if passed.Proved() {
@@ -391,7 +403,7 @@ func TestCertificateIsVerified(t *testing.T) {
 	h.cfg.ServerName = "kubernetes"
 	wantError(t, h.Check(t.Context()), "not kubernetes")
 
-	insecure := NewHTTPS(b.address(), health.Config{Path: "/readyz", InsecureSkipVerify: true, Timeout: 5 * time.Second})
+	insecure := NewHTTPS(b.address(), health.Config{Path: "/readyz", InsecureSkipVerify: true, Timeout: 5 * time.Second}, nil)
 	defer insecure.Close()
 	must(t, insecure.Check(t.Context()))
 }

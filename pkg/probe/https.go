@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 )
@@ -24,36 +25,63 @@ import (
 const handshakeTimeout = 5 * time.Second
 
 // HTTPS checks a backend over one kept TLS connection, so that the backend sees one handshake and not one per check. It
-// makes one check at a time.
+// makes one check at a time, and reads no file: whoever may read the CA file says whom to trust, also during a check.
 type HTTPS struct {
 	*HTTP
-	cfg    health.Config
-	ca     []byte // what roots was made from
-	roots  atomic.Pointer[x509.CertPool]
-	mounts hostfile.Mounts
-	// stale says that the CA file was replaced on the host, that this process cannot see the new one, and that it refused a
-	// certificate by the old one.
-	stale atomic.Bool
+	cfg   health.Config
+	trust atomic.Pointer[trust]
+	// distrusted is the trust by which a certificate was refused that the file of the host may well vouch for.
+	distrusted atomic.Pointer[trust]
 	// proved says that the certificate of the connection in use is the backend's own.
 	proved atomic.Bool
 }
 
-// NewHTTPS returns a check of a backend that has not connected yet. The certificates of kubeadm have "kubernetes" and the
-// address of the node, but not 127.0.0.1.
-func NewHTTPS(backend netip.AddrPort, cfg health.Config) *HTTPS {
-	h := &HTTPS{HTTP: newHTTP("https", backend, cfg), cfg: cfg}
+// A trust is an authority in use.
+type trust struct {
+	authority health.Authority
+	roots     *x509.CertPool // nil: it vouches for nobody
+	problem   error          // where roots is nil
+}
+
+// NewHTTPS returns a check of a backend that has not connected yet, and trusts nobody until Trust is called. The certificates of
+// kubeadm have "kubernetes" and the address of the node, but not 127.0.0.1. The backend gets header first on each connection; nil:
+// nothing.
+func NewHTTPS(backend netip.AddrPort, cfg health.Config, header []byte) *HTTPS {
+	h := &HTTPS{HTTP: newHTTP("https", backend, cfg, header), cfg: cfg}
 	h.transport().DialTLSContext = h.dialTLS
+	h.Trust(health.Authority{Problem: "CA file: not read yet"})
 	return h
+}
+
+// Trust uses the certificates of an authority for the connections to come. Another goroutine may have a check under way.
+func (h *HTTPS) Trust(a health.Authority) {
+	before := h.trust.Load()
+	next := &trust{authority: a}
+	switch {
+	case len(a.Certificates) == 0:
+		next.problem = errors.New(a.Problem)
+	case before != nil && bytes.Equal(a.Certificates, before.authority.Certificates):
+		if a.Replaced == before.authority.Replaced {
+			return
+		}
+		next.roots = before.roots
+	default:
+		next.roots, next.problem = parseCA(h.cfg.CAFile, a.Certificates)
+	}
+	h.trust.Store(next)
 }
 
 // Check asks once. Without a certificate to trust it does not connect at all.
 func (h *HTTPS) Check(ctx context.Context) error {
-	if err := h.loadCA(); err != nil {
-		return err
+	used := h.trust.Load()
+	if used.roots == nil && !h.cfg.InsecureSkipVerify {
+		return used.problem
 	}
 	err := h.HTTP.Check(ctx)
-	if _, refused := errors.AsType[*tls.CertificateVerificationError](err); refused && h.replaced() {
-		h.stale.Store(true)
+	// A certificate that is refused while the host has another CA file is most likely good: what the old CA says is no reason to
+	// serve nobody, and clients verify the certificate of the apiserver themselves.
+	if _, refused := errors.AsType[*tls.CertificateVerificationError](err); refused && used.authority.Replaced {
+		h.distrusted.Store(used)
 	}
 	return err
 }
@@ -62,58 +90,44 @@ func (h *HTTPS) Check(ctx context.Context) error {
 // address that was asked. Whoever only passes connections on to an apiserver has no such certificate.
 func (h *HTTPS) Proved() bool { return h.proved.Load() }
 
-// replaced reports whether the CA file is another one on the host than the one that this process sees. A certificate that is
-// refused then is most likely good: what the old CA says is no reason to serve nobody, and clients verify the certificate of the
-// apiserver themselves.
-func (h *HTTPS) replaced() bool {
-	paths, err := h.mounts.Replaced(h.cfg.CAFile)
-	return err == nil && len(paths) > 0
-}
-
-// loadCA uses what is in the file now: its content is compared, whatever way it came there. Where the file is missing, empty
-// or half-written, the certificates that were read before stay trusted: it may just be in the middle of its replacement.
-func (h *HTTPS) loadCA() error {
-	if h.cfg.InsecureSkipVerify {
-		return nil
-	}
-	raw, err := hostfile.Read(h.cfg.CAFile)
-	if err == nil && h.roots.Load() != nil && bytes.Equal(raw, h.ca) {
-		return nil
-	}
-	var roots *x509.CertPool
-	if err == nil {
-		roots, err = parseCA(h.cfg.CAFile, raw)
-	}
-	if roots != nil && (err == nil || h.roots.Load() == nil) {
-		h.replaced() // from here on
-		h.roots.Store(roots)
-		h.ca = raw
-		h.stale.Store(false)
-	}
-	if h.roots.Load() == nil {
-		return fmt.Errorf("CA file: %w", err)
-	}
-	return nil
-}
-
 // A CAFile is one that is looked at again and again. The zero value has seen none.
 type CAFile struct {
 	path string
 	raw  []byte // as it was seen last
 	err  error
+	good []byte // the last content to trust
 }
 
-// Check says what is wrong with the file of a path. Checks of backends that have read it before go on with what it was.
-func (f *CAFile) Check(path string) error {
+// Look reads the file of a path, and returns whom it vouches for, and what is wrong with it now. Its content is compared, whatever
+// way it came there. Where the file is missing, empty or half-written, what was read before stays trusted: it may just be in the
+// middle of its replacement.
+func (f *CAFile) Look(path string) (health.Authority, error) {
 	raw, err := hostfile.Read(path)
-	if err != nil {
-		return err
+	if path != f.path {
+		*f = CAFile{path: path}
 	}
-	if path != f.path || !bytes.Equal(raw, f.raw) {
-		f.path, f.raw = path, raw
-		_, f.err = parseCA(path, raw)
+	if err == nil {
+		f.read(raw)
+		err = f.err
 	}
-	return f.err
+	a := health.Authority{Certificates: f.good}
+	if f.good == nil {
+		a.Problem = "CA file: " + fault.Words(err)
+	}
+	return a, err
+}
+
+// read takes a content of the file.
+func (f *CAFile) read(raw []byte) {
+	if f.raw != nil && bytes.Equal(raw, f.raw) {
+		return
+	}
+	var roots *x509.CertPool
+	f.raw = raw
+	roots, f.err = parseCA(f.path, raw)
+	if roots != nil && (f.err == nil || f.good == nil) {
+		f.good = raw
+	}
 }
 
 // certificate begins each certificate of a CA file.
@@ -149,6 +163,7 @@ func parseCA(path string, raw []byte) (*x509.CertPool, error) {
 // dialTLS makes the connection, in a context as that of dial.
 func (h *HTTPS) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	h.proved.Store(false)
+	used := h.trust.Load()
 	raw, err := h.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -157,8 +172,8 @@ func (h *HTTPS) dialTLS(ctx context.Context, network, address string) (net.Conn,
 	defer cancel()
 	conn := tls.Client(raw, &tls.Config{
 		ServerName:         h.cfg.ServerName,
-		RootCAs:            h.roots.Load(),
-		InsecureSkipVerify: h.cfg.InsecureSkipVerify || h.stale.Load(),
+		RootCAs:            used.roots,
+		InsecureSkipVerify: h.cfg.InsecureSkipVerify || used == h.distrusted.Load(),
 		NextProtos:         []string{"http/1.1"},
 	})
 	if err := conn.HandshakeContext(ctx); err != nil {

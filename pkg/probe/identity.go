@@ -102,6 +102,9 @@ const (
 	maxRequest     = 32
 )
 
+// IdentityConnections is how many connections a listener of ServeIdentity has open at most.
+const IdentityConnections = maxRequests + 1
+
 // ServeIdentity answers each connection with the identity of that moment, one line, and ends it. It serves one client after the
 // other and waits for none, so that no client can hold anything; a few of the peers have a moment for a request of theirs. One that
 // asks all the time gets no answer. It closes the listener and returns nil when ctx ends.

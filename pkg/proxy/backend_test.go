@@ -13,7 +13,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
@@ -44,27 +43,6 @@ func TestUnreachable(t *testing.T) {
 			t.Errorf("%v: unreachable is %t", test.err, got)
 		}
 	}
-}
-
-func TestServerSessions(t *testing.T) {
-	s := newServer(t.Context(), closedPort(t))
-	first := s.sessions()
-	s.openSessions(t.Context())
-	if s.sessions() != first {
-		t.Error("open sessions were opened again")
-	}
-	s.closeSessions()
-	if first.Err() == nil {
-		t.Error("sessions were not closed")
-	}
-	if _, err := s.dial(s.sessions(), balance.Timeouts{Connect: time.Second}, func(syscall.RawConn) {}); !errors.Is(err, context.Canceled) {
-		t.Errorf("dialling a server that is down gives %v", err)
-	}
-	s.openSessions(t.Context())
-	if s.sessions().Err() != nil {
-		t.Error("sessions were not opened")
-	}
-	s.closeSessions()
 }
 
 // BenchmarkConnect makes connections through a balancer to a backend in this process, one after the other in each of

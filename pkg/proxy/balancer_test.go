@@ -7,25 +7,15 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/harbinger-ha/harbinger/pkg/balance"
-	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
 var errNotReady = errors.New("status 500")
-
-// closedPort returns an address that nobody listens on, and nobody can take during the test.
-func closedPort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	ln := newListener(t)
-	must(t, refuse(ln))
-	return ln.Address()
-}
 
 // twoGreeters returns the backends a and b, found healthy, and settings that name them.
 func twoGreeters(t testing.TB) (a, b *greeter, v *verdicts, settings Settings) {
@@ -78,20 +68,6 @@ func TestBalancerTriesTheNextBackend(t *testing.T) {
 	}
 	v.set(dead, syscall.ECONNREFUSED)
 	until(t, "the failed dial shows", func() bool { return b.now().Backends[0].Failures > 0 })
-}
-
-// deafPort returns an address whose kernel answers no connection any more: its queue is full, and nobody accepts.
-func deafPort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	ln := newListener(t)
-	must(t, socket.ControlConn(ln, func(fd int) error { return unix.Listen(fd, 0) }))
-	for {
-		conn, err := net.DialTimeout("tcp", ln.Address().String(), 200*time.Millisecond)
-		if err != nil {
-			return ln.Address()
-		}
-		t.Cleanup(func() { conn.Close() })
-	}
 }
 
 func TestBalancerDoesNotWaitForABackendThatLetsItWait(t *testing.T) {
@@ -307,6 +283,7 @@ func TestBalancerLimits(t *testing.T) {
 			for range test.want {
 				conn := dial(t, b.address)
 				greeting(t, conn)
+				must(t, echoes(conn)) // a client that has never sent anything would make room
 				conns = append(conns, conn)
 			}
 			wantTurnedAway(t, b.address)
@@ -369,7 +346,7 @@ func TestBalancerRefusesAnotherProtocol(t *testing.T) {
 	b := newBalancer(t, v, settings)
 	b.untilStates(t, "Healthy", "Healthy")
 	io.WriteString(b.keeper, `{"version":99}`+"\n")
-	const want = "receive message: protocol version 99, want 3: keeper and balancer are of different versions of Harbinger, restart the keeper"
+	want := "receive message: protocol version 99, want " + strconv.Itoa(protocolVersion) + ": keeper and balancer are of different versions of Harbinger, restart the keeper"
 	if err := <-b.ended; err == nil || err.Error() != want {
 		t.Errorf("it ended with %v", err)
 	}

@@ -100,7 +100,7 @@ func TestCheckFindsOutWhatAccepts(t *testing.T) {
 	open, deaf, closed := newGreeter(t, "a").address, deafPort(t), closedPort(t)
 	v := &verdicts{}
 	check := func(a netip.AddrPort) result {
-		p := &prober{address: a, checker: v.newChecker(a, testSettings().HealthCheck)}
+		p := &prober{address: a, checker: v.newChecker(balance.Backend{Address: a}, testSettings().HealthCheck)}
 		return p.check(t.Context(), timeout, func() {})
 	}
 	for _, tc := range []struct {

@@ -94,7 +94,7 @@ const deadlockedArgument = "deadlocked"
 
 func deadlockedMain() int {
 	conn, _, err := Inherited()
-	if err != nil || send(conn, report{protocolVersion, Status{PID: self}}) != nil {
+	if err != nil || send(conn, report{Version: protocolVersion, Status: Status{PID: self}}) != nil {
 		return 1
 	}
 	<-make(chan struct{})

@@ -28,7 +28,8 @@ type keeperConfig struct {
 	Settings Settings
 }
 
-// keeperRole is a keeper process. It writes a line per change: the PID of its balancer and the states of the backends.
+// keeperRole is a keeper process. It writes a line per change: the PID of its balancer, the states of the backends, and the limit of
+// connections.
 var keeperRole = lab.Role{Name: "keeper", Main: func(args []string) int {
 	os.Clearenv() // its child plays no role
 	var cfg keeperConfig
@@ -47,7 +48,7 @@ var keeperRole = lab.Role{Name: "keeper", Main: func(args []string) int {
 			for _, b := range s.Backends {
 				states = append(states, b.State.String())
 			}
-			fmt.Printf("pid=%d %s\n", s.PID, strings.Join(states, ","))
+			fmt.Printf("pid=%d %s limit=%d %s\n", s.PID, strings.Join(states, ","), s.Limit, s.Lowered)
 		},
 	}).Run(context.Background())
 	return 0

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"net/netip"
@@ -95,6 +96,9 @@ func (l *Listener) Address() netip.AddrPort { return l.address }
 // SyscallConn gives access to the socket, as steering needs it.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.file.SyscallConn() }
 
+// control calls do with the socket.
+func (l *Listener) control(do func(fd int) error) error { return socket.ControlConn(l, do) }
+
 // Close closes the socket in this process.
 func (l *Listener) Close() error { return l.file.Close() }
 
@@ -142,15 +146,19 @@ func disconnect(fd int) error {
 const ownDescriptors = 100
 
 // descriptorLimit lowers a limit of connections, where 0 is none, to what this process has file descriptors for: two
-// each. A connection that is refused at once is better than one that waits for a descriptor.
-func descriptorLimit(limit int) int {
+// each. A connection that is refused at once is better than one that waits for a descriptor. Lowered says why it is lower; empty: it is
+// not. The runtime of Go has raised the soft limit of descriptors to the hard one when the process began.
+func descriptorLimit(limit int) (inForce int, lowered string) {
 	var rlimit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rlimit); err != nil || rlimit.Cur > math.MaxInt32 {
 		rlimit.Cur = math.MaxInt32
 	}
 	affordable := max(1, (int(rlimit.Cur)-ownDescriptors)/2)
-	if limit == 0 {
-		return affordable
+	switch {
+	case limit == 0:
+		return affordable, ""
+	case limit <= affordable:
+		return limit, ""
 	}
-	return min(limit, affordable)
+	return affordable, fmt.Sprintf("%d are configured, and the process has %d file descriptors (RLIMIT_NOFILE), of which each takes two", limit, rlimit.Cur)
 }

@@ -4,10 +4,15 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestRefusedListenerKeepsItsPort(t *testing.T) {
@@ -26,14 +31,27 @@ func TestRefusedListenerKeepsItsPort(t *testing.T) {
 	dial(t, ln.Address())
 }
 
+// acceptFrom accepts a connection.
+func acceptFrom(t testing.TB, ln *Listener) (conn *os.File, err error) {
+	t.Helper()
+	err = ln.control(func(fd int) error {
+		accepted, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+		if err == nil {
+			conn = os.NewFile(uintptr(accepted), "connection")
+			t.Cleanup(func() { conn.Close() })
+		}
+		return err
+	})
+	return conn, err
+}
+
 func TestRefuseReachesEveryProcess(t *testing.T) {
 	ln := newListener(t)
 	inherited := handOver(t, ln)
 	defer inherited.Close()
 	established := dial(t, ln.Address())
-	accepted, err := inherited.AcceptTCP()
+	accepted, err := acceptFrom(t, inherited)
 	must(t, err)
-	defer accepted.Close()
 	queued := dial(t, ln.Address())
 
 	must(t, refuse(inherited))
@@ -42,17 +60,16 @@ func TestRefuseReachesEveryProcess(t *testing.T) {
 		t.Error("connection was not refused")
 	}
 	wantReset(t, queued)
-	if _, err := inherited.AcceptTCP(); !errors.Is(err, syscall.EINVAL) {
+	if _, err := acceptFrom(t, inherited); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("accept ended with %v", err)
 	}
 
 	must(t, listen(ln))
 	must(t, listen(ln))
 	dial(t, ln.Address())
-	second, err := inherited.AcceptTCP()
+	_, err = acceptFrom(t, inherited)
 	must(t, err)
-	second.Close()
-	accepted.Write([]byte("x"))
+	accepted.WriteString("x")
 	if _, err := established.Read(make([]byte, 1)); err != nil {
 		t.Errorf("established connection: %v", err)
 	}
@@ -62,9 +79,8 @@ func TestRefusedListenerComesBackBesideItsConnections(t *testing.T) {
 	ln := newListener(t)
 	dial(t, ln.Address()).Close() // leaves a connection in TIME_WAIT or the queue
 	inherited := handOver(t, ln)
-	accepted, err := inherited.AcceptTCP()
+	_, err := acceptFrom(t, inherited)
 	must(t, err)
-	defer accepted.Close()
 	must(t, refuse(ln))
 	must(t, listen(ln))
 	must(t, inherited.Close())
@@ -100,9 +116,13 @@ func TestDescriptorLimit(t *testing.T) {
 	var now syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &now))
 	affordable := (int(now.Cur) - ownDescriptors) / 2
-	for limit, want := range map[int]int{0: affordable, 10: 10, 1 << 30: affordable} {
-		if got := descriptorLimit(limit); got != want {
-			t.Errorf("limit %d becomes %d, want %d", limit, got, want)
+	for limit, want := range map[int]int{0: affordable, 10: 10, affordable: affordable, affordable + 1: affordable, 1 << 30: affordable} {
+		got, lowered := descriptorLimit(limit)
+		if got != want || (lowered != "") != (limit > want) {
+			t.Errorf("limit %d becomes %d (%s), want %d", limit, got, lowered, want)
+		}
+		if lowered != "" && !strings.Contains(lowered, fmt.Sprintf("%d are configured, and the process has %d file descriptors", limit, now.Cur)) {
+			t.Errorf("limit %d: %s", limit, lowered)
 		}
 	}
 }

@@ -12,10 +12,13 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 )
 
 // protocolVersion changes with any change that an older program would misunderstand.
-const protocolVersion = 3
+const protocolVersion = 5
 
 // Keeper and balancer send each other lines of JSON: the keeper sends commands, the balancer a report at least every heartbeat.
 type message interface{ version() int }
@@ -25,11 +28,15 @@ type command struct {
 	Version  int      `json:"version"`
 	Settings Settings `json:"settings"`
 	Drain    bool     `json:"drain"`
-	Doubt    doubt    `json:"doubt"`
+	// Orders are what somebody has ordered of backends by hand.
+	Orders balance.Orders `json:"orders"`
+	Doubt  doubt          `json:"doubt"`
 	// Settle and End are numbers, so that each is taken once. Settle asks for the number of sessions of the virtual addresses that
 	// exist now and transfer something; End asks for the end of all sessions of the virtual addresses.
 	Settle int `json:"settle"`
 	End    int `json:"end"`
+	// List is a number as well: it asks for the connections.
+	List int `json:"list"`
 }
 
 // A doubt is that of the keeper about the backends of a host. Doubts are numbered from 1, so that each is taken once.
@@ -43,6 +50,8 @@ type doubt struct {
 type report struct {
 	Version int    `json:"version"`
 	Status  Status `json:"status"`
+	// List is what the newest command to list has asked for, once.
+	List *v1alpha1.ConnectionList `json:"list,omitempty"`
 }
 
 func (c command) version() int { return c.Version }

@@ -3,8 +3,8 @@
 package proxy
 
 import (
-	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -13,38 +13,53 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/relay"
+	"github.com/harbinger-ha/harbinger/pkg/session"
 )
 
 // A monitor knows the health of all backends. One goroutine owns it.
 type monitor struct {
 	log        logr.Logger
-	newChecker func(netip.AddrPort, health.Config) Checker
+	newChecker func(balance.Backend, health.Config) Checker
+	newServer  func(netip.AddrPort) *relay.Server
 	probe      func(*prober, time.Duration) // starts a check whose outcome comes back to checked
 
 	settings Settings
 	backends []*monitored
-	servers  servers
-	leaving  map[*prober]bool // their check is still under way, and nobody waits for its outcome
-	doubts   int              // the number of the last doubt
+	servers  map[netip.AddrPort]*relay.Server // all that were ever backends
+	leaving  map[*prober]bool                 // their check is still under way, and nobody waits for its outcome
+	pool     *balance.Pool                    // of the newest route, whose backends are these
+	moves    balance.Rebalancing
+	doubts   int    // the number of the last doubt
+	limit    int    // of connections, in force; 0: none was set yet
+	lowered  string // why it is lower than what is configured; empty: it is not
 }
 
 // monitored is a backend with its health.
 type monitored struct {
 	balance.Backend
-	server    *server
+	admin     balance.AdminState
+	server    *relay.Server
 	prober    *prober
 	check     *health.Check
+	leaves    bool      // it is no backend any more, and stays until one that came with it is healthy
 	proved    bool      // a check has proved that it belongs to the cluster
+	returns   bool      // it was ordered back, and was not healthy since
+	silences  int       // of the check under way: after the second one its host is deaf
+	deaf      bool      // its host answers no SYN, as the last check has found, or the one under way
 	slowSince time.Time // when it came back after it had been out; zero when it never was
 }
 
-func newMonitor(log logr.Logger, newChecker func(netip.AddrPort, health.Config) Checker) *monitor {
-	return &monitor{log: log, newChecker: newChecker, servers: servers{}, leaving: make(map[*prober]bool)}
+func newMonitor(log logr.Logger, newServer func(netip.AddrPort) *relay.Server, newChecker func(balance.Backend, health.Config) Checker) *monitor {
+	return &monitor{
+		log: log, newServer: newServer, newChecker: newChecker, servers: map[netip.AddrPort]*relay.Server{}, leaving: map[*prober]bool{},
+	}
 }
 
 // apply takes over new settings. A backend that stays keeps its health and its connections; the connections of one that
-// goes last as long as they like.
-func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
+// goes last as long as they like. Where no healthy one stays, the healthy ones that go take connections until one of those that
+// came is healthy, or none of them can be any more: the same apiserver may just have another address, as its discovery names it.
+func (m *monitor) apply(now time.Time, settings Settings) {
 	before := m.backends
 	rechecked := settings.HealthCheck != m.settings.HealthCheck
 	m.settings, m.backends = settings, nil
@@ -52,29 +67,71 @@ func (m *monitor) apply(ctx context.Context, now time.Time, settings Settings) {
 		b := find(before, func(b *monitored) bool { return b.Address == backend.Address })
 		switch {
 		case b == nil:
-			b = &monitored{server: m.server(ctx, backend.Address), check: health.New(settings.HealthCheck, now)}
-			b.prober = &prober{address: backend.Address, checker: m.newChecker(backend.Address, settings.HealthCheck)}
-		case rechecked:
+			b = &monitored{admin: balance.Ready, server: m.server(backend.Address), check: health.New(settings.HealthCheck, now)}
+			b.prober = m.newProber(backend)
+		case rechecked || b.ProxyProtocol != backend.ProxyProtocol:
 			m.retire(b.prober)
-			b.prober = &prober{address: backend.Address, checker: m.newChecker(backend.Address, settings.HealthCheck)}
+			b.prober = m.newProber(backend)
 			b.check.Reconfigure(settings.HealthCheck, now)
+		default:
+			b.prober.trust(settings.Authority)
 		}
-		b.Backend = backend
+		b.Backend, b.leaves = backend, false
+		b.server.SetProxyProtocol(backend.ProxyProtocol)
 		m.backends = append(m.backends, b)
 	}
 	for _, b := range before {
-		if find(m.backends, func(kept *monitored) bool { return kept == b }) == nil {
-			m.retire(b.prober)
+		if !slices.Contains(m.backends, b) {
+			b.leaves = true
+			m.backends = append(m.backends, b)
 		}
 	}
+	m.part()
+}
+
+// takes reports whether a backend is healthy and may have connections.
+func (b *monitored) takes() bool { return b.check.State() == health.Healthy && b.admin.Takes() }
+
+// unsettled reports whether no backend that stays is healthy, and one of them may be: too few checks of it have ended.
+func (m *monitor) unsettled() bool {
+	return find(m.backends, func(b *monitored) bool { return !b.leaves && b.takes() }) == nil &&
+		find(m.backends, func(b *monitored) bool { return !b.leaves && b.admin.Takes() && !b.check.Settled() }) != nil
+}
+
+// part lets the backends go that leave, as soon as nobody needs them.
+func (m *monitor) part() {
+	needed := m.unsettled()
+	m.backends = slices.DeleteFunc(m.backends, func(b *monitored) bool {
+		goes := b.leaves && !(needed && b.takes())
+		if goes {
+			m.retire(b.prober)
+		}
+		return goes
+	})
+}
+
+// newProber returns a prober of a backend, as the settings are.
+func (m *monitor) newProber(backend balance.Backend) *prober {
+	p := &prober{address: backend.Address, checker: m.newChecker(backend, m.settings.HealthCheck)}
+	p.trust(m.settings.Authority)
+	return p
 }
 
 // server returns the server of an address.
-func (m *monitor) server(ctx context.Context, address netip.AddrPort) *server {
+func (m *monitor) server(address netip.AddrPort) *relay.Server {
 	if m.servers[address] == nil {
-		m.servers[address] = newServer(ctx, address)
+		m.servers[address] = m.newServer(address)
 	}
 	return m.servers[address]
+}
+
+// bytes returns how many bytes all servers were sent, and have sent.
+func (m *monitor) bytes() (sent, received uint64) {
+	for _, server := range m.servers {
+		f := server.Figures()
+		sent, received = sent+f.Sent, received+f.Received
+	}
+	return sent, received
 }
 
 // retire closes the checker of a prober, at once or when its check has ended.
@@ -112,9 +169,9 @@ func find(backends []*monitored, matches func(*monitored) bool) *monitored {
 	return nil
 }
 
-// deadline returns when tick has something to do; zero means never.
+// deadline returns when tick or rebalance has something to do; zero means never.
 func (m *monitor) deadline() time.Time {
-	var earliest time.Time
+	earliest := m.moves.Deadline()
 	for _, b := range m.backends {
 		if d := b.check.Deadline(); !d.IsZero() && (earliest.IsZero() || d.Before(earliest)) {
 			earliest = d
@@ -130,11 +187,10 @@ func (m *monitor) tick(now time.Time) {
 	}
 }
 
-// checked takes the outcome of a check and reports whether a state changed.
+// checked takes the outcome of a check and reports whether the route may change.
 func (m *monitor) checked(now time.Time, r result) bool {
 	if r.silent {
-		b := find(m.backends, func(b *monitored) bool { return b.prober == r.prober })
-		return b != nil && m.step(now, b, health.Doubted{Reason: noAnswer("a connection", deafAfter)})
+		return m.silent(now, r.prober)
 	}
 	r.prober.busy = false
 	if m.leaving[r.prober] {
@@ -143,6 +199,7 @@ func (m *monitor) checked(now time.Time, r result) bool {
 		return false
 	}
 	b := find(m.backends, func(b *monitored) bool { return b.prober == r.prober })
+	b.silences, b.deaf = 0, b.deaf && timedOut(r.err) && !r.accepts
 	switch {
 	case r.err == nil:
 		proves := r.proved && !b.proved
@@ -151,9 +208,21 @@ func (m *monitor) checked(now time.Time, r result) bool {
 	case r.missed:
 		return m.step(now, b, health.Missed{})
 	}
-	accepted := b.check.Accepts()
+	accepted, settled := b.check.Accepts(), b.check.Settled()
 	changed := m.step(now, b, health.Failed{Unreachable: unreachable(r.err), Accepts: r.accepts, Reason: fault.Brief(r.err), Took: r.took})
-	return changed || b.check.Accepts() != accepted
+	return changed || b.check.Accepts() != accepted || b.check.Settled() != settled
+}
+
+// silent takes that the backend leaves a check without an answer, and reports whether that shows something new.
+func (m *monitor) silent(now time.Time, p *prober) bool {
+	b := find(m.backends, func(b *monitored) bool { return b.prober == p && p.busy })
+	if b == nil {
+		return false
+	}
+	b.silences++
+	turned := b.silences > 1 && !b.deaf
+	b.deaf = b.deaf || turned
+	return m.step(now, b, health.Doubted{Reason: relay.NoAnswer("a connection", deafAfter)}) || turned
 }
 
 // shown takes what a connection of a client showed and reports whether a state changed.
@@ -197,72 +266,86 @@ func (m *monitor) transition(now time.Time, b *monitored, t health.Transition) {
 	} else {
 		log.Info(logging.MsgBackendChanged)
 	}
-	if t.To == health.Healthy && (t.From == health.NotReady || t.From == health.Down) {
-		b.slowSince = now
+	if t.To == health.Healthy && (t.From == health.NotReady || t.From == health.Down || b.returns) {
+		b.slowSince, b.returns = now, false
+	}
+	if t.To == health.Healthy && t.From != health.Suspect {
+		m.moves.Came(now.Add(m.settings.SlowStart))
 	}
 }
 
-// openSessions allows connections to every backend that is not down, and to one that is the best there is.
-func (m *monitor) openSessions(ctx context.Context) {
-	for _, b := range m.backends {
-		if b.check.State() != health.Down || b.check.Accepts() && !m.anyHealthy() {
-			b.server.openSessions(ctx)
-		}
-	}
+// lost is a server that is not to have connections, and why.
+type lost struct {
+	server *relay.Server
+	why    session.Cause
 }
 
-// closeSessions closes the connections of the backends that are down, but only while another one is healthy: without one
-// they could not come back anywhere, and a backend that is just too slow may recover.
-func (m *monitor) closeSessions() {
-	if m.settings.OnBackendDown == balance.KeepSessions || !m.anyHealthy() {
-		return
-	}
+// lost returns the backends whose connections are to be closed: those in maintenance, and those that are down, but the latter only
+// while another one is healthy: without one they could not come back anywhere, and a backend that is just too slow may recover.
+func (m *monitor) lost() (all []lost) {
+	closes := m.settings.OnBackendDown != balance.KeepSessions && m.anyHealthy()
 	for _, b := range m.backends {
-		if b.check.State() == health.Down {
-			b.server.closeSessions()
+		switch {
+		case b.admin == balance.Maintenance:
+			all = append(all, lost{b.server, session.Maintenance})
+		case closes && b.check.State() == health.Down:
+			all = append(all, lost{b.server, session.BackendDown})
 		}
 	}
+	return all
 }
 
 func (m *monitor) anyHealthy() bool {
-	return find(m.backends, func(b *monitored) bool { return b.check.State() == health.Healthy }) != nil
+	return find(m.backends, (*monitored).takes) != nil
 }
 
 // route makes the route that the settings and the health of the backends ask for.
-func (m *monitor) route() *route {
-	r := &route{
-		limit:    descriptorLimit(m.settings.Limits.Total),
-		perLimit: m.settings.Limits.PerBackend,
-		timeouts: m.settings.Timeouts,
+func (m *monitor) route() *relay.Route {
+	m.part()
+	limits := m.settings.Limits
+	m.setLimit(descriptorLimit(limits.Total))
+	r := &relay.Route{
+		Limit:     m.limit,
+		PerLimit:  limits.PerBackend,
+		Unlimited: limits.UnlimitedSources,
+		Timeouts:  m.settings.Timeouts,
+		AccessLog: m.settings.AccessLog,
+	}
+	r.PerSource = limits.PerSource
+	if limits.PerSource > 0 && r.Limit < limits.Total { // the share of a source stays what it is
+		r.PerSource = max(1, limits.PerSource*r.Limit/limits.Total)
 	}
 	cfg := balance.Config{Policy: m.settings.Policy, SlowStart: m.settings.SlowStart, ConnectionLimit: m.settings.Limits.PerBackend}
 	for _, b := range m.backends {
-		state := b.check.State()
-		r.servers = append(r.servers, b.server)
-		cfg.Backends = append(cfg.Backends, balance.Candidate{
-			Backend:      b.Backend,
-			Healthy:      state == health.Healthy,
-			Undecided:    state == health.Unknown || state == health.Suspect,
-			NotReady:     state == health.NotReady && b.check.Accepts(),
-			Late:         state == health.Down && b.check.Accepts(),
-			HealthySince: b.slowSince,
-		})
+		r.Servers = append(r.Servers, b.server)
+		c := candidate(b.Backend, b.admin, b.check.State(), b.check.Accepts())
+		c.HealthySince, c.Preferred = b.slowSince, slices.Contains(m.settings.Preferred, b.Address)
+		cfg.Backends = append(cfg.Backends, c)
 	}
-	r.pool = balance.New(cfg)
+	r.Pool = balance.New(cfg)
+	m.pool = r.Pool
 	return r
+}
+
+// setLimit sets how many connections there may be, and says where that is less than what is configured, once until it changes.
+func (m *monitor) setLimit(limit int, lowered string) {
+	if lowered != "" && lowered != m.lowered {
+		logging.Warn(m.log, logging.MsgConnectionsLimited, logging.KeyLimit, limit, logging.KeyReason, lowered)
+	}
+	m.limit, m.lowered = limit, lowered
 }
 
 // status reports on every backend.
 func (m *monitor) status(now time.Time) []BackendStatus {
 	var all []BackendStatus
 	for _, b := range m.backends {
-		state := b.check.State()
+		state, f := b.check.State(), b.server.Figures()
 		all = append(all, BackendStatus{
-			Address: b.Address, Backup: b.Backup,
+			Address: b.Address, Backup: b.Backup, Admin: b.admin,
 			State: state, Since: b.check.Since(), Reason: b.check.Reason(), Healthy: state == health.Healthy || state == health.Suspect,
-			Accepts: b.check.Accepts(), Proved: b.proved,
-			Connections: b.server.active.now(), Peak: b.server.active.peak(), Total: b.server.total.Load(), Failures: b.server.failures.Load(),
-			Sent: b.server.sent.Load(), Received: b.server.received.Load(), Figures: b.check.Figures(now),
+			Accepts: b.check.Accepts(), Proved: b.proved, Deaf: b.deaf,
+			Connections: f.Active, Peak: f.Peak, Total: f.Total, Failures: f.Failures,
+			Sent: f.Sent, Received: f.Received, Sessions: f.Sessions, Figures: b.check.Figures(now),
 		})
 	}
 	return all

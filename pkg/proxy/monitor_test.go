@@ -5,6 +5,7 @@ package proxy
 import (
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,17 +16,18 @@ import (
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/relay"
 )
 
 // Each state of a backend reaches the log and the keeper as it is, with its reason.
 func TestStateOfABackendIsReportedWithItsReason(t *testing.T) {
 	a := newGreeter(t, "a")
 	var log []string
-	m := newMonitor(funcr.New(func(_, args string) { log = append(log, args) }, funcr.Options{}), (&verdicts{}).newChecker)
+	m := newMonitor(funcr.New(func(_, args string) { log = append(log, args) }, funcr.Options{}), newServer(t), (&verdicts{}).newChecker)
 	m.probe = func(*prober, time.Duration) {}
 	defer m.close()
 	now := time.Unix(1_800_000_000, 0)
-	m.apply(t.Context(), now, testSettings(balance.Backend{Address: a.address}))
+	m.apply(now, testSettings(balance.Backend{Address: a.address}))
 	for _, tt := range []struct {
 		want   health.State
 		reason string
@@ -58,7 +60,7 @@ func TestStateOfABackendIsReportedWithItsReason(t *testing.T) {
 // A proof lasts as long as the backend is one, whatever becomes of it. Another address, or one that comes back, needs another.
 func TestProofOfABackend(t *testing.T) {
 	a, b := newGreeter(t, "a"), newGreeter(t, "b")
-	m := newMonitor(logr.Discard(), (&verdicts{}).newChecker)
+	m := newMonitor(logr.Discard(), newServer(t), (&verdicts{}).newChecker)
 	m.probe = func(*prober, time.Duration) {}
 	defer m.close()
 	now := time.Unix(1_800_000_000, 0)
@@ -67,7 +69,7 @@ func TestProofOfABackend(t *testing.T) {
 		for _, address := range addresses {
 			backends = append(backends, balance.Backend{Address: address})
 		}
-		m.apply(t.Context(), now, testSettings(backends...))
+		m.apply(now, testSettings(backends...))
 	}
 	checked := func(r result) (changed bool) {
 		now = now.Add(time.Second)
@@ -98,5 +100,88 @@ func TestProofOfABackend(t *testing.T) {
 	apply(a.address)
 	if m.status(now)[0].Proved {
 		t.Error("a backend that came back needs no proof")
+	}
+}
+
+// A trusting checker remembers whom to trust.
+type trusting struct {
+	fakeChecker
+	by []string
+}
+
+func (c *trusting) Trust(a health.Authority) { c.by = append(c.by, string(a.Certificates)) }
+
+// The authority that the keeper has read reaches each check that verifies: the ones that go on, those of new settings, and those of
+// backends that come.
+func TestAuthorityReachesEveryCheck(t *testing.T) {
+	checkers := map[netip.AddrPort][]*trusting{}
+	m := newMonitor(logr.Discard(), newServer(t), func(b balance.Backend, _ health.Config) Checker {
+		checkers[b.Address] = append(checkers[b.Address], &trusting{})
+		return checkers[b.Address][len(checkers[b.Address])-1]
+	})
+	defer m.close()
+	one, two := balance.Backend{Address: netip.MustParseAddrPort("192.0.2.1:1")}, balance.Backend{Address: netip.MustParseAddrPort("192.0.2.2:1")}
+	apply := func(authority string, change func(*Settings), backends ...balance.Backend) {
+		settings := testSettings(backends...)
+		settings.Authority.Certificates = []byte(authority)
+		change(&settings)
+		m.apply(time.Now(), settings)
+	}
+	apply("first", func(*Settings) {}, one)
+	apply("second", func(*Settings) {}, one, two)
+	apply("third", func(s *Settings) { s.HealthCheck.Path = "/livez" }, one, two)
+	var got []string
+	for _, b := range []balance.Backend{one, two} {
+		for _, c := range checkers[b.Address] {
+			got = append(got, strings.Join(c.by, " "))
+		}
+	}
+	if want := "first second, third, second, third"; strings.Join(got, ", ") != want {
+		t.Errorf("the checks trust %s, want %s", strings.Join(got, ", "), want)
+	}
+}
+
+// What changes is the authority alone, and the newest counts.
+func TestSupervisorPassesOnWhomToTrust(t *testing.T) {
+	s := NewSupervisor(SupervisorConfig{Settings: Settings{HealthCheck: health.Config{Path: "/readyz"}}})
+	s.Trust(health.Authority{Certificates: []byte("a")})
+	s.Trust(health.Authority{Certificates: []byte("b")})
+	if got := s.wanted().Settings; string(got.Authority.Certificates) != "b" || got.HealthCheck.Path != "/readyz" {
+		t.Errorf("it sends %+v", got)
+	}
+}
+
+// newServer makes servers of a relay that serves nothing.
+func newServer(t testing.TB) func(netip.AddrPort) *relay.Server {
+	t.Helper()
+	r, err := relay.New(relay.Config{Log: logr.Discard()})
+	must(t, err)
+	return r.Server
+}
+
+// A backend that learns of its clients in another way gets checks that speak as they do. What is known of its health stays.
+func TestCheckSpeaksAsConnectionsDo(t *testing.T) {
+	var made []balance.ProxyProtocol
+	m := newMonitor(logr.Discard(), newServer(t), func(b balance.Backend, _ health.Config) Checker {
+		made = append(made, b.ProxyProtocol)
+		return &trusting{}
+	})
+	m.probe = func(*prober, time.Duration) {}
+	defer m.close()
+	now := time.Unix(1_800_000_000, 0)
+	backend := balance.Backend{Address: netip.MustParseAddrPort("192.0.2.1:1")}
+	for i, protocol := range []balance.ProxyProtocol{balance.ProxyProtocolNone, balance.ProxyProtocolV2, balance.ProxyProtocolV2} {
+		backend.ProxyProtocol = protocol
+		m.apply(now, testSettings(backend))
+		if i == 0 {
+			m.tick(now)
+			m.checked(now, result{prober: m.backends[0].prober})
+		}
+	}
+	if want := []balance.ProxyProtocol{balance.ProxyProtocolNone, balance.ProxyProtocolV2}; !slices.Equal(made, want) {
+		t.Errorf("checks were made for %q, want %q", made, want)
+	}
+	if s := m.status(now)[0]; s.State != health.Healthy {
+		t.Errorf("it is %s", s.State)
 	}
 }

@@ -24,56 +24,13 @@ func clientHello(t testing.TB) []byte {
 	return hello
 }
 
-func TestOpening(t *testing.T) {
-	hello := clientHello(t)
-	change := func(i int, to byte) []byte {
-		changed := append([]byte(nil), hello...)
-		changed[i] = to
-		return changed
-	}
-	for name, c := range map[string]struct {
-		sent []byte
-		over bool
-	}{
-		"nothing":                  {nil, false},
-		"a part of a header":       {hello[:3], false},
-		"a header":                 {hello[:5], false},
-		"a part of a ClientHello":  {hello[:len(hello)-1], false},
-		"a ClientHello":            {hello, false},
-		"a ClientHello and a byte": {append(change(0, hello[0]), 23), true},
-		"an alert":                 {change(0, 21), true},
-		"another version":          {change(1, 2), true},
-		"a record beyond TLS":      {change(3, 0x40), true},
-		"another message":          {change(5, 2), true},
-		"HTTP":                     {[]byte("GET / HTTP/1.1\r\n\r\n"), true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var whole, pieces opening
-			whole.add(c.sent)
-			for _, b := range c.sent {
-				pieces.add([]byte{b})
-			}
-			if whole.over != c.over || pieces.over != c.over {
-				t.Errorf("over is %v in one piece and %v byte by byte, want %v", whole.over, pieces.over, c.over)
-			}
-			if !c.over && (string(whole.sent) != string(c.sent) || string(pieces.sent) != string(c.sent)) {
-				t.Error("it does not hold what was sent")
-			}
-		})
-	}
-}
-
 // startBackend starts a backend that serves each connection with the function given.
 func startBackend(t testing.TB, serve func(*net.TCPConn)) balance.Backend {
 	t.Helper()
-	ln, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(loopback))
-	must(t, err)
-	labtest.Serve(t, ln, func(conn net.Conn) {
+	return balance.Backend{Address: labtest.Backend(t, func(conn *net.TCPConn) {
 		conn.SetDeadline(time.Now().Add(patience))
-		serve(conn.(*net.TCPConn))
-		<-t.Context().Done() // until then the connection stays as serve has left it
-	})
-	return balance.Backend{Address: ln.Addr().(*net.TCPAddr).AddrPort()}
+		serve(conn)
+	})}
 }
 
 // echo serves a connection to its end.

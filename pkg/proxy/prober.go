@@ -5,12 +5,14 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
 	"syscall"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
@@ -23,6 +25,13 @@ type prober struct {
 	address netip.AddrPort
 	checker Checker
 	busy    bool
+}
+
+// trust has it verify by an authority, where it verifies.
+func (p *prober) trust(authority health.Authority) {
+	if truster, ok := p.checker.(Truster); ok {
+		truster.Trust(authority)
+	}
 }
 
 // result is the outcome of a check.
@@ -41,13 +50,15 @@ const (
 	// askAfter when that is at the latest.
 	acceptDelay = 2
 	askAfter    = 100 * time.Millisecond
-	// deafAfter is after how long without an answer to that the backend is doubted. A kernel that lives answers within a
-	// millisecond, however busy the apiserver is: new connections need not wait for the end of the check.
+	// deafAfter is after how long without an answer to that the backend is doubted, and after how long again, without an answer to a
+	// second SYN, its host is taken for dead. A kernel that lives answers within a millisecond, however busy the apiserver is: new
+	// connections need not wait for the end of the check.
 	deafAfter = 100 * time.Millisecond
 )
 
 // check makes one check. Where it fails, it also finds out whether the backend accepts connections, in the time of the check where
-// that has no answer: what is dead is found no later. It calls doubt, from another goroutine, as soon as the backend looks dead.
+// that has no answer: what is dead is found no later. It calls doubt, from another goroutine, as soon as the backend looks dead,
+// and once more when its host does.
 func (p *prober) check(ctx context.Context, timeout time.Duration, doubt func()) result {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -57,7 +68,14 @@ func (p *prober) check(ctx context.Context, timeout time.Duration, doubt func())
 	wait := min(timeout/acceptDelay, askAfter)
 	late := time.AfterFunc(wait, func() {
 		silent := time.AfterFunc(deafAfter, func() {
-			if unknown != nil || !excused(before, began, wait+deafAfter) { // a stall of this process is no silence
+			counts := func(waited time.Duration) bool { // a stall of this process is no silence
+				return unknown != nil || !excused(before, began, waited)
+			}
+			if !counts(wait + deafAfter) {
+				return
+			}
+			doubt()
+			if p.deaf(ctx) && counts(wait+2*deafAfter) {
 				doubt()
 			}
 		})
@@ -80,6 +98,18 @@ func (p *prober) check(ctx context.Context, timeout time.Duration, doubt func())
 	return r
 }
 
+// deaf reports whether a host answers no SYN in deafAfter, and ctx has not ended.
+func (p *prober) deaf(ctx context.Context) bool {
+	began := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, deafAfter)
+	defer cancel()
+	conn, err := socket.Dial(bounded, p.address.String())
+	if err == nil {
+		conn.Close()
+	}
+	return ctx.Err() == nil && timedOut(err) && time.Since(began) >= deafAfter // the dial may end a moment before its context does
+}
+
 // short reports whether an error says that this host was short of something: that says nothing about the backend.
 func short(err error) bool {
 	return slices.ContainsFunc([]syscall.Errno{
@@ -95,4 +125,27 @@ func accepts(ctx context.Context, backend netip.AddrPort) bool {
 	}
 	conn.Close()
 	return true
+}
+
+// unreachable reports whether an error shows that the other host or process does not answer at all. An unwanted answer, or a lack
+// of resources on this host, is no such error.
+func unreachable(err error) bool {
+	if timedOut(err) {
+		return true
+	}
+	for _, sign := range []error{
+		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, syscall.EHOSTUNREACH, syscall.ENETUNREACH,
+		syscall.EHOSTDOWN, io.EOF, io.ErrUnexpectedEOF,
+	} {
+		if errors.Is(err, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+// timedOut reports whether an error says that something took too long.
+func timedOut(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
 }

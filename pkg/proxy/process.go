@@ -3,16 +3,19 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
-	"syscall"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/harbinger-ha/harbinger/pkg/confine"
+	"github.com/harbinger-ha/harbinger/pkg/fault"
 	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 )
 
@@ -24,7 +27,7 @@ const (
 )
 
 // Inherited returns what a Supervisor hands down to its balancer process: the arguments of NewBalancer.
-func Inherited() (*net.UnixConn, []*net.TCPListener, error) {
+func Inherited() (*net.UnixConn, []*Listener, error) {
 	count, err := strconv.Atoi(os.Getenv(listenersVariable))
 	if err != nil {
 		return nil, nil, fmt.Errorf("not started by a supervisor: %s: %w", listenersVariable, err)
@@ -33,9 +36,9 @@ func Inherited() (*net.UnixConn, []*net.TCPListener, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("inherit control connection: %w", err)
 	}
-	var listeners []*net.TCPListener
+	var listeners []*Listener
 	for i := range count {
-		ln, err := inheritedListener(os.NewFile(uintptr(controlDescriptor+1+i), "listener"))
+		ln, err := inheritedListener(controlDescriptor + 1 + i)
 		if err != nil {
 			return nil, nil, fmt.Errorf("inherit listener %d: %w", i, err)
 		}
@@ -54,21 +57,35 @@ func inheritedConn(file *os.File) (*net.UnixConn, error) {
 	return conn.(*net.UnixConn), nil
 }
 
-// inheritedListener replaces a file by the listener that it is.
-func inheritedListener(file *os.File) (*net.TCPListener, error) {
-	defer file.Close()
-	ln, err := net.FileListener(file)
-	if err != nil {
-		return nil, err
+// inheritedListener returns the listener that a descriptor is. The process before this one may have left it non-blocking: then the
+// poller of the runtime would take it, and wake for every connection.
+func inheritedListener(fd int) (*Listener, error) {
+	if err := unix.SetNonblock(fd, false); err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
 	}
-	return ln.(*net.TCPListener), nil
+	l := &Listener{file: os.NewFile(uintptr(fd), "listener")}
+	err := l.control(func(fd int) error {
+		at, err := unix.Getsockname(fd)
+		if err != nil {
+			return os.NewSyscallError("getsockname", err)
+		}
+		switch at := at.(type) {
+		case *unix.SockaddrInet4:
+			l.address = netip.AddrPortFrom(netip.AddrFrom4(at.Addr), uint16(at.Port))
+		case *unix.SockaddrInet6:
+			l.address = netip.AddrPortFrom(netip.AddrFrom16(at.Addr), uint16(at.Port))
+		}
+		return nil
+	})
+	return l, err
 }
 
 // A process is a running balancer process.
 type process struct {
-	cmd  *exec.Cmd
-	conn *net.UnixConn
-	done chan error // gets the one result of the process
+	cmd     *exec.Cmd
+	conn    *net.UnixConn
+	refused error      // why it has more privileges than it needs, where it has
+	done    chan error // gets the one result of the process
 }
 
 // startProcess starts a balancer process.
@@ -78,17 +95,13 @@ func startProcess(command []string, listeners []*Listener) (*process, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", listenersVariable, len(listeners)))
-	cmd.ExtraFiles = []*os.File{theirs}
-	for _, l := range listeners {
-		cmd.ExtraFiles = append(cmd.ExtraFiles, l.file)
+	l := launch{command: command, files: []*os.File{theirs}}
+	for _, listener := range listeners {
+		l.files = append(l.files, listener.file)
 	}
-	p := &process{cmd: cmd, conn: ours, done: make(chan error, 1)}
+	p := &process{conn: ours, done: make(chan error, 1)}
 	started := make(chan error)
-	// Ends when the process does.
-	go p.run(started)
+	confine.OnThread(func() { p.run(l, started) }) // until the end of the process
 	if err := <-started; err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("start balancer: %w", err)
@@ -114,15 +127,29 @@ func controlPair() (*net.UnixConn, *os.File, error) {
 // run starts the process and waits for its end, on a thread that lives exactly as long: the kernel kills the process
 // when the thread that started it ends. The thread gives up real-time scheduling first, for the process to start without.
 // Where the kernel does not let it, the process tries again, and says so.
-func (p *process) run(started chan<- error) {
-	runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+func (p *process) run(l launch, started chan<- error) {
 	_ = scheduling.NormalThread()
-	err := p.cmd.Start()
+	var err error
+	p.cmd, p.refused, err = l.start()
 	started <- err
 	if err == nil {
 		p.done <- p.cmd.Wait()
 	}
+}
+
+// kept says what the process may do that it does not need, and why it may; empty: nothing. It is asked when the process has reported:
+// it has given up by then what it can.
+func (p *process) kept() string {
+	keeper, err := confine.PrivilegesOf(os.Getpid())
+	has, failed := confine.PrivilegesOf(p.cmd.Process.Pid)
+	if err := errors.Join(err, failed); err != nil {
+		return "not known: " + fault.Words(err)
+	}
+	kept := strings.Join(has.Kept(keeper), ", ")
+	if kept != "" && p.refused != nil {
+		kept += ": " + fault.Words(p.refused)
+	}
+	return kept
 }
 
 // kill ends the process at once, frozen or not, and waits for its end.

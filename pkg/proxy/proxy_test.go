@@ -34,11 +34,21 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == deadlockedArgument {
 		os.Exit(deadlockedMain())
 	}
+	if len(os.Args) > 2 && os.Args[1] == intruderArgument {
+		os.Exit(intruderMain(os.Args[2:]))
+	}
 	labtest.Main(m, keeperRole)
 }
 
-// must ends the test at an error.
-var must = labtest.Must
+// Of the tests on TCP of all packages.
+var (
+	must       = labtest.Must
+	closedPort = labtest.ClosedPort
+	deafPort   = labtest.DeafPort
+	reset      = labtest.Reset
+	wantReset  = labtest.WantReset
+	echoes     = labtest.Echoes
+)
 
 // until waits for a condition.
 func until(t testing.TB, what string, condition func() bool) {
@@ -63,14 +73,14 @@ func newListener(t testing.TB) *Listener {
 }
 
 // handOver returns what a balancer process inherits of a listener.
-func handOver(t testing.TB, ln *Listener) *net.TCPListener {
+func handOver(t testing.TB, ln *Listener) *Listener {
 	t.Helper()
 	var fd int
 	must(t, socket.ControlConn(ln, func(original int) (err error) {
 		fd, err = unix.FcntlInt(uintptr(original), unix.F_DUPFD_CLOEXEC, 0)
 		return err
 	}))
-	inherited, err := inheritedListener(os.NewFile(uintptr(fd), "listener"))
+	inherited, err := inheritedListener(fd)
 	must(t, err)
 	return inherited
 }
@@ -78,11 +88,7 @@ func handOver(t testing.TB, ln *Listener) *net.TCPListener {
 // dial connects to an address.
 func dial(t testing.TB, address netip.AddrPort) *net.TCPConn {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp", address.String(), patience)
-	must(t, err)
-	t.Cleanup(func() { conn.Close() })
-	must(t, conn.SetDeadline(time.Now().Add(patience)))
-	return conn.(*net.TCPConn)
+	return labtest.Dial(t, patience, address)
 }
 
 // refused reports whether the kernel refuses connections to an address.
@@ -123,23 +129,6 @@ func greeting(t testing.TB, conn net.Conn) string {
 	_, err := io.ReadFull(conn, name)
 	must(t, err)
 	return string(name)
-}
-
-// echoes reports whether a connection to a greeter works.
-func echoes(conn net.Conn) error {
-	if _, err := conn.Write([]byte("x")); err != nil {
-		return err
-	}
-	_, err := io.ReadFull(conn, make([]byte, 1))
-	return err
-}
-
-// wantReset waits for a connection to be reset.
-func wantReset(t testing.TB, conn net.Conn) {
-	t.Helper()
-	if _, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("connection ended with %v, want a reset", err)
-	}
 }
 
 // wantTurnedAway connects and waits for the reset, which may come before the connection is seen to be established.
@@ -185,7 +174,9 @@ func (v *verdicts) forget(address netip.AddrPort) {
 	delete(v.all, address)
 }
 
-func (v *verdicts) newChecker(a netip.AddrPort, _ health.Config) Checker { return fakeChecker{v, a} }
+func (v *verdicts) newChecker(b balance.Backend, _ health.Config) Checker {
+	return fakeChecker{v, b.Address}
+}
 
 type fakeChecker struct {
 	verdicts *verdicts
@@ -250,7 +241,8 @@ func newBalancerWith(t testing.TB, v *verdicts, first command) *testBalancer {
 	must(t, err)
 	ln := newListener(t)
 	b := &testBalancer{verdicts: v, listener: ln, address: ln.Address(), keeper: ours, ended: make(chan error, 1)}
-	balancer := NewBalancer(logr.Discard(), conn, []*net.TCPListener{handOver(t, ln)}, v.newChecker)
+	balancer, err := NewBalancer(logr.Discard(), conn, []*Listener{handOver(t, ln)}, v.newChecker)
+	must(t, err)
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(context.Background())
 	var wait sync.WaitGroup

@@ -14,7 +14,10 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
+	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
 )
 
@@ -37,11 +40,17 @@ type Supervisor struct {
 	cut     chan struct{} // closed when a drain has taken too long
 	done    chan struct{} // closed when Run has returned
 
+	// Of the goroutine that watches the process.
+	kept   string // privileges that it does not need
+	warned string // what the log said of that last
+
 	mu      sync.Mutex
 	command command
 	status  Status
-	heard   time.Time     // when the newest report came
-	news    chan struct{} // closed at the next change of the status
+	heard   time.Time                // when the newest report came
+	news    chan struct{}            // closed at the next change of the status
+	list    *v1alpha1.ConnectionList // that the newest question for one was answered with, while somebody asks
+	asking  int                      // how many ask for one
 }
 
 // NewSupervisor returns a Supervisor that has started nothing yet.
@@ -59,9 +68,22 @@ func NewSupervisor(cfg SupervisorConfig) *Supervisor {
 // SetListeners gives the sockets to serve, where they were not open when the Supervisor was made. Run has not been called yet.
 func (s *Supervisor) SetListeners(listeners []*Listener) { s.cfg.Listeners = listeners }
 
-// Apply changes the settings. Established connections stay.
+// Apply changes the settings. Established connections stay. What was ordered of a backend that is none any more is forgotten.
 func (s *Supervisor) Apply(settings Settings) {
-	s.setCommand(func(c *command) { c.Settings = settings })
+	var before balance.Orders
+	var forgotten []netip.AddrPort
+	s.setCommand(func(c *command) {
+		before, c.Settings = c.Orders, settings
+		c.Orders, forgotten = c.Orders.Only(settings.Backends)
+	})
+	for _, backend := range forgotten {
+		s.logOrder(backend, before.Of(backend), balance.Ready, "it is no backend any more")
+	}
+}
+
+// Trust changes the authority by which backends are verified.
+func (s *Supervisor) Trust(authority health.Authority) {
+	s.setCommand(func(c *command) { c.Settings.Authority = authority })
 }
 
 // Doubt makes the backends of a host suspect until a check has passed, as something shows that the host may be dead. reason is for
@@ -206,7 +228,7 @@ func (s *Supervisor) runProcess(ctx context.Context) error {
 	reports := make(chan report)
 	group.Go(func() error { return receive(ctx, p.conn, reports) })
 	group.Go(func() error { return s.sendCommands(ctx, p.conn) })
-	group.Go(func() error { return s.watch(ctx, p.cmd.Process.Pid, reports) })
+	group.Go(func() error { return s.watch(ctx, p, reports) })
 	err = group.Wait()
 	_ = p.kill()
 	return fmt.Errorf("%w (%s)", err, p.cmd.ProcessState)
@@ -233,14 +255,17 @@ var (
 )
 
 // watch takes the reports of the process, and fails when none come although it had the CPU time for them.
-func (s *Supervisor) watch(ctx context.Context, pid int, reports <-chan report) error {
+func (s *Supervisor) watch(ctx context.Context, p *process, reports <-chan report) error {
 	missing := time.NewTimer(heartbeat) // a report that comes in time wakes the keeper, and no timer does
 	defer missing.Stop()
-	h, o, slow := hang{limit: startTime}, observer{pid: pid}, time.Time{}
+	h, o, slow := hang{limit: startTime}, observer{pid: p.cmd.Process.Pid}, time.Time{}
 	for {
 		select {
 		case r := <-reports:
 			missing.Reset(heartbeat + heartbeat/2)
+			if h.limit == startTime { // its first one
+				s.examine(p)
+			}
 			h, o.before = hang{limit: silentAfter}, nil
 			s.reported(r)
 			if !slow.IsZero() {
@@ -258,7 +283,7 @@ func (s *Supervisor) watch(ctx context.Context, pid int, reports <-chan report) 
 				s.works()
 				if slow.IsZero() && h.limit == silentAfter {
 					slow = time.Now()
-					logging.Warn(s.cfg.Log, logging.MsgBalancerSlow, logging.KeyProcess, pid)
+					logging.Warn(s.cfg.Log, logging.MsgBalancerSlow, logging.KeyProcess, o.pid)
 				}
 			case patient:
 			}
@@ -270,12 +295,24 @@ func (s *Supervisor) watch(ctx context.Context, pid int, reports <-chan report) 
 	}
 }
 
+// examine finds out what a process may do that it does not need, and says so once until that is something else.
+func (s *Supervisor) examine(p *process) {
+	s.kept = p.kept()
+	if s.kept != "" && s.kept != s.warned {
+		logging.Warn(s.cfg.Log, logging.MsgBalancerUnconfined, logging.KeyReason, s.kept)
+	}
+	s.warned = s.kept
+}
+
 // reported takes a report of the process.
 func (s *Supervisor) reported(r report) {
 	s.update(func(status *Status) {
-		r.Status.Restarts = status.Restarts
+		r.Status.Restarts, r.Status.Kept = status.Restarts, s.kept
 		*status = r.Status
 		s.heard = time.Now()
+		if r.List != nil && s.asking > 0 {
+			s.list = r.List
+		}
 	})
 }
 
@@ -302,8 +339,8 @@ func (s *Supervisor) update(change func(*Status)) {
 
 // differs reports whether two statuses differ in more than numbers.
 func differs(a, b Status) bool {
-	return a.PID != b.PID || !slices.EqualFunc(a.Backends, b.Backends, func(a, b BackendStatus) bool {
-		return a.Address == b.Address && a.State == b.State && a.Backup == b.Backup && a.Accepts == b.Accepts && a.Proved == b.Proved
+	return a.PID != b.PID || a.Limit != b.Limit || !slices.EqualFunc(a.Backends, b.Backends, func(a, b BackendStatus) bool {
+		return a.Address == b.Address && a.State == b.State && a.Backup == b.Backup && a.Admin == b.Admin && a.Accepts == b.Accepts && a.Proved == b.Proved && a.Deaf == b.Deaf
 	})
 }
 

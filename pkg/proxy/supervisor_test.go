@@ -23,8 +23,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/confine"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
 	"github.com/harbinger-ha/harbinger/pkg/health"
+	"github.com/harbinger-ha/harbinger/pkg/relay"
 	"github.com/harbinger-ha/harbinger/pkg/socket"
 )
 
@@ -32,9 +34,13 @@ import (
 const balancerArgument = "balancer"
 
 func balancerMain() int {
-	conn, listeners, err := Inherited()
-	if err == nil {
-		err = NewBalancer(logr.Discard(), conn, listeners, newGreetingChecker).Run(context.Background())
+	err := confine.CallsStrictly() // a call that the filter lacks ends the test
+	conn, listeners, failed := Inherited()
+	if err = errors.Join(err, failed); err == nil {
+		var b *Balancer
+		if b, err = NewBalancer(logr.Discard(), conn, listeners, newGreetingChecker); err == nil {
+			err = b.Run(context.Background())
+		}
 	}
 	if err != nil {
 		return 1
@@ -42,7 +48,9 @@ func balancerMain() int {
 	return 0
 }
 
-func newGreetingChecker(a netip.AddrPort, _ health.Config) Checker { return greetingChecker(a) }
+func newGreetingChecker(b balance.Backend, _ health.Config) Checker {
+	return greetingChecker(b.Address)
+}
 
 // A greetingChecker finds a backend healthy that greets.
 type greetingChecker netip.AddrPort
@@ -332,16 +340,18 @@ func TestAcceptSurvivesWantOfDescriptors(t *testing.T) {
 	greeting(t, served)
 
 	var enough unix.Rlimit
-	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &enough))
-	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1, Max: enough.Max}, nil))
+	must(t, asBalancer(func() error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &enough) }))
+	must(t, asBalancer(func() error {
+		return unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1, Max: enough.Max}, nil)
+	}))
 	waiting := dial(t, s.address)
 	must(t, echoes(served))
-	must(t, waiting.SetReadDeadline(time.Now().Add(5*acceptPause)))
+	must(t, waiting.SetReadDeadline(time.Now().Add(5*relay.AcceptPause)))
 	if _, err := waiting.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("connection without a descriptor: %v", err)
 	}
 
-	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &enough, nil))
+	must(t, asBalancer(func() error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, &enough, nil) }))
 	must(t, waiting.SetReadDeadline(time.Now().Add(patience)))
 	greeting(t, waiting)
 	if got := s.Status().PID; got != pid {

@@ -12,51 +12,8 @@ import (
 
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/relay"
 )
-
-func TestTransferring(t *testing.T) {
-	now := time.Now()
-	for _, tc := range []struct {
-		name       string
-		from, back time.Duration // ago
-		burst      int64         // of the backend since the client spoke
-		before     int64         // and before that
-		want       bool
-	}{
-		{"download", time.Minute, 100 * time.Millisecond, 100, 0, true},
-		{"download with window updates", 10 * time.Millisecond, 5 * time.Millisecond, 100, 1 << 20, true},
-		{"download that has just been asked for more", 10 * time.Millisecond, 20 * time.Millisecond, 0, 1 << 20, true},
-		{"one question after another", 30 * time.Millisecond, 10 * time.Millisecond, 300, 300, false},
-		{"a question that waits for its answer", 100 * time.Millisecond, time.Minute, 0, 300, true},
-		{"upload", 10 * time.Millisecond, time.Minute, 0, 0, true},
-		{"silent watch", time.Minute, time.Minute, 300, 300, false},
-		{"watch that spoke a while ago", time.Minute, 2 * time.Second, 1 << 20, 0, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			var r relay
-			r.fromClient.at.Store(now.Add(-tc.from).UnixNano())
-			r.fromBackend.at.Store(now.Add(-tc.back).UnixNano())
-			r.fromBackend.burst.Store(tc.burst)
-			r.fromBackend.before.Store(tc.before)
-			if got := r.transferring(now); got != tc.want {
-				t.Errorf("transferring: %t, want %t", got, tc.want)
-			}
-		})
-	}
-}
-
-// The words of one side end the burst of the other.
-func TestFlowCountsBursts(t *testing.T) {
-	var client, backend flow
-	client.sent(10, &backend)
-	backend.sent(100, &client)
-	backend.sent(200, &client)
-	client.sent(10, &backend)
-	client.sent(10, &backend)
-	if b := backend.before.Load(); b != 300 || backend.burst.Load() != 0 || client.burst.Load() != 20 || client.before.Load() != 10 {
-		t.Errorf("bursts of %d and %d, before %d and %d", client.burst.Load(), backend.burst.Load(), client.before.Load(), b)
-	}
-}
 
 // streamer returns the settings of a backend that sends all the time until stop, then closes.
 func streamer(t *testing.T) (settings Settings, stop func()) {
@@ -88,7 +45,7 @@ func TestSettleWaitsForTransfers(t *testing.T) {
 	greeting(t, dial(t, quiet.address))
 	began := time.Now()
 	quiet.Settle(t.Context())
-	if took := time.Since(began); took > 2*transferWindow {
+	if took := time.Since(began); took > 2*relay.TransferWindow {
 		t.Errorf("it waited %s for a silent connection", took)
 	}
 
@@ -104,7 +61,7 @@ func TestSettleWaitsForTransfers(t *testing.T) {
 	select {
 	case <-settled:
 		t.Error("it did not wait")
-	case <-time.After(2 * transferWindow):
+	case <-time.After(2 * relay.TransferWindow):
 	}
 	stop()
 	select {

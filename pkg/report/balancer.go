@@ -13,15 +13,15 @@ import (
 func balancer(f Facts) v1alpha1.Balancer {
 	p := f.Balancer
 	b := v1alpha1.Balancer{
-		Up: p.PID != 0, PID: p.PID, Restarts: p.Restarts, Steering: "none", Steered: f.Steered,
-		Degraded: p.Degraded(), Active: p.Active, Peak: p.Peak, Accepted: p.Accepted, Rate: p.Rate, PeakRate: p.PeakRate, Refused: p.Refused,
+		Up: p.PID != 0, PID: p.PID, Keeps: p.Kept, Restarts: p.Restarts, Mode: passedBy(f.KernelMode), Steering: "none", Steered: f.Steered,
+		Degraded: p.Degraded(), Active: p.Active, Limit: p.Limit, Lowered: p.Lowered, Peak: p.Peak, Accepted: p.Accepted, Rate: p.Rate, PeakRate: p.PeakRate, Refused: p.Refused,
 		Received: p.Received, Sent: p.Sent, LeftOut: f.LeftOut.Count, Frontends: []string{}, Backends: []v1alpha1.Backend{},
 	}
 	for why, count := range p.RefusedBy {
 		if b.RefusedByReason == nil {
 			b.RefusedByReason = map[string]uint64{}
 		}
-		b.RefusedByReason[string(why)] = count
+		b.RefusedByReason[why.String()] = count
 	}
 	if f.Node.Steering != "" {
 		b.Steering = f.Node.Steering
@@ -40,6 +40,9 @@ func apiserver(x proxy.BackendStatus) v1alpha1.Backend {
 		Address: x.Address.String(), Backup: x.Backup, State: x.State.String(), Since: wall(x.Since), Healthy: x.Healthy, Proved: x.Proved, Accepts: x.Accepts,
 		Connections: x.Connections, Peak: x.Peak, Total: x.Total, Failures: x.Failures, Sent: x.Sent, Received: x.Received,
 		Checked: known(x.Checked), CheckFailure: x.Failure, Downs: x.Downs,
+	}
+	if !x.Admin.Takes() {
+		b.Admin = string(x.Admin)
 	}
 	if x.State != health.Healthy {
 		b.Reason = x.Reason

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/session"
 )
 
 // busy returns the facts of a node in Backup whose balancer has relayed for a day: to one backend that is well, one that is slow and
@@ -26,9 +28,10 @@ func busy() Facts {
 	back.Sent, back.Received = 524288000, 64424509440
 	back.Figures = health.Figures{Checked: ago(800 * time.Millisecond), Took: 3 * time.Millisecond, Downs: 2, Downtime: 17*time.Minute + 4300*time.Millisecond}
 	young.Address, young.Since, young.Backup = netip.MustParseAddrPort("192.0.2.4:6443"), ago(200*time.Millisecond), true
+	slow.Admin = balance.Drain
 	f.Balancer = proxy.Status{
-		PID: 42, Active: 411, Peak: 806, Accepted: 135379, Rate: 3, PeakRate: 212, Received: 1939865600, Sent: 236223201280, Refused: 44,
-		RefusedBy: map[proxy.Refusal]uint64{proxy.NoBackend: 3, proxy.ConnectionLimit: 0, proxy.BackendFailed: 41, proxy.ClientFailed: 0},
+		PID: 42, Active: 411, Limit: 20000, Peak: 806, Accepted: 135379, Rate: 3, PeakRate: 212, Received: 1939865600, Sent: 236223201280, Refused: 44,
+		RefusedBy: map[session.Cause]uint64{session.NoBackend: 3, session.ConnectionLimit: 0, session.SourceLimit: 0, session.NoneAccepted: 41, session.ClientUnusable: 0},
 		Backends:  []proxy.BackendStatus{well, slow, back, young},
 	}
 	return f
@@ -41,13 +44,16 @@ func TestFiguresOfBackends(t *testing.T) {
 	if slow.State != "Healthy" || slow.Reason != "" || slow.CheckFailure != "no answer within 900ms" || slow.CheckTook != "900ms" || slow.Checked == nil {
 		t.Errorf("%+v, want a healthy backend that failed its last check", slow)
 	}
+	if slow.Admin != "Drain" || young.Admin != "" {
+		t.Errorf("ordered of a backend is %q, of another %q", slow.Admin, young.Admin)
+	}
 	if young.Checked != nil || young.CheckTook != "" || young.CheckFailure != "" || young.Downtime != "" {
 		t.Errorf("%+v of a backend that was not checked yet", young)
 	}
 	if back := s.Balancer.Backends[2]; back.Downs != 2 || back.Downtime != "17m4.3s" {
 		t.Errorf("%d downs, downtime %s", back.Downs, back.Downtime)
 	}
-	if by := s.Balancer.RefusedByReason; len(by) != len(proxy.Refusals()) || by["BackendFailed"] != 41 {
+	if by := s.Balancer.RefusedByReason; len(by) != len(session.Refusals()) || by["BackendFailed"] != 41 {
 		t.Errorf("refused by reason: %v", by)
 	}
 }

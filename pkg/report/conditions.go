@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
@@ -71,6 +72,8 @@ func conditions(s *v1alpha1.HarbingerStatus, before []metav1.Condition, f Facts)
 	c.is(v1alpha1.ConditionFilesCurrent, stale == "", "Current", stale, files)
 	c.is(v1alpha1.ConditionActionsSucceed, len(r.Failing) == 0, "Succeed", "ActionFailed", failures(r.Failing))
 	c.fenced(f.Fence)
+	c.confined(s.Balancer)
+	c.kernelBalances(f.KernelMode)
 	c.redundancy(s.Hosts, f)
 	c.access(s)
 	c.arbitration(s, f)
@@ -79,10 +82,11 @@ func conditions(s *v1alpha1.HarbingerStatus, before []metav1.Condition, f Facts)
 
 // balancing sets the conditions of the balancer.
 func (c *setter) balancing(b v1alpha1.Balancer, left LeftOut) {
-	healthy := func(x v1alpha1.Backend) bool { return x.Healthy }
-	c.is(v1alpha1.ConditionBackendAvailable, slices.ContainsFunc(b.Backends, healthy), "BackendHealthy", "NoHealthyBackend", backendReasons(b))
+	c.is(v1alpha1.ConditionBackendAvailable, slices.ContainsFunc(b.Backends, serves), "BackendHealthy", "NoHealthyBackend", backendReasons(b))
 	c.is(v1alpha1.ConditionDegraded, b.Degraded, "FailOpen", "NotDegraded", degraded(b))
-	unchecked := func(x v1alpha1.Backend) bool { return x.State == health.Unknown.String() }
+	unchecked := func(x v1alpha1.Backend) bool {
+		return x.State == health.Unknown.String() && x.Admin != string(balance.Maintenance)
+	}
 	switch unwell := unhealthy(b); {
 	case len(unwell) > 0:
 		c.put(v1alpha1.ConditionBackendsHealthy, metav1.ConditionFalse, "BackendsUnwell", backendReasons(b))
@@ -93,6 +97,9 @@ func (c *setter) balancing(b v1alpha1.Balancer, left LeftOut) {
 	}
 	c.is(v1alpha1.ConditionBackendsLeftOut, left.Count > 0, "NotUsable", "AllUsed", left.Reason)
 }
+
+// serves reports whether a backend is healthy, and was not ordered out.
+func serves(x v1alpha1.Backend) bool { return x.Healthy && x.Admin == "" }
 
 // unhealthy returns the backends that were found to be unwell.
 func unhealthy(b v1alpha1.Balancer) (unwell []v1alpha1.Backend) {

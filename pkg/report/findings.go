@@ -54,6 +54,8 @@ var finders = map[string]finder{
 	v1alpha1.ConditionFenced:             {bad: metav1.ConditionFalse, severity: warning, say: sayFenced},
 	v1alpha1.ConditionCredentialsCurrent: {bad: metav1.ConditionFalse, severity: warning, say: sayCredentialsCurrent},
 	v1alpha1.ConditionFilesCurrent:       {bad: metav1.ConditionFalse, severity: warning, say: sayFilesCurrent},
+	v1alpha1.ConditionConfined:           {bad: metav1.ConditionFalse, severity: warning, say: sayConfined},
+	v1alpha1.ConditionKernelBalances:     {bad: metav1.ConditionFalse, severity: warning, say: sayKernelBalances},
 
 	v1alpha1.ConditionConflict:              {bad: metav1.ConditionTrue, severity: critical, say: sayConflict},
 	v1alpha1.ConditionSplitSuspected:        {bad: metav1.ConditionTrue, severity: critical, covers: []string{v1alpha1.ConditionFiltered}, say: saySplitSuspected},

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
@@ -74,6 +75,15 @@ func TestFindings(t *testing.T) {
 		{name: "a certificate of 20 days", facts: expiring(), want: []string{"CredentialsCurrent"}, summary: "expires in 20 days, on 2026-01-22", command: "harbinger kubeconfig --renew"},
 		{name: "a certificate that has expired", facts: withoutAPI(), change: func(f *Facts) { f.API.Expires = ago(time.Hour) }, want: []string{"BackendsHealthy", "CredentialsCurrent"}},
 		{name: "one backend", facts: normal(), change: down, want: []string{"BackendsHealthy"}, summary: "1 of 3 apiservers are not healthy: node2 (192.0.2.2:6443) is Down: refuses connections."},
+		{name: "a backend in maintenance", facts: normal(), change: func(f *Facts) {
+			f.Balancer.Backends[1] = server("192.0.2.2:6443", health.Unknown, "in maintenance")
+			f.Balancer.Backends[1].Admin = balance.Maintenance
+		}},
+		{name: "all were ordered out", facts: normal(), change: func(f *Facts) {
+			for i := range f.Balancer.Backends {
+				f.Balancer.Backends[i].Admin = balance.Drain
+			}
+		}, want: []string{"BackendAvailable!"}, summary: "`harbinger backend` has taken out 192.0.2.1:6443", command: "harbinger backend ready 192.0.2.1:6443"},
 		{name: "a backend that was not checked yet", facts: normal(), change: func(f *Facts) { f.Balancer.Backends[1] = server("192.0.2.2:6443", health.Unknown, "") }},
 		{name: "no healthy backend, which accept", facts: unwell(), want: []string{"Degraded!", "BackendsLeftOut"}, summary: "node1 (192.0.2.1:6443) and node2 (192.0.2.2:6443)"},
 		{name: "no backend", facts: normal(), change: func(f *Facts) { f.Balancer.Backends = nil }, want: []string{"BackendAvailable!"}, summary: "this host refuses the clients of 192.0.2.100"},

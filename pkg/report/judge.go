@@ -64,7 +64,7 @@ func notReady(kernel Kernel, s v1alpha1.HarbingerStatus) (all []because) {
 }
 
 func backendAvailable(s v1alpha1.HarbingerStatus) bool {
-	return slices.ContainsFunc(s.Balancer.Backends, func(b v1alpha1.Backend) bool { return b.Healthy })
+	return slices.ContainsFunc(s.Balancer.Backends, serves)
 }
 
 // heardFor is how many advertisement intervals a holder is counted as heard after its last advertisement.

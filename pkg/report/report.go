@@ -58,15 +58,17 @@ type Facts struct {
 	Kernel   Kernel
 	Balancer proxy.Status
 	Steered  bool
-	API      *kubeapi.Status // nil: no use is made of the API
-	Dropped  map[string]v1alpha1.Drop
-	Unusable map[string]string // files of the host, and why they are not used as they are now
-	Blocked  string            // what keeps this node from serving but its backends
-	LeftOut  LeftOut
-	Closed   []string // ports of this node that another socket has, and which
-	Replaced []string // files of the host that the pod sees as they were before
-	Signing  *Signing // nil: advertisements are not signed
-	Fence    fenced.State
+	// KernelMode is nil where the relay is configured.
+	KernelMode *KernelMode
+	API        *kubeapi.Status // nil: no use is made of the API
+	Dropped    map[string]v1alpha1.Drop
+	Unusable   map[string]string // files of the host, and why they are not used as they are now
+	Blocked    string            // what keeps this node from serving but its backends
+	LeftOut    LeftOut
+	Closed     []string // ports of this node that another socket has, and which
+	Replaced   []string // files of the host that the pod sees as they were before
+	Signing    *Signing // nil: advertisements are not signed
+	Fence      fenced.State
 	Reception
 	Asked Asked
 	Peers []Peer // the other hosts, and what they said of themselves

@@ -313,6 +313,7 @@ func unwell() Facts {
 	f.Balancer.Backends = []proxy.BackendStatus{accepting(health.NotReady, "etcd failed"), late}
 	signs(&f, vrrpconn.Heard{Source: netip.MustParseAddr("192.0.2.2"), SignedAt: ago(time.Second), KeyID: 1})
 	f.Balancer.Backends[0].Proved = true
+	f.Balancer.Limit, f.Balancer.Lowered = 462, "20000 are configured, and the process has 1024 file descriptors (RLIMIT_NOFILE), of which each takes two"
 	f.LeftOut = LeftOut{Count: 2936, Reason: "2936 of the 3000 apiservers that the API names are not used, as there are at most 64 backends"}
 	return f
 }

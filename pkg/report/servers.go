@@ -48,11 +48,25 @@ func sayBackendAvailable(j subject) words {
 		summary: fmt.Sprintf("No apiserver is healthy: this host refuses the clients of %s.", j.vips), detail: j.servers(),
 		action: lookAtServers, commands: []string{showAPIServers, apiServerLog},
 	}
+	if out := orderedOut(j.s.Balancer); len(out) > 0 && len(unhealthy(j.s.Balancer)) < len(j.s.Balancer.Backends) {
+		w.summary = fmt.Sprintf("No apiserver takes connections, as `harbinger backend` has taken out %s: this host refuses the clients of %s.", list(out), j.vips)
+		w.action, w.commands = "Take one back on this host.", []string{"harbinger backend ready " + out[0]}
+	}
 	if !j.s.Balancer.Up {
 		w.summary = fmt.Sprintf("The balancer of this host does not run: it refuses the clients of %s.", j.vips)
 		w.action, w.commands = "It is started again by itself; if it does not stay up, the log says why.", []string{showLog}
 	}
 	return w
+}
+
+// orderedOut are the apiservers that somebody has taken out by hand.
+func orderedOut(b v1alpha1.Balancer) (addresses []string) {
+	for _, x := range b.Backends {
+		if x.Admin != "" {
+			addresses = append(addresses, x.Address)
+		}
+	}
+	return addresses
 }
 
 func sayBackendsHealthy(j subject) words {

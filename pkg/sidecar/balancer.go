@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,6 +18,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/confine"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/health"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
@@ -38,18 +41,28 @@ func RunBalancer(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return fmt.Errorf("take over from the keeper: %w", err)
 	}
-	return proxy.NewBalancer(log.WithName("balancer"), conn, listeners, newChecker).Run(ctx)
+	_, _ = net.Interfaces() // package net remembers the zones of link-local backends: it may not ask for them again
+	if err := confine.Calls(); err != nil {
+		log.V(1).Info(logging.MsgCallsUnfiltered, logging.KeyReason, err.Error())
+	}
+	runtime.GOMAXPROCS(proxy.Workers() + 1) // the workers leave no processor of the runtime to the health checks
+	balancer, err := proxy.NewBalancer(log.WithName("balancer"), conn, listeners, newChecker)
+	if err != nil {
+		return fmt.Errorf("start the balancer: %w", err)
+	}
+	return balancer.Run(ctx)
 }
 
 // newChecker connects the health checks of the balancer to the probes.
-func newChecker(backend netip.AddrPort, check health.Config) proxy.Checker {
+func newChecker(backend balance.Backend, check health.Config) proxy.Checker {
+	header := backend.ProxyProtocol.AppendHeader(nil, netip.AddrPort{}, netip.AddrPort{})
 	switch check.Scheme {
 	case health.TCP:
-		return probe.TCP{Address: backend, Timeout: check.Timeout}
+		return probe.TCP{Address: backend.Address, Timeout: check.Timeout, Header: header}
 	case health.HTTP:
-		return probe.NewHTTP(backend, check)
+		return probe.NewHTTP(backend.Address, check, header)
 	default:
-		return probe.NewHTTPS(backend, check)
+		return probe.NewHTTPS(backend.Address, check, header)
 	}
 }
 
@@ -61,6 +74,7 @@ type balancing struct {
 	ports      *ownPorts
 	view       membership.View // that the frontends are opened with
 	supervisor *proxy.Supervisor
+	kernel     *kernel
 	checked    func(proxy.Status) // takes what the health checks have found
 	changed    chan struct{}      // the health may have; a signal that is not taken yet says enough
 	running    atomic.Bool        // the supervisor is
@@ -76,22 +90,27 @@ type balancing struct {
 // those on a virtual address do not wait for it. The balancer starts when the parts run and all frontends are open.
 func openBalancing(s *sidecar) (*balancing, error) {
 	view := s.members.now()
-	b := &balancing{log: s.Log, metrics: s.metrics, view: view, checked: s.checked, changed: make(chan struct{}, 1)}
+	vrid := view.Config.Election.VRRP.VirtualRouterID
+	b := &balancing{log: s.Log, metrics: s.metrics, kernel: newKernel(s.Log, s.metrics, s.members, vrid), view: view, checked: s.checked, changed: make(chan struct{}, 1)}
 	b.ports = newOwnPorts(s.Log, s.metrics, b.change)
 	s.atEnd(b.close)
+	s.atEnd(b.kernel.close)
 	if err := b.tryFrontends(); err != nil {
 		return nil, err
 	}
 	b.reportLeftOut(view)
+	authority, _ := s.files.look(view.Config, s.File)
 	b.supervisor = proxy.NewSupervisor(proxy.SupervisorConfig{
-		Log: s.Log.WithName("balancer"), Command: s.Balancer, Settings: settings(view), OnStatus: func(proxy.Status) { b.change() },
+		Log: s.Log.WithName("balancer"), Command: s.Balancer, Settings: settings(view, authority), OnStatus: func(proxy.Status) { b.change() },
 	})
 	s.runs("balancer", b.run)
+	s.runs("kernel mode", func(ctx context.Context) error { return b.kernel.follow(ctx, b.supervisor.Status) })
 	return b, nil
 }
 
 // change has the health looked at.
 func (b *balancing) change() {
+	b.kernel.signal()
 	select {
 	case b.changed <- struct{}{}:
 	default:
@@ -172,10 +191,13 @@ func (b *balancing) listens() (open []netip.AddrPort) {
 	return open
 }
 
-// apply gives the balancer process new settings.
-func (b *balancing) apply(view membership.View) {
-	b.reportLeftOut(view)
-	b.supervisor.Apply(settings(view))
+// applyBalancer gives the balancer process new settings, with the CA file that they name: it may be another one. It is called with
+// applying held.
+func (s *sidecar) applyBalancer(view membership.View) {
+	authority, _ := s.files.look(view.Config, s.File)
+	s.balancing.reportLeftOut(view)
+	s.balancing.supervisor.Apply(settings(view, authority))
+	s.balancing.kernel.signal()
 }
 
 // leftOut says which backends are not used, and why.
@@ -222,10 +244,12 @@ func leftOutOf(view membership.View, own []netip.Addr) report.LeftOut {
 }
 
 // settings are what the balancer process works with.
-func settings(view membership.View) proxy.Settings {
-	s := proxy.Settings{Settings: view.Config.LoadBalancer.Settings, HealthCheck: view.Config.HealthCheck}
+func settings(view membership.View, authority health.Authority) proxy.Settings {
+	s := proxy.Settings{Settings: view.Config.LoadBalancer.Settings, HealthCheck: view.Config.HealthCheck, Authority: authority}
 	s.VirtualAddresses = view.VirtualAddresses()
-	s.Backends = view.Backends(ownAddresses())
+	own := ownAddresses()
+	s.Backends = view.Backends(own)
+	s.Preferred = view.Preferred(s.Backends, own)
 	return s
 }
 
@@ -287,11 +311,14 @@ func (b *balancing) watch(ctx context.Context, notify notify) error {
 	}
 }
 
-// reasons says what is wrong with the backends that are not healthy.
+// reasons says what is wrong with the backends that are not healthy, or were ordered out.
 func reasons(status proxy.Status) string {
 	var all []string
 	for _, x := range status.Backends {
-		if !x.Healthy {
+		switch {
+		case !x.Admin.Takes():
+			all = append(all, fmt.Sprintf("%v is in %s by command", x.Address, x.Admin))
+		case !x.Healthy:
 			all = append(all, fmt.Sprintf("%v is %v: %s", x.Address, x.State, x.Reason))
 		}
 	}

@@ -4,6 +4,8 @@ package sidecar
 
 import (
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -47,7 +49,7 @@ func TestCheckers(t *testing.T) {
 		{health.HTTP, secure, "400"},
 	} {
 		check := health.Config{Scheme: tc.scheme, Path: "/readyz", Timeout: 5 * time.Second, InsecureSkipVerify: true}
-		checker := newChecker(netip.MustParseAddrPort(tc.server.Listener.Addr().String()), check)
+		checker := newChecker(balance.Backend{Address: netip.MustParseAddrPort(tc.server.Listener.Addr().String())}, check)
 		switch err := checker.Check(t.Context()); {
 		case tc.want == "" && err != nil:
 			t.Errorf("%s of %s: %v", tc.scheme, tc.server.URL, err)
@@ -57,6 +59,32 @@ func TestCheckers(t *testing.T) {
 		if err := checker.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The checks of a proxy that wants the PROXY protocol say that they are of the balancer itself.
+func TestCheckOfAProxy(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	got := make(chan string, 1)
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		first, _ := io.ReadAll(conn)
+		got <- string(first)
+	}()
+	backend := balance.Backend{Address: ln.Addr().(*net.TCPAddr).AddrPort(), ProxyProtocol: balance.ProxyProtocolV2}
+	if err := newChecker(backend, health.Config{Scheme: health.TCP, Timeout: 5 * time.Second}).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if header := <-got; header != "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00" {
+		t.Errorf("the check sends %q", header)
 	}
 }
 
@@ -73,19 +101,21 @@ apiVersion: harbinger.dev/v1alpha1
 kind: HarbingerConfiguration
 virtualAddresses: [192.0.2.100/24]
 loadBalancer:
-  backends: [{address: "192.0.2.1:6443", backup: true}]
-  connectionLimits: {perBackend: 50}
+  backends: [{address: "192.0.2.1:6443", backup: true, weight: 3, proxyProtocol: V2}, {address: "127.0.0.1:6443"}]
+  preferLocal: true
+  connectionLimits: {perBackend: 50, unlimitedSources: [198.51.100.0/24]}
   slowStart: 10s
+  rebalance: {perSecond: 2}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.HealthCheck.InsecureSkipVerify = true
-	sent := settings(membership.View{Config: cfg})
+	sent := settings(membership.View{Config: cfg}, health.Authority{Certificates: []byte("PEM"), Problem: "none", Replaced: true})
 	var unset func(v reflect.Value, path string)
 	unset = func(v reflect.Value, path string) {
 		switch {
-		case v.Type() == reflect.TypeFor[netip.AddrPort](), v.Type() == reflect.TypeFor[netip.Addr](), v.Kind() != reflect.Struct && v.Kind() != reflect.Slice:
+		case v.Type() == reflect.TypeFor[netip.AddrPort](), v.Type() == reflect.TypeFor[[]byte](), v.Type() == reflect.TypeFor[netip.Addr](), v.Type() == reflect.TypeFor[netip.Prefix](), v.Kind() != reflect.Struct && v.Kind() != reflect.Slice:
 			if v.IsZero() {
 				t.Errorf("%s is not set", path)
 			}
@@ -117,7 +147,7 @@ func TestOwnBalancerIsNoBackend(t *testing.T) {
 	}
 	view := membership.View{Config: cfg, Discovered: []netip.AddrPort{netip.MustParseAddrPort("192.168.238.131:6443"), netip.MustParseAddrPort("192.168.238.100:6443")}}
 	var got []string
-	for _, b := range settings(view).Backends {
+	for _, b := range settings(view, health.Authority{}).Backends {
 		got = append(got, b.Address.String())
 	}
 	if want := []string{"192.168.238.130:6443", "192.168.238.131:6443"}; !slices.Equal(got, want) {

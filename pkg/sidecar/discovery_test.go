@@ -59,7 +59,8 @@ func TestThreeThousandEndpoints(t *testing.T) {
 	})
 	wantServed(t, netip.AddrPortFrom(vip4.Addr(), 4300))
 	if after := status(); after.Balancer.PID != before.PID || after.Balancer.Restarts != 0 || !active(after) {
-		t.Errorf("balancer %d was replaced by %d, state %s", before.PID, after.Balancer.PID, after.VirtualRouter.State)
+		t.Errorf("balancer %d was replaced by %d, started again %d times; state %s, not ready: %s",
+			before.PID, after.Balancer.PID, after.Balancer.Restarts, after.VirtualRouter.State, after.NotReady)
 	}
 	k.untilLogged("Backends left out")
 	api.name()

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,8 +32,9 @@ const filesEvery = time.Second
 // files knows which files of the host are in use as they are there, and which are not.
 type files struct {
 	log    logr.Logger
-	mounts hostfile.Mounts // of the goroutine that looks
-	ca     probe.CAFile    // too
+	mounts hostfile.Mounts // of one goroutine at a time, as the two below
+	ca     probe.CAFile
+	known  health.Authority // as it was seen last
 
 	mu       sync.Mutex
 	unusable map[string]string // why, by path
@@ -46,7 +49,7 @@ func (s *sidecar) followFiles(ctx context.Context) error {
 	ticker := time.NewTicker(filesEvery)
 	defer ticker.Stop()
 	for {
-		s.files.look(s.members.now().Config, s.File)
+		s.followAuthority()
 		s.files.notice(s.balancing.supervisor.Status())
 		s.followPassword()
 		s.followKeys()
@@ -59,19 +62,36 @@ func (s *sidecar) followFiles(ctx context.Context) error {
 	}
 }
 
-// look finds out whether the files that a configuration names can be used, and whether the pod sees those of the host.
-func (f *files) look(cfg *config.HarbingerConfiguration, configFile string) {
+// followAuthority notifies the balancer of whom the CA file vouches for, where that is another than before.
+func (s *sidecar) followAuthority() {
+	s.applying.Lock() // what the balancer gets follows the members
+	defer s.applying.Unlock()
+	if authority, changed := s.files.look(s.members.now().Config, s.File); changed {
+		s.balancing.supervisor.Trust(authority)
+	}
+}
+
+// look finds out whether the files that a configuration names can be used, and whether the pod sees those of the host. It returns
+// whom the CA file vouches for, which the balancer may not read, and whether that is another than before.
+func (f *files) look(cfg *config.HarbingerConfiguration, configFile string) (authority health.Authority, changed bool) {
 	paths := []string{cfg.Election.Lease.Kubeconfig}
 	if configFile != "" {
 		paths = append(paths, configFile)
 	}
-	if ca := cfg.HealthCheck.CAFile; cfg.HealthCheck.Scheme == health.HTTPS && ca != "" {
-		f.used(ca, f.ca.Check(ca))
+	ca := cfg.HealthCheck.CAFile
+	if cfg.HealthCheck.Scheme == health.HTTPS && ca != "" {
+		var err error
+		authority, err = f.ca.Look(ca)
+		f.used(ca, err)
 		paths = append(paths, ca)
 	}
 	if replaced, err := f.mounts.Replaced(paths...); err == nil { // without /proc nothing else would work either
 		f.sees(replaced)
+		authority.Replaced = slices.Contains(replaced, ca)
 	}
+	changed = !reflect.DeepEqual(authority, f.known)
+	f.known = authority
+	return authority, changed
 }
 
 // used remembers whether a file can be used as it is now, and logs what is wrong with it, once until that changes.

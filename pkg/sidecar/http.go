@@ -74,7 +74,7 @@ func (s *sidecar) openEndpoints() []*endpoint {
 	status.serve = func(ctx context.Context, ln net.Listener) error {
 		r := s.reporter
 		plain := func(ln net.Listener) net.Listener { return ln }
-		return serveHTTP(ctx, ln, plain, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
+		return s.serveHTTP(ctx, ln, plain, s.guardedHandler("status", handler(r.status, r.alive, r.metrics.Handler())))
 	}
 	s.openEndpoint(status)
 	all := []*endpoint{status}
@@ -99,16 +99,32 @@ func (s *sidecar) identity(a netip.Addr) *endpoint {
 	return e
 }
 
-// The bounds of what clients of the status hold: connections of other hosts at a time, those of one of them, and the size of a
-// request.
+// The bounds of what clients of the status and of the metrics hold: connections of other hosts at a time, the part of them that one may
+// have, and the size of a request.
 const (
 	statusConnections = 64
-	statusPerSource   = 16
+	statusSources     = 4
 	statusHeader      = 16 << 10
 )
 
+const (
+	// ownDescriptors are the file descriptors that no client takes: those of the election, the addresses, the API and the balancer process are
+	// some 40 with two families, and more while others are asked.
+	ownDescriptors = 128
+	// clientPools are who has connections of their own: other hosts and this one, at the status and at the metrics.
+	clientPools = 4
+)
+
+// clientConnections returns how many connections each of the pools of clients has, beside those of the identity.
+func (s *sidecar) clientConnections(descriptors int) int {
+	identities := 2 * len(s.members.now().VirtualAddresses()) * probe.IdentityConnections
+	return socket.Share(descriptors, ownDescriptors+identities, clientPools, statusConnections)
+}
+
 // serveHTTP serves the handler until ctx ends, on what secured makes of the listener.
-func serveHTTP(ctx context.Context, ln net.Listener, secured func(net.Listener) net.Listener, handler http.Handler) error {
+func (s *sidecar) serveHTTP(ctx context.Context, ln net.Listener, secured func(net.Listener) net.Listener, handler http.Handler) error {
+	total := s.clientConnections(socket.Descriptors())
+	perSource := max(1, total/statusSources)
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -119,7 +135,7 @@ func serveHTTP(ctx context.Context, ln net.Listener, secured func(net.Listener) 
 		ErrorLog:          log.New(io.Discard, "", 0), // of connections that are none of HTTP or TLS: whoever reaches the port may make them
 	}
 	defer socket.CloseWith(ctx, server)() // ends Serve below
-	if err := server.Serve(secured(socket.Limit(ln, statusConnections, statusPerSource))); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(secured(socket.Limit(ln, total, perSource))); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
 	}
 	return nil

@@ -5,8 +5,11 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/guard"
@@ -14,15 +17,16 @@ import (
 )
 
 // leave ends the sessions of the virtual addresses, which are about to leave this host, while their clients can still be sent a
-// reset: those of the balancer, and those of whatever else listens on the addresses.
+// reset: those of the balancer, those that the kernel passes on, and those of whatever else listens on the addresses.
 func (s *sidecar) leave(ctx context.Context) {
-	both, _ := guard.WithContext(ctx) // both are tried, whatever becomes of the other
-	both.Go(func() error {
+	all, _ := guard.WithContext(ctx) // each is tried, whatever becomes of the others
+	all.Go(func() error {
 		s.balancing.supervisor.EndSessions(ctx)
 		return nil
 	})
-	both.Go(func() error { return s.addresses.EndSessions(ctx) })
-	if err := both.Wait(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	all.Go(func() error { return s.balancing.kernel.leave(ctx) })
+	all.Go(func() error { return s.addresses.EndSessions(ctx) })
+	if err := all.Wait(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		s.metrics.Failed("end sessions")
 		s.Log.Error(err, logging.MsgSessionsNotEnded)
 	}
@@ -57,6 +61,31 @@ func (s *sidecar) handover(_ context.Context, to string) (within time.Duration, 
 			return errors.New("a handover is under way already")
 		}
 	})
+}
+
+// orderTime bounds how long an order, or a question, waits for the balancer process.
+const orderTime = 5 * time.Second
+
+// order takes a backend out of service, or back.
+func (s *sidecar) order(ctx context.Context, backend netip.AddrPort, to balance.AdminState, force bool) (from balance.AdminState, err error) {
+	ctx, cancel := context.WithTimeout(ctx, orderTime)
+	defer cancel()
+	err = s.guarded("order", func() (err error) {
+		from, err = s.balancing.supervisor.Order(ctx, backend, to, force)
+		return err
+	})
+	return from, err
+}
+
+// connections returns the connections of the balancer.
+func (s *sidecar) connections(ctx context.Context) (list v1alpha1.ConnectionList, err error) {
+	ctx, cancel := context.WithTimeout(ctx, orderTime)
+	defer cancel()
+	err = s.guarded("connections", func() (err error) {
+		list, err = s.balancing.supervisor.Connections(ctx)
+		return err
+	})
+	return list, err
 }
 
 // handOver begins the planned moves that were asked for.

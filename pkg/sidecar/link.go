@@ -145,7 +145,7 @@ func (s *sidecar) apply(ctx context.Context) error {
 	s.applying.Lock()
 	defer s.applying.Unlock()
 	view := s.members.now()
-	defer func() { s.balancing.apply(view) }() // what the wire waits for comes first
+	defer s.applyBalancer(view) // what the wire waits for comes first
 	before, next := s.bound, boundTo(view)
 	moved := before.link.Index != next.link.Index || !slices.Equal(before.link.MAC, next.link.MAC)
 	if moved || before.link.Name != next.link.Name {

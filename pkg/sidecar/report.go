@@ -24,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/probe"
 	"github.com/harbinger-ha/harbinger/pkg/report"
+	"github.com/harbinger-ha/harbinger/pkg/session"
 )
 
 // drops remembers the refused packets by reason, and where the last of each came from.
@@ -91,6 +92,7 @@ func (s *sidecar) newReporter() *reporter {
 		return status
 	}, names(health.States()))
 	s.metrics.WatchChecks(func() map[string]health.Durations { return s.balancing.supervisor.Status().Checks() })
+	s.metrics.WatchSessions(func() map[string]session.Figures { return s.balancing.supervisor.Status().Sessions() })
 	return r
 }
 
@@ -111,7 +113,7 @@ func (r *reporter) status() v1alpha1.HarbingerStatus {
 	}
 	facts := report.Facts{
 		Node: node, Now: time.Now(), Config: view.Config, Loop: r.loop.Status(), Balancer: r.balancing.supervisor.Status(),
-		Steered: steering != nil && steering.Enabled(), Dropped: r.drops.snapshot(), Reception: r.reception.last(),
+		Steered: steering != nil && steering.Enabled(), KernelMode: r.balancing.kernel.state(), Dropped: r.drops.snapshot(), Reception: r.reception.last(),
 		Asked: r.asked.now(), Peers: r.hosts.now(), Signing: r.signing.look(), LeftOut: r.balancing.leaves(), Closed: r.balancing.ports.reasons(), Blocked: r.balancing.ports.blocked(),
 	}
 	facts.Unusable, facts.Replaced = r.files.state()

@@ -104,7 +104,7 @@ func (s *sidecar) scrapeEndpoint(at netip.AddrPort) *endpoint {
 		mux := http.NewServeMux()
 		mux.Handle("GET /metrics", s.reporter.metrics.Handler())
 		handler := s.scrape.credentials.Handler(mux)
-		return serveHTTP(ctx, apart{ln, s.members.now().VirtualAddresses()}, s.scrape.credentials.Listener, s.guardedHandler("metrics", handler))
+		return s.serveHTTP(ctx, apart{ln, s.members.now().VirtualAddresses()}, s.scrape.credentials.Listener, s.guardedHandler("metrics", handler))
 	}
 	return e
 }

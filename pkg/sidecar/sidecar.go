@@ -241,7 +241,7 @@ func (s *sidecar) serveCommands(ln net.Listener) func(context.Context) error {
 			}
 		}
 		defer func() { ln = nil }()
-		return command.Serve(ctx, ln, s.handover)
+		return command.Serve(ctx, ln, command.Handlers{Handover: s.handover, Order: s.order, Connections: s.connections})
 	}
 }
 

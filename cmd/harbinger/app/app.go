@@ -85,7 +85,7 @@ func newRootCommand(s streams) *cobra.Command {
 	root.AddGroup(commandGroups...)
 	root.AddCommand(inGroup(groupSetup, newManifestCommand(s), newPreflightCommand(s), newKubeconfigCommand(s), newConvertCommand(s),
 		newConfigCommand(s), newExplainCommand(s))...)
-	root.AddCommand(inGroup(groupOperate, newStatusCommand(s), newHandoverCommand(s), newSupportBundleCommand(s), newCleanupCommand(s))...)
+	root.AddCommand(inGroup(groupOperate, newStatusCommand(s), newHandoverCommand(s), newBackendCommand(s), newSupportBundleCommand(s), newCleanupCommand(s))...)
 	root.AddCommand(inGroup(groupPod, newRunCommand(s), newBalancerCommand(s))...)
 	root.AddCommand(inGroup(groupOther, newCompletionCommand(s), newVersionCommand(s))...)
 	addHelpCommand(root)

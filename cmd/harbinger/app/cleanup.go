@@ -16,13 +16,14 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/address"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/command"
+	"github.com/harbinger-ha/harbinger/pkg/dnat"
 	"github.com/harbinger-ha/harbinger/pkg/fence"
 	"github.com/harbinger-ha/harbinger/pkg/hostfile"
 	"github.com/harbinger-ha/harbinger/pkg/manifest"
 )
 
 const cleanupLong = `Remove what the pod has left on this host, for instance after kubeadm reset, or before another program gets the virtual address: the
-virtual addresses, the fence, routes of a rehearsal and its files below ` + config.StateDirectory + ` and ` + config.RuntimeDirectory + `.
+virtual addresses, the fence, the rules of loadBalancer.mode Kernel, routes of a rehearsal and its files below ` + config.StateDirectory + ` and ` + config.RuntimeDirectory + `.
 
 It needs no configuration: what is Harbinger's is recognised by how it was added. An address that another program has added stays. It is refused
 while the pod runs on this host, or has its manifest there. The configuration and the credentials in ` + config.Directory + ` stay.`
@@ -137,6 +138,11 @@ func leftovers() ([]address.Leftover, error) {
 	errs = append(errs, err)
 	for _, name := range fences {
 		found = append(found, address.Leftover{What: "fence: table netdev " + name, Remove: func() error { return fence.Remove(name) }})
+	}
+	balancers, err := dnat.Tables()
+	errs = append(errs, err)
+	for _, name := range balancers {
+		found = append(found, address.Leftover{What: "rules of the balancer: table inet " + name, Remove: func() error { return dnat.Remove(name) }})
 	}
 	for _, dir := range []string{config.RuntimeDirectory, config.StateDirectory} {
 		files, err := ownFiles(dir)

@@ -22,6 +22,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
+	"github.com/harbinger-ha/harbinger/pkg/dnat"
 	"github.com/harbinger-ha/harbinger/pkg/fence"
 )
 
@@ -216,6 +218,25 @@ func killSidecar(t *testing.T, body string, before map[string]string) (fenced bo
 		t.Errorf("a dry run changes the host (-before +after):\n%s", diff)
 	}
 	return fenced
+}
+
+// The rules of the mode Kernel outlive a killed pod, and are left over then.
+func TestCleanupRemovesTheRulesOfTheKernelMode(t *testing.T) {
+	cleanNode(t)
+	before := hostState(t)["nft list ruleset"]
+	name := dnat.Prefix + "51"
+	target := balance.Backend{Address: netip.MustParseAddrPort("192.168.238.131:6443")}
+	if err := dnat.Apply(name, dnat.Rules{Port: 4300, Policy: balance.RoundRobin, Targets: []balance.Backend{target}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"cleanup", "--dry-run"}, {"cleanup"}} {
+		if done := harbinger("", args...); !strings.Contains(done.stdout, "emove") || !strings.Contains(done.stdout, " rules of the balancer: table inet "+name+"\n") {
+			t.Errorf("%v prints %q", args, done.stdout)
+		}
+	}
+	if after := hostState(t)["nft list ruleset"]; after != before {
+		t.Errorf("left over: %s", after)
+	}
 }
 
 // A pod that the kubelet would start again is to be removed first, by the name of its manifest; those of other pods do not count.

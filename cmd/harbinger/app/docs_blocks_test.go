@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/v1alpha1"
 	statusv1alpha1 "github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
+	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/command"
 	"github.com/harbinger-ha/harbinger/pkg/convert/kubeadm"
 )
@@ -295,9 +297,25 @@ func servePodIn(t *testing.T, status string) (end func()) {
 	var done sync.WaitGroup
 	done.Go(func() { _ = server.Serve(listener) })
 	done.Go(func() {
-		_ = command.Serve(ctx, commands, func(context.Context, string) (time.Duration, error) {
-			handedOver.Store(true)
-			return 0, nil
+		_ = command.Serve(ctx, commands, command.Handlers{
+			Handover: func(context.Context, string) (time.Duration, error) {
+				handedOver.Store(true)
+				return 0, nil
+			},
+			Order: func(_ context.Context, backend netip.AddrPort, to balance.AdminState, force bool) (balance.AdminState, error) {
+				switch {
+				case backend.Addr() == netip.MustParseAddr("192.168.238.132"):
+					return to, nil
+				case backend.Addr() == netip.MustParseAddr("192.168.238.130") && !force:
+					return "", errors.New("no other backend could take connections")
+				}
+				return "", nil
+			},
+			Connections: func(context.Context) (statusv1alpha1.ConnectionList, error) {
+				return statusv1alpha1.ConnectionList{Running: []statusv1alpha1.Connection{{
+					Client: "192.168.238.201:51234", Frontend: "192.168.238.100:4300", Backend: "192.168.238.131:6443", Began: time.Now().Add(-3 * time.Hour), Received: 12345, Sent: 6789012,
+				}}}, nil
+			},
 		})
 	})
 	return func() {
@@ -373,7 +391,7 @@ func (h *documentedHost) run(t *testing.T, b *block) {
 	if err := feed(base, "nft", "--file", "-"); err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(b.text, "harbinger status") || strings.Contains(b.text, "harbinger handover") {
+	if slices.ContainsFunc([]string{"harbinger status", "harbinger handover", "harbinger backend"}, func(asks string) bool { return strings.Contains(b.text, asks) }) {
 		defer servePodIn(t, inState(t, b))()
 	}
 	cmd := h.shell(t, b)

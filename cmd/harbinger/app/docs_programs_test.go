@@ -288,7 +288,7 @@ func checkCommand(line string) error {
 		}
 		return nil
 	case "nft":
-		return feed("add table netdev harbinger-51; add table inet filter; add chain inet filter input; add chain inet filter output; "+strings.Join(words[1:], " "), "nft", "--check", "--file", "-")
+		return feed("add table netdev harbinger-51; add table inet harbinger-balancer-51; add table inet filter; add chain inet filter input; add chain inet filter output; "+strings.Join(words[1:], " "), "nft", "--check", "--file", "-")
 	case "iptables", "ip6tables":
 		return feed("", append([]string{withoutAlternatives[name]}, words[1:]...)...)
 	case "make":

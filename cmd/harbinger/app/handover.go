@@ -55,8 +55,7 @@ func newHandoverCommand(s streams) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&to, "to", "", "name of the node that takes over; needs the credentials for the Lease (default: whichever node is first)")
-	flags.StringVar(&o.address, "address", defaultStatusAddress, "address at which the sidecar of this host serves its status (status.bindAddress)")
-	complete(cmd, examples(defaultStatusAddress), "address")
+	o.addAddress(cmd)
 	complete(cmd, func(cmd *cobra.Command, _ []string, _ string) (names []string, _ cobra.ShellCompDirective) {
 		if status, err := o.ask(cmd.Context()); err == nil {
 			names = targetsOf(status)

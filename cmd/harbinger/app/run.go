@@ -25,7 +25,7 @@ func newRunCommand(s streams) *cobra.Command {
 hand it is of use to try a configuration.
 
 It needs the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_NICE, CAP_BPF where it steers by BPF, and CAP_NET_BIND_SERVICE for ports
-below 1024. It ends with SIGTERM, after it has handed the virtual addresses over.`,
+below 1024. CAP_SETUID, CAP_SETGID, CAP_SETPCAP and CAP_KILL let it run the balancer as user 65532 without any. It ends with SIGTERM, after it has handed the virtual addresses over.`,
 		Example: `  # with the configuration in the variable HARBINGER_CONFIG, as in the pod
   harbinger run
 

@@ -47,12 +47,14 @@ const (
 )
 
 type statusOptions struct {
-	address string
-	output  string
-	color   string
-	watch   bool
-	all     bool
-	wait    time.Duration
+	address     string
+	output      string
+	color       string
+	watch       bool
+	all         bool
+	connections bool
+	wait        time.Duration
+	args        []string // of the command
 }
 
 func newStatusCommand(s streams) *cobra.Command {
@@ -64,10 +66,12 @@ func newStatusCommand(s streams) *cobra.Command {
 the other hosts, the balancer and its backends, and the last moves.
 
 The exit code is 0 where this host is ready, with --all where each host
-is, and 1 where it is not or does not answer. With --watch it is 0.`,
+is, and 1 where it is not or does not answer. With --watch it is 0, and
+with --connections where the balancer answers.`,
 		Example: `  harbinger status
   harbinger status --wait 30s
-  harbinger status -o json`,
+  harbinger status -o json
+  harbinger status --connections`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.run(cmd.Context(), s)
@@ -79,12 +83,18 @@ is, and 1 where it is not or does not answer. With --watch it is 0.`,
 
 func (o *statusOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&o.address, "address", defaultStatusAddress, "address at which the sidecar of this host serves its status (status.bindAddress)")
+	o.addAddress(cmd)
 	addChoice(cmd, &o.output, "output", "o", outputTable, "table, wide, json or yaml", outputTable, outputWide, outputJSON, outputYAML)
 	addChoice(cmd, &o.color, "color", "", colorAuto, "auto (on a terminal, unless NO_COLOR is set), always or never", colorAuto, colorAlways, colorNever)
 	flags.BoolVarP(&o.watch, "watch", "w", false, "show the status anew every second until interrupted")
 	flags.BoolVar(&o.all, "all", false, "ask every host that this one knows, and show one table of them")
+	flags.BoolVar(&o.connections, "connections", false, "show the connections that the balancer of this host relays, and the last that have ended; for root only")
 	flags.DurationVar(&o.wait, "wait", 0, "how long to wait at most until it is ready")
+}
+
+// addAddress adds the flag that says whom to ask.
+func (o *statusOptions) addAddress(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.address, "address", defaultStatusAddress, "address at which the sidecar of this host serves its status (status.bindAddress)")
 	complete(cmd, examples(defaultStatusAddress), "address")
 }
 
@@ -97,6 +107,9 @@ func (o *statusOptions) validate() error {
 	if o.watch && o.wait > 0 {
 		errs = append(errs, errors.New("--wait: goes without --watch only"))
 	}
+	if o.connections && (o.all || o.wait > 0) {
+		errs = append(errs, errors.New("--connections: goes without --all and --wait only"))
+	}
 	return usageError(errors.Join(errs...))
 }
 
@@ -108,6 +121,7 @@ type seen struct {
 }
 
 func (o *statusOptions) run(ctx context.Context, s streams) error {
+	o.args = s.args
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -154,6 +168,8 @@ func (o *statusOptions) look(ctx context.Context) (seen, error) {
 		return seen{}, err
 	case o.all:
 		return lookAtAll(ctx, status)
+	case o.connections:
+		return o.lookAtConnections(ctx, status)
 	}
 	return seen{status, func(options terminal.Options) string { return terminal.Render(status, options) }, status.Ready}, nil
 }

@@ -21,12 +21,17 @@ import (
 // A Denial is what the kernel refuses to a process, as it does to those of many containers.
 type Denial string
 
+// FewDescriptors is how many open files a process has that is denied more.
+const FewDescriptors = 200
+
 // The denials.
 const (
 	NoNFTables   Denial = "nf_tables"            // no socket of netfilter's netlink
 	NoRealTime   Denial = "real-time scheduling" // the capability for it is missing
 	NoScheduling Denial = "scheduling"           // no system call that sets it
 	AsInAPod     Denial = "pod"                  // no more than the pod of the manifest has, with the profile RuntimeDefault
+	Descriptors  Denial = "descriptors"          // more than [FewDescriptors] open files
+	AsInAnOldPod Denial = "old pod"              // the same with a manifest that is older than the other user of the balancer process
 )
 
 // Where the kernel shows a system call to a filter: its number, and the lower half of its first and third argument.
@@ -81,7 +86,10 @@ func keep(some []uintptr) (err error) {
 }
 
 // podCapabilities are those of the manifest of a balancer that has a port to itself.
-var podCapabilities = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_NICE}
+var podCapabilities = append([]uintptr{unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_SETUID}, oldPodCapabilities...)
+
+// oldPodCapabilities are those before the balancer process had a user of its own.
+var oldPodCapabilities = []uintptr{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_SYS_NICE}
 
 // refusedToPods are system calls that the default profiles of containerd, CRI-O and Docker refuse to such a pod, of those that this kernel
 // knows and that have to do with processes, namespaces, mounts, keys and BPF. The profiles list what they allow: this is no copy of them.
@@ -123,6 +131,10 @@ func (d Denial) impose() error {
 		return refuse(none(setsScheduling))
 	case AsInAPod:
 		return errors.Join(keep(podCapabilities), refuse(none(refusedToPods)))
+	case AsInAnOldPod:
+		return errors.Join(keep(oldPodCapabilities), refuse(none(refusedToPods)))
+	case Descriptors:
+		return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: FewDescriptors, Max: FewDescriptors})
 	case NoRealTime:
 		return unix.Prctl(unix.PR_CAPBSET_DROP, unix.CAP_SYS_NICE, 0, 0, 0)
 	}

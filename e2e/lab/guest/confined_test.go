@@ -28,6 +28,7 @@ func TestConfined(t *testing.T) {
 		{"nft in a pod", AsInAPod, lab.Command{Path: "nft", Args: []string{"list", "ruleset"}}, true},
 		{"unshare in a pod", AsInAPod, lab.Command{Path: "unshare", Args: []string{"--net", "true"}}, false},
 		{"an environment", NoScheduling, lab.Command{Path: "sh", Args: []string{"-c", `test "$A" = "b=c"`}, Env: []string{"A=b=c"}}, true},
+		{"few files without descriptors", Descriptors, lab.Command{Path: "sh", Args: []string{"-c", `test "$(ulimit -n)" = 200`}}, true},
 		{"nft without scheduling", NoScheduling, lab.Command{Path: "nft", Args: []string{"list", "ruleset"}}, true},
 		{"chrt without real time", NoRealTime, lab.Command{Path: "chrt", Args: []string{"--rr", "1", "true"}}, false},
 	} {

@@ -3,6 +3,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -18,32 +19,52 @@ import (
 type part struct {
 	name    string
 	measure func(out io.Writer, ours trial.System, runs int) error
+	long    bool // the short form of the bench leaves it out
 }
 
-// parts are those of the bench.
+// parts are those of the bench that measure on control planes.
 var parts = []part{
-	{"outages every 200ms", outagesAt(v1alpha1.DefaultAdvertisementInterval)},
-	{"outages every 1s", outagesAt(time.Second)},
-	{"balancer", balancers},
-	{"cost", func(out io.Writer, ours trial.System, _ int) error { return costs(out, ours) }},
+	{name: "outages every 200ms", measure: outagesAt(v1alpha1.DefaultAdvertisementInterval)},
+	{name: "outages every 1s", measure: outagesAt(time.Second), long: true},
+	{name: "balancer", measure: balancers, long: true}, // the short form has the events
+	{name: "cost", measure: costs},
 }
 
-// Bench builds Harbinger at a path, measures it and keepalived with haproxy in turn, so many times each, and writes tables
-// in Markdown, of the parts whose names match.
-func Bench(out io.Writer, binary string, runs int, names *regexp.Regexp) error {
-	ours, err := trial.Build(binary)
-	if err != nil {
-		return err
+// Options say what a bench measures.
+type Options struct {
+	Binary  string         // of Harbinger
+	Against string         // a second binary of Harbinger, whose balancer is measured beside it; none where empty
+	Runs    int            // how often each thing is measured
+	Only    *regexp.Regexp // of the names of the parts
+	Planes  []string       // of the relays that are measured side by side; all where empty
+	Others  float64        // a round of relays is dropped where others than client, relay and backends had more of the processors; from 0 to 1
+	// Length is for how long each rate is measured: where it is 0, three seconds, and half as long in the short form.
+	Length time.Duration
+}
+
+// short reports whether this is the short form of the bench, in which everything is measured once, and some things for less time.
+func (o Options) short() bool { return o.Runs == 1 }
+
+// length returns for how long each rate is measured.
+func (o Options) length() time.Duration {
+	const long = 3 * time.Second
+	if o.short() {
+		return cmp.Or(o.Length, long/2)
 	}
+	return cmp.Or(o.Length, long)
+}
+
+// Bench measures Harbinger, and other programs in turn, and writes tables in Markdown.
+func Bench(out io.Writer, o Options) error {
 	for _, p := range parts {
-		if !names.MatchString(p.name) {
+		if !o.Only.MatchString(p.name) || p.long && o.short() {
 			continue
 		}
-		if err := p.measure(out, ours, runs); err != nil {
+		if err := p.measure(out, trial.Harbinger{Binary: o.Binary}, o.Runs); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return nil
+	return benchRelays(out, o)
 }
 
 // outagesAt measures at an interval between advertisements.
@@ -56,9 +77,7 @@ func outagesAt(interval time.Duration) func(io.Writer, trial.System, int) error 
 // balancers measures what becomes of connections.
 func balancers(out io.Writer, ours trial.System, runs int) error {
 	return onPair(out, ours, v1alpha1.DefaultAdvertisementInterval, func(p pair) error {
-		err := p.backendDeaths(runs)
-		p.rates(runs)
-		return err
+		return p.backendDeaths(runs)
 	})
 }
 
@@ -149,19 +168,6 @@ func (p pair) backendDeaths(runs int) error {
 	return nil
 }
 
-// rates measures how many connections a second pass.
-func (p pair) rates(runs int) {
-	table := p.table("New connections per second with one request each, 64 in parallel; client, balancer and backends share this machine",
-		"Harbinger", "haproxy", "ratio")
-	rates := make([]numbers, 2)
-	for range runs {
-		for i, plane := range p.planes {
-			rates[i] = append(rates[i], plane.Rate(3*time.Second))
-		}
-	}
-	table.Cells(rates[0].String(), rates[1].String(), rates[0].ratio(rates[1]))
-}
-
 // numbers are the results of several runs.
 type numbers []float64
 
@@ -173,17 +179,28 @@ func (n numbers) median() float64 {
 	return sorted[len(sorted)/2]
 }
 
-// String returns the median and the range.
+// String returns the median, and of several numbers the range.
 func (n numbers) String() string {
-	if len(n) == 0 {
+	switch len(n) {
+	case 0:
 		return "–"
+	case 1:
+		return digits(n[0])
 	}
-	return fmt.Sprintf("%.4g (%.4g to %.4g)", n.median(), slices.Min(n), slices.Max(n))
+	return fmt.Sprintf("%s (%s to %s)", digits(n.median()), digits(slices.Min(n)), digits(slices.Max(n)))
+}
+
+// digits writes four of a number, and all of one that is larger.
+func digits(x float64) string {
+	if x >= 1e4 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.4g", x)
 }
 
 // ratio returns how the median compares with another.
 func (n numbers) ratio(other numbers) string {
-	if other.median() == 0 {
+	if len(n) == 0 || other.median() == 0 {
 		return "–"
 	}
 	return fmt.Sprintf("%.2f", n.median()/other.median())

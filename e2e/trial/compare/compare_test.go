@@ -16,6 +16,9 @@ func TestNumbers(t *testing.T) {
 	if got, want := n.String(), "2 (1 to 3)"; got != want {
 		t.Errorf("numbers = %q, want %q", got, want)
 	}
+	if got, want := (numbers{12345.6}).String(), "12346"; got != want {
+		t.Errorf("one number = %q, want %q", got, want)
+	}
 	if got, want := n.ratio(numbers{4, 4, 8}), "0.50"; got != want {
 		t.Errorf("ratio = %q, want %q", got, want)
 	}

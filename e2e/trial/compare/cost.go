@@ -15,8 +15,13 @@ import (
 	"github.com/harbinger-ha/harbinger/e2e/trial"
 )
 
-// idleTime is for how long an idle keeper is measured.
-const idleTime = 30 * time.Second
+// idleTime is for how long an idle keeper is measured: in the short form of the bench for a third of the time.
+func idleTime(runs int) time.Duration {
+	if (Options{Runs: runs}).short() {
+		return 10 * time.Second
+	}
+	return 30 * time.Second
+}
 
 // A price is the part of one processor that an idle keeper may take at an interval between advertisements.
 type price struct {
@@ -27,11 +32,12 @@ type price struct {
 var prices = []price{{200 * time.Millisecond, 1}, {20 * time.Millisecond, 4}}
 
 // costs measures what keepers take while no client asks anything.
-func costs(out io.Writer, ours trial.System) error {
-	table := pair{out: out}.table(fmt.Sprintf("An idle keeper, without its balancer: per cent of one processor in %v, and how often a second it was woken; three nodes, no client, no Lease", idleTime),
+func costs(out io.Writer, ours trial.System, runs int) error {
+	length := idleTime(runs)
+	table := pair{out: out}.table(fmt.Sprintf("An idle keeper, without its balancer: per cent of one processor in %v, and how often a second it was woken; three nodes, no client, no Lease", length),
 		"advertisements every", "holder", "goal", "Backups", "holder woken", "Backups woken")
 	for _, p := range prices {
-		holder, backups, err := idle(ours, p.interval)
+		holder, backups, err := idle(ours, p.interval, length)
 		if err != nil {
 			return err
 		}
@@ -56,14 +62,14 @@ type shares struct {
 	woken numbers // times a second
 }
 
-func (s *shares) add(before, after lab.Usage) {
-	seconds := idleTime.Seconds()
+func (s *shares) add(before, after lab.Usage, length time.Duration) {
+	seconds := length.Seconds()
 	s.busy = append(s.busy, 100*(after.Busy-before.Busy).Seconds()/seconds)
 	s.woken = append(s.woken, math.Round(float64(after.Waits-before.Waits)/seconds))
 }
 
 // idle returns what the keepers of the holder and of the others take.
-func idle(ours trial.System, interval time.Duration) (holder, backups shares, err error) {
+func idle(ours trial.System, interval, length time.Duration) (holder, backups shares, err error) {
 	plane, err := startPlane(ours, interval)
 	if err != nil {
 		return holder, backups, err
@@ -83,14 +89,14 @@ func idle(ours trial.System, interval time.Duration) (holder, backups shares, er
 	}); err != nil {
 		return holder, backups, err
 	}
-	time.Sleep(idleTime)
+	time.Sleep(length)
 	err = plane.Each(func(n *trial.Node) error {
 		after, err := lab.UsageOf(n.Sidecar.Keeper.PID())
 		whose := &backups
 		if n == has {
 			whose = &holder
 		}
-		whose.add(before[n.Name], after)
+		whose.add(before[n.Name], after, length)
 		return err
 	})
 	if still, failed := plane.Holder(); failed != nil || still != has {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package compare does the same faults to Harbinger and to keepalived with haproxy, on hosts of the lab: the demo shows and
-// judges them, the bench measures them in turn.
+// judges them, the bench measures them in turn, and their balancers side by side.
+//
+// It is one package because all its parts start, stop and read the same programs of both.
 package compare
 
 import (

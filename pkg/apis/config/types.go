@@ -117,6 +117,7 @@ type Arbitration struct {
 type LoadBalancer struct {
 	// Settings are what the balancer process does. No backends: the apiserver of this node alone.
 	balance.Settings
+	Mode      balance.Mode
 	Discovery bool // the API names further backends
 	Steering  Steering
 	Drain     Drain

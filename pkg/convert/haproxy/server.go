@@ -20,6 +20,7 @@ import (
 // settings are the options of a server. Those of default-server are the ones that the servers below begin with.
 type settings struct {
 	check, tls, backup, disabled bool
+	proxy, checkProxy            bool // send-proxy-v2, check-send-proxy
 	weight                       int
 	inter, slowStart             time.Duration
 	fall, rise, maxconn          int32
@@ -61,6 +62,9 @@ func readServer(h *haproxy, s convert.Statement) {
 	elsewhere := set.port != "" && set.port != "0" && set.port != strconv.Itoa(int(address.Port())) || set.addr != "" && set.addr != address.Addr().String()
 	if elsewhere && len(h.Of(convert.Refused)) == before {
 		h.Refuse(s, "%s: a backend is checked where it serves: a check elsewhere has no counterpart", strings.TrimSpace(option("port", set.port)+option("addr", set.addr)))
+	}
+	if set.checkProxy && !set.proxy {
+		h.Refuse(s, "check-send-proxy: without send-proxy-v2 it has no counterpart, and the backend does not work without it")
 	}
 	h.Take(s, "loadBalancer.backends")
 	h.servers = append(h.servers, server{s, set, address})
@@ -141,16 +145,21 @@ func serverWords() map[string]word {
 		"no-backup":    flag(func(o *settings) { o.backup = false }),
 		"disabled":     flag(func(o *settings) { o.disabled = true }),
 		"enabled":      flag(func(o *settings) { o.disabled = false }),
-		"inter":        duration(func(o *settings) *time.Duration { return &o.inter }),
-		"slowstart":    duration(func(o *settings) *time.Duration { return &o.slowStart }),
-		"fall":         number(1, func(o *settings) *int32 { return &o.fall }),
-		"rise":         number(1, func(o *settings) *int32 { return &o.rise }),
-		"maxconn":      number(0, func(o *settings) *int32 { return &o.maxconn }),
-		"port":         text(func(o *settings) *string { return &o.port }),
-		"addr":         text(func(o *settings) *string { return &o.addr }),
-		"ca-file":      text(func(o *settings) *string { return &o.caFile }),
-		"check-sni":    text(func(o *settings) *string { return &o.serverName }),
-		"verifyhost":   text(func(o *settings) *string { return &o.serverName }),
+
+		"send-proxy-v2":       flag(func(o *settings) { o.proxy = true }),
+		"no-send-proxy-v2":    flag(func(o *settings) { o.proxy = false }),
+		"check-send-proxy":    flag(func(o *settings) { o.checkProxy = true }),
+		"no-check-send-proxy": flag(func(o *settings) { o.checkProxy = false }),
+		"inter":               duration(func(o *settings) *time.Duration { return &o.inter }),
+		"slowstart":           duration(func(o *settings) *time.Duration { return &o.slowStart }),
+		"fall":                number(1, func(o *settings) *int32 { return &o.fall }),
+		"rise":                number(1, func(o *settings) *int32 { return &o.rise }),
+		"maxconn":             number(0, func(o *settings) *int32 { return &o.maxconn }),
+		"port":                text(func(o *settings) *string { return &o.port }),
+		"addr":                text(func(o *settings) *string { return &o.addr }),
+		"ca-file":             text(func(o *settings) *string { return &o.caFile }),
+		"check-sni":           text(func(o *settings) *string { return &o.serverName }),
+		"verifyhost":          text(func(o *settings) *string { return &o.serverName }),
 	}
 	for name, read := range otherWords() {
 		words[name] = read
@@ -205,8 +214,16 @@ func (h *haproxy) carry(used []server) {
 	first, lb := used[0], &h.cfg.LoadBalancer
 	lb.Backends = nil
 	var backups []server
+	unit := weightUnit(used)
 	for _, s := range used {
-		lb.Backends = append(lb.Backends, v1alpha1.Backend{Address: s.address.String(), Backup: s.backup})
+		backend := v1alpha1.Backend{Address: s.address.String(), Backup: s.backup}
+		if s.proxy {
+			backend.ProxyProtocol = string(balance.ProxyProtocolV2)
+		}
+		if s.weight != unit {
+			backend.Weight = new(int32(s.weight / unit))
+		}
+		lb.Backends = append(lb.Backends, backend)
 		h.apiServerPort(s.Statement, int32(s.address.Port()))
 		if s.backup {
 			backups = append(backups, s)
@@ -229,6 +246,17 @@ func (h *haproxy) carry(used []server) {
 	}
 }
 
+// weightUnit returns the greatest common divisor of the weights, which becomes a weight of 1: that of the backends that are discovered.
+func weightUnit(servers []server) int {
+	unit := 0
+	for _, s := range servers {
+		for n := s.weight; n > 0; {
+			unit, n = n, unit%n
+		}
+	}
+	return unit
+}
+
 // differs says what a server has other than the first.
 func (s server) differs(first settings, checked bool) string {
 	var texts []string
@@ -242,7 +270,6 @@ func (s server) differs(first settings, checked bool) string {
 	add(s.successes() != first.successes(), "rise %d instead of %d", s.successes(), first.successes())
 	add(s.tls != first.tls, "check-ssl")
 	add(checked && s.check != first.check, "check")
-	add(s.weight != first.weight, "weight %d instead of %d", s.weight, first.weight)
 	add(s.maxconn != first.maxconn, "maxconn %d instead of %d", s.maxconn, first.maxconn)
 	add(s.slowStart != first.slowStart, "slowstart %v instead of %v", s.slowStart, first.slowStart)
 	add(s.caFile != first.caFile, "ca-file")

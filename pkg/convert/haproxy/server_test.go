@@ -40,6 +40,9 @@ func TestServers(t *testing.T) {
 			}
 		}
 	}
+	weight := func(i int, n int32) change {
+		return func(c *v1alpha1.HarbingerConfiguration) { c.LoadBalancer.Backends[i].Weight = &n }
+	}
 	two := backends("10.0.0.1:6443", "10.0.0.2:6443")
 	three := backends("10.0.0.1:6443", "10.0.0.2:6443", "10.0.0.3:6443")
 	for _, c := range []conversion{
@@ -65,10 +68,17 @@ func TestServers(t *testing.T) {
 			[]string{"haproxy.cfg:8: server b 10.0.0.2:6443 check: weight 0: it is left out"}},
 		{"a name that is left out", listen("server b cp2.example.org:6443 disabled"), none, []string{"disabled: it is left out"}},
 		{"enabled again", listen("default-server disabled\n server b 10.0.0.2:6443 check enabled"), two, nil},
-		{"weights that differ", listen("server b 10.0.0.2:6443 check weight 5"), two, []string{"weight 5 instead of 1: what server a has is taken for all"}},
+		{"weights that differ", listen("server b 10.0.0.2:6443 check weight 5"), and(two, weight(1, 5)), nil},
+		{"weights that differ, in hundreds", listen("server b 10.0.0.2:6443 check weight 100\n default-server weight 256\n server c 10.0.0.3:6443 check"), and(three, weight(1, 100), weight(2, 256)), nil},
+		{"weights with a common part", only("server a 10.0.0.1:6443 check weight 100\n server b 10.0.0.2:6443 check weight 150\n server c 10.0.0.3:6443 check backup weight 50"),
+			and(three, weight(0, 2), weight(1, 3), backup(2)), nil},
 		{"weights that are the same", "listen api\n mode tcp\n bind :443\n timeout connect 1s\n balance leastconn\n default-server weight 100 check\n server a 10.0.0.1:6443\n server b 10.0.0.2:6443",
 			two, nil},
 		{"no weight", listen("server b 10.0.0.2:6443 check weight 999"), two, []string{"haproxy takes a number from 0 to 256"}},
+		{"the PROXY protocol", listen("server b 10.0.0.2:6443 check send-proxy-v2 check-send-proxy proxy-v2-options crc32c"), and(two, func(c *v1alpha1.HarbingerConfiguration) {
+			c.LoadBalancer.Backends[1].ProxyProtocol = "V2"
+		}), []string{"proxy-v2-options: the header has the addresses alone"}},
+		{"the PROXY protocol, but not here", listen("default-server send-proxy-v2\n server b 10.0.0.2:6443 check no-send-proxy-v2"), two, nil},
 		{"another port", listen("server b 10.0.0.2:7443 check"), backends("10.0.0.1:6443", "10.0.0.2:7443"), []string{"own apiserver"}},
 		{"the same address", listen("server b 10.0.0.1:6443 check"), none, []string{"it has the address of server a: it is left out"}},
 		{"two backups", listen("server b 10.0.0.2:6443 check backup\n server c 10.0.0.3:6443 check backup"), and(three, backup(1, 2)), []string{"haproxy uses server b alone as long as it is healthy"}},

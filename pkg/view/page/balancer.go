@@ -26,6 +26,9 @@ func (r reader) balancer() section {
 	if b.Degraded {
 		process.Text, process.Tone = "runs without a healthy backend", bad
 	}
+	if b.Keeps != "" {
+		process.Tone, process.Notes = warn, append(process.Notes, "keeps "+b.Keeps)
+	}
 	refused := fact{Name: "Refused", Text: view.Number(b.Refused), Notes: reasons(b.RefusedByReason)}
 	if b.Refused > 0 {
 		refused.Tone = warn
@@ -34,14 +37,26 @@ func (r reader) balancer() section {
 	if b.Steering != "none" && b.Steering != "" {
 		listens.Notes = notes("steering by "+b.Steering, yes(b.Steered, "steers now", "does not steer now"))
 	}
+	passes := fact{Name: "Passed on by", Text: b.Mode}
 	return section{ID: "balancer", Title: "Balancer", Facts: []fact{
-		{Name: "Connections", Text: view.Number(b.Active), Notes: notes("peak " + view.Number(b.Peak))},
+		{Name: "Connections", Text: view.Number(b.Active), Notes: notes("peak "+view.Number(b.Peak), limit(b))},
 		{Name: "Accepted", Text: view.Number(b.Accepted), Notes: notes(view.Number(b.Rate)+" per second", "peak "+view.Number(b.PeakRate)+" per second")},
 		refused,
 		{Name: "From clients", Text: view.Bytes(b.Received)},
 		{Name: "To clients", Text: view.Bytes(b.Sent)},
-		process, listens,
+		process, listens, passes,
 	}, Tables: []table{r.backends()}}
+}
+
+// limit says how many connections there may be.
+func limit(b v1alpha1.Balancer) string {
+	switch {
+	case b.Limit == 0:
+		return ""
+	case b.Lowered != "":
+		return "at most " + view.Number(b.Limit) + ": " + b.Lowered
+	}
+	return "at most " + view.Number(b.Limit)
 }
 
 func reasons(counts map[string]uint64) (all []string) {
@@ -73,7 +88,7 @@ func (r reader) backends() table {
 			failed.Tone = warn
 		}
 		t.add(x.Address, r.endpoint(x.Address, marks(x)...),
-			cell{Text: x.State, Tone: health[x.State], Notes: notes(r.since(x.Since), x.Reason)},
+			cell{Text: x.State, Tone: health[x.State], Notes: notes(x.Admin, r.since(x.Since), x.Reason)},
 			checked, downs, cell{Text: view.Number(x.Connections), Notes: notes("peak " + view.Number(x.Peak))},
 			cell{Text: view.Number(x.Total)}, failed, cell{Text: view.Bytes(x.Sent)}, cell{Text: view.Bytes(x.Received)})
 	}

@@ -25,6 +25,9 @@ func (c *screen) balancer() {
 	if b.Steered {
 		text += ", steered by " + b.Steering
 	}
+	if b.Mode == "Kernel" {
+		text += ", the kernel passes connections on"
+	}
 	if b.Restarts > 0 {
 		text += ", started again " + view.Count(b.Restarts, "time", "times")
 	}
@@ -32,8 +35,14 @@ func (c *screen) balancer() {
 	if b.Degraded {
 		c.text(0, bad, "degraded: no backend is healthy, connections go to those that accept them all the same")
 	}
+	if b.Lowered != "" {
+		c.text(0, bad, "takes "+view.Count(b.Limit, "connection", "connections")+" at a time: "+b.Lowered)
+	}
 	if !c.Wide {
 		return
+	}
+	if b.Limit > 0 && b.Lowered == "" {
+		c.text(0, plain, "takes "+view.Count(b.Limit, "connection", "connections")+" at a time")
 	}
 	c.text(0, plain, fmt.Sprintf("at most %s at a time; %s accepted per second, at most %s; %s received, %s sent", view.Number(b.Peak), view.Number(b.Rate), view.Number(b.PeakRate),
 		view.Bytes(b.Received), view.Bytes(b.Sent)))
@@ -57,7 +66,7 @@ func reasons(counts map[string]uint64) string {
 }
 
 var backendColumns = []column{
-	{title: "BACKEND"}, {title: "ADDRESS", spare: 9}, {title: "STATE"}, {title: "FOR", spare: 1}, {title: "CONN", spare: 2, right: true},
+	{title: "BACKEND"}, {title: "ADDRESS", spare: 9}, {title: "STATE"}, {title: "ADMIN"}, {title: "FOR", spare: 1}, {title: "CONN", spare: 2, right: true},
 	{title: "TOTAL", spare: 5, right: true}, {title: "FAILED", spare: 3, right: true}, {title: "DOWNS", spare: 4, right: true}, {title: "DOWNTIME", spare: 8, right: true},
 	{title: "PEAK", spare: 12, right: true}, {title: "SENT", spare: 10, right: true}, {title: "RECEIVED", spare: 11, right: true},
 	{title: "CHECKED", spare: 6}, {title: "TOOK", spare: 7, right: true},
@@ -84,15 +93,15 @@ func (c *screen) backends() {
 			style = doubt
 		}
 		r := row{cells: []cell{
-			{name, strong}, {}, {b.State, style}, {view.For(c.Now, b.Since), plain}, {view.Number(b.Connections), plain}, {view.Number(b.Total), plain},
+			{name, strong}, {}, {b.State, style}, {b.Admin, doubt}, {view.For(c.Now, b.Since), plain}, {view.Number(b.Connections), plain}, {view.Number(b.Total), plain},
 			{view.Number(b.Failures), plain}, {view.Number(b.Downs), plain}, {}, {}, {}, {}, {}, {},
 		}}
 		if b.Checked != nil {
-			r.cells[12].text, r.cells[13].text = view.Age(c.Now, *b.Checked), view.DurationOf(b.CheckTook)
+			r.cells[13].text, r.cells[14].text = view.Age(c.Now, *b.Checked), view.DurationOf(b.CheckTook)
 		}
 		if c.Wide {
-			r.cells[1].text, r.cells[8].text, r.cells[9].text = b.Address, view.DurationOf(b.Downtime), view.Number(b.Peak)
-			r.cells[10].text, r.cells[11].text = view.Bytes(b.Sent), view.Bytes(b.Received)
+			r.cells[1].text, r.cells[9].text, r.cells[10].text = b.Address, view.DurationOf(b.Downtime), view.Number(b.Peak)
+			r.cells[11].text, r.cells[12].text = view.Bytes(b.Sent), view.Bytes(b.Received)
 		}
 		if note := backendNote(b); note != "" {
 			r.notes = []cell{{note, plain}}

@@ -56,6 +56,13 @@ func Render(s *v1alpha1.HarbingerStatus, o Options) string {
 	return c.out.String()
 }
 
+// Backends returns the backends of a host as text, by their addresses.
+func Backends(s *v1alpha1.HarbingerStatus, o Options) string {
+	c := &screen{canvas: newCanvas(o), Options: o, s: s}
+	c.backends()
+	return c.out.String()
+}
+
 // Headline returns what must be read first as text, for where there is nothing else.
 func Headline(h view.Headline, o Options) string {
 	c := newCanvas(o)

@@ -152,3 +152,19 @@ func TestColour(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for more reads how many connections the balancer takes; where they are fewer than configured, everybody does, with the reason.
+func TestLimitOfConnections(t *testing.T) {
+	s := read(t)["busy"]
+	const limit = "takes 20,000 connections at a time"
+	if brief, wide := terminal.Render(s, terminal.Options{Now: now, Width: 120}), terminal.Render(s, terminal.Options{Now: now, Width: 120, Wide: true}); strings.Contains(brief, limit) || !strings.Contains(wide, limit) {
+		t.Errorf("the limit is in\n%s\nor not in\n%s", brief, wide)
+	}
+	s.Balancer.Limit, s.Balancer.Lowered = 462, "20000 are configured"
+	for _, wide := range []bool{false, true} {
+		text := terminal.Render(s, terminal.Options{Now: now, Width: 120, Wide: wide, Color: true})
+		if strings.Count(text, "\x1b[1;31mtakes 462 connections at a time: 20000 are configured") != 1 {
+			t.Errorf("wide %v:\n%s", wide, text)
+		}
+	}
+}

@@ -66,10 +66,12 @@ func TestDecodeDefaults(t *testing.T) {
 		LoadBalancer: config.LoadBalancer{
 			Settings: balance.Settings{
 				Policy:        balance.LeastConnections,
-				Limits:        balance.Limits{Total: 20000},
+				Limits:        balance.Limits{Total: 20000, PerSource: 5000},
 				Timeouts:      balance.Timeouts{Connect: time.Second, KeepAlive: 15 * time.Second, HalfClosed: 30 * time.Second},
 				OnBackendDown: balance.CloseSessions,
+				AccessLog:     balance.AccessLogFailures,
 			},
+			Mode:      balance.ModeRelay,
 			Discovery: true,
 			Steering:  config.Steering{Mode: balance.SteeringAuto, Port: 16443},
 			Drain:     config.Drain{Timeout: 10 * time.Second},
@@ -116,16 +118,18 @@ election:
     staleAfter: 4s
     duration: 10s
 loadBalancer:
-  policy: SourceHash
+  policy: RoundRobin
   backends:
   - address: 192.168.238.130:7443
-  - {address: "[fd00::131]:7443", backup: true}
+  - {address: "[fd00::131]:7443", backup: true, weight: 0, proxyProtocol: V2}
   steering: {mode: NFTables, port: 17443}
   connectionLimits: {total: 100, perBackend: 50}
   timeouts: {connect: 500ms, keepAlive: 30s, halfClosed: 5s}
   drain: {timeout: 1m}
   onBackendDown: KeepSessions
   slowStart: 10s
+  preferLocal: true
+  rebalance: {perSecond: 2}
 healthCheck:
   scheme: HTTPS
   path: /livez

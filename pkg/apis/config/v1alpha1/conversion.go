@@ -3,6 +3,7 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ import (
 func ToInternal(in *HarbingerConfiguration) (*config.HarbingerConfiguration, field.ErrorList) {
 	p := &parser{}
 	out := &config.HarbingerConfiguration{
-		VirtualAddresses: p.virtualAddresses(field.NewPath("virtualAddresses"), in.VirtualAddresses),
+		VirtualAddresses: p.prefixes(field.NewPath("virtualAddresses"), in.VirtualAddresses),
 		Interface:        in.Interface,
 		ControlPlane:     p.controlPlane(field.NewPath("controlPlane"), in.ControlPlane),
 		Election:         p.election(field.NewPath("election"), in.Election),
@@ -39,7 +40,7 @@ func ToInternal(in *HarbingerConfiguration) (*config.HarbingerConfiguration, fie
 	return out, p.errs
 }
 
-func (p *parser) virtualAddresses(path *field.Path, in []string) []netip.Prefix {
+func (p *parser) prefixes(path *field.Path, in []string) []netip.Prefix {
 	var out []netip.Prefix
 	for i, s := range in {
 		out = append(out, p.prefix(path.Index(i), s))
@@ -124,6 +125,9 @@ func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBala
 			Limits: balance.Limits{
 				Total:      int(in.ConnectionLimits.Total),
 				PerBackend: int(in.ConnectionLimits.PerBackend),
+				PerSource:  int(in.ConnectionLimits.PerSource),
+
+				UnlimitedSources: p.prefixes(path.Child("connectionLimits", "unlimitedSources"), in.ConnectionLimits.UnlimitedSources),
 			},
 			Timeouts: balance.Timeouts{
 				Connect:    in.Timeouts.Connect.Duration,
@@ -131,7 +135,11 @@ func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBala
 				HalfClosed: in.Timeouts.HalfClosed.Duration,
 			},
 			OnBackendDown: balance.BackendDownAction(in.OnBackendDown),
+			AccessLog:     balance.AccessLog(in.AccessLog),
+			PreferLocal:   in.PreferLocal,
+			Rebalance:     balance.Rebalance{PerSecond: int(in.Rebalance.PerSecond)},
 		},
+		Mode:      balance.Mode(in.Mode),
 		Discovery: *in.Discovery,
 		Steering: config.Steering{
 			Mode: balance.SteeringMode(in.Steering.Mode),
@@ -141,11 +149,37 @@ func (p *parser) loadBalancer(path *field.Path, in LoadBalancer) config.LoadBala
 	}
 	for i, backend := range in.Backends {
 		out.Backends = append(out.Backends, balance.Backend{
-			Address: p.addrPort(path.Child("backends").Index(i).Child("address"), backend.Address),
-			Backup:  backend.Backup,
+			Address:       p.addrPort(path.Child("backends").Index(i).Child("address"), backend.Address),
+			Backup:        backend.Backup,
+			Weight:        weight(backend.Weight),
+			ProxyProtocol: balance.ProxyProtocol(cmp.Or(backend.ProxyProtocol, string(balance.ProxyProtocolNone))),
 		})
 	}
 	return out
+}
+
+// weight returns the weight of a backend, which has one also where nothing is written.
+func weight(in *int32) int {
+	if in == nil {
+		return balance.DefaultWeight
+	}
+	return int(*in)
+}
+
+// fromWeight leaves out what need not be written.
+func fromWeight(in int) *int32 {
+	if in == balance.DefaultWeight {
+		return nil
+	}
+	return new(int32(in))
+}
+
+// fromProxyProtocol leaves out what need not be written.
+func fromProxyProtocol(in balance.ProxyProtocol) string {
+	if in == balance.ProxyProtocolNone {
+		return ""
+	}
+	return string(in)
 }
 
 func healthCheck(in HealthCheck) health.Config {
@@ -283,12 +317,14 @@ func fromLease(in config.Arbitration) Lease {
 
 func fromLoadBalancer(in config.LoadBalancer) LoadBalancer {
 	out := LoadBalancer{
+		Mode:      string(in.Mode),
 		Policy:    string(in.Policy),
 		Discovery: new(in.Discovery),
 		Steering:  Steering{Mode: string(in.Steering.Mode), Port: int32(in.Steering.Port)},
 		ConnectionLimits: ConnectionLimits{
 			Total:      int32(in.Limits.Total),
 			PerBackend: int32(in.Limits.PerBackend),
+			PerSource:  int32(in.Limits.PerSource),
 		},
 		Timeouts: Timeouts{
 			Connect:    metav1.Duration{Duration: in.Timeouts.Connect},
@@ -297,10 +333,18 @@ func fromLoadBalancer(in config.LoadBalancer) LoadBalancer {
 		},
 		Drain:         Drain{Timeout: metav1.Duration{Duration: in.Drain.Timeout}},
 		OnBackendDown: string(in.OnBackendDown),
+		AccessLog:     string(in.AccessLog),
+		PreferLocal:   in.PreferLocal,
+		Rebalance:     Rebalance{PerSecond: int32(in.Rebalance.PerSecond)},
 		SlowStart:     metav1.Duration{Duration: in.SlowStart},
 	}
+	for _, network := range in.Limits.UnlimitedSources {
+		out.ConnectionLimits.UnlimitedSources = append(out.ConnectionLimits.UnlimitedSources, network.String())
+	}
 	for _, backend := range in.Backends {
-		out.Backends = append(out.Backends, Backend{Address: backend.Address.String(), Backup: backend.Backup})
+		out.Backends = append(out.Backends, Backend{
+			Address: backend.Address.String(), Backup: backend.Backup, Weight: fromWeight(backend.Weight), ProxyProtocol: fromProxyProtocol(backend.ProxyProtocol),
+		})
 	}
 	return out
 }

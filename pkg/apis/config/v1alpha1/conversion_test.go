@@ -37,9 +37,11 @@ func document() *v1alpha1.HarbingerConfiguration {
 			}},
 		}},
 		LoadBalancer: v1alpha1.LoadBalancer{
-			Backends:         []v1alpha1.Backend{{Address: "192.168.238.130:6443", Backup: true}},
-			ConnectionLimits: v1alpha1.ConnectionLimits{PerBackend: 50},
+			Backends:         []v1alpha1.Backend{{Address: "192.168.238.130:6443", Backup: true, Weight: new(int32(3)), ProxyProtocol: "V2"}},
+			ConnectionLimits: v1alpha1.ConnectionLimits{PerBackend: 50, UnlimitedSources: []string{"192.168.239.0/24"}},
 			SlowStart:        metav1.Duration{Duration: time.Second},
+			PreferLocal:      true,
+			Rebalance:        v1alpha1.Rebalance{PerSecond: 4},
 		},
 		Logging: v1alpha1.Logging{Verbosity: 1},
 	}
@@ -58,7 +60,7 @@ func toInternal(t *testing.T, doc *v1alpha1.HarbingerConfiguration) *config.Harb
 
 // others are values for the fields whose text is parsed.
 var others = map[string]string{
-	"virtualAddresses": "192.168.238.99/24", "peers": "192.168.238.132", "sourceAddress": "192.168.238.133",
+	"virtualAddresses": "192.168.238.99/24", "unlimitedSources": "192.168.240.0/24", "peers": "192.168.238.132", "sourceAddress": "192.168.238.133",
 	"address": "192.168.238.134:7443", "bindAddress": "127.0.0.1:20443", "metricsBindAddress": "node:10445",
 }
 
@@ -154,7 +156,8 @@ func TestRoundTrip(t *testing.T) {
 		}
 		cfg.LoadBalancer.Steering.Port = uint16(number("steering", 1, 65535))
 		for i := range number("backends", 0, 3) {
-			cfg.LoadBalancer.Backends = append(cfg.LoadBalancer.Backends, balance.Backend{Address: netip.AddrPortFrom(address("backend"), 6443), Backup: i == 1})
+			cfg.LoadBalancer.Backends = append(cfg.LoadBalancer.Backends, balance.Backend{Address: netip.AddrPortFrom(address("backend"), 6443), Backup: i == 1, Weight: number("weight", 0, balance.MaxWeight),
+				ProxyProtocol: rapid.SampledFrom([]balance.ProxyProtocol{balance.ProxyProtocolNone, balance.ProxyProtocolV2}).Draw(t, "protocol")})
 		}
 		got, errs := v1alpha1.ToInternal(v1alpha1.FromInternal(cfg))
 		if len(errs) > 0 || !reflect.DeepEqual(cfg, got) {

@@ -47,12 +47,16 @@ const (
 	DefaultLeaseStaleAfter    = 2 * time.Second
 	DefaultLeaseDuration      = 5 * time.Second
 
+	DefaultBalancerMode  = string(balance.ModeRelay)
 	DefaultPolicy        = string(balance.LeastConnections)
 	DefaultSteeringMode  = string(balance.SteeringAuto)
 	DefaultSteeringPort  = 16443
 	DefaultOnBackendDown = string(balance.CloseSessions)
+	DefaultAccessLog     = string(balance.AccessLogFailures)
 	// DefaultConnectionsTotal is ten times what a cluster of some hundred nodes keeps open.
 	DefaultConnectionsTotal = 20000
+	// DefaultSourceShare is the part of all connections that one source may have.
+	DefaultSourceShare = 4
 	// DefaultConnectTimeout is when the kernel would send its second SYN: by then another backend is the better try.
 	DefaultConnectTimeout = time.Second
 	// DefaultKeepAlive is Go's own.
@@ -150,15 +154,21 @@ func SetDefaults_Lease(obj *Lease) {
 
 // SetDefaults_LoadBalancer sets the defaults of the balancer.
 func SetDefaults_LoadBalancer(obj *LoadBalancer) {
+	setDefault(&obj.Mode, DefaultBalancerMode)
+	if obj.Mode == string(balance.ModeKernel) { // which does not count connections
+		setDefault(&obj.Policy, string(balance.RoundRobin))
+	}
 	setDefault(&obj.Policy, DefaultPolicy)
 	setDefault(&obj.Steering.Mode, DefaultSteeringMode)
 	setDefault(&obj.Steering.Port, DefaultSteeringPort)
 	setDefault(&obj.ConnectionLimits.Total, DefaultConnectionsTotal)
+	setDefault(&obj.ConnectionLimits.PerSource, max(1, obj.ConnectionLimits.Total/DefaultSourceShare))
 	setDefaultDuration(&obj.Timeouts.Connect, DefaultConnectTimeout)
 	setDefaultDuration(&obj.Timeouts.KeepAlive, DefaultKeepAlive)
 	setDefaultDuration(&obj.Timeouts.HalfClosed, DefaultHalfClosed)
 	setDefaultDuration(&obj.Drain.Timeout, DefaultDrainTimeout)
 	setDefault(&obj.OnBackendDown, DefaultOnBackendDown)
+	setDefault(&obj.AccessLog, DefaultAccessLog)
 }
 
 // SetDefaults_HealthCheck sets the defaults of the health check. Only HTTPS has a CA file and a server name.

@@ -59,11 +59,14 @@ healthCheck:
   successThreshold: 2
   timeout: 900ms
 loadBalancer:
+  accessLog: Failures
   connectionLimits:
+    perSource: 5000
     total: 20000
   discovery: true
   drain:
     timeout: 10s
+  mode: Relay
   onBackendDown: CloseSessions
   policy: LeastConnections
   steering:
@@ -103,6 +106,20 @@ func TestDefaultsThatDepend(t *testing.T) {
 				c.Election.Mode, c.LoadBalancer.Discovery = "VRRP", new(true)
 			},
 			func(t *testing.T, c *v1alpha1.HarbingerConfiguration) { wantValue(t, *c.LoadBalancer.Discovery, true) },
+		},
+		"the kernel does not count connections": {
+			func(c *v1alpha1.HarbingerConfiguration) { c.LoadBalancer.Mode = "Kernel" },
+			func(t *testing.T, c *v1alpha1.HarbingerConfiguration) {
+				wantValue(t, c.LoadBalancer.Policy, "RoundRobin")
+			},
+		},
+		"the kernel with another policy": {
+			func(c *v1alpha1.HarbingerConfiguration) {
+				c.LoadBalancer.Mode, c.LoadBalancer.Policy = "Kernel", "SourceHash"
+			},
+			func(t *testing.T, c *v1alpha1.HarbingerConfiguration) {
+				wantValue(t, c.LoadBalancer.Policy, "SourceHash")
+			},
 		},
 		"a TCP check asks for no path": {
 			func(c *v1alpha1.HarbingerConfiguration) { c.HealthCheck.Scheme = "TCP" },

@@ -155,7 +155,11 @@ type Lease struct {
 
 // LoadBalancer spreads connections over the apiservers.
 type LoadBalancer struct {
-	// policy is RoundRobin, LeastConnections or SourceHash.
+	// mode is Relay (the balancer process passes every byte on) or Kernel (nf_tables does, and the balancer process checks the backends and
+	// relays only where the kernel cannot: see "The kernel as balancer"). Default: Relay.
+	Mode string `json:"mode,omitempty"`
+	// policy is RoundRobin, LeastConnections or SourceHash. The kernel has no LeastConnections. Default: LeastConnections, in mode Kernel
+	// RoundRobin.
 	Policy string `json:"policy,omitempty"`
 	// backends are the apiservers, 64 at most. Default: the apiserver of the node itself, 127.0.0.1:apiServerPort.
 	Backends []Backend `json:"backends,omitempty"`
@@ -174,8 +178,24 @@ type LoadBalancer struct {
 	// onBackendDown is CloseSessions (sessions of a backend that fails hard are closed at once, so that clients reconnect) or
 	// KeepSessions.
 	OnBackendDown string `json:"onBackendDown,omitempty"`
+	// accessLog says which connections get a line in the log at their end: Off, Failures (those that were refused, that another backend
+	// had to take over, and those that their backend or the balancer ended; 20 a minute for each client address) or All. Default: Failures.
+	AccessLog string `json:"accessLog,omitempty"`
+	// preferLocal gives new connections to the apiserver of the node itself while it is healthy, and to the others when it is not. The
+	// apiserver of the host that holds the virtual addresses then carries all clients that come by them. Default: false.
+	PreferLocal bool `json:"preferLocal,omitempty"`
 	// slowStart is how long the share of a backend that became healthy grows to its full size. Default: none.
 	SlowStart metav1.Duration `json:"slowStart,omitzero"`
+	// rebalance moves sessions to a backend that has come back. Default: off.
+	Rebalance Rebalance `json:"rebalance,omitzero"`
+}
+
+// Rebalance says how sessions move to a backend that has come back.
+type Rebalance struct {
+	// perSecond is how many sessions of the other backends are closed in a second, at most, so that their clients connect again: the oldest
+	// that have carried nothing for 5 s, until the shares are even. 0: none, sessions stay where they are. Not with policy SourceHash, nor
+	// with mode Kernel. Default: 0.
+	PerSecond int32 `json:"perSecond,omitempty"`
 }
 
 // Backend is one apiserver.
@@ -184,6 +204,13 @@ type Backend struct {
 	Address string `json:"address,omitempty"`
 	// backup keeps the backend unused as long as one that is no backup is healthy.
 	Backup bool `json:"backup,omitempty"`
+	// weight is the share of the connections that the backend gets beside the others, 0 to 256: one of 2 gets twice as many as one of 1, which
+	// is the default and what discovered ones have. 0 keeps new connections off it while another backend, a backup too, takes them.
+	Weight *int32 `json:"weight,omitempty"`
+	// proxyProtocol is V2 for a proxy in front of apiservers that wants the header of version 2 of the PROXY protocol before the first byte
+	// of a client, with the addresses of the client and of what it connected to. Health checks send one that names nobody (LOCAL). An
+	// apiserver does not know it, and mode Kernel cannot send it. Default: None.
+	ProxyProtocol string `json:"proxyProtocol,omitempty"`
 }
 
 // Steering brings connections to the balancer when controlPlane.port is the port of the apiserver.
@@ -201,6 +228,12 @@ type ConnectionLimits struct {
 	Total int32 `json:"total,omitempty"`
 	// perBackend bounds the open connections of one backend. Default: no limit.
 	PerBackend int32 `json:"perBackend,omitempty"`
+	// perSource bounds the open connections of one client address, so that one client cannot shut out the others. Default: a quarter
+	// of total. Where the file descriptors allow fewer connections than total, it shrinks by as much.
+	PerSource int32 `json:"perSource,omitempty"`
+	// unlimitedSources are networks (CIDR) whose addresses have no such bound: those of a NAT or of a balancer in front, which speak
+	// for many clients.
+	UnlimitedSources []string `json:"unlimitedSources,omitempty"`
 }
 
 // Timeouts of relayed connections.

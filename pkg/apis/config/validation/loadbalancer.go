@@ -3,6 +3,7 @@
 package validation
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -30,7 +31,12 @@ func DetectionLimit(advertisementInterval time.Duration) time.Duration {
 func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
 	lb := &cfg.LoadBalancer
 	errs := oneOf(fldPath.Child("policy"), lb.Policy, balance.RoundRobin, balance.LeastConnections, balance.SourceHash)
+	errs = append(errs, oneOf(fldPath.Child("mode"), lb.Mode, balance.ModeRelay, balance.ModeKernel)...)
+	if lb.Mode == balance.ModeKernel && lb.Policy == balance.LeastConnections {
+		errs = append(errs, field.Invalid(fldPath.Child("policy"), lb.Policy, "must be RoundRobin or SourceHash with loadBalancer.mode Kernel: the kernel does not count the connections of a backend"))
+	}
 	errs = append(errs, oneOf(fldPath.Child("onBackendDown"), lb.OnBackendDown, balance.CloseSessions, balance.KeepSessions)...)
+	errs = append(errs, oneOf(fldPath.Child("accessLog"), lb.AccessLog, balance.AccessLogFailures, balance.AccessLogAll, balance.AccessLogOff)...)
 	errs = append(errs, oneOf(fldPath.Child("steering", "mode"), lb.Steering.Mode,
 		balance.SteeringAuto, balance.SteeringBPF, balance.SteeringNFTables, balance.SteeringNone)...)
 	errs = append(errs, validateBackends(fldPath.Child("backends"), cfg)...)
@@ -40,7 +46,23 @@ func validateLoadBalancer(fldPath *field.Path, cfg *config.HarbingerConfiguratio
 	errs = append(errs, within(timeouts.Child("keepAlive"), lb.Timeouts.KeepAlive, time.Second, 2*time.Hour)...)
 	errs = append(errs, within(timeouts.Child("halfClosed"), lb.Timeouts.HalfClosed, time.Second, 2*time.Hour)...)
 	errs = append(errs, within(fldPath.Child("drain", "timeout"), lb.Drain.Timeout, time.Second, time.Hour)...)
-	return append(errs, within(fldPath.Child("slowStart"), lb.SlowStart, 0, time.Hour)...)
+	errs = append(errs, within(fldPath.Child("slowStart"), lb.SlowStart, 0, time.Hour)...)
+	return append(errs, validateRebalance(fldPath.Child("rebalance", "perSecond"), lb)...)
+}
+
+// mostMoves is how many sessions move in a second at most: what would be more is not a few.
+const mostMoves = 1000
+
+func validateRebalance(fldPath *field.Path, lb *config.LoadBalancer) (errs field.ErrorList) {
+	switch n := lb.Rebalance.PerSecond; {
+	case n < 0 || n > mostMoves:
+		errs = append(errs, field.Invalid(fldPath, n, fmt.Sprintf("must be from 0 to %d", mostMoves)))
+	case n > 0 && lb.Mode == balance.ModeKernel:
+		errs = append(errs, field.Invalid(fldPath, n, "goes without loadBalancer.mode Kernel only: the kernel does not know which connections are idle"))
+	case n > 0 && lb.Policy == balance.SourceHash:
+		errs = append(errs, field.Invalid(fldPath, n, "goes without policy SourceHash only: a client would come back to the same backend"))
+	}
+	return errs
 }
 
 func validateBackends(fldPath *field.Path, cfg *config.HarbingerConfiguration) field.ErrorList {
@@ -64,6 +86,14 @@ func validateBackends(fldPath *field.Path, cfg *config.HarbingerConfiguration) f
 			errs = append(errs, field.Duplicate(address, backend.Address.String()))
 		}
 		seen[backend.Address] = true
+		if backend.Weight < 0 || backend.Weight > balance.MaxWeight {
+			errs = append(errs, field.Invalid(fldPath.Index(i).Child("weight"), backend.Weight, fmt.Sprintf("must be from 0 to %d", balance.MaxWeight)))
+		}
+		protocol := fldPath.Index(i).Child("proxyProtocol")
+		errs = append(errs, oneOf(protocol, cmp.Or(backend.ProxyProtocol, balance.ProxyProtocolNone), balance.ProxyProtocolNone, balance.ProxyProtocolV2)...)
+		if backend.ProxyProtocol == balance.ProxyProtocolV2 && cfg.LoadBalancer.Mode == balance.ModeKernel {
+			errs = append(errs, field.Invalid(protocol, backend.ProxyProtocol, "must be None with loadBalancer.mode Kernel: the kernel sends no header"))
+		}
 	}
 	return errs
 }
@@ -75,6 +105,9 @@ func validateConnectionLimits(fldPath *field.Path, limits *balance.Limits) field
 	}
 	if limits.PerBackend < 0 {
 		errs = append(errs, field.Invalid(fldPath.Child("perBackend"), limits.PerBackend, "must be at least 1, or left out for no limit"))
+	}
+	if limits.PerSource < 1 || limits.PerSource > limits.Total {
+		errs = append(errs, field.Invalid(fldPath.Child("perSource"), limits.PerSource, "must be at least 1, and at most total"))
 	}
 	return errs
 }

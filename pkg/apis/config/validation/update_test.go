@@ -24,6 +24,7 @@ func TestNeedsRestart(t *testing.T) {
 		{"what may change", func(c *config.HarbingerConfiguration) {
 			v, lb := &c.Election.VRRP, &c.LoadBalancer
 			v.Priority, v.Preempt, v.PreemptDelay = 120, !v.Preempt, time.Minute
+			lb.Mode = "Kernel"
 			lb.Policy, lb.SlowStart, lb.Drain.Timeout = "RoundRobin", time.Minute, time.Minute
 			c.HealthCheck.Interval = 900 * time.Millisecond
 		}, nil},

@@ -224,6 +224,20 @@ func TestValidate(t *testing.T) {
 		}, []string{"election.lease.kubeconfig"}},
 
 		{"policy", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Policy = "Random" }, []string{"loadBalancer.policy"}},
+		{"mode", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Mode = "IPVS" }, []string{"loadBalancer.mode"}},
+		{"mode Kernel with its policies", func(c *config.HarbingerConfiguration) {
+			c.LoadBalancer.Mode, c.LoadBalancer.Policy = balance.ModeKernel, balance.SourceHash
+		}, nil},
+		{"mode Kernel, which counts no connections", func(c *config.HarbingerConfiguration) {
+			c.LoadBalancer.Mode, c.LoadBalancer.Policy = balance.ModeKernel, balance.LeastConnections
+		}, []string{"loadBalancer.policy"}},
+		{"mode Kernel, which sends no header", func(c *config.HarbingerConfiguration) {
+			c.LoadBalancer.Mode, c.LoadBalancer.Policy = balance.ModeKernel, balance.RoundRobin
+			c.LoadBalancer.Backends = []balance.Backend{
+				{Address: netip.MustParseAddrPort("192.168.238.130:6443"), ProxyProtocol: balance.ProxyProtocolV2},
+				{Address: netip.MustParseAddrPort("192.168.238.131:6443"), ProxyProtocol: balance.ProxyProtocolNone},
+			}
+		}, []string{"loadBalancer.backends[0].proxyProtocol"}},
 		{"on backend down", func(c *config.HarbingerConfiguration) { c.LoadBalancer.OnBackendDown = "" }, []string{"loadBalancer.onBackendDown"}},
 		{"steering mode", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Steering.Mode = "IPVS" }, []string{"loadBalancer.steering.mode"}},
 		{"discovery", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Discovery = true }, nil},
@@ -236,13 +250,34 @@ func TestValidate(t *testing.T) {
 				{Address: netip.MustParseAddrPort("127.0.0.1:6443"), Backup: true},
 			}
 		}, []string{"loadBalancer.backends[1].address", "loadBalancer.backends[2].address", "loadBalancer.backends[3].address"}},
+		{"weights and protocols", func(c *config.HarbingerConfiguration) {
+			for i, weight := range []int{-1, 0, 256, 257} {
+				at := netip.AddrPortFrom(netip.MustParseAddr("192.168.238.130"), uint16(6443+i))
+				c.LoadBalancer.Backends = append(c.LoadBalancer.Backends, balance.Backend{Address: at, Weight: weight})
+			}
+			c.LoadBalancer.Backends[1].ProxyProtocol, c.LoadBalancer.Backends[2].ProxyProtocol = "V1", balance.ProxyProtocolV2
+		}, []string{"loadBalancer.backends[0].weight", "loadBalancer.backends[1].proxyProtocol", "loadBalancer.backends[3].weight"}},
 		{"limits", func(c *config.HarbingerConfiguration) {
 			c.LoadBalancer.Limits = balance.Limits{Total: -1, PerBackend: -1}
-		}, []string{"loadBalancer.connectionLimits.total", "loadBalancer.connectionLimits.perBackend"}},
+		}, []string{"loadBalancer.connectionLimits.total", "loadBalancer.connectionLimits.perBackend", "loadBalancer.connectionLimits.perSource"}},
+		{"share of a source", func(c *config.HarbingerConfiguration) {
+			c.LoadBalancer.Limits.PerSource = c.LoadBalancer.Limits.Total + 1
+			c.LoadBalancer.AccessLog = "Some"
+		}, []string{"loadBalancer.accessLog", "loadBalancer.connectionLimits.perSource"}},
 		{"timeouts", func(c *config.HarbingerConfiguration) {
 			c.LoadBalancer.Timeouts = balance.Timeouts{Connect: -1, KeepAlive: -1, HalfClosed: -1}
 			c.LoadBalancer.Drain.Timeout, c.LoadBalancer.SlowStart = -1, -1
 		}, []string{"loadBalancer.timeouts.connect", "loadBalancer.timeouts.keepAlive", "loadBalancer.timeouts.halfClosed", "loadBalancer.drain.timeout", "loadBalancer.slowStart"}},
+
+		{"rebalance", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Rebalance.PerSecond = 1000 }, nil},
+		{"rebalance by less than nothing", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Rebalance.PerSecond = -1 }, []string{"loadBalancer.rebalance.perSecond"}},
+		{"rebalance of all at once", func(c *config.HarbingerConfiguration) { c.LoadBalancer.Rebalance.PerSecond = 1001 }, []string{"loadBalancer.rebalance.perSecond"}},
+		{"rebalance of what the kernel passes on", func(c *config.HarbingerConfiguration) {
+			c.LoadBalancer.Rebalance.PerSecond, c.LoadBalancer.Mode, c.LoadBalancer.Policy = 1, balance.ModeKernel, balance.RoundRobin
+		}, []string{"loadBalancer.rebalance.perSecond"}},
+		{"rebalance of what comes back", func(c *config.HarbingerConfiguration) {
+			c.LoadBalancer.Rebalance.PerSecond, c.LoadBalancer.Policy = 1, balance.SourceHash
+		}, []string{"loadBalancer.rebalance.perSecond"}},
 
 		{"TCP check", func(c *config.HarbingerConfiguration) {
 			c.HealthCheck.Scheme, c.HealthCheck.Path, c.HealthCheck.CAFile, c.HealthCheck.ServerName = health.TCP, "", "", ""

@@ -10,8 +10,12 @@ type Balancer struct {
 	Up bool `json:"up"`
 	// pid is its process ID.
 	PID int `json:"pid,omitempty"`
+	// keeps says what it may do that it does not need, and why. Left out: nothing.
+	Keeps string `json:"keeps,omitempty"`
 	// restarts counts how often it was started again.
 	Restarts uint64 `json:"restarts"`
+	// mode says who passes connections on now: Relay (the process) or Kernel.
+	Mode string `json:"mode"`
 	// frontends are the addresses and ports that it listens on.
 	Frontends []string `json:"frontends"`
 	// steering is how connections to the virtual addresses reach the balancer if an apiserver uses the same port: BPF or
@@ -23,6 +27,11 @@ type Balancer struct {
 	Degraded bool `json:"degraded"`
 	// connections of clients now.
 	Active int `json:"connections"`
+	// connectionLimit is how many connections of clients it takes at a time: loadBalancer.connectionLimits.total, or fewer where the process has not
+	// the file descriptors for them. Left out: it is not known yet.
+	Limit int `json:"connectionLimit,omitempty"`
+	// connectionLimitLowered says why that is lower than what is configured. Left out: it is not.
+	Lowered string `json:"connectionLimitLowered,omitempty"`
 	// accepted counts the connections of clients since the process was started.
 	Accepted uint64 `json:"accepted"`
 	// refused counts those of them that were reset because there was no backend, or because a limit was reached.
@@ -53,6 +62,9 @@ type Backend struct {
 	Address string `json:"address"`
 	// backup says that it gets connections only where no other backend is healthy.
 	Backup bool `json:"backup,omitempty"`
+	// admin is what `harbinger backend` has ordered, until the process ends: Drain (it takes no new connections, and keeps those that it
+	// has) or Maintenance (it takes none, keeps none, and is not checked). Left out: nothing.
+	Admin string `json:"admin,omitempty"`
 	// state is Unknown (not checked yet), Healthy, Suspect (a connection to it failed or got no answer, a check decides soon),
 	// NotReady (it answers, but not that it is ready) or Down (it cannot be reached, or does not answer in time).
 	State string `json:"state"`

@@ -54,6 +54,12 @@ const (
 	// ConditionFenced is True while a fence keeps the virtual addresses of a killed or frozen process off the wire, and Unknown while a
 	// predecessor may have them on this host. The message says why there is none.
 	ConditionFenced = "Fenced"
+	// ConditionConfined is True while the balancer process, which reads what any client sends, may do nothing that it does not need, and Unknown while
+	// it does not run. The message says what it keeps, and why.
+	ConditionConfined = "Confined"
+	// ConditionKernelBalances is True while the kernel passes connections on, and Unknown until a backend was checked. Only where
+	// loadBalancer.mode is Kernel. False says that the balancer process relays them, and the message why.
+	ConditionKernelBalances = "KernelBalances"
 	// ConditionAdvertisementsRefused is True while advertisements with the virtual router ID of this node are refused. Those of other
 	// virtual routers on the link are nothing to look at.
 	ConditionAdvertisementsRefused = "AdvertisementsRefused"
@@ -90,7 +96,7 @@ var conditionTypes = []string{
 	ConditionConflict, ConditionSplitSuspected, ConditionUnreachable, ConditionDegraded, ConditionBackendAvailable, ConditionActionsSucceed,
 	ConditionReady, ConditionForged, ConditionFiltered, ConditionIsolated, ConditionAuthenticated, ConditionAPIReachable, ConditionArbitrated,
 	ConditionRedundant, ConditionBackendsHealthy, ConditionFenced, ConditionCredentialsCurrent, ConditionFilesCurrent, ConditionAdvertisementsRefused,
-	ConditionBackendsLeftOut,
+	ConditionBackendsLeftOut, ConditionConfined, ConditionKernelBalances,
 }
 
 // ConditionTypes returns the types of all conditions, the worst to have first.
