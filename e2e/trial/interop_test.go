@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/harbinger-ha/harbinger/e2e/fault"
-	"github.com/harbinger-ha/harbinger/pkg/election"
 	"github.com/harbinger-ha/harbinger/pkg/vrrp"
 )
 
@@ -168,8 +167,7 @@ func TestRollingMigration(t *testing.T) {
 	classic := Keepalived{Ranked: true}
 	p := startPlane(t, Config{System: classic, Interval: time.Second})
 	planned := p.Row(fault.PlannedStop).Limits.Outage
-	// A question may meet the address in the milliseconds before keepalived removes it: then it takes one more.
-	bound := vrrp.SkewTime(vrrp.Version3, 100, p.Interval) + planned + election.LongestProbe + 50*time.Millisecond
+	bound := vrrp.SkewTime(vrrp.Version3, 100, p.Interval) + planned
 	for _, n := range p.Nodes {
 		replaceOn(t, p, n, harbinger, bound)
 	}

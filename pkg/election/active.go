@@ -203,6 +203,9 @@ func (e *Election) activeLeased(to answer) {
 		}
 	case a.confirms():
 	case a.claim.epoch == 0 && a.others() && a.hurries(e.now) && l.Epoch > a.hurried.epoch:
+		if a.mayComeToNothing(e.now) {
+			return
+		}
 		e.do(Release{})
 		e.becomeBackup(fmt.Sprintf("%s has claimed epoch %d meanwhile", l.holderName(), l.Epoch))
 	case a.claim.epoch == 0 && a.others() && a.hurries(e.now) && !e.isolated():

@@ -44,8 +44,8 @@ func (e *Election) backupReceived(ev Received) {
 	}
 }
 
-// released is row 3: the holder leaves, so that only the skew time remains. The probe starts at once, for the first of several
-// releases: a leaving holder answers it as such.
+// released is row 3: the holder leaves, so that only the skew time remains. The probe starts a moment later, for the first of several
+// releases: a leaving holder of Harbinger answers it as such, and a keepalived has removed the addresses by then.
 func (e *Election) released() {
 	e.shortenDown()
 	if e.heard.at.IsZero() {
@@ -53,7 +53,7 @@ func (e *Election) released() {
 	}
 	e.heard.at = time.Time{} // nobody is heard any more: this is no preemption
 	e.probe.drop()
-	e.ask(min(e.probeTimeout(), e.skew()))
+	e.probe.again = e.now.Add(min(leaverRemoves, e.skew()/4))
 	e.arbiter.next = e.now
 }
 
@@ -185,7 +185,11 @@ func (e *Election) backupTick(longer time.Duration) {
 		e.askPeers()
 	}
 	if e.due(e.preflightAt()) || e.due(e.probe.again) {
-		e.ask(e.probeTimeout())
+		timeout := e.probeTimeout()
+		if e.heard.leaver.from.IsValid() && e.probe.asked.IsZero() {
+			timeout = min(timeout, e.downAt.Sub(e.now)) // of a short skew time
+		}
+		e.ask(timeout)
 		if !e.readInSilence() || e.isolated() { // who is not of a majority can only wait for a release, which a read shows
 			e.arbiter.next = e.now
 		}
@@ -194,7 +198,7 @@ func (e *Election) backupTick(longer time.Duration) {
 
 // preflightAt returns when a probe must start to be answered when the Active_Down_Timer ends (row 7).
 func (e *Election) preflightAt() time.Time {
-	if !e.probe.asked.IsZero() || e.heard.preemptable(e.now) || e.predecessor.waits() {
+	if !e.probe.asked.IsZero() || !e.probe.again.IsZero() || e.heard.preemptable(e.now) || e.predecessor.waits() {
 		return time.Time{}
 	}
 	lead := e.probeTimeout()

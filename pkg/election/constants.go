@@ -60,6 +60,7 @@ const (
 const (
 	secondRelease     = 20 * time.Millisecond  // after the first
 	linger            = 50 * time.Millisecond  // of a leaving holder after its successor was heard, until the neighbours know
+	leaverRemoves     = 50 * time.Millisecond  // a keepalived removes the addresses after its release; skew time/4 where that is shorter
 	lingerByLease     = 500 * time.Millisecond // the same, after the successor was seen in the Lease
 	leaveSlack        = 500 * time.Millisecond // added to the longest Active_Down_Interval
 	invitationTime    = 10 * time.Second       // a named successor must take over within

@@ -221,6 +221,9 @@ func (e *Election) leaseDone(ev LeaseDone) {
 		if e.state == Active && !e.challenge.since.IsZero() {
 			e.readAfter() // what was just answered was asked before the challenge
 		}
+		if ev.Outcome == Answered && e.state == Backup && e.arbiter.ours() {
+			e.arbiter.next = e.now // a claim that was given up meanwhile is released at once
+		}
 		e.consult()
 	}
 }

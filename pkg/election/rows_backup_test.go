@@ -122,21 +122,30 @@ func TestRow3SecondRelease(t *testing.T) {
 	}
 }
 
-func TestRow3ReleaseProbesAtOnce(t *testing.T) {
-	r := started(t)
-	r.hear(upper, 200)
-	r.run(time.Second)
-	r.taken()
-	r.hear(upper, 0)
-	if r.did("probe timeout=300ms") != 1 {
-		t.Errorf("did %q, want a probe at once", r.trace)
-	}
-	r.wantWithin("takeover", r.until(Active, time.Second), 609*time.Millisecond, 611*time.Millisecond)
-	r = started(t, priority(239))
-	r.hear(upper, 240)
-	r.hear(upper, 0)
-	if r.did("probe timeout=66.40625ms") != 1 { // the skew of 239 is shorter than a probe
-		t.Errorf("did %q", r.trace)
+// Row 3: a keepalived that leaves has removed the addresses when they are asked for, and the takeover waits for nothing but the skew time.
+func TestRow3AsksAMomentAfterARelease(t *testing.T) {
+	for _, tc := range []struct {
+		priority       uint8
+		after, timeout time.Duration
+	}{
+		{100, 50 * time.Millisecond, 300 * time.Millisecond},
+		{239, 17 * time.Millisecond, 49804688}, // three quarters of the skew time
+	} {
+		r := started(t, priority(tc.priority))
+		r.hear(upper, 240)
+		r.run(time.Second)
+		r.taken()
+		r.hear(upper, 0)
+		skew := vrrp.SkewTime(vrrp.Version3, tc.priority, time.Second)
+		var after time.Duration
+		for ; r.did("probe") == 0; after += time.Millisecond {
+			r.run(time.Millisecond)
+		}
+		r.wantWithin("question", after, tc.after, tc.after)
+		if r.did("probe timeout="+tc.timeout.String()) != 1 {
+			t.Errorf("did %q, want a probe of %s", r.trace, tc.timeout)
+		}
+		r.wantWithin("takeover", after+r.until(Active, time.Second), skew-time.Millisecond, skew+time.Millisecond)
 	}
 }
 

@@ -251,6 +251,41 @@ func TestRow17TheLateAnswerDecides(t *testing.T) {
 	}
 }
 
+// Row 31: the newer claim of a node that has given way meanwhile, as its answer came late, comes to nothing: it is read again before it
+// counts.
+func TestRow31ALateClaimComesToNothing(t *testing.T) {
+	r, f := silentHolder(t)
+	r.run(fast)
+	f.takes = 600 * time.Millisecond
+	r.until(Active, time.Second)
+	f.takes = 0
+	f.put(Lease{Holder: "third/1", Node: "third", Epoch: 9, Address: lower, Priority: 100})
+	for reads := f.reads; f.reads == reads; {
+		r.run(time.Millisecond)
+	}
+	r.run(20 * time.Millisecond) // until it is answered
+	r.wantState(Active)
+	f.put(Lease{Epoch: 9})
+	r.run(2 * fast)
+	r.wantState(Active)
+	r.wantNone("release")
+	f.wantHolder(t, "me/1", 10)
+}
+
+// Row 10: the Lease of a claim whose answer comes after this node has given way is released at once.
+func TestRow10ALateClaimIsReleasedAtOnce(t *testing.T) {
+	r, f := silentHolder(t)
+	r.run(fast)
+	for r.did("write lease of me/1") == 0 {
+		r.run(time.Millisecond)
+	}
+	r.hearEvery(lower, 100, fast)
+	r.wantState(Backup)
+	f.wantHolder(t, "me/1", 4)
+	r.run(50 * time.Millisecond)
+	f.wantHolder(t, "", 4)
+}
+
 // Row 17: a read that was sent when the holder fell silent has been waited for when the Active_Down_Timer ends: half of the time is left
 // to another node whose API answers.
 func TestRow17CountsWhatWasWaited(t *testing.T) {

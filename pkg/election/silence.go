@@ -24,13 +24,29 @@ type silence struct {
 
 // hurried is a takeover that did not wait for the Lease any longer.
 type hurried struct {
-	at    time.Time
-	epoch int // of the Lease beside which it was
+	at      time.Time
+	epoch   int       // of the Lease beside which it was
+	late    int       // a newer epoch that another node was seen with since
+	claimed time.Time // when it was first seen
 }
 
 // hurries reports whether such a takeover was a moment ago.
 func (a *arbiter) hurries(now time.Time) bool {
 	return !a.hurried.at.IsZero() && now.Sub(a.hurried.at) <= hurriedFor
+}
+
+// mayComeToNothing reports whether the newer claim that was read may be one of a node that has given way to this one meanwhile, as it heard
+// it: the answer to its claim came late, and it releases the Lease. If it serves it is heard. It is read again before it counts.
+func (a *arbiter) mayComeToNothing(now time.Time) bool {
+	h, patience := &a.hurried, max(a.cfg.AdvertisementInterval, leastPatience)
+	if h.late != a.lease.Epoch {
+		h.late, h.claimed = a.lease.Epoch, now
+	}
+	if a.asked.Sub(h.claimed) >= patience {
+		return false
+	}
+	a.next = h.claimed.Add(patience)
+	return true
 }
 
 // beginAsking begins the questions of a silence, unless they have begun.

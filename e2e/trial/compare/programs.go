@@ -170,11 +170,20 @@ func crashOurs(g *ground, r *relay) error {
 	if err := syscall.Kill(before[0], syscall.SIGKILL); err != nil {
 		return err
 	}
-	err := lab.Until(startTime, "there is another balancer", func() bool {
+	// A child that is refused its program, or its user, is gone again: only what serves is the next balancer.
+	var failed error
+	err := lab.Until(startTime, "another balancer serves", func() bool {
 		r.pids = r.process.Children()
-		return len(r.pids) == 1 && r.pids[0] != before[0]
+		if len(r.pids) != 1 || r.pids[0] == before[0] {
+			return false
+		}
+		failed = g.try(r)
+		return failed == nil
 	})
-	return errors.Join(err, g.await(r))
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, failed)
+	}
+	return nil
 }
 
 // partners is how much more the numbers of the second hosts are.

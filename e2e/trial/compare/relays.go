@@ -191,20 +191,28 @@ func (g *ground) startRelay(r *relay, number uint8) (err error) {
 
 // await waits until a relay serves.
 func (g *ground) await(r *relay) error {
+	var failed error
+	err := lab.Until(startTime, "it serves", func() bool {
+		failed = g.try(r)
+		return failed == nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", r.name, err, failed)
+	}
+	return nil
+}
+
+// try returns an error unless clients are served through a relay now.
+func (g *ground) try(r *relay) error {
 	kind := load.Connections
 	if g.secure {
 		kind = load.Secure
 	}
-	var result load.Result
-	var failed error
-	err := lab.Until(startTime, "it serves", func() bool {
-		result, failed = g.run(r, load.Job{Kind: kind, Parallel: 1, Length: 50 * time.Millisecond})
-		return failed == nil && result.Done > 0 && result.Failed == 0
-	})
-	if err != nil {
-		return errors.Join(fmt.Errorf("%s: %w: %d done, %d failed: %s", r.name, err, result.Done, result.Failed, result.Error), failed)
+	result, err := g.run(r, load.Job{Kind: kind, Parallel: 1, Length: 50 * time.Millisecond})
+	if err == nil && (result.Done == 0 || result.Failed > 0) {
+		err = fmt.Errorf("%d done, %d failed: %s", result.Done, result.Failed, result.Error)
 	}
-	return nil
+	return err
 }
 
 // The groups of processes whose time is measured, beside the client.

@@ -104,9 +104,6 @@ type stage struct {
 // sight is the time between two questions of the observer on the wire. Two hosts may both answer one of them, in the moment of a takeover.
 const sight = 10 * time.Millisecond
 
-// slowWrite is how long a write of etcd may take whose members share the disk of one machine.
-const slowWrite = 50 * time.Millisecond
-
 // set makes a subject run. The cluster below it stays.
 func (s *stage) set(who subject) (err error) {
 	switch {
@@ -165,9 +162,8 @@ func (s *stage) once(row *fault.Row, who subject) error {
 	}
 	row.Limits = row.Fault.Promise.In(environment, promise.At(who.interval))
 	row.Limits.Live, row.Limits.Kernel = sight, sight
-	if row.Fault.Promise.Class == promise.HostLost || row.Fault.Promise.Class == promise.Takeover && who.lease && who.interval/2 < slowWrite {
-		// The leader of etcd may die with the host, or its write take longer than the half interval for which a Backup waits: then the wire
-		// decides between two Backups first, and the Lease after it.
+	if row.Fault.Promise.Class == promise.HostLost {
+		// The leader of etcd may die with the host: then the wire decides between two Backups first, and the Lease after it.
 		row.Limits.Moves = max(row.Limits.Moves, 2)
 	}
 	r := &run{Plane: s.plane, cfg: s.cfg, row: row}
