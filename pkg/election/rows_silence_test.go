@@ -286,6 +286,28 @@ func TestRow10ALateClaimIsReleasedAtOnce(t *testing.T) {
 	f.wantHolder(t, "", 4)
 }
 
+// Row 17: who took the addresses before the Lease answered advertises without it, which did not count beside this Lease before. Where the
+// Lease does not answer this node either, the wire decides.
+func TestRow17WhoAdvertisesFirst(t *testing.T) {
+	for from, want := range map[netip.Addr]State{lower: Backup, netip.MustParseAddr("192.0.2.99"): Active} { // a peer, and another host
+		r, f := silentHolder(t)
+		r.hearEvery(from, 100, fast) // refuted by the read that follows
+		for range 5 {
+			r.run(fast)
+			r.hearEvery(upper, claimPriority(3), fast)
+			f.put(another(3))
+		}
+		f.takes = time.Minute
+		r.until(Claiming, time.Second)
+		r.hearEvery(from, 100, fast)
+		r.wantState(Claiming)
+		for r.e.state == Claiming {
+			r.run(time.Millisecond)
+		}
+		r.wantState(want)
+	}
+}
+
 // Row 17: a read that was sent when the holder fell silent has been waited for when the Active_Down_Timer ends: half of the time is left
 // to another node whose API answers.
 func TestRow17CountsWhatWasWaited(t *testing.T) {

@@ -5,6 +5,7 @@ package election
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -203,6 +204,10 @@ func (e *Election) hurry() {
 	s.waits, s.due = time.Time{}, time.Time{}
 	if !e.proven() || a.known && e.overtaken() {
 		return // the answer decides
+	}
+	if c := &e.challenge; c.at.After(s.from) && c.from != a.lease.Address && slices.Contains(e.cfg.Peers, c.from) {
+		e.becomeBackup(fmt.Sprintf("%s advertises, no answer of the API yet", c.from)) // where the Lease says nothing, the wire decides
+		return
 	}
 	a.hurried = hurried{at: e.now}
 	if a.known {
