@@ -301,10 +301,7 @@ func TestRow17WhoAdvertisesFirst(t *testing.T) {
 		r.until(Claiming, time.Second)
 		r.hearEvery(from, 100, fast)
 		r.wantState(Claiming)
-		for r.e.state == Claiming {
-			r.run(time.Millisecond)
-		}
-		r.wantState(want)
+		r.until(want, fast)
 	}
 }
 

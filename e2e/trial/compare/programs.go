@@ -180,10 +180,7 @@ func crashOurs(g *ground, r *relay) error {
 		failed = g.try(r)
 		return failed == nil
 	})
-	if err != nil {
-		return fmt.Errorf("%w: %w", err, failed)
-	}
-	return nil
+	return errors.Join(err, failed)
 }
 
 // partners is how much more the numbers of the second hosts are.
