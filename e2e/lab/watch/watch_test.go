@@ -143,3 +143,18 @@ func TestWatcherHearsWhoAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestOneQuestionCountsForOneInterval has the ticks of a clock come too late by what is usual, and by more.
+func TestOneQuestionCountsForOneInterval(t *testing.T) {
+	began := time.Now()
+	for _, c := range []struct{ asked, next, counts time.Duration }{
+		{20 * time.Millisecond, 30*time.Millisecond + 3*time.Microsecond, askInterval},
+		{20*time.Millisecond + 2*time.Microsecond, 30 * time.Millisecond, askInterval},
+		{20 * time.Millisecond, 34 * time.Millisecond, askInterval},
+		{20 * time.Millisecond, 41 * time.Millisecond, 2 * askInterval},
+	} {
+		if got := due(began, began.Add(c.next)).Sub(due(began, began.Add(c.asked))); got != c.counts {
+			t.Errorf("questions at %v and %v: the first counts for %v, want %v", c.asked, c.next, got, c.counts)
+		}
+	}
+}

@@ -64,6 +64,7 @@ func (w *Watcher) ask() {
 	defer w.asker.Close() // ends listen
 	ticker := time.NewTicker(askInterval)
 	defer ticker.Stop()
+	began := time.Now()
 	for {
 		// A question that cannot be sent has no answer.
 		_ = w.asker.Ask()
@@ -72,11 +73,17 @@ func (w *Watcher) ask() {
 			return
 		case now := <-ticker.C:
 			w.roundMu.Lock()
-			w.record(now, w.round)
+			w.record(due(began, now), w.round)
 			w.round = nil
 			w.roundMu.Unlock()
 		}
 	}
+}
+
+// due returns the moment at which a question was to be asked that was asked a little sooner or later: one that two hosts answer counts for
+// askInterval, and not for some microseconds more.
+func due(began, asked time.Time) time.Time {
+	return began.Add(asked.Sub(began).Round(askInterval))
 }
 
 func (w *Watcher) listen() {
