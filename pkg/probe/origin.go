@@ -22,7 +22,7 @@ type origin struct {
 
 // dialer binds what it dials, and applies the options.
 func (o origin) dialer(local net.Addr, options func(fd int) error) net.Dialer {
-	return net.Dialer{LocalAddr: local, Control: func(_, _ string, c syscall.RawConn) error {
+	return net.Dialer{LocalAddr: local, KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error {
 		return socket.Control(c, func(fd int) error { return errors.Join(socket.BindToInterface(fd, o.index), options(fd)) })
 	}}
 }

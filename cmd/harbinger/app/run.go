@@ -13,6 +13,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/apis/config"
 	"github.com/harbinger-ha/harbinger/pkg/apis/config/scheme"
 	"github.com/harbinger-ha/harbinger/pkg/logging"
+	"github.com/harbinger-ha/harbinger/pkg/scheduling"
 	"github.com/harbinger-ha/harbinger/pkg/sidecar"
 )
 
@@ -54,6 +55,7 @@ func run(ctx context.Context, s streams, file string) error {
 	if err != nil {
 		return err
 	}
+	scheduling.Economize(cfg.Election.VRRP.AdvertisementInterval)
 	return sidecar.Run(ctx, cfg, sidecar.Options{
 		Log:  logging.New(s.err, cfg.Logging.Format, cfg.Logging.Verbosity),
 		Node: node,
