@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 
@@ -84,11 +85,26 @@ func (l *Lab) build() error {
 }
 
 func (l *Lab) addBridges() (err error) {
+	if err := plainSwitch(); err != nil {
+		return err
+	}
 	if l.bridge, err = addBridge(bridgeName); err != nil || !l.cfg.Backplane.IsValid() {
 		return err
 	}
 	l.backplane, err = addBridge(backplaneName)
 	return err
+}
+
+// plainSwitch has the bridges pass no frame to the hooks of IP, as they do where br_netfilter is loaded, which Docker and kubeadm ask for: it
+// costs each frame more than the way through a host that changes its address.
+func plainSwitch() error {
+	for _, family := range []string{"iptables", "ip6tables", "arptables"} {
+		err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+family, []byte("0"), 0)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("have the bridge pass frames on as a switch does: %w", err)
+		}
+	}
+	return nil
 }
 
 func addBridge(name string) (*netlink.Bridge, error) {
