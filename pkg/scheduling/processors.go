@@ -16,7 +16,7 @@ const (
 )
 
 // Processors returns how many processors the Go runtime of a keeper should use of those that it has. With more than one, each event wakes a
-// second thread that looks for work, and finds none: a third of all that an idle keeper takes. With one, work that is long keeps the loop
+// second thread that looks for work, and finds none: a quarter of all that an idle keeper takes. With one, work that is long keeps the loop
 // waiting until the runtime interrupts it, which is after 10 ms (package runtime): too long only where advertisements are many.
 func Processors(interval time.Duration, has int) int {
 	if interval > manyTurns {
