@@ -95,8 +95,8 @@ func (l *Lab) addBridges() (err error) {
 	return err
 }
 
-// plainSwitch has the bridges pass no frame to the hooks of IP, as they do where br_netfilter is loaded, which Docker and kubeadm ask for: it
-// costs each frame more than the way through a host that changes its address.
+// plainSwitch has the bridges pass no frame to the hooks of IP, as they do where br_netfilter is loaded, which Docker and kubeadm ask for: that
+// costs each frame time which no switch takes.
 func plainSwitch() error {
 	for _, family := range []string{"iptables", "ip6tables", "arptables"} {
 		err := os.WriteFile("/proc/sys/net/bridge/bridge-nf-call-"+family, []byte("0"), 0)

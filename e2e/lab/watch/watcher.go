@@ -80,8 +80,8 @@ func (w *Watcher) ask() {
 	}
 }
 
-// due returns the moment at which a question was to be asked that was asked a little sooner or later: one that two hosts answer counts for
-// askInterval, and not for some microseconds more.
+// due returns when a question was to be asked. Questions are a little late at times: one that two hosts answer counts for askInterval, and not
+// for some microseconds more.
 func due(began, asked time.Time) time.Time {
 	return began.Add(asked.Sub(began).Round(askInterval))
 }
