@@ -105,6 +105,7 @@ func openBalancing(s *sidecar) (*balancing, error) {
 	})
 	s.runs("balancer", b.run)
 	s.runs("kernel mode", func(ctx context.Context) error { return b.kernel.follow(ctx, b.supervisor.Status) })
+	s.runs("kernel mode, leave", b.kernel.dismiss)
 	return b, nil
 }
 

@@ -102,6 +102,16 @@ func (k *kernel) follow(ctx context.Context, status func() proxy.Status) error {
 		select {
 		case <-k.changed:
 		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// dismiss does what leave asks for, beside follow: new rules take longer than the virtual addresses may stay.
+func (k *kernel) dismiss(ctx context.Context) error {
+	for {
+		select {
 		case done := <-k.leaves:
 			view := k.members.now()
 			_, err := dnat.Leave(view.Config.ControlPlane.Port, view.VirtualAddresses())
