@@ -49,9 +49,14 @@ func (w *worker) unlisten(fd int32) {
 	}
 }
 
-// accept takes the connections that wait at a listener.
-func (w *worker) accept(fd int32) {
-	for range batch {
+// accept takes connections that wait at a listener; the next turn takes what is left. Where nothing else happens there is one, most likely, and
+// another look would cost as much as it did.
+func (w *worker) accept(fd int32, alone bool) {
+	most := batch
+	if alone {
+		most = 1
+	}
+	for range most {
 		conn, sa, errno := accept(fd)
 		switch errno {
 		case 0:

@@ -198,11 +198,11 @@ func (w *worker) use(i int32, c *connection, number int, actions []session.Actio
 	server.connects.add(&session.QuickBounds, c.Took(w.now, number))
 	c.connectAt = w.now
 	c.server, c.watched = d.server, false
-	*s = side{fd: d.fd, readable: d.events&unix.EPOLLIN != 0, hangup: d.events&unix.EPOLLRDHUP != 0, writable: true}
+	*s = side{fd: d.fd, readable: d.events&unix.EPOLLIN != 0, hangup: d.events&unix.EPOLLRDHUP != 0, writable: true, waits: true}
 	o := &w.owners[d.fd]
 	o.role = ofBackend
 	if client := c.sides[client].fd; !c.Moved() {
-		if errno := w.own(client, i, ofClient, connectionEvents); errno != 0 {
+		if errno := w.own(client, i, ofClient, clientEvents); errno != 0 {
 			return w.feed(c, session.Event{Kind: session.Ended, Cause: session.ClientUnusable}, actions)
 		}
 	}

@@ -157,7 +157,7 @@ func (w *worker) keep(src, dst *side, rest []byte) bool {
 	if !w.lend(src) {
 		return false
 	}
-	dst.writable = false
+	w.block(dst)
 	kept, _ := write(src.pipe.w, rest) // every pipe holds a buffer
 	src.pending = int32(kept)
 	return true
@@ -196,16 +196,25 @@ func (w *worker) peek(i int32, c *connection, from int) (int, unix.Errno) {
 		return n, 0
 	}
 	discard(src.fd, sent)
-	dst.writable = sent == n
+	if sent < n {
+		w.block(dst)
+	}
 	w.count(c, from, sent)
 	w.note(i, c, from, sent, w.buffer[:sent])
 	return sent, 0
 }
 
+// block notes that a side takes no more for now.
+func (w *worker) block(s *side) {
+	if s.writable = false; !s.waits {
+		s.waits = true
+		_ = w.poller.change(s.fd, connectionEvents, w.owners[s.fd].generation) // the descriptor is there
+	}
+}
+
 // refusedBy takes the error of a write.
 func (w *worker) refusedBy(c *connection, s *side, errno unix.Errno) {
-	s.writable = false
-	if errno != unix.EAGAIN {
+	if w.block(s); errno != unix.EAGAIN {
 		s.broken, s.readable, c.errno = true, true, int32(errno) // what it has sent before is passed on first
 	}
 }

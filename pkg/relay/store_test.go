@@ -131,7 +131,7 @@ func TestStaleEvent(t *testing.T) {
 		b.inWorker(k, func(w *worker) {
 			w.table.each(func(_ int32, c *connection) {
 				for _, s := range c.sides {
-					w.handle(&unix.EpollEvent{Events: unix.EPOLLERR | unix.EPOLLHUP, Fd: s.fd, Pad: w.owners[s.fd].generation - 1})
+					w.handle(&unix.EpollEvent{Events: unix.EPOLLERR | unix.EPOLLHUP, Fd: s.fd, Pad: w.owners[s.fd].generation - 1}, true)
 				}
 				if !c.live {
 					t.Error("the event of another one has ended the connection")

@@ -138,7 +138,7 @@ func (w *worker) run() {
 		events := w.poller.wait(w.timeout())
 		w.now, w.route = w.relay.clock(), w.relay.route.Load()
 		for i := range events {
-			w.handle(&events[i])
+			w.handle(&events[i], len(events) == 1)
 		}
 		w.readMail()
 		w.goOn()
@@ -164,8 +164,8 @@ func (w *worker) timeout() time.Duration {
 	return max(0, first-w.relay.clock())
 }
 
-// handle takes an event of a descriptor.
-func (w *worker) handle(e *unix.EpollEvent) {
+// handle takes an event of a descriptor; alone says that there is no other in this turn.
+func (w *worker) handle(e *unix.EpollEvent, alone bool) {
 	o := w.owners[e.Fd]
 	if o.generation != e.Pad {
 		return
@@ -173,7 +173,7 @@ func (w *worker) handle(e *unix.EpollEvent) {
 	switch o.role {
 	case none, waking: // the mail is read in every turn
 	case listening:
-		w.accept(e.Fd)
+		w.accept(e.Fd, alone)
 	case ofClient:
 		w.ready(o.place, client, e.Events)
 	case ofBackend:
