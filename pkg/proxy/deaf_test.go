@@ -27,7 +27,7 @@ func (mute) Close() error                    { return nil }
 // A backend whose host answers no SYN is doubted, and then taken for dead; one that is only slow is neither. A check counts for
 // less where this process itself was short of CPU.
 func TestDeafHost(t *testing.T) {
-	long, short := time.Second, askAfter+deafAfter+deafAfter/2
+	long, short := time.Second, askAfter+deafAfter+againAfter/2
 	for name, tc := range map[string]struct {
 		backend netip.AddrPort
 		timeout time.Duration

@@ -47,13 +47,14 @@ type result struct {
 
 const (
 	// acceptDelay is the part of the timeout of a check after which it is asked as well whether the backend accepts connections, and
-	// askAfter when that is at the latest.
+	// askAfter when that is at the latest: a healthy apiserver has answered by then.
 	acceptDelay = 2
-	askAfter    = 100 * time.Millisecond
-	// deafAfter is after how long without an answer to that the backend is doubted, and after how long again, without an answer to a
-	// second SYN, its host is taken for dead. A kernel that lives answers within a millisecond, however busy the apiserver is: new
-	// connections need not wait for the end of the check.
+	askAfter    = 25 * time.Millisecond
+	// deafAfter is after how long without an answer to that the backend is doubted. A kernel that lives answers within a millisecond,
+	// however busy the apiserver is: new connections need not wait for the end of the check.
 	deafAfter = 100 * time.Millisecond
+	// againAfter is when a second SYN follows the first. Without an answer to it for as long, the host is taken for dead.
+	againAfter = deafAfter / 2
 )
 
 // check makes one check. Where it fails, it also finds out whether the backend accepts connections, in the time of the check where
@@ -67,6 +68,9 @@ func (p *prober) check(ctx context.Context, timeout time.Duration, doubt func())
 	accepted := make(chan bool, 1)
 	wait := min(timeout/acceptDelay, askAfter)
 	late := time.AfterFunc(wait, func() {
+		second := make(chan bool, 1)
+		again := time.AfterFunc(againAfter, func() { second <- p.deaf(ctx) })
+		defer again.Stop()
 		silent := time.AfterFunc(deafAfter, func() {
 			counts := func(waited time.Duration) bool { // a stall of this process is no silence
 				return unknown != nil || !excused(before, began, waited)
@@ -75,8 +79,12 @@ func (p *prober) check(ctx context.Context, timeout time.Duration, doubt func())
 				return
 			}
 			doubt()
-			if p.deaf(ctx) && counts(wait+2*deafAfter) {
-				doubt()
+			select {
+			case deaf := <-second:
+				if deaf && counts(wait+againAfter+deafAfter) {
+					doubt()
+				}
+			case <-ctx.Done():
 			}
 		})
 		defer silent.Stop()

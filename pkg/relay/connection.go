@@ -21,7 +21,7 @@ type side struct {
 	fd       int32
 	readable bool // it may have something to read
 	writable bool // it may take something
-	waits    bool // an event tells when it is
+	waits    bool // an event comes when it is
 	hangup   bool // the other end has finished, or failed: what is there to read is all
 	over     bool // all was read
 	told     bool // and the session knows

@@ -71,7 +71,7 @@ const (
 	DefaultCAFile            = "/etc/kubernetes/pki/ca.crt"
 	// DefaultServerName is in every serving certificate that kubeadm makes, which 127.0.0.1 is not.
 	DefaultServerName = "kubernetes"
-	// DefaultHealthCheckInterval, with the 200 ms after which a check doubts a host that accepts no connection, keeps new connections
+	// DefaultHealthCheckInterval, with the 125 ms after which a check doubts a host that accepts no connection, keeps new connections
 	// clear of a dead host within three advertisement intervals of 200 ms: before the election misses it.
 	DefaultHealthCheckInterval = 400 * time.Millisecond
 	// DefaultHealthCheckTimeout is the patience with a busy apiserver; with two of it in a row, a dead one is Down after 2.2 s.

@@ -255,7 +255,7 @@ type Drain struct {
 }
 
 // HealthCheck decides which apiservers get connections. A dead one is found within interval + failureThreshold x
-// timeout; where its host does not even accept a connection, new ones keep clear of it 200 ms after a check began.
+// timeout; where its host does not even accept a connection, new ones keep clear of it 125 ms after a check began.
 type HealthCheck struct {
 	// scheme is HTTPS, HTTP (a GET of path answered by 200) or TCP (a connect).
 	Scheme string `json:"scheme,omitempty"`
