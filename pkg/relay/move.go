@@ -214,9 +214,12 @@ func (w *worker) block(s *side) {
 
 // refusedBy takes the error of a write.
 func (w *worker) refusedBy(c *connection, s *side, errno unix.Errno) {
-	if w.block(s); errno != unix.EAGAIN {
-		s.broken, s.readable, c.errno = true, true, int32(errno) // what it has sent before is passed on first
+	if errno == unix.EAGAIN {
+		w.block(s)
+		return
 	}
+	s.writable = false
+	s.broken, s.readable, c.errno = true, true, int32(errno) // what it has sent before is passed on first
 }
 
 // count counts what was passed on.
