@@ -106,18 +106,22 @@ func TestAccessLogOfFailures(t *testing.T) {
 	b.ended(t, 1)
 }
 
-// The last word of a client is no failure: a backend that has answered and closed resets it.
+// The last word of a client is no failure: a backend that has answered and closed resets it. One that closes when it has come, and does not read
+// it, finishes nothing: it breaks the connection.
 func TestAccessLogOfALastWord(t *testing.T) {
+	closed := make(chan struct{}, 1)
 	b := withLog(t, balance.AccessLogFailures, newBackend(t, func(conn *net.TCPConn) {
 		io.ReadFull(conn, make([]byte, 8))
 		conn.Write([]byte("answer"))
 		conn.Close()
+		closed <- struct{}{}
 	}))
 	for range 20 {
 		conn := dialTo(t, b.address)
 		io.WriteString(conn, "question")
 		_, err := io.ReadFull(conn, make([]byte, len("answer")))
 		must(t, err)
+		<-closed
 		io.WriteString(conn, "bye") // the end of the answer may have been read by then, or not
 	}
 	until(t, "all have ended", func() bool { return b.Figures().Active == 0 })

@@ -94,7 +94,7 @@ func TestResendToABackendThatTakesLittle(t *testing.T) {
 			w.relay.active.enter(0)
 			server.active.enter(0)
 			c.opening, _ = w.openings.add(-1, sent)
-			c.server, c.sides = server.id, [2]side{{fd: -1}, {fd: int32(ends[0]), writable: true}}
+			c.server, c.sides = server.id, [2]side{{fd: -1}, {fd: int32(ends[0]), writable: true, waits: true}}
 			for k := range c.dials {
 				c.dials[k] = dial{fd: -1, server: -1}
 			}
