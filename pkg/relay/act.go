@@ -124,7 +124,9 @@ func (w *worker) end(i int32, c *connection, why session.Cause, closing func(fd 
 		server.lasted.add(&session.LastedBounds, w.now-c.accepted)
 	}
 	w.table.remove(i)
-	w.sessions.Add(-1)
+	if w.sessions.Add(-1) == 0 {
+		w.pipes.trim()
+	}
 	r.left()
 }
 

@@ -8,7 +8,7 @@ const (
 	// mostPipes is how many pipes a worker has at most. Connections beyond that which wait for a slow reader keep what they carry
 	// in their sockets.
 	mostPipes = 64
-	// keptPipes is how many of them are kept while nobody needs them.
+	// keptPipes is how many of them are kept while nobody needs them, and there are connections. Without any one is kept.
 	keptPipes = 8
 	// pipeSize is asked for. A kernel gives a user without privileges who has many pipes less, and in the end two pages (pipe(7)).
 	pipeSize = 1 << 20
@@ -77,6 +77,16 @@ func (p *pipes) give(back pipe, empty bool) {
 	}
 	back.close()
 	p.all--
+}
+
+// trim closes the free pipes but one.
+func (p *pipes) trim() {
+	for len(p.free) > 1 {
+		last := len(p.free) - 1
+		p.free[last].close()
+		p.free = p.free[:last]
+		p.all--
+	}
 }
 
 func (p *pipes) close() {

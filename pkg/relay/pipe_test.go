@@ -46,6 +46,9 @@ func TestPipes(t *testing.T) {
 		}
 		p.give(taken, true)
 	}
+	if p.trim(); p.all != 1 || descriptors(t) != before+2 {
+		t.Errorf("%d pipes and %d descriptors are left, %d before", p.all, descriptors(t), before)
+	}
 	if p.close(); descriptors(t) != before {
 		t.Errorf("%d descriptors, %d before", descriptors(t), before)
 	}
