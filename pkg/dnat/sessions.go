@@ -42,7 +42,7 @@ func end(port uint16, picks func(asked netip.Addr, backend netip.AddrPort) bool)
 	defer conn.Close()
 	var ended []flow
 	for _, x := range all {
-		if x.Forward.Protocol != unix.IPPROTO_TCP || x.Forward.DstPort != port {
+		if x.Forward.Protocol != unix.IPPROTO_TCP || x.Forward.DstPort != port || over(x) {
 			continue
 		}
 		asked, client := endpoint(x.Forward.DstIP, x.Forward.DstPort), endpoint(x.Forward.SrcIP, x.Forward.SrcPort)
@@ -59,6 +59,13 @@ func end(port uint16, picks func(asked netip.Addr, backend netip.AddrPort) bool)
 		}
 	}
 	return count, errors.Join(failed, prompt(ended))
+}
+
+// over reports whether a connection has ended by itself: the kernel remembers it for minutes, and there may be thousands.
+func over(x *vnl.ConntrackFlow) bool {
+	const timeWait = 7 // TCP_CONNTRACK_TIME_WAIT, and 8 is CLOSE
+	info, known := x.ProtoInfo.(*vnl.ProtoInfoTCP)
+	return known && info.State >= timeWait
 }
 
 func endpoint(ip net.IP, port uint16) netip.AddrPort {
