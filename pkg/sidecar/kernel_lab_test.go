@@ -21,8 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/vishvananda/netlink"
-
 	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/guest"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
@@ -83,8 +81,6 @@ func withoutServers(t *testing.T, port uint16) byKernel {
 	t.Helper()
 	labtest.Must(t, peer.SetSysctl("net/ipv4/ip_forward", "1"))
 	labtest.Must(t, peer.SetSysctl("net/ipv6/conf/all/forwarding", "1"))
-	// The thousands of short connections of the test before are remembered for minutes, and to list them takes time that a planned stop has not.
-	labtest.Must(t, peer.Do(func() error { return netlink.ConntrackTableFlush(netlink.ConntrackTable) }))
 	k := byKernel{&deployment{t: t, vip: vip4, hosts: []*lab.Host{peer}, arguments: []string{configFile}}, port}
 	labtest.Must(t, peer.Do(func() error { return os.RemoveAll(config.StateDirectory) }))
 	labtest.Must(t, peer.WriteFile(configFile, string(document(k.mode("Kernel")))))
