@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// told is what the kernel tells of a connection from 192.0.2.1:500 to 192.0.2.2:4300 that 192.0.2.3:6443 answers.
-func told(t *testing.T, protocol, state uint8) []byte {
+// reported is what the kernel reports of a connection from 192.0.2.1:500 to 192.0.2.2:4300 that 192.0.2.3:6443 answers.
+func reported(t *testing.T, protocol, state uint8) []byte {
 	t.Helper()
 	all := netlink.NewAttributeEncoder()
 	direction := func(kind uint16, from, to byte, fromPort, toPort []byte) {
@@ -51,10 +51,10 @@ func TestParse(t *testing.T) {
 		port uint16
 		want bool
 	}{
-		"established":      {told(t, unix.IPPROTO_TCP, established), 4300, true},
-		"to another port":  {told(t, unix.IPPROTO_TCP, established), 4301, false},
-		"of UDP":           {told(t, unix.IPPROTO_UDP, established), 4300, false},
-		"ended by itself":  {told(t, unix.IPPROTO_TCP, stateTimeWait), 4300, false},
+		"established":      {reported(t, unix.IPPROTO_TCP, established), 4300, true},
+		"to another port":  {reported(t, unix.IPPROTO_TCP, established), 4301, false},
+		"of UDP":           {reported(t, unix.IPPROTO_UDP, established), 4300, false},
+		"ended by itself":  {reported(t, unix.IPPROTO_TCP, stateTimeWait), 4300, false},
 		"without anything": {nil, 4300, false},
 	} {
 		c, ok := parse(tc.data, tc.port)
@@ -65,7 +65,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %v", name, c)
 		}
 	}
-	whole := told(t, unix.IPPROTO_TCP, established)
+	whole := reported(t, unix.IPPROTO_TCP, established)
 	for n := range whole { // it does not panic
 		parse(whole[:n], 4300)
 	}
