@@ -34,7 +34,7 @@ type announcements struct {
 
 // conflict is another host that claims the addresses while this node holds them, or that holds them in state Conflict.
 type conflict struct {
-	with     string
+	with     string     // who claims what; empty: a peer, which may be about to yield
 	owner    string     // its hardware address
 	peer     netip.Addr // its address, where it is a peer
 	at       time.Time  // of the last claim
@@ -120,7 +120,7 @@ func (p *presence) contested(now time.Time, ev AddressClaimed, settle time.Durat
 	c := &p.conflict
 	if ev.Peer.IsValid() {
 		if who = ev.Peer.String(); now.Sub(c.at) > conflictWindow {
-			c.since = now
+			c.since, c.with = now, ""
 		}
 	}
 	c.owner, c.peer, c.at = ev.Owner, ev.Peer, now

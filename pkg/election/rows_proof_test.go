@@ -454,6 +454,27 @@ func TestUnreachableHolder(t *testing.T) {
 	}
 }
 
+// Row 40: what the peers find may be of another host that claims the addresses. One that claimed them for the moment in which two
+// holders met has yielded, and explains nothing.
+func TestUnreachableBesideAnotherHolder(t *testing.T) {
+	for name, tc := range map[string]struct {
+		claims int // of the peer, one a second
+		want   bool
+	}{"met": {1, true}, "goes on": {4, false}} {
+		r := active(t, peerList)
+		r.step(HealthChanged{Healthy: true})
+		for range tc.claims {
+			r.step(AddressClaimed{Address: vip, Owner: "02:00:00:00:00:82", Peer: lower})
+			r.run(time.Second)
+		}
+		r.peers.Witnesses, r.peers.Unreachable = []netip.Addr{lower, upper}, []netip.Addr{lower, upper}
+		r.run(checksFailed * checkEvery)
+		if s := r.e.Status(); s.Unreachable != tc.want || (s.Conflict == "") != tc.want {
+			t.Errorf("%s: status %+v", name, s)
+		}
+	}
+}
+
 // Row 40: a node that was found unreachable and gave the addresses away stays in distress: nobody can try it now.
 func TestUnreachableStaysInDistress(t *testing.T) {
 	r := active(t, peerList, priority(200))

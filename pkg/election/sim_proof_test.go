@@ -60,12 +60,18 @@ func (w *world) better() bool {
 	}
 	usable := func(h *host) bool { return h.live() && !h.plain && h.healthy && (!w.hybrid || w.reach(h) == prompt) }
 	sound := func(h *host) bool { return h.id != holder && usable(h) && !h.blocked && !h.shunned() }
-	if w.hosts[holder].contested(2 * conflictWindow) {
-		return false // what the others find may be of the other host
+	if w.hosts[holder].disputed() {
+		return false
 	}
 	// What every other host sees, and nobody lies about.
 	untold := func(h *host) bool { return h.id != holder && (!h.live() || h.plain || h.lies) }
 	return usable(w.hosts[holder]) && slices.ContainsFunc(w.hosts, sound) && !slices.ContainsFunc(w.hosts, untold)
+}
+
+// disputed reports whether another host goes on claiming the addresses of a holder by ARP: what the others find may be of it.
+func (h *host) disputed() bool {
+	e, ok := h.core.(*Election)
+	return ok && e.presence.conflict.with != "" && h.contested(2*conflictWindow)
 }
 
 // contested reports whether another host has claimed the addresses of a holder by ARP in a time.

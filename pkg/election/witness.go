@@ -104,7 +104,7 @@ func (e *Election) judged(ev PeersDone) {
 	looked, failed := e.witness.testify(e.now, ev)
 	switch {
 	case ev.CouldNotAsk, e.now.Sub(h.since) < checksFailed*checkEvery: // they looked while no backend was healthy
-	case !contested.at.IsZero() && e.now.Sub(contested.at) <= 2*conflictWindow: // they found the other host
+	case contested.with != "" && e.now.Sub(contested.at) <= 2*conflictWindow: // they found the other host
 	case 2*failed > looked && h.healthy:
 		if e.now.Sub(h.reported) >= reportEvery {
 			h.reported = e.now
