@@ -36,15 +36,21 @@ func message(kind netlink.HeaderType, flags netlink.HeaderFlags, family byte, at
 	return netlink.Message{Header: netlink.Header{Type: kind, Flags: netlink.Request | flags}, Data: data}
 }
 
-// A connection is what the kernel remembers of one.
-type connection struct {
-	flow
-	backend netip.AddrPort // that answers: another than the client has asked where it was passed on
+// A Connection is what the kernel remembers of one over TCP.
+type Connection struct {
+	Client, Frontend netip.AddrPort // from where and to where it was opened
+	Backend          netip.AddrPort // that answers: another than Frontend where it was passed on
+	State            string         // of TCP, as SynSent or Established
+
+	reported []byte // as the kernel has it
 }
+
+// states are the names of enum tcp_conntrack (linux/netfilter/nf_conntrack_tcp.h) of connections that have not ended.
+var states = [stateTimeWait]string{"None", "SynSent", "SynReceived", "Established", "FinWait", "CloseWait", "LastAck"}
 
 // parse reads a connection, and reports whether it is one over TCP to a port that has not ended by itself: those the kernel remembers for
 // minutes, and there may be thousands.
-func parse(data []byte, port uint16) (c connection, ok bool) {
+func parse(data []byte, port uint16) (c Connection, ok bool) {
 	if len(data) < headerSize {
 		return c, false
 	}
@@ -60,8 +66,10 @@ func parse(data []byte, port uint16) (c connection, ok bool) {
 			state = parseState(value)
 		}
 	})
-	c = connection{flow{asked: original.destination(), client: original.source()}, reply.source()}
-	return c, original.protocol == unix.IPPROTO_TCP && original.toPort == port && state < stateTimeWait
+	if original.protocol != unix.IPPROTO_TCP || original.toPort != port || state >= stateTimeWait {
+		return c, false
+	}
+	return Connection{original.source(), original.destination(), reply.source(), states[state], data}, true
 }
 
 // each calls f with each attribute, until one is cut off.

@@ -61,7 +61,7 @@ func TestParse(t *testing.T) {
 		if ok != tc.want {
 			t.Errorf("%s: %v, %t, want %t", name, c, ok, tc.want)
 		}
-		if ok && (c.client.String() != "192.0.2.1:500" || c.asked.String() != "192.0.2.2:4300" || c.backend.String() != "192.0.2.3:6443") {
+		if ok && (c.Client.String() != "192.0.2.1:500" || c.Frontend.String() != "192.0.2.2:4300" || c.Backend.String() != "192.0.2.3:6443" || c.State != "Established") {
 			t.Errorf("%s: %v", name, c)
 		}
 	}

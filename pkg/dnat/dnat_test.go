@@ -361,13 +361,13 @@ func TestEndOfSilentClients(t *testing.T) {
 
 // The checksum of a segment is what the kernel wants.
 func TestSegment(t *testing.T) {
-	for _, f := range []flow{
-		{netip.MustParseAddrPort("192.168.238.100:4300"), netip.MustParseAddrPort("192.168.238.7:45678")},
-		{netip.MustParseAddrPort("[fd00::100]:4300"), netip.MustParseAddrPort("[fd00::7]:45678")},
+	for _, c := range []Connection{
+		{Frontend: netip.MustParseAddrPort("192.168.238.100:4300"), Client: netip.MustParseAddrPort("192.168.238.7:45678")},
+		{Frontend: netip.MustParseAddrPort("[fd00::100]:4300"), Client: netip.MustParseAddrPort("[fd00::7]:45678")},
 	} {
-		segment := f.segment()
-		if sum := f.checksum(segment); sum != 0 {
-			t.Errorf("of %v: the sum with its checksum is %#x", f, sum)
+		segment := c.segment()
+		if sum := c.checksum(segment); sum != 0 {
+			t.Errorf("of %v: the sum with its checksum is %#x", c, sum)
 		}
 	}
 }

@@ -14,17 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A flow is a connection as its client sees it.
-type flow struct{ asked, client netip.AddrPort }
-
 // prompt has each client send something at once: it sends it a segment with a sequence number that no connection is at, which a client has
 // to answer with its own (RFC 9293, section 3.10.7.4). Clients of another host are reset with that, as with whatever they send, and need
 // not find out by a keep-alive, minutes later, that their connection has ended. A segment that is lost, or that a filter of the client
 // drops, changes nothing.
-func prompt(flows []flow) (failed error) {
+func prompt(all []Connection) (failed error) {
 	sockets := map[netip.Addr]*net.IPConn{}
-	for _, f := range flows {
-		from := f.asked.Addr()
+	for _, c := range all {
+		from := c.Frontend.Addr()
 		conn, there := sockets[from]
 		if !there {
 			var err error
@@ -37,11 +34,11 @@ func prompt(flows []flow) (failed error) {
 			}
 			sockets[from] = conn // nil: it is not tried again
 		}
-		if conn == nil || f.client.Addr().IsLinkLocalUnicast() { // the kernel has not noted of which link
+		if conn == nil || c.Client.Addr().IsLinkLocalUnicast() { // the kernel has not noted of which link
 			continue
 		}
-		if _, err := conn.WriteToIP(f.segment(), &net.IPAddr{IP: f.client.Addr().AsSlice()}); err != nil && failed == nil { // one says enough
-			failed = fmt.Errorf("prompt %s: %w", f.client, err)
+		if _, err := conn.WriteToIP(c.segment(), &net.IPAddr{IP: c.Client.Addr().AsSlice()}); err != nil && failed == nil { // one says enough
+			failed = fmt.Errorf("prompt %s: %w", c.Client, err)
 		}
 	}
 	return failed
@@ -71,21 +68,21 @@ func segments(from netip.Addr) (*net.IPConn, error) {
 const segmentSize = 20
 
 // segment returns an acknowledgment of nothing, with the sequence number 0.
-func (f flow) segment() []byte {
+func (c *Connection) segment() []byte {
 	const acknowledges = 0x10
 	b := make([]byte, segmentSize)
-	binary.BigEndian.PutUint16(b, f.asked.Port())
-	binary.BigEndian.PutUint16(b[2:], f.client.Port())
+	binary.BigEndian.PutUint16(b, c.Frontend.Port())
+	binary.BigEndian.PutUint16(b[2:], c.Client.Port())
 	b[12] = segmentSize / 4 << 4
 	b[13] = acknowledges
-	binary.BigEndian.PutUint16(b[16:], f.checksum(b))
+	binary.BigEndian.PutUint16(b[16:], c.checksum(b))
 	return b
 }
 
 // checksum is that of RFC 1071 over the pseudo-header of RFC 9293, section 3.1, or RFC 8200, section 8.1, and the segment.
-func (f flow) checksum(segment []byte) uint16 {
+func (c *Connection) checksum(segment []byte) uint16 {
 	sum := uint32(unix.IPPROTO_TCP + len(segment))
-	for _, part := range [][]byte{f.asked.Addr().AsSlice(), f.client.Addr().AsSlice(), segment} {
+	for _, part := range [][]byte{c.Frontend.Addr().AsSlice(), c.Client.Addr().AsSlice(), segment} {
 		for ; len(part) > 0; part = part[2:] {
 			sum += uint32(binary.BigEndian.Uint16(part))
 		}

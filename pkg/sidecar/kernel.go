@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/harbinger-ha/harbinger/pkg/address"
+	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
 	"github.com/harbinger-ha/harbinger/pkg/dnat"
 	"github.com/harbinger-ha/harbinger/pkg/firewall"
@@ -23,6 +24,7 @@ import (
 	"github.com/harbinger-ha/harbinger/pkg/metrics"
 	"github.com/harbinger-ha/harbinger/pkg/preflight"
 	"github.com/harbinger-ha/harbinger/pkg/proxy"
+	"github.com/harbinger-ha/harbinger/pkg/relay"
 	"github.com/harbinger-ha/harbinger/pkg/report"
 )
 
@@ -248,6 +250,20 @@ func (k *kernel) leave(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// passed lists the connections that the kernel passes on, if any, and counts those that are too many for a list.
+func (k *kernel) passed() (list []v1alpha1.PassedConnection, leftOut int, err error) {
+	if now := k.state(); now == nil || !now.InForce {
+		return nil, 0, nil
+	}
+	all, err := dnat.Passed(k.members.now().Config.ControlPlane.Port)
+	slices.SortFunc(all, func(a, b dnat.Connection) int { return a.Client.Compare(b.Client) })
+	leftOut = max(0, len(all)-relay.MostRunning)
+	for _, c := range all[:len(all)-leftOut] {
+		list = append(list, v1alpha1.PassedConnection{Client: c.Client.String(), Frontend: c.Frontend.String(), Backend: c.Backend.String(), State: c.State})
+	}
+	return list, leftOut, err
 }
 
 // failure reports whether an error is one, and logs it where it is new.

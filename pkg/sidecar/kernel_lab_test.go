@@ -223,6 +223,7 @@ func TestKernelModeOutlivesItsProcesses(t *testing.T) {
 	k.processes[0] = k.run(peer)
 	k.until("it serves again", passes)
 	wantEchoes(t, "the keeper was killed", all)
+	k.wantListed(all)
 	labtest.Must(t, k.processes[0].Terminate())
 	labtest.Must(t, k.processes[0].Wait(patience))
 	if after := nftables(t, peer, "list", "ruleset"); after != before {

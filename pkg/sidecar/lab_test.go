@@ -69,7 +69,7 @@ func TestMain(m *testing.M) {
 			code = 1
 		}
 		return code
-	}, keeperRole, guest.ConfinedRole))
+	}, keeperRole, connectionsRole, guest.ConfinedRole))
 }
 
 func build() (err error) {

@@ -77,12 +77,15 @@ func (s *sidecar) order(ctx context.Context, backend netip.AddrPort, to balance.
 	return from, err
 }
 
-// connections returns the connections of the balancer.
+// connections returns the connections of the balancer, and those that the kernel passes on.
 func (s *sidecar) connections(ctx context.Context) (list v1alpha1.ConnectionList, err error) {
 	ctx, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()
 	err = s.guarded("connections", func() (err error) {
-		list, err = s.balancing.supervisor.Connections(ctx)
+		if list, err = s.balancing.supervisor.Connections(ctx); err != nil {
+			return err
+		}
+		list.Passed, list.PassedLeftOut, err = s.balancing.kernel.passed()
 		return err
 	})
 	return list, err

@@ -3,11 +3,16 @@
 package sidecar_test
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/harbinger-ha/harbinger/e2e/lab"
 	"github.com/harbinger-ha/harbinger/e2e/lab/labtest"
 	"github.com/harbinger-ha/harbinger/pkg/apis/status/v1alpha1"
 	"github.com/harbinger-ha/harbinger/pkg/balance"
@@ -45,4 +50,36 @@ func TestOrdersReachTheBalancer(t *testing.T) {
 	k.until("it serves again", func(s v1alpha1.HarbingerStatus) bool {
 		return s.Ready && s.Balancer.Backends[0].Healthy && s.Balancer.Backends[0].Admin == ""
 	})
+}
+
+// connectionsRole prints what a command on a host is answered that asks for the connections.
+var connectionsRole = lab.Role{Name: "connections", Main: func([]string) int {
+	list, err := command.RequestConnections(context.Background(), "eth0", 51)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(list)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}}
+
+// wantListed holds that a command on the host lists connections as those that the kernel passes on.
+func (k byKernel) wantListed(all []*greeted) {
+	k.t.Helper()
+	p, err := peer.Start(connectionsRole.Command())
+	labtest.Must(k.t, err)
+	if err := p.Wait(patience); err != nil {
+		k.t.Fatalf("%v: %s", err, p.Output())
+	}
+	var list v1alpha1.ConnectionList
+	labtest.Must(k.t, json.Unmarshal([]byte(p.Output()), &list))
+	for _, h := range all {
+		if !slices.ContainsFunc(list.Passed, func(c v1alpha1.PassedConnection) bool {
+			return c.Client == h.LocalAddr().String() && c.Frontend == h.RemoteAddr().String() && c.State == "Established"
+		}) {
+			k.t.Errorf("the connection of %s to %s is not in %+v", h.LocalAddr(), h.RemoteAddr(), list.Passed)
+		}
+	}
 }

@@ -19,10 +19,11 @@ var (
 		{title: "CLIENT"}, {title: "CAME IN BY", spare: 4}, {title: "BACKEND", spare: 1}, {title: "REASON"}, {title: "ENDED", spare: 2}, {title: "LASTED", spare: 3},
 		{title: "RECEIVED", spare: 3, right: true}, {title: "SENT", spare: 3, right: true}, {title: "RETRIED", spare: 5},
 	}
+	passedColumns = []column{{title: "CLIENT"}, {title: "CAME IN BY", spare: 4}, {title: "BACKEND", spare: 1}, {title: "STATE", spare: 2}}
 )
 
-// Connections returns the connections of a balancer as text: those that run, the oldest first, and the last that have ended. The status
-// has the names of the nodes, which stand for the backends where the text is not wide.
+// Connections returns the connections of a balancer as text: those that run, the oldest first, those that the kernel passes on, and the last
+// that have ended. The status has the names of the nodes, which stand for the backends where the text is not wide.
 func Connections(list v1alpha1.ConnectionList, s *v1alpha1.HarbingerStatus, o Options) string {
 	c := newCanvas(o)
 	c.gutter = 0
@@ -46,6 +47,7 @@ func Connections(list v1alpha1.ConnectionList, s *v1alpha1.HarbingerStatus, o Op
 	if list.LeftOut > 0 {
 		c.text(0, faint, fmt.Sprintf("%s beside these, which are the oldest", view.Number(list.LeftOut)))
 	}
+	passed(c, list, names)
 	if len(list.Ended) == 0 {
 		return c.out.String()
 	}
@@ -63,6 +65,24 @@ func Connections(list v1alpha1.ConnectionList, s *v1alpha1.HarbingerStatus, o Op
 	}
 	c.table(endedColumns, rows)
 	return c.out.String()
+}
+
+// passed lists the connections that the kernel passes on, if there are any.
+func passed(c *canvas, list v1alpha1.ConnectionList, names view.Names) {
+	n := len(list.Passed) + list.PassedLeftOut
+	if n == 0 {
+		return
+	}
+	c.out.WriteByte('\n')
+	c.text(0, strong, view.Count(n, "connection is", "connections are")+" passed on by the kernel:")
+	var rows []row
+	for _, x := range list.Passed {
+		rows = append(rows, row{cells: []cell{{x.Client, strong}, {x.Frontend, plain}, {names.Of(x.Backend), plain}, {x.State, plain}}})
+	}
+	c.table(passedColumns, rows)
+	if list.PassedLeftOut > 0 {
+		c.text(0, faint, view.Number(list.PassedLeftOut)+" beside these")
+	}
 }
 
 // connection begins the row of a connection.

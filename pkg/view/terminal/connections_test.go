@@ -24,6 +24,8 @@ func TestConnections(t *testing.T) {
 			{Client: "192.0.2.201:40002", Backend: "192.0.2.2:6443", Began: ago(time.Minute), Ended: new(ago(40 * time.Second)), Reason: "BackendDown", Sent: 12},
 			{Client: "evil\x1b[2J", Reason: "NoBackend"},
 		},
+		Passed:        []v1alpha1.PassedConnection{{Client: "192.0.2.202:40003", Frontend: "192.0.2.100:6443", Backend: "192.0.2.2:6443", State: "Established"}},
+		PassedLeftOut: 2,
 	}
 	status := &v1alpha1.HarbingerStatus{Hosts: []v1alpha1.HostSummary{{Node: "node2", Address: "192.0.2.2"}}}
 	text := terminal.Connections(list, status, terminal.Options{Now: now, Width: 120})
@@ -32,6 +34,11 @@ CLIENT                 CAME IN BY            BACKEND  AGE  IDLE  RECEIVED    SEN
 192.0.2.200:40000      192.0.2.100:6443      node2    2d   3s      1.2 kB  3.4 MB  yes
 [2001:db8::200]:40001  [2001:db8::100]:6443  none     7s   7s         0 B     0 B
 1,234 beside these, which are the oldest
+
+3 connections are passed on by the kernel:
+CLIENT             CAME IN BY        BACKEND  STATE
+192.0.2.202:40003  192.0.2.100:6443  node2    Established
+2 beside these
 
 The last that have ended:
 CLIENT             BACKEND  REASON       ENDED    LASTED  RECEIVED  SENT
