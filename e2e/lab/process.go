@@ -3,6 +3,7 @@
 package lab
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,20 +29,23 @@ type Command struct {
 // A Process is a program that runs in a host, with the processes it starts. It is killed when the test or program that
 // started it ends, in whatever way.
 type Process struct {
-	cmd    *exec.Cmd
-	output *os.File
-	done   chan struct{}
-	err    error // of cmd.Wait; valid once done is closed
+	cmd     *exec.Cmd
+	outputs [2]*os.File // standard output and standard error
+	done    chan struct{}
+	err     error // of cmd.Wait; valid once done is closed
 }
 
 // Start runs a program in the host. Its output is kept for [Process.Output].
 func (h *Host) Start(c Command) (*Process, error) {
-	// A file without a name: the kernel writes to it even while this program sleeps, and it ends with this program.
-	fd, err := unix.MemfdCreate(c.Path, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("make output file: %w", err)
+	p := &Process{done: make(chan struct{})}
+	for i := range p.outputs {
+		// A file without a name: the kernel writes to it even while this program sleeps, and it ends with this program.
+		fd, err := unix.MemfdCreate(c.Path, unix.MFD_CLOEXEC)
+		if err != nil {
+			return nil, fmt.Errorf("make output file: %w", err)
+		}
+		p.outputs[i] = os.NewFile(uintptr(fd), c.Path)
 	}
-	p := &Process{output: os.NewFile(uintptr(fd), c.Path), done: make(chan struct{})}
 	started := make(chan error, 1) // the second result has no reader
 	// Ends when the process does.
 	go func() {
@@ -66,7 +70,7 @@ func (h *Host) Start(c Command) (*Process, error) {
 func (p *Process) run(c Command, started chan<- error) error {
 	p.cmd = exec.Command(c.Path, c.Args...)
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, c.Env...)
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.Stdout, p.cmd.Stderr = p.outputs[0], p.outputs[1]
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	yieldToObservers()
 	err := p.cmd.Start()
@@ -126,13 +130,33 @@ func (p *Process) Wait(timeout time.Duration) error {
 	}
 }
 
-// Output returns what the program has written so far.
+// Output returns what the program has written so far: to its standard output, and then to standard error.
 func (p *Process) Output() string {
-	b, err := io.ReadAll(io.NewSectionReader(p.output, 0, math.MaxInt64))
-	if err != nil {
-		return err.Error()
+	var all []byte
+	for _, output := range p.outputs {
+		written, err := read(output)
+		if err != nil {
+			return err.Error()
+		}
+		all = append(all, written...)
 	}
-	return string(b)
+	return string(all)
+}
+
+// Result reads what the program has written to its standard output as JSON.
+func (p *Process) Result(into any) error {
+	written, err := read(p.outputs[0])
+	if err == nil {
+		err = json.Unmarshal(written, into)
+	}
+	if err != nil {
+		return fmt.Errorf("result of %v: %w: %.2000q", p.cmd.Args, err, p.Output())
+	}
+	return nil
+}
+
+func read(output *os.File) ([]byte, error) {
+	return io.ReadAll(io.NewSectionReader(output, 0, math.MaxInt64))
 }
 
 // Wrote reports whether the program has written that text.

@@ -118,7 +118,8 @@ func Run(h *lab.Host, job Job) (r Result, err error) {
 	if err := p.Wait(job.WarmUp + job.Length + 20*time.Second); err != nil {
 		return r, errors.Join(fmt.Errorf("%s: %w: %s", job.Kind, err, p.Output()), p.Kill())
 	}
-	return r, json.Unmarshal([]byte(p.Output()), &r)
+	err = p.Result(&r)
+	return r, err
 }
 
 // A client does a job.

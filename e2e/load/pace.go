@@ -68,7 +68,8 @@ func (p *Pacer) Stop() (attempts []Attempt, err error) {
 	if err := p.process.Wait(2 * attemptTime); err != nil {
 		return nil, errors.Join(fmt.Errorf("pacer: %w: %s", err, p.process.Output()), p.process.Kill())
 	}
-	return attempts, json.Unmarshal([]byte(p.process.Output()), &attempts)
+	err = p.process.Result(&attempts)
+	return attempts, err
 }
 
 // A pacer has a connection for each attempt that is under way.

@@ -74,7 +74,7 @@ func (k byKernel) wantListed(all []*greeted) {
 		k.t.Fatalf("%v: %s", err, p.Output())
 	}
 	var list v1alpha1.ConnectionList
-	labtest.Must(k.t, json.Unmarshal([]byte(p.Output()), &list))
+	labtest.Must(k.t, p.Result(&list))
 	for _, h := range all {
 		if !slices.ContainsFunc(list.Passed, func(c v1alpha1.PassedConnection) bool {
 			return c.Client == h.LocalAddr().String() && c.Frontend == h.RemoteAddr().String() && c.State == "Established"
