@@ -85,10 +85,18 @@ func (p *Plane) Each(do func(*Node) error) error {
 // AwaitCluster waits until every API server is ready.
 func (p *Plane) AwaitCluster() error { return p.Each(p.AwaitAPIServer) }
 
-// AwaitAPIServer waits until the API server of a node is ready.
+// AwaitAPIServer waits until the API server of a node is ready. One that has ended is started again, as a kubelet does: where several start
+// at once, a real one may give up its check of allocated addresses, and ends with that.
 func (p *Plane) AwaitAPIServer(n *Node) error {
 	var last error
 	err := lab.Until(clusterTime, fmt.Sprintf("the API server of %s is ready", n.Name), func() bool {
+		select {
+		case <-n.APIServer.Done():
+			if last = p.StartAPIServer(n); last != nil {
+				return false
+			}
+		default:
+		}
 		for _, path := range []string{"/readyz", "/api/v1/namespaces/kube-system", "/api/v1/namespaces/default"} {
 			if last = p.askNode(n, http.MethodGet, path, nil); last != nil {
 				time.Sleep(pause) // leave the processor to the server that starts
